@@ -1,0 +1,1 @@
+"""How a teacher becomes an edge model: recipe, stages, pipeline, reports and command line."""

@@ -1,0 +1,126 @@
+"""Where each architecture keeps its layers, heads, FFN and embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from runtimes.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """Name the parts of one `model_type`; paths are dotted attributes of the whole model.
+
+    `base` is the backbone's attribute. Paths under `layers` are relative to one layer.
+    `config_*` are the keys of config.json that follow when a part is resized.
+    """
+
+    model_type: str
+    base: str
+    layers: str
+    query: str
+    key: str
+    value: str
+    attention_output: str
+    ffn_in: str
+    ffn_out: str
+    word_embeddings: str
+    config_layers: str = "num_hidden_layers"
+    config_heads: str = "num_attention_heads"
+    config_ffn: str = "intermediate_size"
+    stages: frozenset[str] = frozenset({"finetune", "distill", "prune", "quantize", "export"})
+
+
+def _bert_like(model_type: str, base: str) -> Architecture:
+    return Architecture(
+        model_type=model_type,
+        base=base,
+        layers=f"{base}.encoder.layer",
+        query="attention.self.query",
+        key="attention.self.key",
+        value="attention.self.value",
+        attention_output="attention.output.dense",
+        ffn_in="intermediate.dense",
+        ffn_out="output.dense",
+        word_embeddings=f"{base}.embeddings.word_embeddings",
+    )
+
+
+_FULL = (
+    _bert_like("bert", "bert"),
+    _bert_like("roberta", "roberta"),
+    _bert_like("xlm-roberta", "roberta"),
+    _bert_like("electra", "electra"),
+    Architecture(
+        model_type="distilbert",
+        base="distilbert",
+        layers="distilbert.transformer.layer",
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        attention_output="attention.out_lin",
+        ffn_in="ffn.lin1",
+        ffn_out="ffn.lin2",
+        word_embeddings="distilbert.embeddings.word_embeddings",
+        config_layers="n_layers",
+        config_heads="n_heads",
+        config_ffn="hidden_dim",
+    ),
+    Architecture(
+        model_type="mpnet",
+        base="mpnet",
+        layers="mpnet.encoder.layer",
+        query="attention.attn.q",
+        key="attention.attn.k",
+        value="attention.attn.v",
+        attention_output="attention.attn.o",
+        ffn_in="intermediate.dense",
+        ffn_out="output.dense",
+        word_embeddings="mpnet.embeddings.word_embeddings",
+    ),
+)
+
+FULL = {row.model_type: row for row in _FULL}
+"""Architectures that every stage supports."""
+
+PARTIAL = {
+    "deberta-v2": frozenset({"finetune", "quantize", "export"}),
+    "modernbert": frozenset({"finetune", "quantize", "export"}),
+    "albert": frozenset({"finetune", "quantize", "export"}),
+}
+"""Architectures that some stages support, by stage."""
+
+
+def supports(model_type: str, stage: str) -> bool:
+    """Tell whether a stage knows this architecture."""
+    if model_type in FULL:
+        return stage in FULL[model_type].stages
+    return stage in PARTIAL.get(model_type, frozenset())
+
+
+def require(model_type: str, stage: str) -> None:
+    """Raise UnsupportedError when a stage does not know this architecture."""
+    if supports(model_type, stage):
+        return
+    known = sorted(name for name in (*FULL, *PARTIAL) if supports(name, stage))
+    raise UnsupportedError(
+        f"{stage} does not support the architecture {model_type!r}",
+        available=", ".join(known),
+        action="leave the stage out, or start from a teacher of one of these",
+    )
+
+
+def architecture(model_type: str) -> Architecture:
+    """Return the parts' names of an architecture that every stage supports."""
+    if model_type not in FULL:
+        require(model_type, "prune")
+    return FULL[model_type]
+
+
+def part(model: nn.Module, path: str) -> Any:
+    """Return the submodule at a dotted path."""
+    return model.get_submodule(path)

@@ -1,0 +1,1 @@
+"""Turn a torch model into what a runtime loads."""

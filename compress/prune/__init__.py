@@ -1,0 +1,1 @@
+"""Remove heads, FFN units, layers and vocabulary from a model."""

@@ -1,0 +1,1 @@
+"""Render report.json for people."""

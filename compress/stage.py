@@ -1,0 +1,187 @@
+"""The seam that every step of compression fits: settings that run, and what they run with."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+from runtimes.artifact import Artifact, StageRecord, TensorSpec, write_artifact
+from runtimes.errors import UnsupportedError
+from runtimes.files import new_folder
+from runtimes.registry import Registry
+
+from compress.data import Dataset
+
+STAGES = Registry(
+    "stage",
+    {
+        "finetune": "compress.finetune.stage:Finetune",
+        "distill": "compress.distill.stage:Distill",
+        "prune": "compress.prune.stage:Prune",
+        "quantize": "compress.quantize.stage:Quantize",
+        "export": "compress.export.stage:Export",
+    },
+    group="edgepress.stages",
+)
+
+TOOLS = ("edgepress", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript")
+"""Packages whose version decides what a stage makes; each is part of the cache key."""
+
+Advance = Callable[[int, str], None]
+"""Report `n` more units of work done, with a short note ("loss 0.31")."""
+
+
+class Progress(Protocol):
+    """Show how far a long step is; a terminal's bar, plain lines, or nothing."""
+
+    def task(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a task of `total` units and yield what advances it."""
+
+    def note(self, text: str) -> None:
+        """Print one line about what happens."""
+
+    def warn(self, text: str) -> None:
+        """Print a warning, and keep it for the report."""
+
+
+@dataclass(slots=True)
+class Silence:
+    """Progress that shows nothing and keeps the warnings."""
+
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator[Advance]:
+        """Open a task that nobody sees."""
+        yield lambda units, note: None
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Keep the warning."""
+        self.warnings.append(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the model is compressed for: facts of the profile that a stage may use.
+
+    `int8_dot` says that the CPU multiplies 8-bit integers without saturating (VNNI, AMX,
+    dotprod); without it weights keep 7 bits (`reduce_range`).
+    """
+
+    runtime: str = "onnxruntime"
+    int8_dot: bool = True
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """Carry what a stage needs beside its input.
+
+    `teacher` is the fine-tuned model that the lineage started from (format huggingface), or
+    None before there is one. `scratch` survives a killed process and is this stage's own: for
+    checkpoints and cached logits; the executor removes it once the stage is done.
+    """
+
+    data: Dataset
+    teacher: Artifact | None
+    seed: int
+    scratch: Path
+    target: Target = field(default_factory=Target)
+    progress: Progress = field(default_factory=Silence)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Describe what a stage wrote into its folder."""
+
+    format: str
+    precision: str
+    labels: tuple[str, ...]
+    max_length: int
+    parameters: int
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    model_type: str = "unknown"
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Stage(Protocol):
+    """Turn one artifact into another. The frozen dataclass is its own settings.
+
+    A stage never changes its input and is deterministic under `context.seed`.
+    """
+
+    kind: ClassVar[str]
+    accepts: ClassVar[tuple[str, ...]]
+    retrains: ClassVar[bool]
+
+    def produces(self, source_format: str) -> str:
+        """Return the format of the result for an input of `source_format`."""
+
+    def check(self, model_type: str, source_format: str) -> list[str]:
+        """Return warnings for this architecture, before any work.
+
+        Raises UnsupportedError when the stage cannot do it, RecipeError when settings clash.
+        """
+
+    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+        """Write the result's files into the empty `folder` and describe them."""
+
+
+def settings_of(stage: Stage) -> dict[str, Any]:
+    """Return a stage's settings as JSON-serialisable values."""
+    return dataclasses.asdict(stage)  # type: ignore[call-overload,no-any-return]
+
+
+def tool_versions() -> dict[str, str]:
+    """Return the installed version of each tool that decides what a stage makes."""
+    found = {}
+    for name in TOOLS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:
+    """Run a stage into `target`, which appears whole or not at all, and return its artifact."""
+    if source.format not in stage.accepts:
+        raise UnsupportedError(
+            f"{stage.kind} was given format {source.format!r}",
+            expected=" or ".join(stage.accepts),
+            action="run the steps that come before it, or `edgepress export` first",
+        )
+    start = time.perf_counter()
+    with new_folder(target) as folder:
+        made = stage.run(source, context, folder)
+        record = StageRecord(
+            kind=stage.kind,
+            settings=settings_of(stage),
+            seconds=round(time.perf_counter() - start, 3),
+            tools=tool_versions(),
+            metrics=made.metrics,
+        )
+        artifact = write_artifact(
+            folder,
+            format=made.format,
+            precision=made.precision,
+            task=source.task,
+            labels=made.labels,
+            max_length=made.max_length,
+            inputs=made.inputs,
+            outputs=made.outputs,
+            parameters=made.parameters,
+            history=(*source.history, record),
+            model_type=made.model_type,
+        )
+    return dataclasses.replace(artifact, path=target)

@@ -1,0 +1,1 @@
+"""A compressed model, and how it is run and timed."""

@@ -1,0 +1,106 @@
+"""One error tree for the whole project; each class knows its exit code.
+
+EdgepressError                5  the tool itself failed
+├── InputError                2  the user can mend it
+│   ├── RecipeError              a recipe key, value or combination
+│   ├── DataError                rows, columns, labels, files of text
+│   ├── ArtifactError            a model folder or file
+│   ├── ProfileError             a device profile
+│   ├── UnknownNameError         a name that no registry has
+│   └── UnsupportedError         a real thing that this architecture or runtime lacks
+├── DeviceError               4  the device is another one, or cannot be reached
+├── BackendError              5  a runtime's own exception, translated at its border
+└── QualityError              5  a stage's result is not fit to be used
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgepressError(Exception):
+    """Say what was received, what was expected, what is available and what to do next."""
+
+    exit_code = 5
+
+    def __init__(
+        self,
+        received: str,
+        *,
+        expected: str | None = None,
+        available: str | None = None,
+        action: str | None = None,
+    ) -> None:
+        self.received = received
+        self.expected = expected
+        self.available = available
+        self.action = action
+        super().__init__("\n".join(self.lines()))
+
+    def lines(self) -> list[str]:
+        """List the error's parts, one printed line each."""
+        parts = [self.received]
+        parts += [f"  expected:  {self.expected}"] if self.expected else []
+        parts += [f"  available: {self.available}"] if self.available else []
+        parts += [f"  next:      {self.action}"] if self.action else []
+        return parts
+
+
+class InputError(EdgepressError):
+    """Report something that the user can mend."""
+
+    exit_code = 2
+
+
+class RecipeError(InputError):
+    """Report a recipe key, value or combination."""
+
+
+class DataError(InputError):
+    """Report a problem in the rows, columns, labels or files of text."""
+
+
+class ArtifactError(InputError):
+    """Report a model folder or file that is missing, foreign or damaged."""
+
+
+class ProfileError(InputError):
+    """Report a device profile that is missing or malformed."""
+
+
+class UnsupportedError(InputError):
+    """Report a combination that this architecture, runtime or build does not support."""
+
+
+class UnknownNameError(InputError):
+    """Report a name that no registry has, and suggest the nearest one."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        names = sorted(known)
+        near = suggest(name, names)
+        super().__init__(
+            f"unknown {kind} {name!r}",
+            available=", ".join(names) or "none",
+            action=f"did you mean {near!r}?" if near else None,
+        )
+
+
+class DeviceError(EdgepressError):
+    """Report a device that is another one than the profile's, or out of reach."""
+
+    exit_code = 4
+
+
+class BackendError(EdgepressError):
+    """Carry a runtime's own exception across its border."""
+
+
+class QualityError(EdgepressError):
+    """Refuse a stage's result that is not fit to be used."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name nearest to `name`, if one is near."""
+    near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.55)
+    return near[0] if near else None

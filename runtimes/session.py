@@ -1,0 +1,118 @@
+"""The seam between a model and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtimes.artifact import Artifact, TensorSpec
+from runtimes.errors import UnsupportedError
+from runtimes.registry import Registry
+
+Feeds = Mapping[str, NDArray[Any]]
+
+RUNTIMES = Registry(
+    "runtime",
+    {
+        "onnxruntime": "runtimes.onnx_runtime:OnnxRuntime",
+        "openvino": "runtimes.openvino_runtime:OpenVINO",
+        "tensorrt": "runtimes.tensorrt_runtime:TensorRT",
+        "torch": "runtimes.torch_runtime:Torch",
+    },
+    group="edgepress.runtimes",
+)
+
+
+class Availability(NamedTuple):
+    """Say whether a runtime can be used here; when not, why and what would change it."""
+
+    ok: bool
+    reason: str
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """Choose how a session runs; `threads` 0 leaves it to the runtime."""
+
+    threads: int = 1
+    device: str = "cpu"
+
+
+class Session(Protocol):
+    """Run inference on one loaded model; timing lives outside."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]: ...
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]: ...
+
+    def infer(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
+        """Return the outputs for one batch; raise InputError on feeds that do not fit."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+
+class Runtime(Protocol):
+    """Load artifacts of the formats that one backend can run."""
+
+    name: ClassVar[str]
+    formats: ClassVar[tuple[str, ...]]
+    precisions: ClassVar[tuple[str, ...]]
+
+    def availability(self) -> Availability:
+        """Tell whether the backend can be used here, without raising."""
+
+    def load(self, artifact: Artifact, options: SessionOptions) -> Session:
+        """Open a session; raise BackendError when the backend refuses the model."""
+
+
+def runtime_for(artifact: Artifact) -> Runtime:
+    """Return the first available runtime that loads the artifact's format.
+
+    Raises UnsupportedError, with each candidate's reason, when there is none.
+    """
+    reasons = []
+    for name in RUNTIMES:
+        runtime: Runtime = RUNTIMES.resolve(name)()
+        if artifact.format in runtime.formats:
+            state = runtime.availability()
+            if state.ok:
+                return runtime
+            reasons.append(f"{name}: {state.reason}")
+    raise UnsupportedError(
+        f"no runtime here loads format {artifact.format!r}",
+        available="; ".join(reasons) or "no runtime knows this format",
+        action="see `edgepress doctor`",
+    )
+
+
+def check_feeds(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> None:
+    """Raise InputError when names, types or ranks of the feeds are not the session's inputs."""
+    from runtimes.errors import InputError
+
+    expected = {spec.name: spec for spec in inputs}
+    if set(feeds) != set(expected):
+        raise InputError(
+            f"feeds {sorted(feeds)}", expected=f"exactly the inputs {sorted(expected)}"
+        )
+    for name, array in feeds.items():
+        spec = expected[name]
+        if np.dtype(array.dtype).name != spec.dtype or array.ndim != len(spec.shape):
+            raise InputError(
+                f"input {name!r} of type {array.dtype} and shape {array.shape}",
+                expected=f"type {spec.dtype} and shape {spec.shape}",
+            )
