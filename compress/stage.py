@@ -87,8 +87,9 @@ class RunContext:
     """Carry what a stage needs beside its input.
 
     `teacher` is the fine-tuned model that the lineage started from (format huggingface), or
-    None before there is one. `scratch` survives a killed process and is this stage's own: for
-    checkpoints and cached logits; the executor removes it once the stage is done.
+    None before there is one. `scratch` survives a killed process and is this stage's own, for
+    checkpoints; the pipeline removes it once the stage is done. `shared` holds files named by
+    their content (a teacher's logits) that several stages read; without it they are made anew.
     """
 
     data: Dataset
@@ -97,6 +98,7 @@ class RunContext:
     scratch: Path
     target: Target = field(default_factory=Target)
     progress: Progress = field(default_factory=Silence)
+    shared: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

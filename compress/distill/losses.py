@@ -1,0 +1,84 @@
+"""What a student learns from: the teacher's logits, hidden states and attention relations."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return T²·KL(softmax(teacher/T) ‖ softmax(student/T)), the mean over rows.
+
+    Both are logits of shape (rows, classes). T² keeps the gradient's size independent of T
+    (Hinton, Vinyals, Dean 2015, section 2).
+    """
+    import torch.nn.functional as F  # noqa: N812
+
+    return (
+        F.kl_div(
+            F.log_softmax(student / temperature, dim=-1),
+            F.log_softmax(teacher / temperature, dim=-1),
+            reduction="batchmean",
+            log_target=True,
+        )
+        * temperature**2
+    )
+
+
+def distillation_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor, *, temperature: float, alpha: float
+) -> Tensor:
+    """Return α·T²·KL + (1−α)·CE; rows with label −1 are unlabelled and give KL alone.
+
+    The CE term is the mean over labelled rows, weighted by their share of the batch, so that
+    a batch of unlabelled rows costs exactly its KL (Hinton et al. 2015, section 2).
+    """
+    import torch.nn.functional as F  # noqa: N812
+
+    soft = soft_target_loss(student, teacher, temperature)
+    labelled = labels >= 0
+    share = labelled.float().mean()
+    if not bool(labelled.any()):
+        return soft
+    hard = F.cross_entropy(student[labelled], labels[labelled])
+    return (1.0 - share * (1.0 - alpha)) * soft + share * (1.0 - alpha) * hard
+
+
+def hidden_state_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean squared difference of hidden states over real tokens.
+
+    Shapes (rows, tokens, width) after projection, mask (rows, tokens)
+    (TinyBERT, Jiao et al. 2020, equation 8).
+    """
+    kept = mask.unsqueeze(-1).to(student.dtype)
+    return ((student - teacher) ** 2 * kept).sum() / (kept.sum() * student.shape[-1])
+
+
+def relation_loss(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) -> Tensor:
+    """Return the KL between self-attention relations, the mean over heads and real tokens.
+
+    `student` and `teacher` are queries, keys or values of one layer, shape (rows, tokens,
+    width); widths may differ, since both are re-split into `heads` relation heads
+    (MiniLMv2, Wang et al. 2021, equations 5 and 6).
+    """
+    import torch.nn.functional as F  # noqa: N812
+
+    found = _relations(student, mask, heads)
+    wanted = _relations(teacher, mask, heads)
+    each = F.kl_div(found, wanted, reduction="none", log_target=True).sum(dim=-1)
+    real = mask[:, None, :].to(each.dtype)
+    return (each * real).sum() / (real.sum() * heads)
+
+
+def _relations(states: Tensor, mask: Tensor, heads: int) -> Tensor:
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    rows, tokens, width = states.shape
+    split = states.view(rows, tokens, heads, width // heads).transpose(1, 2)
+    scores = split @ split.transpose(-1, -2) / math.sqrt(width // heads)
+    hidden = (mask == 0)[:, None, None, :]
+    return F.log_softmax(scores.masked_fill(hidden, torch.finfo(scores.dtype).min / 2), dim=-1)

@@ -1,0 +1,50 @@
+"""Give a model that was just cut its accuracy back, by distilling from the teacher's logits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runtimes.artifact import Artifact
+
+from compress.stage import RunContext
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def recover(
+    model: PreTrainedModel,
+    source: Artifact,
+    tokenizer_folder: Path,
+    context: RunContext,
+    *,
+    epochs: int,
+    learning_rate: float,
+    temperature: float,
+    alpha: float,
+    batch_size: int = 32,
+) -> dict[str, float]:
+    """Train `model` in place against `context.teacher` and return the validation figures.
+
+    `tokenizer_folder` holds the tokenizer that fits the model now, which pruning the
+    vocabulary may have changed.
+    """
+    from compress.distill.train import distil
+    from compress.models import load_tokenizer
+    from compress.training import TrainPlan
+
+    assert context.teacher is not None
+    fitted = distil(
+        model,
+        context.teacher,
+        load_tokenizer(tokenizer_folder, source.max_length),
+        context,
+        TrainPlan(
+            epochs=epochs, learning_rate=learning_rate, batch_size=batch_size, seed=context.seed
+        ),
+        temperature=temperature,
+        alpha=alpha,
+        name="recover",
+    )
+    return fitted.metrics()

@@ -1,0 +1,79 @@
+"""Train a student against a teacher."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from runtimes.artifact import Artifact
+
+from compress.batches import Batch, encode
+from compress.compact import compact_vocabulary
+from compress.distill.losses import distillation_loss
+from compress.distill.teacher_logits import teacher_logits
+from compress.stage import RunContext
+from compress.training import Fitted, TrainPlan, fit
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from compress.distill.internals import Internals
+
+UNLABELLED = -1
+
+
+def distil(
+    student: PreTrainedModel,
+    teacher: Artifact,
+    tokenizer: Tokenizer,
+    context: RunContext,
+    plan: TrainPlan,
+    *,
+    temperature: float,
+    alpha: float,
+    name: str = "distil",
+    internals: Internals | None = None,
+) -> Fitted:
+    """Train `student` in place on cached teacher logits, labelled rows and unlabelled text.
+
+    `internals` adds losses on hidden states and attention relations; these need the teacher's
+    forward pass in every step, which logits alone do not.
+    """
+    data = context.data
+    texts = (*data.train.texts, *data.unlabeled)
+    labels = np.array(
+        [*data.train.labels, *[UNLABELLED] * len(data.unlabeled)], dtype=np.int64
+    )
+    soft = teacher_logits(teacher, texts, context)
+    train = encode(tokenizer, texts, student.config)
+    validation = encode(tokenizer, data.validation.texts, student.config)
+    targets = np.array(data.validation.labels, dtype=np.int64)
+
+    def loss(output: Any, batch: Batch) -> Tensor:
+        import torch
+
+        device = output.logits.device
+        value = distillation_loss(
+            output.logits,
+            torch.from_numpy(soft[batch.rows]).to(device),
+            torch.from_numpy(labels[batch.rows]).to(device),
+            temperature=temperature,
+            alpha=alpha,
+        )
+        return value if internals is None else value + internals.loss(output, batch)
+
+    with compact_vocabulary(student, train, validation) as (small_train, small_validation):
+        return fit(
+            student,
+            small_train,
+            (small_validation, targets),
+            loss,
+            plan,
+            scratch=context.scratch,
+            progress=context.progress,
+            name=name,
+            extra=None if internals is None else internals.projections,
+        )
