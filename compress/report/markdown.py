@@ -1,0 +1,107 @@
+"""The report as Markdown, short enough for a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from compress.report import wording
+from compress.report.schema import Report, StageRow, Verdict
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
+_STAGES = (
+    "stage|parameters|MB|accuracy|retention|p50 ms|p90 ms|speed-up",
+    ":--|--:|--:|--:|--:|--:|--:|--:",
+)
+_BUDGETS = ("|budget|asks for|measured|confidence|why", ":--|:--|:--|:--|--:|:--")
+
+
+def render(report: Report) -> str:
+    """Return the report as Markdown: verdicts, stages, budgets, and the rest folded away."""
+    blocks = [
+        f"### edgepress: {escape(report.name)}",
+        *_verdict_blocks(report),
+        _table(_STAGES, [_stage(row) for row in wording.table_rows(report)]),
+        *(_budgets(verdict) for verdict in report.verdicts if verdict.checks),
+        _bullets(f"⚠ {escape(text)}" for text in report.warnings),
+        _details(report),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def escape(text: str) -> str:
+    """Return the text so that Markdown shows it as it is, in a table cell too."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _verdict_blocks(report: Report) -> Iterator[str]:
+    if not report.verdicts:
+        yield f"**No verdict yet** — {_gains(report)}" if report.summary else "**No verdict yet**"
+    for verdict in report.verdicts:
+        sign = wording.SIGNS[verdict.status]
+        said, _, rest = wording.headline(verdict, report.summary).partition(" — ")
+        yield f"{sign} **{escape(said)}**" + (f" — {escape(rest)}" if rest else "")
+        yield _bullets(escape(wording.check_sentence(row)) for row in wording.deciding(verdict))
+
+
+def _gains(report: Report) -> str:
+    return escape(wording.gains(report.summary)) if report.summary else ""
+
+
+def _stage(row: StageRow) -> list[str]:
+    name = escape(row.name)
+    return [
+        f"**{name}**" if row.selected else name,
+        wording.parameters(row.parameters),
+        wording.megabytes(row.size_mb),
+        wording.percent(row.accuracy),
+        wording.percent_interval(row.retention),
+        wording.milliseconds(row.latency_p50_ms),
+        wording.milliseconds(row.latency_p90_ms),
+        wording.ratio_interval(row.speedup),
+    ]
+
+
+def _budgets(verdict: Verdict) -> str:
+    rows = [
+        [
+            f"{wording.SIGNS[row.status]} {wording.WORDS[row.status]}",
+            escape(wording.metric(row.metric)) + (" (warns only)" if row.level == "warn" else ""),
+            escape(wording.requirement(row)),
+            escape(wording.measured(row)),
+            wording.confidence(row),
+            escape(row.why),
+        ]
+        for row in verdict.checks
+    ]
+    return f"Budgets of **{escape(verdict.profile)}**\n\n" + _table(_BUDGETS, rows)
+
+
+def _table(head: tuple[str, str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    lines = [f"| {line.replace('|', ' | ')} |" for line in head]
+    return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in rows)])
+
+
+def _bullets(lines: Iterator[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _details(report: Report) -> str:
+    lines = [f"- {name}: {escape(value)}" for name, value in wording.environment_facts(report)]
+    lines += [f"- tools: {escape(wording.tools(report))}"] if report.tools else []
+    command = report.command.replace("```", "'''")
+    return "\n".join(
+        [
+            "<details><summary>Environment, and the command that repeats it</summary>",
+            "",
+            *lines,
+            "",
+            "```sh",
+            command,
+            "```",
+            "",
+            "</details>",
+        ]
+    )

@@ -1,0 +1,271 @@
+"""What report.json holds: the evidence of one run, documented key by key in docs/report.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from compress.report.redact import redact
+from runtimes.errors import InputError
+from runtimes.files import write_json
+
+SCHEMA_VERSION = 1
+
+Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_MEASURED", "WRONG_DEVICE"]
+Bound = Literal["max", "min"]
+Level = Literal["error", "warn"]
+
+_SHOWN_PROBLEMS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Hold an estimate and its confidence bounds; None where there is none."""
+
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Hold what was measured of one model and how it was run.
+
+    Accuracy and F1 are fractions; MB are 10^6 bytes. None says "not measured", as for a
+    percentile that the sample does not support.
+    """
+
+    format: str
+    precision: str
+    runtime: str | None = None
+    parameters: int | None = None
+    size_mb: float | None = None
+    accuracy: float | None = None
+    accuracy_lower: float | None = None
+    accuracy_upper: float | None = None
+    f1_macro: float | None = None
+    latency_p50_ms: float | None = None
+    latency_p90_ms: float | None = None
+    rss_peak_mb: float | None = None
+    cold_start_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRow(Figures):
+    """Hold one stage and the figures of the model after it.
+
+    `teacher` marks the row whose model is the teacher, `selected` the one that is the final
+    model. `retention` and `speedup` are against the teacher.
+    """
+
+    kind: str
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
+    cached: bool = False
+    digest: str = ""
+    teacher: bool = False
+    selected: bool = False
+    retention: Interval = field(default_factory=Interval)
+    speedup: Interval = field(default_factory=Interval)
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """Hold the teacher, the final model and how they compare.
+
+    `retention` is a fraction of the teacher's accuracy; `speedup` and `compression` are
+    ratios, teacher over model.
+    """
+
+    teacher: Figures
+    model: Figures
+    retention: Interval = field(default_factory=Interval)
+    speedup: Interval = field(default_factory=Interval)
+    compression: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """Hold one budget and what was measured against it.
+
+    `unit` is "ms", "MB", "s", "fraction" (shown as percent), "ratio" (shown as ×) or a word of
+    the metric's own. `level` says whether a broken budget fails the verdict or only warns.
+    """
+
+    metric: str
+    unit: str
+    limit: float
+    bound: Bound
+    status: Status
+    level: Level = "error"
+    confidence: float | None = None
+    value: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Hold the judgement of one profile."""
+
+    profile: str
+    status: Status
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowCounts:
+    """Count the rows that the run trained and judged on."""
+
+    train: int
+    validation: int
+    test: int
+    classes: int
+    unlabeled: int = 0
+    duplicates: int = 0
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Describe the machine that the run trained and measured on.
+
+    `facts` holds what else was found: governor, hypervisor, load.
+    """
+
+    cpu: str
+    arch: str
+    cores: int
+    os: str
+    memory_mb: float | None = None
+    isa: tuple[str, ...] = ()
+    python: str = ""
+    fingerprint: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Say how much was measured; `clean_share` is the share of samples without interference."""
+
+    processes: int
+    blocks: int
+    samples: int
+    threads: int
+    clean_share: float | None = None
+    texts: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Hold a run's evidence. `complete` is False while stages are still to come.
+
+    `created` is ISO 8601 in UTC. `artifacts` names what lies beside the report, by paths
+    relative to it.
+    """
+
+    name: str
+    created: str
+    seed: int
+    command: str
+    complete: bool = True
+    schema_version: int = SCHEMA_VERSION
+    summary: Summary | None = None
+    stages: tuple[StageRow, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    rows: RowCounts | None = None
+    warnings: tuple[str, ...] = ()
+    environment: Environment | None = None
+    tools: Mapping[str, str] = field(default_factory=dict)
+    measurement: Measurement | None = None
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+
+def to_json(report: Report) -> dict[str, Any]:
+    """Return the report as JSON values: NaN and infinity are null, paths and tokens redacted."""
+    return dict(_json_safe(dataclasses.asdict(report)))
+
+
+def from_json(content: object, source: str = "report") -> Report:
+    """Return the report that JSON values hold.
+
+    Raises InputError when they are no report, one of another schema version, or a key is
+    missing or has a wrong type.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    if not isinstance(content, Mapping) or "schema_version" not in content:
+        raise InputError(f"{source}: not an edgepress report", expected="report.json of a run")
+    if content["schema_version"] != SCHEMA_VERSION:
+        raise InputError(
+            f"{source}: schema_version {content['schema_version']!r}",
+            expected=str(SCHEMA_VERSION),
+            action="run again with this version of edgepress, or read it with the one it is from",
+        )
+    try:
+        return TypeAdapter(Report).validate_json(json.dumps(content), strict=True)
+    except ValidationError as error:
+        raise InputError(
+            f"{source}: broken or missing keys: {_problems(error.errors())}",
+            expected=f"a report of schema_version {SCHEMA_VERSION}, as docs/report.md describes",
+            action="run again; `edgepress run --resume` writes it anew from the finished stages",
+        ) from error
+
+
+def write_report(path: Path, report: Report) -> None:
+    """Write report.json atomically."""
+    write_json(path, to_json(report))
+
+
+def read_report(path: Path) -> Report:
+    """Read report.json; `path` may also be the run's folder.
+
+    Raises InputError when it is missing, not JSON, or not a report (see `from_json`).
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{file}: no such file",
+            expected="report.json, or the folder of a run",
+            action="make one with `edgepress run RECIPE.toml --out DIR`",
+        ) from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: not readable as JSON ({error})") from error
+    return from_json(content, str(file))
+
+
+def _json_safe(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {redact(str(key)): _json_safe(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_json_safe(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case str() | Path():
+            return redact(str(value))
+        case _:
+            return value
+
+
+def _problems(errors: list[Any]) -> str:
+    shown = [
+        f"{'.'.join(map(str, row['loc'])) or 'report'} ({row['msg'].lower()})"
+        for row in errors[:_SHOWN_PROBLEMS]
+    ]
+    more = len(errors) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
