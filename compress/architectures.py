@@ -16,7 +16,8 @@ class Architecture:
     """Name the parts of one `model_type`; paths are dotted attributes of the whole model.
 
     `base` is the backbone's attribute. Paths under `layers` are relative to one layer.
-    `config_*` are the keys of config.json that follow when a part is resized.
+    `config_*` are the keys of config.json that follow when a part is resized. `position_bias`
+    is an embedding with one column a head that all layers share, where there is one.
     """
 
     model_type: str
@@ -32,6 +33,7 @@ class Architecture:
     config_layers: str = "num_hidden_layers"
     config_heads: str = "num_attention_heads"
     config_ffn: str = "intermediate_size"
+    position_bias: str | None = None
     stages: frozenset[str] = frozenset({"finetune", "distill", "prune", "quantize", "export"})
 
 
@@ -81,6 +83,7 @@ _FULL = (
         ffn_in="intermediate.dense",
         ffn_out="output.dense",
         word_embeddings="mpnet.embeddings.word_embeddings",
+        position_bias="mpnet.encoder.relative_attention_bias",
     ),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import warnings
 from collections.abc import Iterator, Mapping
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 """What travels with a model; vocab.txt and merges.txt would go stale when pieces are pruned."""
 
+_PRUNED_HEADS = Path(__file__).parent / "prune" / "modeling_edgepress.py"
+"""What transformers needs to load a model with fewer heads; see its docstring."""
+
 
 def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTrainedModel:
     """Load a folder's sequence classifier in fp32 and eval mode, on the CPU.
@@ -32,13 +34,12 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
     truncated or a foreign file.
     """
     import torch
-    from transformers import AutoModelForSequenceClassification
 
     refuse_pickles(folder)
     config = load_config(folder, labels=labels)
     with quiet_transformers():
         try:
-            model = AutoModelForSequenceClassification.from_pretrained(
+            model = _classifier(config).from_pretrained(
                 folder,
                 config=config,
                 attn_implementation="eager",
@@ -54,6 +55,17 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
             ) from error
     loaded: PreTrainedModel = model.eval()
     return loaded
+
+
+def _classifier(config: Any) -> Any:
+    """Return the class that builds this configuration; a folder's own code is never run."""
+    if getattr(config, "edgepress_heads", None) is not None:
+        from compress.prune.modeling_edgepress import PRUNED
+
+        return PRUNED[config.model_type]
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification
 
 
 def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
@@ -108,6 +120,8 @@ def save_model(
     for name in TOKENIZER_FILES:
         if (source.path / name).is_file() and not (folder / name).exists():
             shutil.copyfile(source.path / name, folder / name)
+    if getattr(model.config, "edgepress_heads", None) is not None:
+        shutil.copyfile(_PRUNED_HEADS, folder / _PRUNED_HEADS.name)
     with quiet_transformers():
         model.save_pretrained(folder)
     _forget_paths(folder / "config.json")
@@ -161,12 +175,6 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
-
-
-def offline() -> None:
-    """Switch off hub look-ups and the telemetry of every library that we load."""
-    for name in ("HF_HUB_DISABLE_TELEMETRY", "DISABLE_TELEMETRY", "DO_NOT_TRACK"):
-        os.environ[name] = "1"
 
 
 def _forget_paths(config: Path) -> None:

@@ -1,0 +1,156 @@
+"""Fisher importance: how much the loss would curve if a head or an FFN unit were masked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.architectures import architecture, part
+from compress.batches import Batch, Examples, encode, in_order
+from compress.prune.slicing import head_counts
+from compress.stage import Advance, RunContext
+from runtimes.artifact import Artifact
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_BATCH = 32
+
+Loss = Callable[["torch.Tensor", Batch], "torch.Tensor"]
+"""Return the summed loss of a batch's logits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """Hold the importance of each unit: `heads` (layers, heads), `ffn` (layers, units)."""
+
+    heads: NDArray[np.float64]
+    ffn: NDArray[np.float64]
+
+
+def fisher_importance(
+    model: nn.Module, rows: Examples, loss: Loss, batch_size: int, advance: Advance
+) -> Importance:
+    """Return the mean squared gradient of the loss with respect to each unit's mask.
+
+    Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers",
+    section 4.1, eq. 7: I_ii = E[(∂L/∂m_i)²] at m = 1, each row's gradient squared by itself.
+    `rows` and `loss` decide whose curvature it is. Deterministic; the weights are not touched.
+    """
+    import torch
+
+    heads, _ = head_counts(model)
+    totals: list[Any] = []
+    with _frozen(model), torch.enable_grad():
+        for batch in in_order(rows, batch_size):
+            with _masks(model, len(batch.rows), heads) as masks:
+                value = loss(model(**batch.inputs).logits, batch)
+            gradients = torch.autograd.grad(value, masks)
+            squares = [gradient.double().square().sum(0) for gradient in gradients]
+            totals = [a + b for a, b in zip(totals, squares, strict=True)] if totals else squares
+            advance(len(batch.rows), "")
+    means = [total.numpy() / len(rows) for total in totals]
+    return Importance(np.stack(means[0::2]), np.stack(means[1::2]))
+
+
+def strongest(
+    importance: NDArray[np.float64], keep: int, *, same: bool = False
+) -> list[NDArray[np.int64]]:
+    """Return the `keep` most important units of each layer, in ascending order.
+
+    With `same`, every layer keeps the same units: those with the largest sum. Ties go to the
+    lower number.
+    """
+    ranked = np.broadcast_to(importance.sum(0), importance.shape) if same else importance
+    order = np.argsort(-ranked, axis=1, kind="stable")[:, :keep]
+    return [np.sort(row) for row in order]
+
+
+def retained_share(importance: NDArray[np.float64], kept: list[NDArray[np.int64]]) -> float:
+    """Return the share of all importance that the kept units hold."""
+    held = sum(float(row[units].sum()) for row, units in zip(importance, kept, strict=True))
+    total = float(importance.sum())
+    return held / total if total else 1.0
+
+
+def measure_importance(
+    model: nn.Module, source: Artifact, context: RunContext, rows: int
+) -> Importance:
+    """Return the importance of a model's heads and FFN units on at most `rows` training rows.
+
+    The loss is the cross-entropy of the rows' labels. The divergence from the teacher would
+    not do: at the teacher itself it is flat, and its gradient is zero.
+    """
+    import torch
+    from torch.nn import functional
+
+    from compress.models import load_tokenizer
+
+    train = context.data.train
+    generator = np.random.default_rng(context.seed)
+    picked = np.sort(generator.permutation(len(train))[:rows])
+    tokenizer = load_tokenizer(source.path, source.max_length)
+    encoded = encode(tokenizer, [train.texts[row] for row in picked], model.config)
+    labels = torch.tensor([train.labels[row] for row in picked])
+
+    def loss(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return functional.cross_entropy(logits, labels[batch.rows], reduction="sum")
+
+    with context.progress.task("importance", len(encoded)) as advance:
+        return fisher_importance(model, encoded, loss, _BATCH, advance)
+
+
+@contextmanager
+def _masks(model: nn.Module, batch: int, heads: int) -> Iterator[list[Any]]:
+    """Multiply each head's and each FFN unit's output by a mask of ones, one a row.
+
+    The masks alternate: heads (batch, heads) and units (batch, ffn) of layer 0, 1, …
+    """
+    import torch
+
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    masks: list[Any] = []
+    hooks = []
+    for layer in part(model, parts.layers):
+        for path, count in (
+            (parts.attention_output, heads),
+            (parts.ffn_out, part(layer, parts.ffn_out).in_features),
+        ):
+            mask = torch.ones(batch, count, requires_grad=True)
+            masks.append(mask)
+            hooks.append(part(layer, path).register_forward_pre_hook(_masking(mask)))
+    try:
+        yield masks
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _masking(mask: Any) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:
+    def multiply(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        width = inputs[0].shape[-1] // mask.shape[1]
+        wide = mask.repeat_interleave(width, dim=1)[:, None, :]
+        return (inputs[0] * wide, *inputs[1:])
+
+    return multiply
+
+
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Spare the gradients of the weights: only the masks' are wanted."""
+    before = [(weight, weight.requires_grad) for weight in model.parameters()]
+    training = model.training
+    model.eval().requires_grad_(False)
+    try:
+        yield
+    finally:
+        model.train(training)
+        for weight, wanted in before:
+            weight.requires_grad_(wanted)

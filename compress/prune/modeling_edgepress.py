@@ -1,0 +1,124 @@
+"""Classifiers whose attention heads were removed, for transformers' `trust_remote_code=True`.
+
+This file is copied beside config.json, so it must stand alone: torch and transformers only.
+`config.edgepress_heads` says how many heads each layer has left; `num_attention_heads` keeps
+the number that the head's width is computed from.
+"""
+
+# transformers is untyped here, and a mix-in's super() is whichever class it is mixed into.
+# mypy: disable-error-code="misc, call-arg"
+
+from typing import Any
+
+from torch import nn
+from transformers import (
+    BertForSequenceClassification,
+    DistilBertForSequenceClassification,
+    ElectraForSequenceClassification,
+    MPNetForSequenceClassification,
+    PretrainedConfig,
+    PreTrainedModel,
+    RobertaForSequenceClassification,
+    XLMRobertaForSequenceClassification,
+)
+
+_BERT = ("encoder.layer", "attention.self", ("query", "key", "value"), "attention.output.dense")
+_LAYOUTS = {
+    "bert": _BERT,
+    "roberta": _BERT,
+    "xlm-roberta": _BERT,
+    "electra": _BERT,
+    "distilbert": (
+        "transformer.layer",
+        "attention",
+        ("q_lin", "k_lin", "v_lin"),
+        "attention.out_lin",
+    ),
+    "mpnet": ("encoder.layer", "attention.attn", ("q", "k", "v"), "attention.attn.o"),
+}
+
+
+def resize_heads(model: PreTrainedModel, heads: int) -> None:
+    """Give every layer of a classifier `heads` attention heads of the same width, in place.
+
+    The new projections are blank: their weights are to be loaded or copied afterwards.
+    """
+    layers, attention_path, projections, output_path = _LAYOUTS[model.config.model_type]
+    for layer in model.base_model.get_submodule(layers):
+        attention = layer.get_submodule(attention_path)
+        width = heads * attention.attention_head_size
+        for name in projections:
+            old = attention.get_submodule(name)
+            attention.set_submodule(name, _blank(old, old.in_features, width))
+        output = layer.get_submodule(output_path)
+        layer.set_submodule(output_path, _blank(output, width, output.out_features))
+        _count_heads(attention, heads)
+    if model.config.model_type == "mpnet":
+        _resize_position_bias(model.base_model.encoder, heads)
+
+
+def _blank(old: nn.Linear, inputs: int, outputs: int) -> nn.Linear:
+    weight = old.weight
+    return nn.Linear(inputs, outputs, old.bias is not None, weight.device, weight.dtype)
+
+
+def _count_heads(attention: Any, heads: int) -> None:
+    width = heads * attention.attention_head_size
+    for name, value in (
+        ("num_attention_heads", heads),
+        ("n_heads", heads),
+        ("all_head_size", width),
+        ("dim", width),
+    ):
+        if hasattr(attention, name):
+            setattr(attention, name, value)
+
+
+def _resize_position_bias(encoder: Any, heads: int) -> None:
+    old = encoder.relative_attention_bias
+    encoder.n_heads = heads
+    encoder.relative_attention_bias = nn.Embedding(
+        old.num_embeddings, heads, device=old.weight.device, dtype=old.weight.dtype
+    )
+
+
+class _PrunedHeads:
+    """Build the model as its configuration says, then take away the removed heads."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__(config)
+        resize_heads(self, config.edgepress_heads)
+
+
+class PrunedBertForSequenceClassification(_PrunedHeads, BertForSequenceClassification):
+    """BERT with fewer heads."""
+
+
+class PrunedDistilBertForSequenceClassification(_PrunedHeads, DistilBertForSequenceClassification):
+    """DistilBERT with fewer heads."""
+
+
+class PrunedElectraForSequenceClassification(_PrunedHeads, ElectraForSequenceClassification):
+    """ELECTRA with fewer heads."""
+
+
+class PrunedMPNetForSequenceClassification(_PrunedHeads, MPNetForSequenceClassification):
+    """MPNet with fewer heads."""
+
+
+class PrunedRobertaForSequenceClassification(_PrunedHeads, RobertaForSequenceClassification):
+    """RoBERTa with fewer heads."""
+
+
+class PrunedXLMRobertaForSequenceClassification(_PrunedHeads, XLMRobertaForSequenceClassification):
+    """XLM-RoBERTa with fewer heads."""
+
+
+PRUNED = {
+    "bert": PrunedBertForSequenceClassification,
+    "distilbert": PrunedDistilBertForSequenceClassification,
+    "electra": PrunedElectraForSequenceClassification,
+    "mpnet": PrunedMPNetForSequenceClassification,
+    "roberta": PrunedRobertaForSequenceClassification,
+    "xlm-roberta": PrunedXLMRobertaForSequenceClassification,
+}

@@ -1,0 +1,158 @@
+"""Take layers, heads and FFN units out of a model physically, so that every runtime gains.
+
+Widths stay uniform over the layers: config.json then describes the smaller model. All
+functions change the model in place and its configuration with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.architectures import Architecture, architecture, part
+from runtimes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+MULTIPLE = 32
+"""FFN widths are whole multiples of it, as kernels like them, where the FFN is wide enough."""
+
+
+def evenly_spaced(total: int, keep: int) -> tuple[int, ...]:
+    """Return `keep` of `total` layer numbers, evenly spaced, the last one always among them.
+
+    6 → 3 gives (1, 3, 5). Raises RecipeError unless 1 ≤ keep ≤ total.
+    """
+    if not 1 <= keep <= total:
+        raise RecipeError(
+            f"layers = {keep}",
+            expected=f"1 to {total}: the model has {total} layers",
+            action="ask for fewer layers, or leave `layers` out to keep all",
+        )
+    return tuple((place + 1) * total // keep - 1 for place in range(keep))
+
+
+def keep_layers(model: nn.Module, indices: Sequence[int]) -> None:
+    """Keep the given layers, in the given order."""
+    from torch import nn
+
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    old = part(model, parts.layers)
+    model.set_submodule(parts.layers, nn.ModuleList(old[index] for index in indices))
+    setattr(config, parts.config_layers, len(indices))
+
+
+def ffn_width(width: int, share: float) -> int:
+    """Return how many FFN units stay when `share` of `width` goes."""
+    kept = width * (1 - share)
+    if width >= 8 * MULTIPLE:
+        return min(width, max(1, round(kept / MULTIPLE)) * MULTIPLE)
+    return max(1, round(kept))
+
+
+def head_count(heads: int, share: float) -> int:
+    """Return how many heads stay when `share` of `heads` goes."""
+    return max(1, round(heads * (1 - share)))
+
+
+def prune_ffn(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
+    """Keep the FFN units `kept[layer]` of each layer; the same number everywhere."""
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    for layer, units in zip(part(model, parts.layers), kept, strict=True):
+        layer.set_submodule(parts.ffn_in, _rows(part(layer, parts.ffn_in), units))
+        layer.set_submodule(parts.ffn_out, _columns(part(layer, parts.ffn_out), units))
+    setattr(config, parts.config_ffn, len(kept[0]))
+
+
+def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
+    """Keep the heads `kept[layer]` of each layer; the same number everywhere.
+
+    transformers builds attention from hidden_size and num_attention_heads alone, so these stay
+    and `edgepress_heads` says how many heads there are. Where heads share a position bias
+    (MPNet), every layer must keep the same ones.
+    """
+    import torch
+
+    from compress.prune.modeling_edgepress import PRUNED, resize_heads
+
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    weights = _sliced_attention(model, parts, kept)
+    resize_heads(model, len(kept[0]))
+    with torch.no_grad():
+        for name, weight in weights.items():
+            model.get_parameter(name).copy_(weight)
+    config.edgepress_heads = len(kept[0])
+    config.auto_map = {
+        "AutoModelForSequenceClassification": (
+            f"modeling_edgepress.{PRUNED[config.model_type].__name__}"
+        )
+    }
+
+
+def head_counts(model: nn.Module) -> tuple[int, int]:
+    """Return (heads in each layer now, width of a head)."""
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    built = int(getattr(config, parts.config_heads))
+    width = int(config.hidden_size) // built
+    return int(getattr(config, "edgepress_heads", None) or built), width
+
+
+def shares_heads(model: nn.Module) -> bool:
+    """Tell whether all layers must keep the same heads."""
+    config: Any = model.config
+    return architecture(config.model_type).position_bias is not None
+
+
+def _sliced_attention(
+    model: nn.Module, parts: Architecture, kept: Sequence[NDArray[np.int64]]
+) -> dict[str, Any]:
+    _, width = head_counts(model)
+    weights: dict[str, Any] = {}
+    for number, heads in enumerate(kept):
+        units = (heads[:, None] * width + np.arange(width)).ravel()
+        for path in (parts.query, parts.key, parts.value):
+            name = f"{parts.layers}.{number}.{path}"
+            weights |= _named(name, _rows(part(model, name), units))
+        name = f"{parts.layers}.{number}.{parts.attention_output}"
+        weights |= _named(name, _columns(part(model, name), units))
+    if parts.position_bias is not None:
+        bias = part(model, parts.position_bias)
+        weights[f"{parts.position_bias}.weight"] = bias.weight.detach()[:, kept[0]].clone()
+    return weights
+
+
+def _named(name: str, module: nn.Module) -> dict[str, Any]:
+    return {f"{name}.{key}": value.detach() for key, value in module.named_parameters()}
+
+
+def _rows(linear: nn.Linear, units: NDArray[np.int64]) -> nn.Linear:
+    """Return a linear layer with the given outputs."""
+    bias = None if linear.bias is None else linear.bias.detach()[units]
+    return _linear(linear.weight.detach()[units], bias)
+
+
+def _columns(linear: nn.Linear, units: NDArray[np.int64]) -> nn.Linear:
+    """Return a linear layer with the given inputs."""
+    bias = None if linear.bias is None else linear.bias.detach()
+    return _linear(linear.weight.detach()[:, units], bias)
+
+
+def _linear(weight: Any, bias: Any) -> nn.Linear:
+    import torch
+    from torch import nn
+
+    outputs, inputs = weight.shape
+    new = nn.Linear(inputs, outputs, bias is not None, weight.device, weight.dtype)
+    with torch.no_grad():
+        new.weight.copy_(weight)
+        if bias is not None:
+            new.bias.copy_(bias)
+    return new

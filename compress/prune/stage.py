@@ -1,0 +1,157 @@
+"""The prune stage: a smaller model with the weights that mattered most."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from compress.architectures import require
+from compress.stage import Made, RunContext
+from runtimes.artifact import Artifact
+from runtimes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from compress.prune.importance import Importance
+
+_STRICT = ConfigDict(extra="forbid")
+_MOST = 0.95
+
+
+@dataclass(frozen=True, slots=True, config=_STRICT)
+class Prune:
+    """Remove a share of the FFN units and heads, whole layers, and unused word pieces.
+
+    `ffn` and `heads` are the shares that go, chosen by Fisher importance over at most `rows`
+    training rows, the same number in every layer. `layers` is the number that stays, evenly
+    spaced. `vocabulary` drops the pieces that the training and unlabelled text lacks, but for
+    those that spell any word and the most frequent ones, up to `vocabulary_floor` in all.
+    Afterwards the model is distilled from the teacher for `recovery_epochs`.
+    """
+
+    kind: ClassVar[str] = "prune"
+    accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
+    retrains: ClassVar[bool] = True
+
+    ffn: float = 0.0
+    heads: float = 0.0
+    layers: int | None = None
+    vocabulary: bool = False
+    vocabulary_floor: Annotated[int, Field(ge=0)] = 4000
+    rows: Annotated[int, Field(ge=1)] = 1024
+    recovery_epochs: Annotated[int, Field(ge=0, le=1000)] = 3
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+
+    def produces(self, source_format: str) -> str:  # noqa: ARG002 - the protocol's
+        """Return huggingface: a pruned model is still a model."""
+        return "huggingface"
+
+    def check(self, model_type: str, source_format: str) -> list[str]:  # noqa: ARG002
+        """Refuse shares out of range, cuts that take nothing, and unknown architectures."""
+        for name, share in (("ffn", self.ffn), ("heads", self.heads)):
+            if not 0 <= share <= _MOST:
+                raise RecipeError(
+                    f"prune: {name} = {share:g}",
+                    expected=f"the share that goes, 0 to {_MOST}",
+                    action=f"write {name} = 0.5 to remove half",
+                )
+        if self.layers is not None and self.layers < 1:
+            raise RecipeError(
+                f"prune: layers = {self.layers}", expected="the number of layers that stay, ≥ 1"
+            )
+        if not (self.ffn or self.heads or self.layers or self.vocabulary):
+            raise RecipeError(
+                "prune removes nothing",
+                expected="at least one of ffn, heads, layers and vocabulary",
+                action="set one, or leave the stage out",
+            )
+        require(model_type, "prune")
+        return self._warnings()
+
+    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+        """Cut layers, then units, then pieces; recover; write the model."""
+        from compress.models import load_model, save_model
+        from compress.prune.slicing import evenly_spaced, keep_layers
+        from compress.prune.vocabulary import prune_vocabulary
+
+        model = load_model(source.path)
+        metrics: dict[str, float] = {"parameters_before": source.parameters}
+        if self.layers is not None:
+            keep_layers(model, evenly_spaced(model.config.num_hidden_layers, self.layers))
+        if self.ffn or self.heads:
+            metrics |= self._cut_units(model, source, context)
+        if self.vocabulary:
+            metrics |= prune_vocabulary(model, source, context.data, self.vocabulary_floor, folder)
+        metrics["parameters"] = sum(weight.numel() for weight in model.parameters())
+        metrics |= self._recover(model, source, context, folder)
+        return save_model(model, source, folder, metrics=metrics)
+
+    def _cut_units(
+        self, model: nn.Module, source: Artifact, context: RunContext
+    ) -> dict[str, float]:
+        from compress.prune.importance import retained_share, strongest
+        from compress.prune.slicing import (
+            ffn_width,
+            head_count,
+            prune_ffn,
+            prune_heads,
+            shares_heads,
+        )
+
+        importance = self._importance(model, source, context)
+        metrics: dict[str, float] = {}
+        if self.ffn:
+            width = ffn_width(importance.ffn.shape[1], self.ffn)
+            units = strongest(importance.ffn, width)
+            prune_ffn(model, units)
+            metrics["ffn_width"] = width
+            metrics["ffn_importance_retained"] = retained_share(importance.ffn, units)
+        if self.heads:
+            count = head_count(importance.heads.shape[1], self.heads)
+            kept = strongest(importance.heads, count, same=shares_heads(model))
+            prune_heads(model, kept)
+            metrics["heads_per_layer"] = count
+            metrics["heads_importance_retained"] = retained_share(importance.heads, kept)
+        return metrics
+
+    def _importance(self, model: nn.Module, source: Artifact, context: RunContext) -> Importance:
+        from compress.prune.importance import measure_importance
+
+        return measure_importance(model, source, context, rows=self.rows)
+
+    def _recover(
+        self, model: nn.Module, source: Artifact, context: RunContext, folder: Path
+    ) -> dict[str, float]:
+        if self.recovery_epochs == 0:
+            return {}
+        if context.teacher is None:
+            context.progress.warn("prune: no teacher to recover from; the model stays as cut")
+            return {}
+        from compress.distill.recover import recover
+
+        return recover(
+            model,
+            source,
+            folder if self.vocabulary else source.path,
+            context,
+            epochs=self.recovery_epochs,
+            learning_rate=self.learning_rate,
+            temperature=self.temperature,
+            alpha=self.alpha,
+            batch_size=self.batch_size,
+        )
+
+    def _warnings(self) -> list[str]:
+        found = []
+        if self.recovery_epochs == 0 and (self.ffn or self.heads or self.layers):
+            found.append("prune: recovery_epochs = 0 leaves the model as cut: expect a loss")
+        if self.learning_rate > 1e-3:
+            found.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")
+        return found
