@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,18 @@ class Batch:
 
     rows: NDArray[np.int64]
     inputs: dict[str, Any]
+
+
+class Examples(Protocol):
+    """Rows that can be put into batches; `lengths` decides which go together."""
+
+    def __len__(self) -> int: ...
+
+    def lengths(self) -> NDArray[np.int64]:
+        """Return each row's length."""
+
+    def collate(self, rows: NDArray[np.int64]) -> Batch:
+        """Return the given rows as one batch of torch tensors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,11 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], config: Any) -> Encoded:
     )
 
 
-def shuffled(encoded: Encoded, size: int, seed: int) -> list[NDArray[np.int64]]:
+def shuffled(examples: Examples, size: int, seed: int) -> list[NDArray[np.int64]]:
     """Return an epoch's batches of row numbers: random, but of similar lengths within a batch."""
     generator = np.random.default_rng(seed)
-    order = generator.permutation(len(encoded))
-    lengths = encoded.lengths()
+    order = generator.permutation(len(examples))
+    lengths = examples.lengths()
     batches: list[NDArray[np.int64]] = []
     for start in range(0, len(order), size * _POOL):
         pool = order[start : start + size * _POOL]
@@ -87,8 +99,8 @@ def shuffled(encoded: Encoded, size: int, seed: int) -> list[NDArray[np.int64]]:
     return batches
 
 
-def in_order(encoded: Encoded, size: int) -> Iterator[Batch]:
+def in_order(examples: Examples, size: int) -> Iterator[Batch]:
     """Yield every row once, shortest first, for inference."""
-    order = np.argsort(encoded.lengths(), kind="stable")
+    order = np.argsort(examples.lengths(), kind="stable")
     for start in range(0, len(order), size):
-        yield encoded.collate(order[start : start + size])
+        yield examples.collate(order[start : start + size])

@@ -1,8 +1,21 @@
-"""The rows that a recipe trains and judges on."""
+"""The rows that a recipe trains and judges on: loaded, checked, split and hashed."""
 
 from __future__ import annotations
 
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from runtimes.errors import DataError
+from runtimes.files import stable_hash
+
+from compress.reading import Table, read_table
+from compress.splitting import split_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +40,212 @@ class Dataset:
     unlabeled: tuple[str, ...]
     digest: str
     warnings: tuple[str, ...] = ()
+
+
+class DataSettings(BaseModel):
+    """The recipe's [data]: where the rows are and how they are split.
+
+    Files are csv, jsonl or parquet; anything else is a `datasets` id. Splits that are absent
+    are taken from train: `validation_share` and `test_share` of it, stratified by label, or by
+    whole groups where `group` names a column. `on_empty = "drop"` leaves out rows without text
+    or label, which are an error otherwise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...] = ()
+    test: tuple[str, ...] = ()
+    unlabeled: tuple[str, ...] = ()
+    text: str = "text"
+    label: str = "label"
+    group: str | None = None
+    validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    on_empty: str = Field("error", pattern="^(error|drop)$")
+
+    @field_validator("train", "validation", "test", "unlabeled", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+
+def load_dataset(settings: DataSettings, folder: Path, seed: int) -> Dataset:
+    """Load and check every split; relative paths start at `folder`.
+
+    Raises DataError for a missing or empty file, an unknown column, empty texts, one class
+    only, a class with one row, or test labels that train lacks.
+    """
+    read = _Reader(settings, folder)
+    train, validation, test = (
+        read.split(names) for names in (settings.train, settings.validation, settings.test)
+    )
+    if not train:
+        raise DataError("[data] train names no file", expected="train = \"train.csv\"")
+    unlabeled = read.texts(settings.unlabeled)
+    _check_classes(train, settings)
+    if not settings.test:
+        train, test = split_rows(train, settings.test_share, seed)
+    if not settings.validation:
+        share = settings.validation_share / (1 - (0 if settings.test else settings.test_share))
+        train, validation = split_rows(train, share, seed + 1)
+    return _assemble(train, validation, test, unlabeled, read.warnings)
+
+
+class _Reader:
+    """Read the files of a recipe and collect what is worth a warning."""
+
+    def __init__(self, settings: DataSettings, folder: Path) -> None:
+        self._settings = settings
+        self._folder = folder
+        self.warnings: list[str] = []
+
+    def split(self, names: Sequence[str]) -> list[LabelledRow]:
+        columns = [self._settings.text, self._settings.label]
+        columns += [self._settings.group] if self._settings.group else []
+        return [
+            LabelledRow(*values) for name in names for values in self._rows(name, tuple(columns))
+        ]
+
+    def texts(self, names: Sequence[str]) -> tuple[str, ...]:
+        found = [row[0] for name in names for row in self._rows(name, (self._settings.text,))]
+        return tuple(dict.fromkeys(found))
+
+    def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
+        table = read_table(name, self._folder, columns)
+        whole = [row for row in table.rows if all(value.strip() for value in row)]
+        missing = len(table.rows) - len(whole)
+        if missing and self._settings.on_empty == "error":
+            raise _empty_rows(table, columns)
+        if missing:
+            self.warnings.append(f"{name}: {missing} rows without text or label were left out")
+        if not whole:
+            raise DataError(f"{name}: no rows", expected=f"rows with {' and '.join(columns)}")
+        return whole
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledRow:
+    """Hold one row as it was read; rows of a group never part when they are split."""
+
+    text: str
+    label: str
+    group: str | None = None
+
+
+def _empty_rows(table: Table, columns: tuple[str, ...]) -> DataError:
+    places = [
+        f"line {table.lines[index]} ({', '.join(_blank(row, columns))})"
+        for index, row in enumerate(table.rows)
+        if not all(value.strip() for value in row)
+    ]
+    return DataError(
+        f"{table.name}: {len(places)} rows lack a value: {'; '.join(places[:5])}",
+        expected="text and label in every row",
+        action='mend them, or set on_empty = "drop" under [data]',
+    )
+
+
+def _blank(row: tuple[str, ...], columns: tuple[str, ...]) -> list[str]:
+    return [column for column, value in zip(columns, row, strict=True) if not value.strip()]
+
+
+def _check_classes(train: Sequence[LabelledRow], settings: DataSettings) -> None:
+    counts = Counter(row.label for row in train)
+    if len(counts) < 2:
+        raise DataError(
+            f"train has one class only: {next(iter(counts))!r}",
+            expected=f"at least two classes in column {settings.label!r}",
+        )
+    lonely = sorted(label for label, count in counts.items() if count < 2)
+    if lonely:
+        raise DataError(
+            f"{len(lonely)} classes have one row only: {', '.join(map(repr, lonely[:5]))}",
+            expected="at least two rows a class in train, so that it can be learnt and checked",
+            action="add rows, or merge or drop the class",
+        )
+
+
+def _assemble(
+    train: Sequence[LabelledRow],
+    validation: Sequence[LabelledRow],
+    test: Sequence[LabelledRow],
+    unlabeled: tuple[str, ...],
+    warnings: list[str],
+) -> Dataset:
+    labels = tuple(sorted({row.label for row in train}))
+    for name, rows in (("validation", validation), ("test", test)):
+        strange = sorted({row.label for row in rows} - set(labels))
+        if strange:
+            raise DataError(
+                f"{name} has labels that train lacks: {', '.join(map(repr, strange[:5]))}",
+                expected=f"one of the {len(labels)} labels of train",
+                action="check the label column's spelling, or drop these rows",
+            )
+    warnings = warnings + _duplicates(train, validation, test)
+    splits = [_indexed(rows, labels) for rows in (train, validation, test)]
+    content = [[rows.texts, rows.labels] for rows in splits]
+    return Dataset(
+        labels=labels,
+        train=splits[0],
+        validation=splits[1],
+        test=splits[2],
+        unlabeled=unlabeled,
+        digest=stable_hash([labels, content, unlabeled]),
+        warnings=tuple(warnings),
+    )
+
+
+def _duplicates(*splits: Sequence[LabelledRow]) -> list[str]:
+    train, validation, test = ({row.text.strip().lower() for row in rows} for rows in splits)
+    found = []
+    for name, count in (
+        ("train and test", len(train & test)),
+        ("train and validation", len(train & validation)),
+        ("validation and test", len(validation & test)),
+    ):
+        if count:
+            found.append(f"{count} texts stand in both {name}: figures on them flatter the model")
+    return found
+
+
+def _indexed(rows: Sequence[LabelledRow], labels: tuple[str, ...]) -> Rows:
+    index = {label: place for place, label in enumerate(labels)}
+    return Rows(tuple(row.text for row in rows), tuple(index[row.label] for row in rows))
+
+
+def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return the data with its classes in a trained head's order.
+
+    Labels that are the class numbers "0", "1", … take the head's names. Raises DataError when
+    the head was made for other classes.
+    """
+    if data.labels == classes:
+        return data
+    names = data.labels
+    if set(names) != set(classes) and all(name.isdigit() for name in names):
+        numbers = sorted(int(name) for name in names)
+        if numbers == list(range(len(classes))):
+            names = tuple(classes[int(name)] for name in names)
+    if set(names) != set(classes):
+        raise _other_classes(data.labels, classes)
+    order = [classes.index(name) for name in names]
+    splits = [
+        Rows(rows.texts, tuple(order[label] for label in rows.labels))
+        for rows in (data.train, data.validation, data.test)
+    ]
+    return dataclasses.replace(
+        data, labels=classes, train=splits[0], validation=splits[1], test=splits[2]
+    )
+
+
+def _other_classes(found: tuple[str, ...], classes: tuple[str, ...]) -> DataError:
+    strange = sorted(set(found) - set(classes))[:5]
+    absent = sorted(set(classes) - set(found))[:5]
+    parts = [f"only in the data: {', '.join(map(repr, strange))}"] if strange else []
+    parts += [f"only in the teacher: {', '.join(map(repr, absent))}"] if absent else []
+    return DataError(
+        f"the teacher's head has {len(classes)} classes, the data {len(found)}; {'; '.join(parts)}",
+        expected="the classes that the teacher was trained on",
+        action='add [[stage]] kind = "finetune" to train a head for these labels',
+    )

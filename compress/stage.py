@@ -119,12 +119,14 @@ class Made:
 class Stage(Protocol):
     """Turn one artifact into another. The frozen dataclass is its own settings.
 
-    A stage never changes its input and is deterministic under `context.seed`.
+    A stage never changes its input and is deterministic under `context.seed`. `retrains` says
+    that it learns from `context.teacher`, `uses_data` that its result depends on the rows.
     """
 
     kind: ClassVar[str]
     accepts: ClassVar[tuple[str, ...]]
     retrains: ClassVar[bool]
+    uses_data: ClassVar[bool]
 
     def produces(self, source_format: str) -> str:
         """Return the format of the result for an input of `source_format`."""

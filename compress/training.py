@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from runtimes.errors import QualityError
 
-from compress.batches import Batch, Encoded, in_order, shuffled
+from compress.batches import Batch, Examples, in_order, shuffled
 from compress.stage import Progress
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class _State:
 
 def fit(
     model: nn.Module,
-    train: Encoded,
-    validation: tuple[Encoded, NDArray[np.int64]],
+    train: Examples,
+    validation: tuple[Examples, NDArray[np.int64]],
     loss: Loss,
     plan: TrainPlan,
     *,
@@ -136,7 +136,7 @@ def accelerator_device() -> torch.device:
 
 
 def logits_of(
-    model: nn.Module, encoded: Encoded, *, batch_size: int = 64
+    model: nn.Module, examples: Examples, *, batch_size: int = 64
 ) -> NDArray[np.float32]:
     """Return the model's logits of every row, shape (rows, classes), in the rows' order."""
     import torch
@@ -145,11 +145,11 @@ def logits_of(
     place = next(model.parameters()).device
     found: NDArray[np.float32] | None = None
     with torch.inference_mode():
-        for batch in in_order(encoded, batch_size):
+        for batch in in_order(examples, batch_size):
             inputs = {key: value.to(place) for key, value in batch.inputs.items()}
             logits = model(**inputs).logits.float().cpu().numpy()
             if found is None:
-                found = np.zeros((len(encoded), logits.shape[1]), dtype=np.float32)
+                found = np.zeros((len(examples), logits.shape[1]), dtype=np.float32)
             found[batch.rows] = logits
     if found is None:
         raise QualityError("no rows to run the model on")
@@ -157,10 +157,10 @@ def logits_of(
 
 
 def evaluate(
-    model: nn.Module, encoded: Encoded, labels: NDArray[np.int64]
+    model: nn.Module, examples: Examples, labels: NDArray[np.int64]
 ) -> tuple[float, float]:
     """Return accuracy and mean cross-entropy of a model on labelled rows."""
-    logits = logits_of(model, encoded).astype(np.float64)
+    logits = logits_of(model, examples).astype(np.float64)
     shifted = logits - logits.max(axis=1, keepdims=True)
     losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
     return float((logits.argmax(axis=1) == labels).mean()), float(losses.mean())
@@ -170,7 +170,7 @@ def _epoch(
     accelerator: Any,
     model: nn.Module,
     optimizer: Any,
-    train: Encoded,
+    train: Examples,
     loss: Loss,
     plan: TrainPlan,
     state: _State,

@@ -36,6 +36,7 @@ class Distill:
     kind: ClassVar[str] = "distill"
     accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
     retrains: ClassVar[bool] = True
+    uses_data: ClassVar[bool] = True
 
     layers: Annotated[int, Field(ge=1)] | None = None
     keep: tuple[Annotated[int, Field(ge=0)], ...] = field(default=())

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Features:
-    """Hold one feature row a text, and serve them in batches as `Encoded` does."""
+    """Hold one feature row a text, and serve them in batches."""
 
     states: NDArray[np.float32]
 
@@ -46,8 +46,8 @@ def fit_head(
     validation = _features(model, encode(tokenizer, data.validation.texts, model.config), context)
     fitted = fit(
         _head_only(model),
-        train,  # type: ignore[arg-type]
-        (validation, np.array(data.validation.labels)),  # type: ignore[arg-type]
+        train,
+        (validation, np.array(data.validation.labels)),
         loss,
         plan,
         scratch=context.scratch / "head",

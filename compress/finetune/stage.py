@@ -38,6 +38,7 @@ class Finetune:
     kind: ClassVar[str] = "finetune"
     accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
     retrains: ClassVar[bool] = True
+    uses_data: ClassVar[bool] = True
 
     method: Literal["full", "frozen", "probe-then-full"] = "full"
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5
