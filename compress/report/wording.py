@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from compress.report.schema import (
     Check,
+    Figures,
     Interval,
     Measurement,
     Report,
@@ -205,8 +206,8 @@ def table_rows(report: Report) -> tuple[StageRow, ...]:
     return (teacher, *report.stages)
 
 
-def row_notes(row: StageRow) -> str:
-    """Say what a row's model is: onnx · int8 · onnxruntime."""
+def run_as(row: Figures) -> str:
+    """Say what a model is and what ran it: onnx · int8 · onnxruntime."""
     return " · ".join(part for part in (row.format, row.precision, row.runtime) if part)
 
 
@@ -239,7 +240,7 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
     if (seen := report.measurement) is not None:
         yield "measured", _amount(seen)
     if (rows := report.rows) is not None:
-        yield "rows", _row_counts(rows)
+        yield "rows", row_counts(rows)
     yield "made", f"{report.created}, seed {report.seed}"
 
 
@@ -252,7 +253,8 @@ def _amount(seen: Measurement) -> str:
     return text if share is None else f"{text}, {percent(share)} of them undisturbed"
 
 
-def _row_counts(rows: RowCounts) -> str:
+def row_counts(rows: RowCounts) -> str:
+    """Count the rows in words: 8,502 train, 1,501 validation, …"""
     text = (
         f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test,"
         f" {rows.classes:,} classes"

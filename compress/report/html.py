@@ -1,0 +1,336 @@
+"""The report as one HTML file that needs nothing but a browser: no network, no script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+
+from compress.report import bullet, scatter, wording
+from compress.report.markup import Child, Markup, join, tag
+from compress.report.schema import Check, Figures, Report, StageRow, Status, Verdict
+
+_GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "NOT_MEASURED", "INCONCLUSIVE", "PASS")
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_COLUMNS = (
+    ("#", "the mark's number"),
+    ("stage", ""),
+    ("parameters", ""),
+    ("MB", "megabytes of graph and weights"),
+    ("accuracy", "on the test rows"),
+    ("macro F1", "on the test rows"),
+    ("retention", "of the teacher's accuracy, with its interval"),
+    ("p50 ms", "one row at a time"),
+    ("p90 ms", "one row at a time"),
+    ("speed-up", "against the teacher, with its interval"),
+    ("time", "that the stage took"),
+)
+_TEXT_COLUMNS = 2
+
+
+def render(report: Report) -> str:
+    """Return the report as a self-contained HTML document."""
+    rows = wording.table_rows(report)
+    body = tag(
+        "main",
+        _masthead(report),
+        _verdicts(report),
+        _key_figures(report),
+        _section("Accuracy against latency", _trade(rows)),
+        _section("Stages", _stage_table(rows), _settings(rows)),
+        [_budgets(verdict) for verdict in report.verdicts if verdict.checks],
+        _section("Rows and warnings", _rows_and_warnings(report)),
+        _section("Environment", _environment(report)),
+        _section("Repeat it", _command(report)),
+    )
+    title = f"{report.name}: {wording.WORDS[worst]}" if (worst := _worst(report)) else report.name
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{title} · edgepress"),
+        tag("style", Markup(_style())),
+    )
+    return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+
+
+def _style() -> str:
+    return files("compress.report").joinpath("report.css").read_text(encoding="utf-8")
+
+
+def _worst(report: Report) -> Status | None:
+    found = {verdict.status for verdict in report.verdicts}
+    return next((status for status in _GRAVITY if status in found), None)
+
+
+def _section(heading: str, *children: Child) -> Markup:
+    return tag("section", tag("h2", heading), *children)
+
+
+def _masthead(report: Report) -> Markup:
+    made = report.created.replace("T", " ").removesuffix("Z")
+    return tag(
+        "header",
+        tag("span", report.name, class_="name"),
+        tag("span", f"edgepress report · {made} UTC"),
+        class_="masthead",
+    )
+
+
+def _badge(status: Status) -> Markup:
+    sign = tag("span", wording.SIGNS[status], class_="sign", aria_hidden="true")
+    return tag("span", sign, wording.WORDS[status], class_=f"status {_tone(status)}")
+
+
+def _tone(status: Status) -> str:
+    return {"PASS": "pass", "FAIL": "fail"}.get(status, "open")
+
+
+def _verdicts(report: Report) -> Child:
+    said = wording.gains(report.summary) if report.summary else "nothing measured yet"
+    if not report.verdicts:
+        words = "No verdict" if report.complete else "Not finished"
+        return tag("div", tag("h1", words), tag("p", said, class_="gains"), class_="verdict open")
+    ordered = sorted(report.verdicts, key=lambda row: _GRAVITY.index(row.status))
+    return [_verdict(row, said if row is ordered[0] else None) for row in ordered]
+
+
+def _verdict(verdict: Verdict, said: str | None) -> Markup:
+    reasons = [tag("li", wording.check_sentence(row)) for row in wording.deciding(verdict)]
+    words = f"{wording.MEANINGS[verdict.status]} ({wording.counted(verdict)})"
+    return tag(
+        "div",
+        tag(
+            "h1" if said else "h2",
+            _badge(verdict.status),
+            tag("span", " on ", class_="on"),
+            verdict.profile,
+        ),
+        tag("p", said, class_="gains") if said else None,
+        tag("p", f"{words[0].upper()}{words[1:]}.", class_="meaning"),
+        tag("ul", reasons, class_="reasons") if reasons else None,
+        class_=f"verdict {_tone(verdict.status)}",
+    )
+
+
+def _key_figures(report: Report) -> Markup | None:
+    if report.summary is None:
+        return None
+    teacher, model = report.summary.teacher, report.summary.model
+    rows = (
+        ("accuracy", wording.percent(teacher.accuracy), wording.percent(model.accuracy)),
+        ("latency p50", _ms(teacher.latency_p50_ms), _ms(model.latency_p50_ms)),
+        ("latency p90", _ms(teacher.latency_p90_ms), _ms(model.latency_p90_ms)),
+        ("size", _mb(teacher.size_mb), _mb(model.size_mb)),
+        (
+            "parameters",
+            wording.parameters(teacher.parameters),
+            wording.parameters(model.parameters),
+        ),
+        ("peak memory", _mb(teacher.rss_peak_mb), _mb(model.rss_peak_mb)),
+        ("cold start", _ms(teacher.cold_start_ms), _ms(model.cold_start_ms)),
+    )
+    known = [row for row in rows if row[2] != wording.MISSING]
+    return join(
+        [
+            tag("dl", [_key_figure(*row) for row in known], class_="figures"),
+            tag("p", _compared(teacher, model), class_="note"),
+        ]
+    )
+
+
+def _key_figure(name: str, before: str, after: str) -> Markup:
+    return tag(
+        "div",
+        tag("dt", name),
+        tag("dd", tag("strong", after), tag("span", f"from {before}", class_="before")),
+    )
+
+
+def _compared(teacher: Figures, model: Figures) -> str:
+    return f"Teacher: {wording.run_as(teacher)}. Final model: {wording.run_as(model)}."
+
+
+def _ms(value: float | None) -> str:
+    return wording.quantity(value, "ms")
+
+
+def _mb(value: float | None) -> str:
+    return wording.quantity(value, "MB")
+
+
+def _trade(rows: Sequence[StageRow]) -> Markup:
+    seen = scatter.points(rows)
+    if not seen:
+        return tag("p", "No stage has both an accuracy and a latency yet.", class_="note")
+    return tag(
+        "figure",
+        scatter.render(seen, scatter.WIDE, "wide"),
+        scatter.render(seen, scatter.NARROW, "narrow"),
+        tag(
+            "figcaption",
+            "Up and to the left is better. The area of a mark is the model's size; whiskers are"
+            " the accuracy's interval; the dashed line joins what no other row beats in both."
+            " A number is the row in the table below.",
+        ),
+    )
+
+
+def _stage_table(rows: Sequence[StageRow]) -> Markup:
+    head = [
+        tag(
+            "th",
+            name,
+            scope="col",
+            title=meaning or None,
+            class_="text" if index < _TEXT_COLUMNS else None,
+        )
+        for index, (name, meaning) in enumerate(_COLUMNS)
+    ]
+    return tag(
+        "div",
+        tag(
+            "table",
+            tag("thead", tag("tr", head)),
+            tag("tbody", [_stage_row(number, row) for number, row in enumerate(rows, 1)]),
+        ),
+        class_="scroll",
+        role="region",
+        tabindex="0",
+        aria_label="Stages",
+    )
+
+
+def _stage_row(number: int, row: StageRow) -> Markup:
+    flag = "final model" if row.selected else "teacher" if row.teacher else None
+    name = tag(
+        "th",
+        tag("span", row.name, class_="stage"),
+        tag("span", flag, class_="flag") if flag and flag != row.name else None,
+        tag("span", wording.run_as(row), class_="how"),
+        scope="row",
+    )
+    cells = (
+        wording.parameters(row.parameters),
+        wording.megabytes(row.size_mb),
+        wording.percent(row.accuracy),
+        wording.percent(row.f1_macro),
+        _bounded(wording.percent_interval(row.retention)),
+        wording.milliseconds(row.latency_p50_ms),
+        wording.milliseconds(row.latency_p90_ms),
+        _bounded(wording.ratio_interval(row.speedup)),
+        "cached" if row.cached else wording.seconds(row.seconds),
+    )
+    return tag(
+        "tr",
+        tag("td", str(number), class_="text index"),
+        name,
+        [tag("td", cell) for cell in cells],
+        class_="selected" if row.selected else None,
+    )
+
+
+def _bounded(text: str) -> Markup:
+    value, bracket, bounds = text.partition(" [")
+    if not bracket:
+        return join([value])
+    return join([value, " ", tag("span", f"[{bounds}", class_="bounds")])
+
+
+def _settings(rows: Sequence[StageRow]) -> Markup | None:
+    told = [
+        join(
+            [
+                tag("dt", f"{number}. {row.name}"),
+                tag("dd", tag("code", _setting_text(row))),
+            ]
+        )
+        for number, row in enumerate(rows, 1)
+        if row.settings or row.digest
+    ]
+    if not told:
+        return None
+    return tag(
+        "details",
+        tag("summary", "Settings and digests"),
+        tag("dl", told, class_="facts"),
+    )
+
+
+def _setting_text(row: StageRow) -> str:
+    parts = [
+        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in row.settings.items()
+    ]
+    return "; ".join([*parts, f"sha256 {row.digest[:16]}"] if row.digest else parts)
+
+
+def _budgets(verdict: Verdict) -> Markup:
+    return _section(
+        f"Budgets of {verdict.profile}",
+        tag("ul", [_check(check) for check in verdict.checks], class_="checks"),
+        tag(
+            "p",
+            "Shaded: the side that the budget allows. Dot and whisker: what was measured, with"
+            " its interval. A budget is met only when the whole interval lies on that side.",
+            class_="note",
+        ),
+    )
+
+
+def _check(check: Check) -> Markup:
+    confidence = f"at {wording.confidence(check)} confidence" if check.confidence else None
+    warns = "warns only" if check.level == "warn" else None
+    small = " · ".join(filter(None, (confidence, warns)))
+    return tag(
+        "li",
+        tag("span", _badge(check.status), class_="state"),
+        tag(
+            "span",
+            tag("strong", wording.metric(check.metric)),
+            tag("span", small, class_="how") if small else None,
+            class_="what",
+        ),
+        tag("span", bullet.render(check), class_="drawing"),
+        tag(
+            "span",
+            _bounded(wording.measured(check)),
+            tag("span", check.why, class_="how") if check.why else None,
+            class_="seen",
+        ),
+    )
+
+
+def _rows_and_warnings(report: Report) -> Markup:
+    counts = wording.row_counts(report.rows) if report.rows else "not counted"
+    warnings = [tag("li", text) for text in report.warnings]
+    return join(
+        [
+            tag("p", f"{counts[0].upper()}{counts[1:]}."),
+            tag("ul", warnings, class_="warnings")
+            if warnings
+            else tag("p", "No warnings.", class_="note"),
+        ]
+    )
+
+
+def _environment(report: Report) -> Markup:
+    facts = [
+        join([tag("dt", name), tag("dd", value)])
+        for name, value in wording.environment_facts(report)
+    ]
+    tools = [
+        tag("li", f"{name} ", tag("b", version)) for name, version in sorted(report.tools.items())
+    ]
+    return join([tag("dl", facts, class_="facts"), tag("ul", tools, class_="tools")])
+
+
+def _command(report: Report) -> Markup:
+    beside = [tag("li", f"{name}: ", tag("code", path)) for name, path in report.artifacts.items()]
+    return join(
+        [
+            tag("pre", tag("code", report.command), tabindex="0"),
+            tag("ul", beside, class_="tools") if beside else None,
+        ]
+    )

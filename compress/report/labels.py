@@ -1,0 +1,117 @@
+"""Places for the labels of a scatter, so that none covers another, a mark or the frame."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+_GAPS = (4.0, 10.0, 20.0, 34.0, 50.0, 70.0)
+_ANGLES = (0, 180, 270, 90, 315, 45, 225, 135, 290, 70, 250, 110)
+_CHARACTER = 0.56
+_HEIGHT = 1.15
+_LEADER_FROM = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle, by its corners."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: Box) -> bool:
+        """Tell whether two rectangles share any area."""
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+    def within(self, frame: Box) -> bool:
+        """Tell whether this rectangle lies wholly in the frame."""
+        return (
+            frame.left <= self.left
+            and self.right <= frame.right
+            and frame.top <= self.top
+            and self.bottom <= frame.bottom
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A mark that wants a label: centre and radius in the drawing's units."""
+
+    x: float
+    y: float
+    radius: float
+    text: str
+
+    @property
+    def box(self) -> Box:
+        """Return the square around the mark."""
+        side = self.radius
+        return Box(self.x - side, self.y - side, self.x + side, self.y + side)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A label's rectangle, and the line to its mark where the two are apart."""
+
+    box: Box
+    leader: tuple[float, float, float, float] | None = None
+
+
+def place(
+    spots: Sequence[Spot], obstacles: Sequence[Box], frame: Box, font: float
+) -> list[Placed] | None:
+    """Return a place for each spot's label, or None when they do not all fit.
+
+    Greedy: spots are served in the order given, nearest free place first.
+    """
+    taken = [*obstacles, *(spot.box for spot in spots)]
+    placed = []
+    for spot in spots:
+        found = next((row for row in _candidates(spot, font) if _free(row.box, taken, frame)), None)
+        if found is None:
+            return None
+        placed.append(found)
+        taken.append(found.box)
+    return placed
+
+
+def _free(box: Box, taken: Sequence[Box], frame: Box) -> bool:
+    return box.within(frame) and not any(box.meets(other) for other in taken)
+
+
+def _candidates(spot: Spot, font: float) -> Iterator[Placed]:
+    half_width = len(spot.text) * font * _CHARACTER / 2
+    half_height = font * _HEIGHT / 2
+    for gap in _GAPS:
+        for angle in _ANGLES:
+            across, down = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+            reach = spot.radius + gap
+            x = spot.x + across * reach + _side(across) * half_width
+            y = spot.y + down * reach + _side(down) * half_height
+            box = Box(x - half_width, y - half_height, x + half_width, y + half_height)
+            yield Placed(box, _leader(spot, box) if gap > _LEADER_FROM else None)
+
+
+def _side(direction: float) -> float:
+    return 0.0 if abs(direction) < 1e-9 else math.copysign(1.0, direction)
+
+
+def _leader(spot: Spot, box: Box) -> tuple[float, float, float, float]:
+    end_x = min(max(spot.x, box.left), box.right)
+    end_y = min(max(spot.y, box.top), box.bottom)
+    distance = math.hypot(end_x - spot.x, end_y - spot.y) or 1.0
+    share = spot.radius / distance
+    return (
+        spot.x + (end_x - spot.x) * share,
+        spot.y + (end_y - spot.y) * share,
+        end_x,
+        end_y,
+    )

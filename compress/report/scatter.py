@@ -1,0 +1,276 @@
+"""Accuracy against latency, the size as the mark's area: the trade that the run explored."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from compress.report import wording
+from compress.report.labels import Box, Placed, Spot, place
+from compress.report.markup import Markup, join, tag
+from compress.report.scale import Scale, linear, logarithmic
+from compress.report.schema import StageRow
+
+_SMALLEST_RADIUS = 3.5
+_ROUND_SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Size a drawing, in its own units."""
+
+    width: float
+    height: float
+    font: float
+    largest_radius: float
+    left: float = 46.0
+    right: float = 14.0
+    top: float = 44.0
+    bottom: float = 46.0
+
+    @property
+    def frame(self) -> Box:
+        """Return the rectangle between the axes."""
+        return Box(self.left, self.top, self.width - self.right, self.height - self.bottom)
+
+
+WIDE = Layout(width=880, height=460, font=13, largest_radius=26)
+NARROW = Layout(width=360, height=400, font=11.5, largest_radius=18)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A row that has both an accuracy and a latency; `number` is its place in the stage table."""
+
+    number: int
+    row: StageRow
+    latency_ms: float
+    accuracy: float
+
+    @property
+    def label(self) -> str:
+        """Return the row's name and what it stands for."""
+        if self.row.teacher and self.row.name != "teacher":
+            return f"{self.row.name} (teacher)"
+        return f"{self.row.name} (final)" if self.row.selected else self.row.name
+
+
+def points(rows: Sequence[StageRow]) -> list[Point]:
+    """Return the rows that can be drawn."""
+    return [
+        Point(number, row, row.latency_p50_ms, row.accuracy)
+        for number, row in enumerate(rows, 1)
+        if row.latency_p50_ms and row.accuracy is not None
+    ]
+
+
+def pareto(seen: Sequence[Point]) -> list[Point]:
+    """Return the points that no other beats in both, from the fastest to the most accurate."""
+    front: list[Point] = []
+    for point in sorted(seen, key=lambda point: (point.latency_ms, -point.accuracy)):
+        if not front or point.accuracy > front[-1].accuracy:
+            front.append(point)
+    return front
+
+
+def render(seen: Sequence[Point], layout: Layout, ident: str) -> Markup:
+    """Return the drawing of at least one point as inline SVG; `ident` keeps its ids apart."""
+    x, y = _scales(seen, layout)
+    largest = max((point.row.size_mb or 0.0 for point in seen), default=0.0)
+    sizes = _Sizes(largest, layout.largest_radius)
+    drawn = sorted(seen, key=lambda point: -(point.row.size_mb or 0.0))
+    return tag(
+        "svg",
+        tag("title", "Accuracy against latency", id=f"{ident}-title"),
+        tag("desc", _description(seen), id=f"{ident}-desc"),
+        _axes(x, y, layout),
+        _front(pareto(seen), x, y),
+        [_error_bar(point, x, y) for point in drawn],
+        [_mark(point, x, y, sizes) for point in drawn],
+        _labels(seen, x, y, sizes, layout),
+        _size_key(sizes, layout),
+        viewBox=f"0 0 {layout.width:g} {layout.height:g}",
+        class_=f"scatter {ident}",
+        role="img",
+        aria_labelledby=f"{ident}-title {ident}-desc",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """Map megabytes to a radius: the area is what is proportional."""
+
+    largest_mb: float
+    largest_radius: float
+
+    def radius(self, size_mb: float | None) -> float:
+        if not size_mb or not self.largest_mb:
+            return _SMALLEST_RADIUS
+        share = math.sqrt(size_mb / self.largest_mb)
+        return max(_SMALLEST_RADIUS, self.largest_radius * share)
+
+
+def _scales(seen: Sequence[Point], layout: Layout) -> tuple[Scale, Scale]:
+    frame = layout.frame
+    accuracies = [
+        100 * bound
+        for point in seen
+        for bound in (point.accuracy, point.row.accuracy_lower, point.row.accuracy_upper)
+        if bound is not None
+    ]
+    latencies = [point.latency_ms for point in seen]
+    return (
+        logarithmic(latencies, frame.left, frame.right, pad=1.35),
+        linear(accuracies, frame.bottom, frame.top, pad=0.14, least=1.0),
+    )
+
+
+def _axes(x: Scale, y: Scale, layout: Layout) -> Markup:
+    frame = layout.frame
+    lines = [
+        tag("line", x1=frame.left, x2=frame.right, y1=y.at(v), y2=y.at(v), class_="grid")
+        for v in y.ticks()
+    ]
+    lines += [
+        tag("line", x1=x.at(v), x2=x.at(v), y1=frame.top, y2=frame.bottom, class_="grid")
+        for v in x.ticks()
+    ]
+    texts = [
+        _text(f"{v:g}", frame.left - 8, y.at(v) + 4, layout.font - 1, "tick", "end")
+        for v in y.ticks()
+    ]
+    texts += [
+        _text(f"{v:g}", x.at(v), frame.bottom + 18, layout.font - 1, "tick", "middle")
+        for v in x.ticks()
+    ]
+    return join(
+        [
+            *lines,
+            *texts,
+            _text("accuracy, %", 4, frame.top - 22, layout.font, "axis", "start"),
+            _text(
+                "← faster · latency p50, ms, log scale",
+                frame.right,
+                layout.height - 8,
+                layout.font,
+                "axis",
+                "end",
+            ),
+        ]
+    )
+
+
+def _front(front: Sequence[Point], x: Scale, y: Scale) -> Markup | None:
+    if len(front) < 2:
+        return None
+    corners = [f"{x.at(front[0].latency_ms):.1f},{y.at(front[0].accuracy * 100):.1f}"]
+    for before, after in itertools.pairwise(front):
+        corners.append(f"{x.at(after.latency_ms):.1f},{y.at(before.accuracy * 100):.1f}")
+        corners.append(f"{x.at(after.latency_ms):.1f},{y.at(after.accuracy * 100):.1f}")
+    return tag("polyline", points=" ".join(corners), class_="front")
+
+
+def _error_bar(point: Point, x: Scale, y: Scale) -> Markup | None:
+    lower, upper = point.row.accuracy_lower, point.row.accuracy_upper
+    if lower is None or upper is None:
+        return None
+    place_x, low, high = x.at(point.latency_ms), y.at(lower * 100), y.at(upper * 100)
+    cap = 3.5
+    return tag(
+        "path",
+        d=f"M{place_x:.1f} {low:.1f}V{high:.1f}"
+        f"M{place_x - cap:.1f} {low:.1f}h{2 * cap}M{place_x - cap:.1f} {high:.1f}h{2 * cap}",
+        class_="whisker",
+    )
+
+
+def _mark(point: Point, x: Scale, y: Scale, sizes: _Sizes) -> Markup:
+    return tag(
+        "circle",
+        tag("title", _sentence(point)),
+        cx=x.at(point.latency_ms),
+        cy=y.at(point.accuracy * 100),
+        r=sizes.radius(point.row.size_mb),
+        class_=f"mark {_role(point)}".rstrip(),
+    )
+
+
+def _labels(seen: Sequence[Point], x: Scale, y: Scale, sizes: _Sizes, layout: Layout) -> Markup:
+    ordered = sorted(seen, key=lambda p: (not p.row.selected, not p.row.teacher, p.latency_ms))
+    bars = [_bar_box(point, x, y) for point in ordered]
+    frame = Box(layout.frame.left, layout.frame.top, layout.width - 2, layout.frame.bottom)
+    for texts in ([p.label for p in ordered], [str(p.number) for p in ordered]):
+        spots = [
+            Spot(
+                x.at(point.latency_ms),
+                y.at(point.accuracy * 100),
+                sizes.radius(point.row.size_mb),
+                text,
+            )
+            for point, text in zip(ordered, texts, strict=True)
+        ]
+        placed = place(spots, bars, frame, layout.font)
+        if placed is not None:
+            rows = zip(ordered, spots, placed, strict=True)
+            return join([_label(*row, layout.font) for row in rows])
+    return Markup("")
+
+
+def _bar_box(point: Point, x: Scale, y: Scale) -> Box:
+    lower, upper = point.row.accuracy_lower, point.row.accuracy_upper
+    low = point.accuracy if lower is None else lower
+    high = point.accuracy if upper is None else upper
+    middle = x.at(point.latency_ms)
+    return Box(middle - 2, y.at(high * 100), middle + 2, y.at(low * 100))
+
+
+def _label(point: Point, spot: Spot, placed: Placed, font: float) -> Markup:
+    box = placed.box
+    text = _text(
+        spot.text,
+        (box.left + box.right) / 2,
+        (box.top + box.bottom) / 2 + font * 0.35,
+        font,
+        f"label {_role(point)}".rstrip(),
+        "middle",
+    )
+    if placed.leader is None:
+        return text
+    x1, y1, x2, y2 = placed.leader
+    return join([tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_="leader"), text])
+
+
+def _size_key(sizes: _Sizes, layout: Layout) -> Markup | None:
+    shown = [mb for mb in _ROUND_SIZES if mb <= sizes.largest_mb][-1:]
+    shown = [mb for mb in (shown[0] / 10, shown[0]) if mb] if shown else []
+    parts: list[Markup] = []
+    right, middle = layout.frame.right, layout.top / 2 - 4
+    for size_mb in reversed(shown):
+        words = f"{size_mb:g} MB"
+        parts.append(_text(words, right, middle + 4, layout.font - 1, "tick", "end"))
+        right -= len(words) * layout.font * 0.56 + 6 + sizes.radius(size_mb)
+        parts.append(tag("circle", cx=right, cy=middle, r=sizes.radius(size_mb), class_="key"))
+        right -= sizes.radius(size_mb) + 12
+    return join(parts) if parts else None
+
+
+def _role(point: Point) -> str:
+    return "selected" if point.row.selected else "teacher" if point.row.teacher else ""
+
+
+def _text(text: str, x: float, y: float, size: float, class_: str, anchor: str) -> Markup:
+    return tag("text", text, x=x, y=y, font_size=size, class_=class_, text_anchor=anchor)
+
+
+def _sentence(point: Point) -> str:
+    return (
+        f"{point.number}. {point.label}: accuracy {wording.percent(point.accuracy)},"
+        f" p50 {wording.milliseconds(point.latency_ms)} ms,"
+        f" {wording.megabytes(point.row.size_mb)} MB"
+    )
+
+
+def _description(seen: Sequence[Point]) -> str:
+    return "; ".join(_sentence(point) for point in seen)
