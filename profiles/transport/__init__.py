@@ -1,1 +1,51 @@
-"""How a device is reached."""
+"""How a device is reached: one module a transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from profiles.device import DeviceProfile
+from runtimes.errors import DeviceError
+from runtimes.registry import Registry
+
+if TYPE_CHECKING:
+    from profiles.probe import Facts
+    from runtimes.measure import MeasurePlan, Samples, Variant
+
+TRANSPORTS = Registry("transport", {"local": "profiles.transport.local:Local"})
+
+
+class Transport(Protocol):
+    """Look at a device and measure on it."""
+
+    kind: ClassVar[str]
+
+    def facts(self) -> Facts:
+        """Probe the device's hardware."""
+
+    def measure(
+        self,
+        variants: Sequence[Variant],
+        texts: Sequence[str],
+        plan: MeasurePlan,
+        *,
+        advance: Callable[[int, str], None],
+        stream: Path | None,
+    ) -> dict[str, Samples]:
+        """Measure the variants there, interleaved, and bring their samples back."""
+
+
+def reach(profile: DeviceProfile) -> Transport:
+    """Return the transport to a profile's device; raise DeviceError when there is none."""
+    kind = profile.transport.kind
+    if kind not in TRANSPORTS:
+        raise DeviceError(
+            f"profile {profile.name!r} is reached by {kind!r}, which this version cannot do",
+            available=", ".join(TRANSPORTS),
+            action="run edgepress on the device itself, with a copy of the profile that says\n"
+            '             [transport] kind = "local"',
+        )
+    transport: Transport = TRANSPORTS.resolve(kind)()
+    return transport

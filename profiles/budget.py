@@ -1,0 +1,104 @@
+"""What a device must meet: one limit on one metric."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from runtimes.errors import suggest
+
+Side = Literal["max", "min"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """Describe a figure that budgets can limit.
+
+    `side` is the kind of limit that makes sense. A `machine_bound` figure says nothing about
+    another machine. `unit` `fraction` means 0..1, `ratio` any positive number.
+    """
+
+    unit: str
+    side: Side
+    machine_bound: bool
+
+
+METRICS = {
+    "latency_p50_ms": Metric("ms", "max", machine_bound=True),
+    "latency_p90_ms": Metric("ms", "max", machine_bound=True),
+    "accuracy": Metric("fraction", "min", machine_bound=False),
+    "f1_macro": Metric("fraction", "min", machine_bound=False),
+    "accuracy_retention": Metric("fraction", "min", machine_bound=False),
+    "artifact_mb": Metric("MB", "max", machine_bound=False),
+    "rss_peak_mb": Metric("MB", "max", machine_bound=True),
+    "cold_start_p50_ms": Metric("ms", "max", machine_bound=True),
+    "cold_start_p90_ms": Metric("ms", "max", machine_bound=True),
+    "speedup": Metric("ratio", "min", machine_bound=True),
+    "compression": Metric("ratio", "min", machine_bound=False),
+    "sustained_p90_ratio": Metric("ratio", "max", machine_bound=True),
+}
+"""The metrics that a profile's `[budgets]` may name."""
+
+
+class Budget(BaseModel):
+    """Limit one metric, from above (`max`) or from below (`min`).
+
+    `confidence` is of each bound by itself: a PASS is wrong at most 1 - confidence of the
+    time, and so is a FAIL. A budget of level `warn` is judged and shown, and never fails.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    max: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    min: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    level: Literal["error", "warn"] = "error"
+    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+
+    @property
+    def side(self) -> Side:
+        """Tell whether the limit is an upper or a lower one."""
+        return METRICS[self.metric].side
+
+    @property
+    def limit(self) -> float:
+        """Return the limit, in the metric's unit."""
+        limit = self.max if self.max is not None else self.min
+        assert limit is not None  # the validator below saw to it
+        return limit
+
+    def meets(self, value: float) -> bool:
+        """Tell whether a value lies on the good side of the limit."""
+        return value <= self.limit if self.side == "max" else value >= self.limit
+
+    @model_validator(mode="after")
+    def _one_limit_on_the_right_side(self) -> Budget:
+        metric = METRICS[self.metric]
+        if (self.max is None) == (self.min is None):
+            raise ValueError(f"give exactly one of max and min; {self.metric} takes {metric.side}")
+        if getattr(self, metric.side) is None:
+            raise ValueError(f"{self.metric} takes {metric.side}, as in {{{metric.side} = …}}")
+        if metric.unit == "fraction" and self.limit > 1:
+            raise ValueError(f"{self.limit:g} is over 1; {self.metric} is a fraction, as in 0.97")
+        return self
+
+
+def name_budgets(table: Any) -> Any:
+    """Put each table key's metric into its budget; raise ValueError on a key that is none."""
+    if not isinstance(table, dict):
+        return table  # pydantic says what it should have been
+    return {metric: _named(metric, row) for metric, row in table.items()}
+
+
+def _named(metric: str, row: Any) -> Any:
+    if metric not in METRICS:
+        near = suggest(metric, METRICS)
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise ValueError(f"no such metric: {metric!r}{hint} (known: {', '.join(METRICS)})")
+    if not isinstance(row, dict):
+        return row
+    if "metric" in row:
+        raise ValueError(f"{metric}: the key names the metric; leave `metric` out")
+    return {**row, "metric": metric}

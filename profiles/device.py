@@ -1,0 +1,225 @@
+"""What a device is and must meet: one TOML file a device."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from profiles.budget import Budget, name_budgets
+from runtimes.errors import ProfileError, UnknownNameError, suggest
+from runtimes.session import RUNTIMES
+
+DEVICES = Path(__file__).parent / "devices"
+
+INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+"""The instruction sets that multiply int8 into int32 without saturating on the way."""
+
+
+def has_int8_dot(isa: Collection[str]) -> bool:
+    """Tell whether an instruction set has an 8-bit dot product.
+
+    Without one, x86 goes through `vpmaddubsw`, whose 16-bit sums saturate: quantizers then
+    keep weights to 7 bits (`reduce_range`).
+    """
+    return not INT8_DOT.isdisjoint(isa)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Match(_Table):
+    """Say how the device is recognised; patterns are shell globs, all given ones must fit.
+
+    `environment` names a variable that the platform sets (a serverless runtime's own).
+    """
+
+    device_tree_model: str | None = None
+    cpu_model: str | None = None
+    gpu: str | None = None
+    environment: str | None = None
+
+
+class Cores(_Table):
+    """Describe a cluster of equal cores."""
+
+    count: int = Field(gt=0)
+    core: str
+    mhz: int | None = Field(default=None, gt=0)
+
+
+class Accelerator(_Table):
+    """Describe a GPU or an NPU."""
+
+    kind: Literal["gpu", "npu"]
+    name: str
+    memory_mb: int | None = Field(default=None, gt=0)
+    compute_capability: str | None = None
+    int8_tops: float | None = Field(default=None, gt=0)
+
+
+class Hardware(_Table):
+    """Describe the processor; `isa` uses the Linux kernel's names for the flags."""
+
+    arch: Literal["x86_64", "aarch64", "armv7l"] | None = None
+    cores: tuple[Cores, ...] = ()
+    isa: tuple[str, ...] = ()
+    isa_absent: tuple[str, ...] = ()
+    memory_mb: int | None = Field(default=None, gt=0)
+    accelerator: Accelerator | None = None
+
+    @property
+    def int8_dot(self) -> bool:
+        """Tell whether the processor has an 8-bit dot product (VNNI, AMX, dotprod, i8mm)."""
+        return has_int8_dot(self.isa)
+
+    @model_validator(mode="after")
+    def _isa_is_there_or_not(self) -> Hardware:
+        if both := sorted(set(self.isa) & set(self.isa_absent)):
+            raise ValueError(f"isa and isa_absent both name {', '.join(both)}")
+        return self
+
+
+class TransportSettings(_Table):
+    """Say how the device is reached.
+
+    `host` may hold `${VARIABLE}`: it is read when the device is reached, so that a shared
+    profile names nobody's machine.
+    """
+
+    kind: str = "local"
+    host: str | None = None
+
+
+class RuntimeSettings(_Table):
+    """Say what runs the model there; `threads` 0 leaves the number to the runtime."""
+
+    name: str = "onnxruntime"
+    providers: tuple[str, ...] = ()
+    threads: int = Field(default=1, ge=0, le=1024)
+
+    @model_validator(mode="after")
+    def _known_runtime(self) -> RuntimeSettings:
+        if self.name not in RUNTIMES:
+            near = suggest(self.name, RUNTIMES)
+            hint = f"did you mean {near!r}? " if near else ""
+            raise ValueError(f"no such runtime: {self.name!r}; {hint}(known: {_list(RUNTIMES)})")
+        return self
+
+
+class QuantizationSettings(_Table):
+    """Name the scheme that suits the device."""
+
+    scheme: Literal["int8-dynamic", "int8-static", "int4-weight-only", "fp16", "none"] = (
+        "int8-dynamic"
+    )
+
+
+class DeviceProfile(_Table):
+    """Describe a device: how it is recognised and reached, what runs there, what it must meet."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    description: str = ""
+    match: Match = Match()
+    hardware: Hardware = Hardware()
+    transport: TransportSettings = TransportSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+    quantization: QuantizationSettings = QuantizationSettings()
+    budgets: Annotated[dict[str, Budget], BeforeValidator(name_budgets)] = Field(min_length=1)
+
+    @property
+    def confidence(self) -> float:
+        """Return the highest confidence that a budget asks for: measure with this one."""
+        return max(budget.confidence for budget in self.budgets.values())
+
+
+def shipped() -> tuple[str, ...]:
+    """List the names of the profiles that edgepress ships."""
+    return tuple(sorted(path.stem for path in DEVICES.glob("*.toml")))
+
+
+def load_profile(name_or_path: str | os.PathLike[str]) -> DeviceProfile:
+    """Load a shipped profile by name, or any profile by the path of its TOML file.
+
+    Raises UnknownNameError, with the nearest name, and ProfileError, with the file and key.
+    """
+    text = os.fspath(name_or_path)
+    if text.endswith(".toml") or os.sep in text:
+        return _read(Path(text).expanduser())
+    if text not in shipped():
+        raise UnknownNameError("profile", text, shipped())
+    return _read(DEVICES / f"{text}.toml")
+
+
+def _read(path: Path) -> DeviceProfile:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        return DeviceProfile.model_validate(content)
+    except OSError as error:
+        raise ProfileError(
+            f"{path}: {error.strerror}",
+            expected="a profile's TOML file, or a shipped name",
+            available=_list(shipped()),
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ProfileError(f"{path}: not TOML ({error})") from error
+    except ValidationError as error:
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: ValidationError) -> ProfileError:
+    """Say file, key and expectation of each fault; known keys where a key was unknown."""
+    faults = error.errors(include_url=False)
+    lines = [
+        f"{'.'.join(map(str, fault['loc'])) or 'profile'}: {_fault(fault)}" for fault in faults
+    ]
+    unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+    return ProfileError(
+        f"{path}: " + "\n  ".join(lines),
+        expected=f"keys {_list(_keys_beside(unknown[0]))}" if unknown else None,
+        action=_did_you_mean(unknown[0]) if unknown else None,
+    )
+
+
+def _fault(fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return "unknown key"
+    if fault["type"] == "missing":
+        return "missing"
+    message = re.sub(r"^(Value error, |Input should be )", "", fault["msg"])
+    shown = "" if isinstance(fault["input"], dict) else f"{fault['input']!r}; "
+    return f"{shown}expected {message}" if "should be" in fault["msg"] else message
+
+
+def _did_you_mean(location: tuple[int | str, ...]) -> str | None:
+    near = suggest(str(location[-1]), _keys_beside(location))
+    return f"did you mean {near!r}?" if near else None
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    """List the keys that the table around an unknown key knows."""
+    tables: dict[tuple[int | str, ...], type[BaseModel]] = {
+        (): DeviceProfile,
+        ("match",): Match,
+        ("hardware",): Hardware,
+        ("hardware", "accelerator"): Accelerator,
+        ("transport",): TransportSettings,
+        ("runtime",): RuntimeSettings,
+        ("quantization",): QuantizationSettings,
+    }
+    parent = location[:-1]
+    inside: dict[str, type[BaseModel]] = {"budgets": Budget, "hardware": Cores}
+    table = tables[parent] if parent in tables else inside[str(parent[0])]
+    keys = (field.alias or name for name, field in table.model_fields.items())
+    return tuple(key for key in keys if (table, key) != (Budget, "metric"))
+
+
+def _list(names: Collection[str] | Any) -> str:
+    return ", ".join(names)

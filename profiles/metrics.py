@@ -1,0 +1,74 @@
+"""How good predictions are. Labels and predictions are integer arrays of shape (rows,)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from runtimes.errors import DataError
+
+Labels = NDArray[np.int64]
+
+
+def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
+    """Return the share of rows that are right; raise DataError when there are none."""
+    y, p = _pair(truth, predicted)
+    return float(np.mean(y == p))
+
+
+def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Labels:
+    """Count rows by (true class, predicted class); shape (classes, classes).
+
+    Raises DataError when a label is not in 0..classes-1.
+    """
+    y, p = _pair(truth, predicted)
+    low, high = min(y.min(), p.min()), max(y.max(), p.max())
+    if low < 0 or high >= classes:
+        raise DataError(f"labels from {low} to {high}", expected=f"0 to {classes - 1}")
+    counts = np.bincount(y * classes + p, minlength=classes * classes)
+    return counts.reshape(classes, classes)
+
+
+def f1_by_class(truth: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.float64]:
+    """Return each class's F1; 0 for a class that is neither there nor predicted."""
+    return f1_of(confusion(truth, predicted, classes))
+
+
+def f1_macro(truth: ArrayLike, predicted: ArrayLike, classes: int) -> float:
+    """Return the mean F1 of the classes that occur in truth or predictions.
+
+    As in scikit-learn's `f1_score(average="macro")`: a class that occurs in neither is no
+    class of this sample, and does not pull the mean down.
+    """
+    counts = confusion(truth, predicted, classes)
+    present = counts.sum(axis=0) + counts.sum(axis=1) > 0
+    return float(f1_of(counts)[present].mean())
+
+
+def f1_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return F1 = 2 TP / (2 TP + FP + FN) by class of confusion counts (…, classes, classes)."""
+    hits = np.diagonal(counts, axis1=-2, axis2=-1)
+    support = counts.sum(axis=-1) + counts.sum(axis=-2)
+    f1: NDArray[np.float64] = 2 * hits / np.maximum(support, 1)
+    return f1
+
+
+def retention(candidate_correct: ArrayLike, reference_correct: ArrayLike) -> float:
+    """Return the candidate's accuracy over the reference's, on the same rows.
+
+    Raises DataError when the reference has no row right.
+    """
+    candidate, reference = _pair(candidate_correct, reference_correct)
+    if not reference.any():
+        raise DataError("the reference has no row right", expected="at least one")
+    return float(candidate.sum() / reference.sum())
+
+
+def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Labels, Labels]:
+    a, b = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
+    if a.shape != b.shape or a.ndim != 1 or a.size == 0:
+        raise DataError(
+            f"arrays of shapes {a.shape} and {b.shape}",
+            expected="the same rows in both, at least one",
+        )
+    return a, b
