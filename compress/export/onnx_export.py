@@ -1,0 +1,88 @@
+"""Turn a torch classifier into an ONNX graph with dynamic batch and length."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runtimes.errors import BackendError
+
+from compress.export.onnx_graph import tidy
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+    from torch import Tensor
+
+OPSET = 21
+"""The first opset with 4-bit tensors and blocked dequantization."""
+
+_NOISE = (
+    # torch traces its own deprecated tree checks
+    (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
+    # every input has the same two dynamic axes, which is what we say
+    (UserWarning, r"# The axis name: \w+ will not be used"),
+)
+_LOGGERS = (
+    "torch.onnx._internal.exporter._registration",  # torchvision is not installed
+    "onnxscript.optimizer._constant_folding",  # an operator that it does not fold
+)
+
+
+def export_onnx(model: Any, feeds: dict[str, Tensor], max_length: int, path: Path) -> None:
+    """Write a classifier as one ONNX file, inputs in the order of `feeds`, output `logits`.
+
+    `feeds` are int64 (2 or more, 2 or more). The same weights give the same bytes. Raises
+    BackendError when the exporter cannot trace the model.
+    """
+    import onnx
+
+    graph = _trace(model, feeds, max_length)
+    tidy(graph)
+    onnx.save_model(graph, str(path))
+
+
+def _trace(model: Any, feeds: dict[str, Tensor], max_length: int) -> ModelProto:
+    import torch
+
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    sequence = torch.export.Dim("sequence", min=2, max=max_length)
+    with quiet_exporter():
+        try:
+            program = torch.onnx.export(
+                model,
+                kwargs=feeds,
+                dynamo=True,
+                dynamic_shapes={name: {0: batch, 1: sequence} for name in feeds},
+                input_names=list(feeds),
+                output_names=["logits"],
+                opset_version=OPSET,
+                optimize=True,
+                verbose=False,
+            )
+        except Exception as error:  # the exporter wraps errors of many libraries
+            raise BackendError(
+                f"torch.onnx.export failed ({str(error).strip().splitlines()[0][:300]})",
+                action="check that the model runs in torch with the same inputs",
+            ) from error
+    assert program is not None
+    return program.model_proto
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Keep the exporter's notes that no user can act on off the terminal."""
+    levels = {name: logging.getLogger(name).level for name in _LOGGERS}
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category, message in _NOISE:
+                warnings.filterwarnings("ignore", message, category)
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)

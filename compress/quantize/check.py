@@ -1,0 +1,168 @@
+"""Refuse a quantized model that no longer does its source's job, and say why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from runtimes import agent
+from runtimes.artifact import MODEL_FILES, Artifact
+from runtimes.errors import DataError, QualityError
+
+from compress.data import Rows
+from compress.stage import RunContext
+
+if TYPE_CHECKING:
+    from compress.quantize.stage import Quantize
+
+CHECK_ROWS = 200
+_SURE = 1.645
+"""Standard errors of a one-sided 95 % bound."""
+
+_LARGEST = {"int8-dynamic": 0.55, "int8-static": 0.55, "int4-weight-only": 0.5, "fp16": 0.6}
+"""Largest size of a result as a part of its fp32 source's, with the embeddings quantized."""
+
+_TRY = {
+    "int8-dynamic": "try embeddings = 'fp32', or distil a while longer before",
+    "int8-static": "try scheme 'int8-dynamic', or more calibration rows",
+    "int4-weight-only": "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'",
+    "fp16": "try scheme 'int8-dynamic'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Hold how a source and its result predict the same labelled rows."""
+
+    labels: NDArray[np.int64]
+    source: NDArray[np.int64]
+    result: NDArray[np.int64]
+    classes: int
+
+    @property
+    def source_accuracy(self) -> float:
+        """Return the source's share of right rows."""
+        return float(np.mean(self.source == self.labels))
+
+    @property
+    def accuracy(self) -> float:
+        """Return the result's share of right rows."""
+        return float(np.mean(self.result == self.labels))
+
+    @property
+    def agreement(self) -> float:
+        """Return the share of rows that both give the same class."""
+        return float(np.mean(self.source == self.result))
+
+    @property
+    def chance(self) -> float:
+        """Return the accuracy that guessing could reach by luck, at 95 % confidence."""
+        counts = np.bincount(self.labels, minlength=self.classes)
+        share = max(float(counts.max()) / len(self.labels), 1 / self.classes)
+        return share + _SURE * math.sqrt(share * (1 - share) / len(self.labels))
+
+    @property
+    def sure_drop(self) -> float:
+        """Return the accuracy that is lost beyond the noise of these rows, at 95 % confidence.
+
+        The rows are paired, so only those where one is right and the other wrong count
+        (McNemar 1947).
+        """
+        lost = int(np.sum((self.source == self.labels) & (self.result != self.labels)))
+        won = int(np.sum((self.source != self.labels) & (self.result == self.labels)))
+        return (lost - won - _SURE * math.sqrt(lost + won)) / len(self.labels)
+
+
+def check_result(
+    source: Artifact, folder: Path, settings: Quantize, context: RunContext
+) -> dict[str, float]:
+    """Compare a quantized folder with its source; return size and agreement as metrics.
+
+    Raises QualityError when it did not shrink, fell to chance, lost more than
+    `settings.max_drop` or decides otherwise than its source too often.
+    """
+    ratio = _size_ratio(source, folder, settings)
+    seen = compare(source, folder, pick_rows(context.data.validation, CHECK_ROWS))
+    if seen.source_accuracy <= seen.chance:
+        context.progress.warn(
+            f"the model before quantization is right on {seen.source_accuracy:.1%} of the"
+            " validation rows, which guessing could reach: the result cannot be judged"
+        )
+    else:
+        _refuse_if_worse(seen, settings)
+    return {
+        "size_ratio": round(ratio, 4),
+        "validation_rows": float(len(seen.labels)),
+        "validation_accuracy": round(seen.accuracy, 4),
+        "source_accuracy": round(seen.source_accuracy, 4),
+        "agreement": round(seen.agreement, 4),
+    }
+
+
+def compare(source: Artifact, folder: Path, rows: Rows) -> Comparison:
+    """Predict each row alone, at its own length, with the source and with the result."""
+    before = predict(source, source.path, rows.texts)
+    after = predict(source, folder, rows.texts)
+    labels = np.array(rows.labels, dtype=np.int64)
+    return Comparison(labels, before, after, len(source.labels))
+
+
+def predict(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[np.int64]:
+    """Return the class of each text by the model in `folder`, with the bundle's own code.
+
+    `artifact` says what the folder, which has no manifest yet, holds.
+    """
+    manifest = agent.Manifest(artifact.format, artifact.labels, artifact.max_length)
+    name = agent.choose_runtime(manifest, None)
+    agent.import_runtime(name)
+    try:
+        backend = agent.open_backend(folder, manifest, name, 1)
+    except agent.AgentError as error:
+        raise QualityError(f"the quantized model does not load: {error}") from error
+    classifier = agent.Classifier(manifest, agent.load_tokenizer(folder, manifest), backend)
+    return np.array([int(classifier.logits(text).argmax()) for text in texts], dtype=np.int64)
+
+
+def pick_rows(rows: Rows, count: int) -> Rows:
+    """Return up to `count` rows, evenly spaced, so that a sorted file is covered too."""
+    if not len(rows):
+        raise DataError("no validation rows", expected="labelled rows to check the result on")
+    places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    return Rows(tuple(rows.texts[i] for i in places), tuple(rows.labels[i] for i in places))
+
+
+def _size_ratio(source: Artifact, folder: Path, settings: Quantize) -> float:
+    name = Path(MODEL_FILES[source.format]).stem
+    size = sum(file.stat().st_size for file in folder.glob(f"{name}.*"))
+    ratio = size / source.size_bytes()
+    largest = 0.95 if settings.embeddings == "fp32" else _LARGEST[settings.scheme]
+    if ratio > largest:
+        raise QualityError(
+            f"{settings.scheme} left {ratio:.0%} of the size",
+            expected=f"at most {largest:.0%} of the source's {source.size_mb:.1f} MB",
+            action="fp32 weights were left behind: report the architecture",
+        )
+    return ratio
+
+
+def _refuse_if_worse(seen: Comparison, settings: Quantize) -> None:
+    rows = len(seen.labels)
+    before, after = f"{seen.source_accuracy:.1%}", f"{seen.accuracy:.1%}"
+    if seen.accuracy <= seen.chance and seen.source_accuracy - seen.accuracy > settings.max_drop:
+        why = f"fell to chance: accuracy {before} → {after} on {rows} validation rows"
+    elif seen.sure_drop > settings.max_drop:
+        why = f"lost accuracy: {before} → {after} on {rows} validation rows"
+    elif seen.agreement < 1 - 5 * max(settings.max_drop, 0.02):
+        why = f"agrees with its source on only {seen.agreement:.1%} of {rows} validation rows"
+    else:
+        return
+    raise QualityError(
+        f"{settings.scheme} {why}",
+        expected=f"a loss of at most {settings.max_drop:.1%} (max_drop)",
+        action=_TRY[settings.scheme],
+    )

@@ -1,0 +1,112 @@
+"""Store a model's weights, and where it pays its activations, in fewer bits."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from runtimes.artifact import MANIFEST, Artifact
+from runtimes.errors import UnsupportedError
+
+from compress.architectures import require
+from compress.quantize.check import check_result
+from compress.stage import Made, RunContext
+
+Scheme = Literal["int8-dynamic", "int8-static", "int4-weight-only", "fp16", "none"]
+Embeddings = Literal["int8", "int4", "fp32"]
+
+_ALGORITHMS: dict[tuple[str, str], str] = {
+    ("onnx", "int8-dynamic"): "compress.quantize.int8_dynamic:quantize",
+}
+"""The function that writes each format in each scheme; what is not here is not supported."""
+
+_PRECISIONS = {
+    "int8-dynamic": "int8",
+    "int8-static": "int8",
+    "int4-weight-only": "int4",
+    "fp16": "fp16",
+}
+
+
+@dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class Quantize:
+    """Quantize an exported model and check the result on real rows against its source.
+
+    `embeddings` None takes the scheme's own width. `calibration_rows` real training rows set
+    static ranges. `block_size` weights share a 4-bit scale. `max_drop` is the loss of accuracy
+    (0..1) on validation rows that is still a result; the gate judges more finely.
+    """
+
+    kind: ClassVar[str] = "quantize"
+    accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino")
+    retrains: ClassVar[bool] = False
+
+    scheme: Scheme = "int8-dynamic"
+    embeddings: Embeddings | None = None
+    calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
+    block_size: Literal[16, 32, 64, 128] = 32
+    max_drop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.03
+
+    def produces(self, source_format: str) -> str:
+        """Return the source's format: quantizing does not change it."""
+        return source_format
+
+    def check(self, model_type: str, source_format: str) -> list[str]:
+        """Raise UnsupportedError when the format has no such scheme."""
+        require(model_type, "quantize")
+        self._algorithm(source_format)
+        return []
+
+    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+        """Write the quantized model beside the tokenizer, and prove it on validation rows."""
+        if self.scheme == "none":
+            _copy(source, folder)
+            return _describe(source, source.precision, {})
+        if source.precision != "fp32":
+            raise UnsupportedError(
+                f"{source.path}: its precision is {source.precision} already",
+                expected="fp32",
+                action="quantize the export itself",
+            )
+        module, _, name = self._algorithm(source.format).partition(":")
+        _copy(source, folder, but=(".onnx", ".xml", ".bin"))
+        getattr(importlib.import_module(module), name)(source, self, context, folder)
+        metrics = check_result(source, folder, self, context)
+        return _describe(source, _PRECISIONS[self.scheme], metrics)
+
+    def _algorithm(self, source_format: str) -> str:
+        if self.scheme == "none":
+            return ""
+        found = _ALGORITHMS.get((source_format, self.scheme))
+        if found is None:
+            here = sorted(scheme for form, scheme in _ALGORITHMS if form == source_format)
+            raise UnsupportedError(
+                f"scheme {self.scheme!r} on format {source_format!r}",
+                available=", ".join(here) or "none",
+                action="choose another scheme, or export to another format",
+            )
+        return found
+
+
+def _copy(source: Artifact, folder: Path, but: tuple[str, ...] = ()) -> None:
+    for file in sorted(source.path.iterdir()):
+        if file.is_file() and file.name != MANIFEST and not file.name.endswith(but or ("\0",)):
+            shutil.copyfile(file, folder / file.name)
+
+
+def _describe(source: Artifact, precision: str, metrics: dict[str, float]) -> Made:
+    return Made(
+        format=source.format,
+        precision=precision,
+        labels=source.labels,
+        max_length=source.max_length,
+        parameters=source.parameters,
+        inputs=source.inputs,
+        outputs=source.outputs,
+        model_type=source.model_type,
+        metrics=metrics,
+    )
