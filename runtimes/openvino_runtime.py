@@ -1,0 +1,89 @@
+"""Run OpenVINO IR and ONNX models in OpenVINO on the CPU."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtimes import agent
+from runtimes.artifact import Artifact, TensorSpec
+from runtimes.errors import ArtifactError, BackendError
+from runtimes.packages import package_availability, require_available, require_format
+from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
+
+
+class OpenVINO:
+    """Load OpenVINO IR, or ONNX, with OpenVINO's CPU device."""
+
+    name: ClassVar[str] = "openvino"
+    formats: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
+
+    def availability(self) -> Availability:
+        """Tell whether openvino is installed, without importing it."""
+        return package_availability("openvino")
+
+    def load(self, artifact: Artifact, options: SessionOptions) -> OpenVINOSession:
+        """Compile the model and open its one request.
+
+        Raises UnsupportedError when the package or the format does not fit, ArtifactError on a
+        damaged file, BackendError when OpenVINO refuses the model.
+        """
+        require_available(self)
+        require_format(self, artifact, options)
+        try:
+            return OpenVINOSession(agent.open_openvino(artifact.model_file, options.threads))
+        except Exception as error:  # openvino raises RuntimeError for nearly everything
+            raise _translated(artifact, error) from error
+
+
+class OpenVINOSession:
+    """Hold one compiled model and its one inference request."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request: Any = compiled.create_infer_request()
+        self.inputs: tuple[TensorSpec, ...] = tuple(map(_spec, compiled.inputs))
+        self.outputs: tuple[TensorSpec, ...] = tuple(map(_spec, compiled.outputs))
+
+    def infer(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
+        """Return the outputs for one batch.
+
+        Raises InputError on feeds that do not fit, BackendError when the run fails.
+        """
+        check_feeds(self.inputs, feeds)
+        if self._request is None:
+            raise BackendError("the session is closed", action="load the model again")
+        try:
+            results = self._request.infer(dict(feeds), share_inputs=True)
+        except Exception as error:  # openvino raises RuntimeError for nearly everything
+            raise BackendError(f"OpenVINO: {agent.first_line(error)}") from error
+        return {spec.name: results[index] for index, spec in enumerate(self.outputs)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._request = None
+
+
+def _translated(artifact: Artifact, error: Exception) -> ArtifactError | BackendError:
+    said = f"{artifact.model_file}: OpenVINO cannot load it ({agent.first_line(error)})"
+    if "read_model" in str(error) or "frontend" in str(error).lower():
+        return ArtifactError(said, expected="an intact model", action="make the artifact again")
+    return BackendError(said)
+
+
+def _spec(port: Any) -> TensorSpec:
+    shape = tuple(
+        f"dynamic_{axis}" if size.is_dynamic else size.get_length()
+        for axis, size in enumerate(port.partial_shape)
+    )
+    return TensorSpec(port.any_name, np.dtype(port.element_type.to_dtype()).name, shape)
