@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 
-from compress.report import bullet, scatter, wording
+from compress.report import html_tables, scatter, wording
 from compress.report.markup import Child, Markup, join, tag
-from compress.report.schema import Check, Figures, Report, StageRow, Status, Verdict
+from compress.report.schema import Figures, Report, StageRow, Status, Verdict
 
 _GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "NOT_MEASURED", "INCONCLUSIVE", "PASS")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_COLUMNS = (
-    ("#", "the mark's number"),
-    ("stage", ""),
-    ("parameters", ""),
-    ("MB", "megabytes of graph and weights"),
-    ("accuracy", "on the test rows"),
-    ("macro F1", "on the test rows"),
-    ("retention", "of the teacher's accuracy, with its interval"),
-    ("p50 ms", "one row at a time"),
-    ("p90 ms", "one row at a time"),
-    ("speed-up", "against the teacher, with its interval"),
-    ("time", "that the stage took"),
-)
-_TEXT_COLUMNS = 2
 
 
 def render(report: Report) -> str:
@@ -37,7 +22,7 @@ def render(report: Report) -> str:
         _verdicts(report),
         _key_figures(report),
         _section("Accuracy against latency", _trade(rows)),
-        _section("Stages", _stage_table(rows), _settings(rows)),
+        _section("Stages", html_tables.stages(rows), html_tables.settings(rows)),
         [_budgets(verdict) for verdict in report.verdicts if verdict.checks],
         _section("Rows and warnings", _rows_and_warnings(report)),
         _section("Environment", _environment(report)),
@@ -79,15 +64,6 @@ def _masthead(report: Report) -> Markup:
     )
 
 
-def _badge(status: Status) -> Markup:
-    sign = tag("span", wording.SIGNS[status], class_="sign", aria_hidden="true")
-    return tag("span", sign, wording.WORDS[status], class_=f"status {_tone(status)}")
-
-
-def _tone(status: Status) -> str:
-    return {"PASS": "pass", "FAIL": "fail"}.get(status, "open")
-
-
 def _verdicts(report: Report) -> Child:
     said = wording.gains(report.summary) if report.summary else "nothing measured yet"
     if not report.verdicts:
@@ -104,14 +80,14 @@ def _verdict(verdict: Verdict, said: str | None) -> Markup:
         "div",
         tag(
             "h1" if said else "h2",
-            _badge(verdict.status),
+            html_tables.badge(verdict.status),
             tag("span", " on ", class_="on"),
             verdict.profile,
         ),
         tag("p", said, class_="gains") if said else None,
         tag("p", f"{words[0].upper()}{words[1:]}.", class_="meaning"),
         tag("ul", reasons, class_="reasons") if reasons else None,
-        class_=f"verdict {_tone(verdict.status)}",
+        class_=f"verdict {html_tables.tone(verdict.status)}",
     )
 
 
@@ -178,126 +154,15 @@ def _trade(rows: Sequence[StageRow]) -> Markup:
     )
 
 
-def _stage_table(rows: Sequence[StageRow]) -> Markup:
-    head = [
-        tag(
-            "th",
-            name,
-            scope="col",
-            title=meaning or None,
-            class_="text" if index < _TEXT_COLUMNS else None,
-        )
-        for index, (name, meaning) in enumerate(_COLUMNS)
-    ]
-    return tag(
-        "div",
-        tag(
-            "table",
-            tag("thead", tag("tr", head)),
-            tag("tbody", [_stage_row(number, row) for number, row in enumerate(rows, 1)]),
-        ),
-        class_="scroll",
-        role="region",
-        tabindex="0",
-        aria_label="Stages",
-    )
-
-
-def _stage_row(number: int, row: StageRow) -> Markup:
-    flag = "final model" if row.selected else "teacher" if row.teacher else None
-    name = tag(
-        "th",
-        tag("span", row.name, class_="stage"),
-        tag("span", flag, class_="flag") if flag and flag != row.name else None,
-        tag("span", wording.run_as(row), class_="how"),
-        scope="row",
-    )
-    cells = (
-        wording.parameters(row.parameters),
-        wording.megabytes(row.size_mb),
-        wording.percent(row.accuracy),
-        wording.percent(row.f1_macro),
-        _bounded(wording.percent_interval(row.retention)),
-        wording.milliseconds(row.latency_p50_ms),
-        wording.milliseconds(row.latency_p90_ms),
-        _bounded(wording.ratio_interval(row.speedup)),
-        "cached" if row.cached else wording.seconds(row.seconds),
-    )
-    return tag(
-        "tr",
-        tag("td", str(number), class_="text index"),
-        name,
-        [tag("td", cell) for cell in cells],
-        class_="selected" if row.selected else None,
-    )
-
-
-def _bounded(text: str) -> Markup:
-    value, bracket, bounds = text.partition(" [")
-    if not bracket:
-        return join([value])
-    return join([value, " ", tag("span", f"[{bounds}", class_="bounds")])
-
-
-def _settings(rows: Sequence[StageRow]) -> Markup | None:
-    told = [
-        join(
-            [
-                tag("dt", f"{number}. {row.name}"),
-                tag("dd", tag("code", _setting_text(row))),
-            ]
-        )
-        for number, row in enumerate(rows, 1)
-        if row.settings or row.digest
-    ]
-    if not told:
-        return None
-    return tag(
-        "details",
-        tag("summary", "Settings and digests"),
-        tag("dl", told, class_="facts"),
-    )
-
-
-def _setting_text(row: StageRow) -> str:
-    parts = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in row.settings.items()
-    ]
-    return "; ".join([*parts, f"sha256 {row.digest[:16]}"] if row.digest else parts)
-
-
 def _budgets(verdict: Verdict) -> Markup:
     return _section(
         f"Budgets of {verdict.profile}",
-        tag("ul", [_check(check) for check in verdict.checks], class_="checks"),
+        html_tables.budgets(verdict),
         tag(
             "p",
             "Shaded: the side that the budget allows. Dot and whisker: what was measured, with"
             " its interval. A budget is met only when the whole interval lies on that side.",
             class_="note",
-        ),
-    )
-
-
-def _check(check: Check) -> Markup:
-    confidence = f"at {wording.confidence(check)} confidence" if check.confidence else None
-    warns = "warns only" if check.level == "warn" else None
-    small = " · ".join(filter(None, (confidence, warns)))
-    return tag(
-        "li",
-        tag("span", _badge(check.status), class_="state"),
-        tag(
-            "span",
-            tag("strong", wording.metric(check.metric)),
-            tag("span", small, class_="how") if small else None,
-            class_="what",
-        ),
-        tag("span", bullet.render(check), class_="drawing"),
-        tag(
-            "span",
-            _bounded(wording.measured(check)),
-            tag("span", check.why, class_="how") if check.why else None,
-            class_="seen",
         ),
     )
 

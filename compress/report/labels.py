@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _GAPS = (4.0, 10.0, 20.0, 34.0, 50.0, 70.0)
 _ANGLES = (0, 180, 270, 90, 315, 45, 225, 135, 290, 70, 250, 110)
-_CHARACTER = 0.56
+_CHARACTER = 0.61
 _HEIGHT = 1.15
 _LEADER_FROM = 12.0
 
@@ -43,12 +43,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A mark that wants a label: centre and radius in the drawing's units."""
+    """A mark that wants a label: centre and radius in the drawing's units.
+
+    `short` is written where there is no room for `text`.
+    """
 
     x: float
     y: float
     radius: float
     text: str
+    short: str
 
     @property
     def box(self) -> Box:
@@ -59,36 +63,47 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A label's rectangle, and the line to its mark where the two are apart."""
+    """A label and its rectangle, and the line to its mark where the two are apart."""
 
+    text: str
     box: Box
     leader: tuple[float, float, float, float] | None = None
 
 
 def place(
-    spots: Sequence[Spot], obstacles: Sequence[Box], frame: Box, font: float
-) -> list[Placed] | None:
-    """Return a place for each spot's label, or None when they do not all fit.
+    spots: Sequence[Spot], lines: Sequence[Box], frame: Box, font: float
+) -> list[Placed | None]:
+    """Return a label for each spot, None where even the short one finds no room.
 
-    Greedy: spots are served in the order given, nearest free place first.
+    Greedy: spots are served in the order given; the full text at the nearest free place, else
+    the short text, else the short text across one of the `lines`.
     """
-    taken = [*obstacles, *(spot.box for spot in spots)]
-    placed = []
+    marks = [spot.box for spot in spots]
+    placed: list[Placed | None] = []
     for spot in spots:
-        found = next((row for row in _candidates(spot, font) if _free(row.box, taken, frame)), None)
-        if found is None:
-            return None
-        placed.append(found)
-        taken.append(found.box)
+        labels = [row.box for row in placed if row is not None]
+        clear, crossing = [*marks, *labels, *lines], [*marks, *labels]
+        placed.append(
+            _fit(spot, spot.text, clear, frame, font)
+            or _fit(spot, spot.short, clear, frame, font)
+            or _fit(spot, spot.short, crossing, frame, font)
+        )
     return placed
 
 
-def _free(box: Box, taken: Sequence[Box], frame: Box) -> bool:
-    return box.within(frame) and not any(box.meets(other) for other in taken)
+def _fit(spot: Spot, text: str, taken: Sequence[Box], frame: Box, font: float) -> Placed | None:
+    return next(
+        (
+            row
+            for row in _candidates(spot, text, font)
+            if row.box.within(frame) and not any(row.box.meets(other) for other in taken)
+        ),
+        None,
+    )
 
 
-def _candidates(spot: Spot, font: float) -> Iterator[Placed]:
-    half_width = len(spot.text) * font * _CHARACTER / 2
+def _candidates(spot: Spot, text: str, font: float) -> Iterator[Placed]:
+    half_width = len(text) * font * _CHARACTER / 2
     half_height = font * _HEIGHT / 2
     for gap in _GAPS:
         for angle in _ANGLES:
@@ -97,7 +112,7 @@ def _candidates(spot: Spot, font: float) -> Iterator[Placed]:
             x = spot.x + across * reach + _side(across) * half_width
             y = spot.y + down * reach + _side(down) * half_height
             box = Box(x - half_width, y - half_height, x + half_width, y + half_height)
-            yield Placed(box, _leader(spot, box) if gap > _LEADER_FROM else None)
+            yield Placed(text, box, _leader(spot, box) if gap > _LEADER_FROM else None)
 
 
 def _side(direction: float) -> float:

@@ -89,7 +89,9 @@ def _bullets(lines: Iterator[str]) -> str:
 
 
 def _details(report: Report) -> str:
-    lines = [f"- {name}: {escape(value)}" for name, value in wording.environment_facts(report)]
+    lines = [
+        f"- {escape(name)}: {escape(value)}" for name, value in wording.environment_facts(report)
+    ]
     lines += [f"- tools: {escape(wording.tools(report))}"] if report.tools else []
     command = report.command.replace("```", "'''")
     return "\n".join(

@@ -51,10 +51,10 @@ class Point:
 
     @property
     def label(self) -> str:
-        """Return the row's name and what it stands for."""
-        if self.row.teacher and self.row.name != "teacher":
-            return f"{self.row.name} (teacher)"
-        return f"{self.row.name} (final)" if self.row.selected else self.row.name
+        """Return the row's number, its name and what it stands for."""
+        known = {"teacher": self.row.teacher, "final": self.row.selected}
+        roles = ", ".join(role for role, held in known.items() if held and role != self.row.name)
+        return f"{self.number} {self.row.name}" + (f" ({roles})" if roles else "")
 
 
 def points(rows: Sequence[StageRow]) -> list[Point]:
@@ -131,7 +131,7 @@ def _axes(x: Scale, y: Scale, layout: Layout) -> Markup:
     frame = layout.frame
     lines = [
         tag("line", x1=frame.left, x2=frame.right, y1=y.at(v), y2=y.at(v), class_="grid")
-        for v in y.ticks()
+        for v in y.ticks(8)
     ]
     lines += [
         tag("line", x1=x.at(v), x2=x.at(v), y1=frame.top, y2=frame.bottom, class_="grid")
@@ -139,7 +139,7 @@ def _axes(x: Scale, y: Scale, layout: Layout) -> Markup:
     ]
     texts = [
         _text(f"{v:g}", frame.left - 8, y.at(v) + 4, layout.font - 1, "tick", "end")
-        for v in y.ticks()
+        for v in y.ticks(8)
     ]
     texts += [
         _text(f"{v:g}", x.at(v), frame.bottom + 18, layout.font - 1, "tick", "middle")
@@ -163,13 +163,24 @@ def _axes(x: Scale, y: Scale, layout: Layout) -> Markup:
 
 
 def _front(front: Sequence[Point], x: Scale, y: Scale) -> Markup | None:
-    if len(front) < 2:
+    corners = _corners(front, x, y)
+    if len(corners) < 2:
         return None
-    corners = [f"{x.at(front[0].latency_ms):.1f},{y.at(front[0].accuracy * 100):.1f}"]
+    written = " ".join(f"{across:.1f},{down:.1f}" for across, down in corners)
+    return tag("polyline", points=written, class_="front")
+
+
+def _corners(front: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, float]]:
+    corners = [(x.at(p.latency_ms), y.at(100 * p.accuracy)) for p in front[:1]]
     for before, after in itertools.pairwise(front):
-        corners.append(f"{x.at(after.latency_ms):.1f},{y.at(before.accuracy * 100):.1f}")
-        corners.append(f"{x.at(after.latency_ms):.1f},{y.at(after.accuracy * 100):.1f}")
-    return tag("polyline", points=" ".join(corners), class_="front")
+        across, down = x.at(after.latency_ms), y.at(100 * after.accuracy)
+        corners += [(across, y.at(100 * before.accuracy)), (across, down)]
+    return corners
+
+
+def _front_boxes(front: Sequence[Point], x: Scale, y: Scale) -> list[Box]:
+    steps = itertools.pairwise(_corners(front, x, y))
+    return [Box(x1 - 2, min(y1, y2) - 2, x2 + 2, max(y1, y2) + 2) for (x1, y1), (x2, y2) in steps]
 
 
 def _error_bar(point: Point, x: Scale, y: Scale) -> Markup | None:
@@ -199,23 +210,20 @@ def _mark(point: Point, x: Scale, y: Scale, sizes: _Sizes) -> Markup:
 
 def _labels(seen: Sequence[Point], x: Scale, y: Scale, sizes: _Sizes, layout: Layout) -> Markup:
     ordered = sorted(seen, key=lambda p: (not p.row.selected, not p.row.teacher, p.latency_ms))
-    bars = [_bar_box(point, x, y) for point in ordered]
+    lines = [*(_bar_box(p, x, y) for p in ordered), *_front_boxes(pareto(seen), x, y)]
     frame = Box(layout.frame.left, layout.frame.top, layout.width - 2, layout.frame.bottom)
-    for texts in ([p.label for p in ordered], [str(p.number) for p in ordered]):
-        spots = [
-            Spot(
-                x.at(point.latency_ms),
-                y.at(point.accuracy * 100),
-                sizes.radius(point.row.size_mb),
-                text,
-            )
-            for point, text in zip(ordered, texts, strict=True)
-        ]
-        placed = place(spots, bars, frame, layout.font)
-        if placed is not None:
-            rows = zip(ordered, spots, placed, strict=True)
-            return join([_label(*row, layout.font) for row in rows])
-    return Markup("")
+    spots = [
+        Spot(
+            x.at(point.latency_ms),
+            y.at(point.accuracy * 100),
+            sizes.radius(point.row.size_mb),
+            point.label,
+            str(point.number),
+        )
+        for point in ordered
+    ]
+    placed = zip(ordered, place(spots, lines, frame, layout.font), strict=True)
+    return join([_label(point, label, layout.font) for point, label in placed if label])
 
 
 def _bar_box(point: Point, x: Scale, y: Scale) -> Box:
@@ -226,10 +234,10 @@ def _bar_box(point: Point, x: Scale, y: Scale) -> Box:
     return Box(middle - 2, y.at(high * 100), middle + 2, y.at(low * 100))
 
 
-def _label(point: Point, spot: Spot, placed: Placed, font: float) -> Markup:
+def _label(point: Point, placed: Placed, font: float) -> Markup:
     box = placed.box
     text = _text(
-        spot.text,
+        placed.text,
         (box.left + box.right) / 2,
         (box.top + box.bottom) / 2 + font * 0.35,
         font,
@@ -266,7 +274,7 @@ def _text(text: str, x: float, y: float, size: float, class_: str, anchor: str) 
 
 def _sentence(point: Point) -> str:
     return (
-        f"{point.number}. {point.label}: accuracy {wording.percent(point.accuracy)},"
+        f"{point.label}: accuracy {wording.percent(point.accuracy)},"
         f" p50 {wording.milliseconds(point.latency_ms)} ms,"
         f" {wording.megabytes(point.row.size_mb)} MB"
     )

@@ -80,7 +80,9 @@ def milliseconds(value: float | None) -> str:
 
 def megabytes(value: float | None) -> str:
     """Write a size in MB without its unit."""
-    return MISSING if value is None else f"{value:,.1f}"
+    if value is None:
+        return MISSING
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
 
 
 def seconds(value: float | None) -> str:
@@ -136,13 +138,22 @@ def quantity(value: float | None, unit: str) -> str:
             return percent(value)
         case "ratio":
             return f"{number(value)}×"
+        case "MB":
+            return f"{megabytes(value)} MB"
         case _:
             return f"{number(value)} {unit}".rstrip()
 
 
 def requirement(check: Check) -> str:
-    """Write what a budget asks for: ≤ 8.00 ms."""
-    return f"{'≤' if check.bound == 'max' else '≥'} {quantity(check.limit, check.unit)}"
+    """Write what a budget asks for, in the digits it was given in: ≤ 8 ms, ≥ 97 %."""
+    sign = "≤" if check.bound == "max" else "≥"
+    match check.unit:
+        case "fraction":
+            return f"{sign} {100 * check.limit:.6g} %"
+        case "ratio":
+            return f"{sign} {check.limit:g}×"
+        case _:
+            return f"{sign} {check.limit:g} {check.unit}".rstrip()
 
 
 def measured(check: Check) -> str:
@@ -185,7 +196,7 @@ def deciding(verdict: Verdict) -> tuple[Check, ...]:
 
 
 def check_sentence(check: Check) -> str:
-    """Say one check in a sentence's length: latency p90 6.21 ms [5.90, 6.60], budget ≤ 8.00 ms."""
+    """Say one check in a sentence's length: latency p90 6.21 ms [5.90, 6.60], budget ≤ 8 ms."""
     if check.value is None:
         said = f"{metric(check.metric)}, budget {requirement(check)}"
     else:
@@ -212,9 +223,11 @@ def run_as(row: Figures) -> str:
 
 
 def counted(verdict: Verdict) -> str:
-    """Count a verdict's checks: 3 of 4 budgets met."""
-    met = sum(check.status == "PASS" for check in verdict.checks)
-    return f"{met} of {len(verdict.checks)} budgets met"
+    """Count a verdict's checks: 3 of 4 budgets met; 1 of those that only warn not met."""
+    binding = [check.status == "PASS" for check in verdict.checks if check.level == "error"]
+    warned = sum(c.status != "PASS" for c in verdict.checks if c.level == "warn")
+    said = f"{sum(binding)} of {len(binding)} budgets met"
+    return f"{said}; {warned} of those that only warn not met" if warned else said
 
 
 def listed(values: Sequence[str]) -> str:
@@ -274,4 +287,6 @@ def _bare(text: str) -> str:
 def _times(value: float | None, more: str, less: str) -> list[str]:
     if value is None or value <= 0:
         return []
+    if ratio(value) == ratio(1.0):
+        return [f"not {more}"]
     return [f"{ratio(value)} {more}" if value >= 1 else f"{ratio(1 / value)} {less}"]
