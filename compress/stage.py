@@ -43,6 +43,8 @@ class Progress(Protocol):
     def task(self, name: str, total: int) -> AbstractContextManager[Advance]:
         """Open a task of `total` units and yield what advances it."""
 
+    warnings: list[str]
+
     def note(self, text: str) -> None:
         """Print one line about what happens."""
 

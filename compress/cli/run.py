@@ -1,0 +1,104 @@
+"""edgepress run: take a teacher through a recipe and judge the result."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from compress.cli.options import FILE, NEW_FOLDER, json_output, print_json, terminal, verbosity
+
+if TYPE_CHECKING:
+    from compress.recipe import Recipe
+
+
+@click.command()
+@click.argument("recipe", type=FILE)
+@click.option("--out", required=True, type=NEW_FOLDER, help="The run's folder.")
+@click.option(
+    "--profile", "profiles", multiple=True, metavar="NAME", help="Instead of the recipe's."
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop.")
+@click.option("--resume/--fresh", default=True, help="Use finished stages, or make all anew.")
+@json_output
+@verbosity
+def run(
+    recipe: Path,
+    out: Path,
+    profiles: tuple[str, ...],
+    dry_run: bool,
+    resume: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Take a teacher through RECIPE (a TOML file) and judge the result.
+
+    Everything is checked before any training. A run that was stopped takes up where it was
+    when the same command is given again. The exit code is the verdict's.
+    """
+    from compress.recipe import read_recipe
+
+    parts = ["edgepress", "run", str(recipe), "--out", str(out)]
+    parts += [part for name in profiles for part in ("--profile", name)]
+    return carry_out(
+        read_recipe(recipe),
+        out,
+        profiles=profiles,
+        dry_run=dry_run,
+        fresh=not resume,
+        as_json=as_json,
+        quiet=quiet,
+        command=shlex.join(parts),
+    )
+
+
+def carry_out(
+    recipe: Recipe,
+    out: Path,
+    *,
+    profiles: tuple[str, ...] = (),
+    dry_run: bool = False,
+    fresh: bool = False,
+    as_json: bool = False,
+    quiet: bool = False,
+    command: str,
+) -> int:
+    """Plan and run a recipe, print the outcome and return the verdict's exit code."""
+    from compress.cache import default_cache
+    from compress.pipeline import Run
+    from compress.plan import make_plan
+    from compress.report.schema import to_json
+    from compress.run_folder import RunFolder
+
+    progress = terminal(quiet)
+    plan = make_plan(recipe, out, profiles=profiles)
+    click.echo("\n".join(plan.lines()), err=not dry_run)
+    if dry_run:
+        for warning in plan.warnings:
+            progress.warn(warning)
+        return 0
+    work = Run(plan, default_cache(), RunFolder(out), progress, command, fresh=fresh)
+    report, status = work.execute()
+    if as_json:
+        print_json(to_json(report))
+    else:
+        _print(report, out)
+    return status.exit_code
+
+
+def _print(report: object, out: Path) -> None:
+    from rich.console import Console
+
+    from compress.report import terminal as shown
+    from compress.report.schema import Report
+
+    assert isinstance(report, Report)
+    console = Console()
+    console.print(shown.table(report))
+    for line in shown.verdict_lines(report):
+        console.print(line)
+    console.print(f"report  {out / 'report.html'}")
+    console.print(f"bundle  {out / 'bundle'}  (python {out / 'bundle' / 'predict.py'} \"text\")")

@@ -1,0 +1,152 @@
+"""Measure models side by side and judge them by profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiles.device import DeviceProfile
+from profiles.gate import Verdict, judge
+from profiles.measurement import Measurement, Source, conditions, summarise, summarise_quality
+from profiles.probe import Facts
+from profiles.statistics import samples_needed
+from runtimes.artifact import Artifact
+from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, measure
+
+from compress.answers import answers
+from compress.data import Rows
+from compress.stage import Progress
+
+_ENOUGH_STARTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Name a runnable model; `deployable` ones are cold-started often enough to judge."""
+
+    name: str
+    artifact: Artifact
+    runtime: str
+    deployable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Hold what was found of one model, by metric."""
+
+    candidate: Candidate
+    measurements: Mapping[str, Measurement]
+    samples: Samples
+    logits: NDArray[np.float32]
+
+    def value(self, metric: str) -> float | None:
+        """Return a figure, or None where it was not measured or not supported."""
+        found = self.measurements.get(metric)
+        return None if found is None else found.value
+
+
+def measure_all(
+    candidates: Sequence[Candidate],
+    rows: Rows,
+    classes: int,
+    *,
+    facts: Facts,
+    confidence: float,
+    cold_p90: bool,
+    threads: int,
+    seed: int,
+    progress: Progress,
+    shared: Path | None = None,
+    stream: Path | None = None,
+) -> list[Measured]:
+    """Measure every candidate; the first is the reference of retention and speed-up.
+
+    Accuracy is on `rows`. Latencies are interleaved in one session on the same rows' real
+    lengths; deployable models and the reference are then cold-started side by side.
+    """
+    logits = [
+        answers(
+            candidate.artifact,
+            candidate.runtime,
+            rows.texts,
+            threads=threads,
+            progress=progress,
+            name=candidate.name,
+            shared=shared,
+        )
+        for candidate in candidates
+    ]
+    samples = _samples(candidates, rows.texts, threads, seed, cold_p90, progress, stream)
+    reference = samples[candidates[0].name]
+    found = []
+    for candidate, own in zip(candidates, logits, strict=True):
+        source = Source(
+            fingerprint=facts.fingerprint(),
+            runtime=candidate.runtime,
+            runtime_version=samples[candidate.name].runtime_version,
+            artifact_digest=candidate.artifact.digest,
+        )
+        quality = summarise_quality(
+            rows.labels,
+            own.argmax(axis=1),
+            classes,
+            logits[0].argmax(axis=1),
+            confidence=confidence,
+            seed=seed,
+            source=source,
+        )
+        speed = summarise(
+            samples[candidate.name], reference, confidence=confidence, seed=seed, source=source
+        )
+        figures = {row.metric: row for row in (*quality, *speed)}
+        found.append(Measured(candidate, figures, samples[candidate.name], own))
+    return found
+
+
+def verdicts(
+    measured: Measured,
+    reference: Measured,
+    profiles: Sequence[DeviceProfile],
+    facts: Facts,
+) -> list[Verdict]:
+    """Judge one model by each profile."""
+    said = conditions(measured.samples, reference.samples)
+    return [
+        judge(profile, measured.measurements.values(), facts, conditions=said)
+        for profile in profiles
+    ]
+
+
+def wants_cold_p90(profiles: Sequence[DeviceProfile]) -> bool:
+    """Tell whether a budget needs the many cold starts that bound a 90th percentile."""
+    return any("cold_start_p90_ms" in profile.budgets for profile in profiles)
+
+
+def _samples(
+    candidates: Sequence[Candidate],
+    texts: Sequence[str],
+    threads: int,
+    seed: int,
+    cold_p90: bool,
+    progress: Progress,
+    stream: Path | None,
+) -> dict[str, Samples]:
+    variants = {c.name: Variant(c.name, c.artifact, c.runtime, threads) for c in candidates}
+    plan = MeasurePlan(seed=seed, cold_starts=0)
+    with progress.task("latency", expected_runs(len(variants), plan)) as advance:
+        found = measure(list(variants.values()), texts, plan, advance=advance, stream=stream)
+    started = [c.name for c in candidates if c.deployable]
+    starts = samples_needed(0.9, 0.95) if cold_p90 else _ENOUGH_STARTS
+    cold = replace(plan, processes=0, cold_starts=starts)
+    with progress.task("cold start", expected_runs(len(started), cold)) as advance:
+        again = measure(
+            [variants[name] for name in started], texts, cold, advance=advance, stream=stream
+        )
+    for name, samples in again.items():
+        both = (*found[name].cold_starts, *samples.cold_starts)
+        found[name] = replace(found[name], cold_starts=both)
+    return found

@@ -1,0 +1,198 @@
+"""Carry out a plan: run its steps or take them from the cache, measure, judge, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from profiles.gate import Status, combine
+from runtimes.artifact import Artifact
+from runtimes.files import stable_hash
+
+from compress import evidence
+from compress.bundle import check_bundle, write_bundle
+from compress.cache import Cache
+from compress.judging import Candidate, Measured, measure_all, verdicts, wants_cold_p90
+from compress.plan import REFERENCE, RUNTIME_OF, Plan, Step
+from compress.report.schema import Report, StageRow, write_report
+from compress.run_folder import RunFolder
+from compress.stage import Progress, RunContext
+from compress.teacher import import_model
+
+_TEACHER = "00-teacher"
+
+
+@dataclass(slots=True)
+class Run:
+    """Hold one plan under way: what is made so far, and the report of it."""
+
+    plan: Plan
+    cache: Cache
+    folder: RunFolder
+    progress: Progress
+    command: str
+    fresh: bool = False
+    made: dict[str, Artifact] = field(default_factory=dict)
+    cached: dict[str, bool] = field(default_factory=dict)
+
+    def execute(self) -> tuple[Report, Status]:
+        """Run every step, judge the result, and write the report and the bundle."""
+        recipe = self.plan.recipe
+        self.folder.claim(recipe.name, fresh=self.fresh)
+        for warning in self.plan.warnings:
+            self.progress.warn(warning)
+        self._import_teacher()
+        steps = self.plan.steps
+        for number, step in enumerate(steps, start=1):
+            self._make(step, f"[{number}/{len(steps)}]")
+            self._write(self._report())
+        measured = self._measure()
+        report, status = self._judged(measured)
+        self._render(report)
+        return report, status
+
+    def _import_teacher(self) -> None:
+        source = self.plan.teacher
+        target = self.cache.root / "stages" / stable_hash(["teacher", source.digest])
+        artifact = import_model(source, target)
+        self.made[_TEACHER] = self.folder.keep(artifact, _TEACHER)
+
+    def _make(self, step: Step, place: str) -> None:
+        source = self.made[step.source]
+        context = self._context(step)
+        context = replace(context, scratch=self.cache.scratch(step.stage, source, context))
+        self.progress.note(f"{place} {step.name}")
+        artifact, cached = self.cache.make(step.stage, source, context, fresh=self.fresh)
+        if cached:
+            self.progress.note(f"  taken from the cache ({artifact.digest[:12]})")
+        self.made[step.name] = self.folder.keep(artifact, step.name)
+        self.cached[step.name] = cached
+
+    def _context(self, step: Step) -> RunContext:
+        tuned = self.made.get(self.plan.teacher_step)
+        target = self.plan.target
+        if step.name != REFERENCE and step.stage.kind == "export":
+            target = replace(target, runtime=RUNTIME_OF[step.stage.produces("huggingface")])
+        return RunContext(
+            data=self.plan.data,
+            teacher=tuned,
+            seed=self.plan.recipe.seed,
+            scratch=Path(),
+            target=target,
+            progress=self.progress,
+            shared=self.cache.shared,
+        )
+
+    def _measure(self) -> list[Measured]:
+        """Measure the reference first, then every other runnable step."""
+        steps = sorted(
+            (step for step in self.plan.steps if step.measured),
+            key=lambda step: step.name != REFERENCE,
+        )
+        candidates = [
+            Candidate(
+                name=step.name,
+                artifact=self.made[step.name],
+                runtime=RUNTIME_OF[self.made[step.name].format],
+                deployable=step.final or step.name == REFERENCE,
+            )
+            for step in steps
+        ]
+        stream = self.folder.path / "samples.jsonl"
+        stream.unlink(missing_ok=True)
+        return measure_all(
+            candidates,
+            self.plan.data.test,
+            len(self.plan.data.labels),
+            facts=self.plan.facts,
+            confidence=max(profile.confidence for profile in self.plan.profiles),
+            cold_p90=wants_cold_p90(self.plan.profiles),
+            threads=self.plan.target.threads,
+            seed=self.plan.recipe.seed,
+            progress=self.progress,
+            shared=self.cache.shared,
+            stream=stream,
+        )
+
+    def _judged(self, measured: Sequence[Measured]) -> tuple[Report, Status]:
+        reference, chosen = measured[0], self._chosen(measured)
+        bundle = write_bundle(chosen.candidate.artifact, self.folder.path / "bundle")
+        test = self.plan.data.test
+        self.progress.note("bundle/predict.py on every test row")
+        check_bundle(bundle, chosen.candidate.runtime, test.texts, chosen.logits)
+        found = verdicts(chosen, reference, self.plan.profiles, self.plan.facts)
+        report = replace(
+            self._report(),
+            complete=True,
+            summary=evidence.summary(reference, chosen),
+            stages=self._rows(measured, chosen),
+            verdicts=tuple(evidence.verdict(verdict) for verdict in found),
+            measurement=evidence.measurement(measured, len(test)),
+            artifacts=self._artifacts(),
+        )
+        return report, combine(found)
+
+    def _chosen(self, measured: Sequence[Measured]) -> Measured:
+        """Return the final model of the first profile's runtime, else of the first format.
+
+        What is chosen never depends on the test split.
+        """
+        final = [step.name for step in self.plan.steps if step.final]
+        runnable = [row for row in measured if row.candidate.name in final]
+        wanted = [row for row in runnable if row.candidate.runtime == self.plan.target.runtime]
+        return (wanted or runnable)[0]
+
+    def _rows(self, measured: Sequence[Measured], chosen: Measured) -> tuple[StageRow, ...]:
+        steps = {step.name: step for step in self.plan.steps}
+        rows = []
+        for row in sorted(measured, key=lambda row: _order(steps[row.candidate.name])):
+            step = steps[row.candidate.name]
+            trunk = step.source if step.stage.kind == "export" and not step.final else step.name
+            shown = steps.get(trunk, step)
+            rows.append(
+                evidence.stage_row(
+                    row,
+                    name=trunk,
+                    kind="teacher" if trunk == _TEACHER else shown.stage.kind,
+                    cached=self.cached.get(trunk, False),
+                    teacher=step.name == REFERENCE,
+                    selected=row is chosen,
+                    made=self.made[trunk],
+                )
+            )
+        return tuple(rows)
+
+    def _artifacts(self) -> dict[str, str]:
+        names = {step.name: step.name for step in self.plan.steps}
+        return {"bundle": "bundle", "samples": "samples.jsonl", **names}
+
+    def _report(self) -> Report:
+        recipe = self.plan.recipe
+        return Report(
+            name=recipe.name,
+            created=evidence.now(),
+            seed=recipe.seed,
+            command=self.command,
+            complete=False,
+            rows=evidence.row_counts(self.plan),
+            warnings=tuple(dict.fromkeys((*self.plan.warnings, *self.progress.warnings))),
+            environment=evidence.environment(self.plan.facts),
+            tools=evidence.tools(),
+            artifacts={name: name for name in self.made},
+        )
+
+    def _write(self, report: Report) -> None:
+        write_report(self.folder.path / "report.json", report)
+
+    def _render(self, report: Report) -> None:
+        from compress.report.files import render_files
+
+        self._write(report)
+        render_files(report, self.folder.path)
+
+
+def _order(step: Step) -> tuple[bool, str]:
+    """Sort rows as the work went: the trunk's stages, then the branches to be deployed."""
+    return (step.name != REFERENCE, step.name)
+
