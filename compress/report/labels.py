@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-_GAPS = (4.0, 10.0, 20.0, 34.0, 50.0, 70.0)
+_GAPS = (4.0, 10.0, 20.0, 34.0, 50.0, 70.0, 95.0, 125.0)
 _ANGLES = (0, 180, 270, 90, 315, 45, 225, 135, 290, 70, 250, 110)
 _CHARACTER = 0.61
 _HEIGHT = 1.15
 _LEADER_FROM = 12.0
+_LEADER_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,15 @@ class Placed:
     box: Box
     leader: tuple[float, float, float, float] | None = None
 
+    def leader_boxes(self) -> list[Box]:
+        """Return small rectangles along the leader, the ends left out."""
+        if self.leader is None:
+            return []
+        x1, y1, x2, y2 = self.leader
+        shares = [step / _LEADER_STEPS for step in range(1, _LEADER_STEPS)]
+        along = [(x1 + (x2 - x1) * share, y1 + (y2 - y1) * share) for share in shares]
+        return [Box(x - 1, y - 1, x + 1, y + 1) for x, y in along]
+
 
 def place(
     spots: Sequence[Spot], lines: Sequence[Box], frame: Box, font: float
@@ -76,27 +86,37 @@ def place(
     """Return a label for each spot, None where even the short one finds no room.
 
     Greedy: spots are served in the order given; the full text at the nearest free place, else
-    the short text, else the short text across one of the `lines`.
+    the short text, else the short text across one of the `lines`. A leader may cross lines and
+    marks, never a label.
     """
     marks = [spot.box for spot in spots]
+    labels: list[Box] = []
+    leaders: list[Box] = []
     placed: list[Placed | None] = []
     for spot in spots:
-        labels = [row.box for row in placed if row is not None]
-        clear, crossing = [*marks, *labels, *lines], [*marks, *labels]
-        placed.append(
-            _fit(spot, spot.text, clear, frame, font)
-            or _fit(spot, spot.short, clear, frame, font)
-            or _fit(spot, spot.short, crossing, frame, font)
+        tries = (
+            (spot.text, [*marks, *labels, *leaders, *lines]),
+            (spot.short, [*marks, *labels, *leaders, *lines]),
+            (spot.short, [*marks, *labels]),
         )
+        fits = (_fit(_candidates(spot, text, font), taken, labels, frame) for text, taken in tries)
+        found = next((row for row in fits if row is not None), None)
+        placed.append(found)
+        labels += [found.box] if found else []
+        leaders += found.leader_boxes() if found else []
     return placed
 
 
-def _fit(spot: Spot, text: str, taken: Sequence[Box], frame: Box, font: float) -> Placed | None:
+def _fit(
+    candidates: Iterator[Placed], taken: Sequence[Box], labels: Sequence[Box], frame: Box
+) -> Placed | None:
     return next(
         (
             row
-            for row in _candidates(spot, text, font)
-            if row.box.within(frame) and not any(row.box.meets(other) for other in taken)
+            for row in candidates
+            if row.box.within(frame)
+            and not any(row.box.meets(other) for other in taken)
+            and not any(part.meets(label) for part in row.leader_boxes() for label in labels)
         ),
         None,
     )

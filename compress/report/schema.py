@@ -7,12 +7,16 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from compress.report.redact import redact
 from runtimes.errors import InputError
 from runtimes.files import write_json
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 SCHEMA_VERSION = 1
 
@@ -200,7 +204,7 @@ def from_json(content: object, source: str = "report") -> Report:
     Raises InputError when they are no report, one of another schema version, or a key is
     missing or has a wrong type.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     if not isinstance(content, Mapping) or "schema_version" not in content:
         raise InputError(f"{source}: not an edgepress report", expected="report.json of a run")
@@ -211,7 +215,7 @@ def from_json(content: object, source: str = "report") -> Report:
             action="run again with this version of edgepress, or read it with the one it is from",
         )
     try:
-        return TypeAdapter(Report).validate_json(json.dumps(content), strict=True)
+        return _adapter().validate_json(json.dumps(content), strict=True)
     except ValidationError as error:
         raise InputError(
             f"{source}: broken or missing keys: {_problems(error.errors())}",
@@ -242,6 +246,13 @@ def read_report(path: Path) -> Report:
     except (OSError, ValueError) as error:
         raise InputError(f"{file}: not readable as JSON ({error})") from error
     return from_json(content, str(file))
+
+
+@cache
+def _adapter() -> TypeAdapter[Report]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Report)
 
 
 def _json_safe(value: Any) -> Any:

@@ -33,7 +33,7 @@ WORDS: dict[Status, str] = {
     "WRONG_DEVICE": "WRONG DEVICE",
 }
 MEANINGS: dict[Status, str] = {
-    "PASS": "every budget is met, with the confidence it asks for",
+    "PASS": "every budget that binds is met, with the confidence it asks for",
     "FAIL": "a budget is broken",
     "INCONCLUSIVE": "the measurement cannot tell; measure more, or on a quieter machine",
     "NOT_MEASURED": "a budget was not measured",
@@ -223,11 +223,14 @@ def run_as(row: Figures) -> str:
 
 
 def counted(verdict: Verdict) -> str:
-    """Count a verdict's checks: 3 of 4 budgets met; 1 of those that only warn not met."""
-    binding = [check.status == "PASS" for check in verdict.checks if check.level == "error"]
-    warned = sum(c.status != "PASS" for c in verdict.checks if c.level == "warn")
-    said = f"{sum(binding)} of {len(binding)} budgets met"
-    return f"{said}; {warned} of those that only warn not met" if warned else said
+    """Count a verdict's checks: 3 of 4 budgets met, and 0 of 1 that only warn."""
+    met = {
+        level: [check.status == "PASS" for check in verdict.checks if check.level == level]
+        for level in ("error", "warn")
+    }
+    said = f"{sum(met['error'])} of {len(met['error'])} budgets met"
+    warns = f", and {sum(met['warn'])} of {len(met['warn'])} that only warn" if met["warn"] else ""
+    return said + warns
 
 
 def listed(values: Sequence[str]) -> str:
