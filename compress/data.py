@@ -92,6 +92,26 @@ def load_dataset(settings: DataSettings, folder: Path, seed: int) -> Dataset:
     return _assemble(train, validation, test, unlabeled, read.warnings)
 
 
+def load_labelled(
+    settings: DataSettings, folder: Path, classes: tuple[str, ...]
+) -> tuple[Rows, list[str]]:
+    """Load `settings.test` for a model with these classes; return its rows and warnings.
+
+    Labels that are class numbers are taken as such. Raises DataError as `load_dataset` does.
+    """
+    read = _Reader(settings, folder)
+    rows = read.split(settings.test)
+    known = set(classes)
+    if not {row.label for row in rows} <= known and all(row.label.isdigit() for row in rows):
+        rows = [dataclasses.replace(row, label=_numbered(row.label, classes)) for row in rows]
+    _check_known("test", rows, classes)
+    return _indexed(rows, classes), read.warnings
+
+
+def _numbered(label: str, classes: tuple[str, ...]) -> str:
+    return classes[int(label)] if int(label) < len(classes) else label
+
+
 class _Reader:
     """Read the files of a recipe and collect what is worth a warning."""
 
@@ -175,13 +195,7 @@ def _assemble(
 ) -> Dataset:
     labels = tuple(sorted({row.label for row in train}))
     for name, rows in (("validation", validation), ("test", test)):
-        strange = sorted({row.label for row in rows} - set(labels))
-        if strange:
-            raise DataError(
-                f"{name} has labels that train lacks: {', '.join(map(repr, strange[:5]))}",
-                expected=f"one of the {len(labels)} labels of train",
-                action="check the label column's spelling, or drop these rows",
-            )
+        _check_known(name, rows, labels)
     warnings = warnings + _duplicates(train, validation, test)
     splits = [_indexed(rows, labels) for rows in (train, validation, test)]
     content = [[rows.texts, rows.labels] for rows in splits]
@@ -194,6 +208,16 @@ def _assemble(
         digest=stable_hash([labels, content, unlabeled]),
         warnings=tuple(warnings),
     )
+
+
+def _check_known(name: str, rows: Sequence[LabelledRow], labels: tuple[str, ...]) -> None:
+    strange = sorted({row.label for row in rows} - set(labels))
+    if strange:
+        raise DataError(
+            f"{name} has labels that train lacks: {', '.join(map(repr, strange[:5]))}",
+            expected=f"one of the {len(labels)} labels that the model knows",
+            action="check the label column's spelling, or drop these rows",
+        )
 
 
 def _duplicates(*splits: Sequence[LabelledRow]) -> list[str]:

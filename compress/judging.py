@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiles.device import DeviceProfile
-from profiles.gate import Verdict, judge
+from profiles.gate import Verdict, judge, shown
 from profiles.measurement import Measurement, Source, conditions, summarise, summarise_quality
 from profiles.probe import Facts
 from profiles.statistics import samples_needed
@@ -150,3 +150,27 @@ def _samples(
         both = (*found[name].cold_starts, *samples.cold_starts)
         found[name] = replace(found[name], cold_starts=both)
     return found
+
+
+_SHOWN = (
+    "accuracy",
+    "f1_macro",
+    "accuracy_retention",
+    "latency_p50_ms",
+    "latency_p90_ms",
+    "speedup",
+    "cold_start_p50_ms",
+    "rss_peak_mb",
+    "artifact_mb",
+    "compression",
+)
+
+
+def figure_lines(reference: Measured, model: Measured) -> list[str]:
+    """Return a plain table: each figure of the reference and of the model."""
+    head = f"{'':<20}{'reference':>28}{'model':>28}"
+    lines = [head]
+    for metric in _SHOWN:
+        both = (reference.measurements.get(metric), model.measurements.get(metric))
+        lines.append(f"{metric:<20}" + "".join(f"{shown(figure):>28}" for figure in both))
+    return lines

@@ -1,0 +1,59 @@
+"""edgepress cache: show and free what finished stages keep."""
+
+from __future__ import annotations
+
+import click
+
+from compress.cli.options import json_output, print_json, verbosity
+
+
+@click.group()
+def cache() -> None:
+    """Show and free what finished stages keep."""
+
+
+@cache.command("ls")
+@json_output
+@verbosity
+def list_entries(as_json: bool, quiet: bool, verbose: bool) -> None:
+    """List finished stages, unfinished training and logits, the largest first."""
+    from compress.cache import default_cache
+
+    kept = default_cache()
+    entries = kept.entries()
+    if as_json:
+        rows = [
+            {"name": e.name, "kind": e.kind, "size_mb": e.size_mb, "age_days": e.age_days}
+            for e in entries
+        ]
+        print_json({"entries": rows, "total_mb": sum(entry.size_mb for entry in entries)})
+        return
+    for entry in entries:
+        click.echo(
+            f"{entry.name:<14}{entry.kind:<22}{entry.size_mb:>10.1f} MB"
+            f"{entry.age_days:>8.1f} days"
+        )
+    click.echo(f"{sum(entry.size_mb for entry in entries):.1f} MB in {len(entries)} entries")
+
+
+@cache.command()
+@click.option(
+    "--older-than",
+    default=30.0,
+    show_default=True,
+    metavar="DAYS",
+    type=click.FloatRange(0),
+    help="Remove what was not used for so long; 0 removes all.",
+)
+@json_output
+@verbosity
+def prune(older_than: float, as_json: bool, quiet: bool, verbose: bool) -> None:
+    """Remove what was not used lately. Runs keep their own copies."""
+    from compress.cache import default_cache
+
+    gone = default_cache().prune(older_than)
+    freed = sum(entry.size_mb for entry in gone)
+    if as_json:
+        print_json({"removed": len(gone), "freed_mb": freed})
+    else:
+        click.echo(f"removed {len(gone)} entries, {freed:.1f} MB")

@@ -1,0 +1,26 @@
+"""edgepress export: turn a torch model into what a runtime loads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from compress.cli.stages import run_command, stage_options
+
+
+@click.command()
+@stage_options(needs_rows=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["onnx", "openvino", "tensorrt"]),
+    default="onnx",
+    show_default=True,
+)
+def export(form: str, **common: Any) -> None:
+    """Export the classifier SOURCE and check it against torch at several shapes.
+
+    The TensorRT-ready model is calibrated: it needs --train.
+    """
+    run_command("export", {"format": form}, common)

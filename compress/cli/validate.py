@@ -1,0 +1,81 @@
+"""edgepress validate: measure a model on this machine and judge it by a profile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from compress.cli.options import FOLDER, json_output, print_json, terminal, verbosity
+
+
+@click.command()
+@click.argument("artifact", type=FOLDER)
+@click.option("--reference", required=True, metavar="FOLDER", help="The teacher to compare with.")
+@click.option("--data", "data", required=True, multiple=True, metavar="FILE", help="Test rows.")
+@click.option("--text", default="text", show_default=True, metavar="COLUMN")
+@click.option("--label", default="label", show_default=True, metavar="COLUMN")
+@click.option(
+    "--profile", "profiles", multiple=True, default=("local",), show_default=True, metavar="NAME"
+)
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@click.option("--samples", type=click.Path(path_type=Path), help="Stream raw samples as JSON lines.")
+@json_output
+@verbosity
+def validate(
+    artifact: Path,
+    reference: str,
+    data: tuple[str, ...],
+    text: str,
+    label: str,
+    profiles: tuple[str, ...],
+    seed: int,
+    samples: Path | None,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Measure ARTIFACT beside its teacher on this machine and judge it by each profile.
+
+    Accuracy is paired with the teacher's on the same rows; latencies are interleaved with its
+    fp32 ONNX. The exit code is the worst verdict's.
+    """
+    from compress.data import DataSettings
+    from compress.validate import validate as judge_model
+    from profiles.gate import combine
+
+    found = judge_model(
+        artifact,
+        reference,
+        DataSettings(train=(), test=data, text=text, label=label),
+        profiles,
+        seed=seed,
+        progress=terminal(quiet),
+        stream=samples,
+    )
+    if as_json:
+        print_json(_json(found))
+    else:
+        _print(found)
+    return combine(found.verdicts).exit_code
+
+
+def _json(found: Any) -> dict[str, Any]:
+    return {
+        "model": [row.to_json() for row in found.model.measurements.values()],
+        "reference": [row.to_json() for row in found.reference.measurements.values()],
+        "verdicts": [verdict.to_json() for verdict in found.verdicts],
+    }
+
+
+def _print(found: Any) -> None:
+    from profiles.gate import render
+
+    from compress.judging import figure_lines
+
+    for line in figure_lines(found.reference, found.model):
+        click.echo(line)
+    for verdict in found.verdicts:
+        click.echo()
+        click.echo(render(verdict))

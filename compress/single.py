@@ -1,0 +1,98 @@
+"""Run one stage by itself: the same code as a run's, on a folder and a set of rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from profiles.device import load_profile
+from profiles.probe import probe, target_int8_dot
+from runtimes.artifact import Artifact
+from runtimes.errors import InputError
+
+from compress.data import Dataset, DataSettings, Rows, align_labels, load_dataset
+from compress.stage import Progress, RunContext, Stage, Target, execute
+from compress.teacher import open_model
+
+_NO_ROWS = Rows((), ())
+
+
+def run_stage(
+    stage: Stage,
+    source: str,
+    out: Path,
+    *,
+    data: DataSettings | None,
+    seed: int,
+    progress: Progress,
+    teacher: str | None = None,
+    profile: str = "local",
+    max_length: int | None = None,
+) -> Artifact:
+    """Run a stage on a model folder and return the artifact at `out`.
+
+    Raises InputError when `out` holds something that is not an artifact, or rows are missing
+    that the stage needs.
+    """
+    check_out(out)
+    artifact = open_model(source, task="text-classification", max_length=max_length)
+    if stage.uses_data and data is None:
+        raise InputError(f"{stage.kind} needs rows", action="name them with --train FILE")
+    for warning in stage.check(artifact.model_type, artifact.format):
+        progress.warn(warning)
+    rows = _rows(data, artifact, stage, seed, progress)
+    known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        context = RunContext(
+            data=rows,
+            teacher=known,
+            seed=seed,
+            scratch=Path(scratch),
+            target=target_of(profile),
+            progress=progress,
+        )
+        return execute(stage, artifact, context, out)
+
+
+def check_out(out: Path) -> None:
+    """Raise InputError when a result may not be written to `out`."""
+    if out.is_dir() and any(out.iterdir()) and not (out / "artifact.json").is_file():
+        raise InputError(
+            f"{out}: holds files that are not an artifact's",
+            expected="a new or empty folder, or an artifact to replace",
+        )
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: not a folder")
+
+
+def target_of(profile: str) -> Target:
+    """Return what a profile says about the machine to compress for."""
+    device = load_profile(profile)
+    return Target(
+        runtime=device.runtime.name,
+        int8_dot=target_int8_dot(device, probe()),
+        threads=device.runtime.threads,
+    )
+
+
+def _own_teacher(artifact: Artifact) -> Artifact | None:
+    """Return the source itself where it can teach: a torch classifier with a trained head."""
+    return artifact if artifact.format == "huggingface" and artifact.labels else None
+
+
+def _rows(
+    data: DataSettings | None, artifact: Artifact, stage: Stage, seed: int, progress: Progress
+) -> Dataset:
+    if data is None:
+        return Dataset(artifact.labels, _NO_ROWS, _NO_ROWS, _NO_ROWS, (), "")
+    rows = load_dataset(data, Path(), seed)
+    for warning in rows.warnings:
+        progress.warn(warning)
+    if stage.kind == "finetune":
+        return rows
+    if not artifact.labels:
+        raise InputError(
+            f"{artifact.path}: no classification head",
+            action="run `edgepress finetune` first",
+        )
+    return align_labels(rows, artifact.labels)

@@ -1,0 +1,150 @@
+"""Measure one deployable model against a reference and judge it by a profile."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from profiles.device import DeviceProfile, load_profile
+from profiles.gate import Verdict
+from profiles.probe import Facts, probe
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import UnsupportedError
+from runtimes.session import RUNTIMES
+
+from compress.data import DataSettings, Rows, load_labelled
+from compress.evidence import stage_row, summary
+from compress.export.stage import Export
+from compress.judging import Candidate, Measured, measure_all, verdicts, wants_cold_p90
+from compress.plan import RUNTIME_OF
+from compress.report.schema import StageRow, Summary
+from compress.stage import Progress
+from compress.teacher import open_model
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Hold what was found of a model and its reference, and the verdicts."""
+
+    model: Measured
+    reference: Measured
+    verdicts: tuple[Verdict, ...]
+
+    def summary(self) -> Summary:
+        """Return how the two compare."""
+        return summary(self.reference, self.model)
+
+    def rows(self) -> tuple[StageRow, ...]:
+        """Return a table row each."""
+        return tuple(
+            stage_row(
+                row,
+                made=row.candidate.artifact,
+                name=row.candidate.name,
+                kind=_last_kind(row.candidate.artifact),
+                cached=False,
+                teacher=row is self.reference,
+                selected=row is self.model,
+            )
+            for row in (self.reference, self.model)
+        )
+
+
+def validate(
+    model: Path,
+    reference: str,
+    test: DataSettings,
+    profiles: Sequence[str],
+    *,
+    seed: int,
+    progress: Progress,
+    stream: Path | None = None,
+) -> Validation:
+    """Measure `model` and `reference` side by side on this machine and judge the model.
+
+    A reference that is a torch model is exported to fp32 ONNX first: eager torch would flatter
+    the model. Raises UnsupportedError for a model that no runtime here loads.
+    """
+    devices = [load_profile(name) for name in profiles]
+    facts = probe()
+    artifact = _runnable(read_artifact(model))
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        known = _reference(reference, artifact, Path(scratch), seed, progress)
+        rows, warnings = load_labelled(test, Path(), artifact.labels)
+        for warning in warnings:
+            progress.warn(warning)
+        return _measured(artifact, known, rows, devices, facts, seed, progress, stream)
+
+
+def _measured(
+    artifact: Artifact,
+    known: Artifact,
+    rows: Rows,
+    devices: list[DeviceProfile],
+    facts: Facts,
+    seed: int,
+    progress: Progress,
+    stream: Path | None,
+) -> Validation:
+    found = measure_all(
+        [
+            Candidate("reference", known, RUNTIME_OF[known.format], deployable=True),
+            Candidate("model", artifact, RUNTIME_OF[artifact.format], deployable=True),
+        ],
+        rows,
+        len(artifact.labels),
+        facts=facts,
+        confidence=max(device.confidence for device in devices),
+        cold_p90=wants_cold_p90(devices),
+        threads=devices[0].runtime.threads,
+        seed=seed,
+        progress=progress,
+        stream=stream,
+    )
+    reference, model = found
+    return Validation(model, reference, tuple(verdicts(model, reference, devices, facts)))
+
+
+def _runnable(artifact: Artifact) -> Artifact:
+    if artifact.format not in RUNTIME_OF:
+        raise UnsupportedError(
+            f"{artifact.path}: format {artifact.format!r} is not one that is deployed",
+            expected="onnx or openvino",
+            action="run `edgepress export` first",
+        )
+    state = RUNTIMES.resolve(RUNTIME_OF[artifact.format])().availability()
+    if not state.ok:
+        raise UnsupportedError(f"{artifact.format} cannot run here: {state.reason}")
+    artifact.verify()
+    return artifact
+
+
+def _reference(
+    reference: str, artifact: Artifact, scratch: Path, seed: int, progress: Progress
+) -> Artifact:
+    from compress.single import run_stage
+
+    known = open_model(reference, task=artifact.task)
+    if known.format == "huggingface":
+        progress.note("reference: exporting it to fp32 ONNX")
+        known = run_stage(
+            Export(format="onnx"),
+            reference,
+            scratch / "reference",
+            data=None,
+            seed=seed,
+            progress=progress,
+        )
+    if known.labels != artifact.labels:
+        raise UnsupportedError(
+            f"the reference's {len(known.labels)} classes are not the model's"
+            f" {len(artifact.labels)}, in the same order",
+            expected="the teacher that the model was made from",
+        )
+    return known
+
+
+def _last_kind(artifact: Artifact) -> str:
+    return artifact.history[-1].kind if artifact.history else "teacher"
