@@ -41,8 +41,8 @@ class Prune:
     heads: float = 0.0
     layers: int | None = None
     vocabulary: bool = False
-    vocabulary_floor: Annotated[int, Field(ge=0)] = 4000
-    rows: Annotated[int, Field(ge=1)] = 1024
+    vocabulary_floor: Annotated[int, Field(ge=0)] = 8000
+    rows: Annotated[int, Field(ge=1)] = 512
     recovery_epochs: Annotated[int, Field(ge=0, le=1000)] = 3
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
