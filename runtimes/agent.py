@@ -242,6 +242,9 @@ def open_onnxruntime(model: Path, threads: int) -> Any:
     """Open an onnxruntime.InferenceSession on the CPU, `threads` within an operator."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
+    # The pool's spinning stays on, as ONNX Runtime has it. With 1 thread there is no pool. With 2,
+    # fp32 MiniLM-L6 took 3.1 ms spinning and 4.3 ms not when the cores were free, 22 and 14 ms
+    # when others used them too, and 1.6 times the CPU time: a reason to keep 1 on shared cores.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -259,6 +262,9 @@ def open_openvino(model: Path, threads: int) -> Any:
         # Without this an aarch64 or AMX machine computes in fp16 or bf16 and its results differ
         # from those that were validated. Integer layers stay integer.
         "INFERENCE_PRECISION_HINT": "f32",
+        # Pinned threads wait for their core when another process has it (fp32 MiniLM-L6, 2 threads
+        # on 2 busy cores: p50 31 ms pinned, 17 ms not), and two models would pin to the same core.
+        "ENABLE_CPU_PINNING": False,
     }
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads

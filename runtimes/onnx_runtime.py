@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError
+from runtimes.onnx_external import check_external_data
 from runtimes.packages import package_availability, require_available, require_format
 from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
 
@@ -37,6 +38,7 @@ class OnnxRuntime:
         """
         require_available(self)
         require_format(self, artifact, options)
+        check_external_data(artifact.model_file)
         try:
             return OnnxSession(agent.open_onnxruntime(artifact.model_file, options.threads))
         except Exception as error:  # onnxruntime's exceptions share no base but Exception

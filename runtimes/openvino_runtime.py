@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError
+from runtimes.onnx_external import check_external_data
 from runtimes.packages import package_availability, require_available, require_format
 from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
 
@@ -34,6 +35,8 @@ class OpenVINO:
         """
         require_available(self)
         require_format(self, artifact, options)
+        if artifact.format == "onnx":
+            check_external_data(artifact.model_file)
         try:
             return OpenVINOSession(agent.open_openvino(artifact.model_file, options.threads))
         except Exception as error:  # openvino raises RuntimeError for nearly everything

@@ -11,7 +11,7 @@ from runtimes.session import Availability, Runtime, SessionOptions
 
 
 def package_availability(module: str, *distributions: str) -> Availability:
-    """Look a package up by its module's name; distributions may carry it under others."""
+    """Look a package up by its module's name; its distributions may have others."""
     if not _importable(module):
         return Availability(
             False, f"the package {module} is not installed (pip install {module})", None
@@ -37,9 +37,11 @@ def require_format(runtime: Runtime, artifact: Artifact, options: SessionOptions
             expected=" or ".join(runtime.formats),
             action="`edgepress export` makes another format",
         )
-    if options.device != "cpu" and runtime.name != "tensorrt":
+    devices = getattr(runtime, "devices", ("cpu",))
+    if options.device not in devices:
         raise UnsupportedError(
-            f"runtime {runtime.name} was asked to run on {options.device!r}", expected="cpu"
+            f"runtime {runtime.name} was asked to run on {options.device!r}",
+            expected=" or ".join(devices),
         )
 
 

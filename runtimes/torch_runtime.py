@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -95,8 +97,7 @@ def _load(artifact: Artifact) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # transformers' advice on configurations of older releases
+    with _quiet():
         try:
             model = AutoModelForSequenceClassification.from_pretrained(
                 artifact.path,
@@ -112,6 +113,22 @@ def _load(artifact: Artifact) -> Any:
                 expected="config.json and an intact model.safetensors of the same model",
             ) from error
     return model.eval()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' loading bar, and its advice on older configurations, off the terminal."""
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        if bars:
+            logging.enable_progress_bar()
 
 
 def _refuse_uneven_heads(artifact: Artifact) -> None:
