@@ -37,19 +37,21 @@ class _Table(BaseModel):
 class Match(_Table):
     """Say how the device is recognised; patterns are shell globs, all given ones must fit.
 
-    `environment` names a variable that the platform sets (a serverless runtime's own).
+    `environment` names a variable that the platform sets (a serverless runtime's own); `cpus`
+    is how many a process may use there.
     """
 
     device_tree_model: str | None = None
     cpu_model: str | None = None
     gpu: str | None = None
     environment: str | None = None
+    cpus: int | None = Field(default=None, gt=0)
 
 
 class Cores(_Table):
-    """Describe a cluster of equal cores."""
+    """Describe a cluster of equal cores; no count where it depends on the instance."""
 
-    count: int = Field(gt=0)
+    count: int | None = Field(default=None, gt=0)
     core: str
     mhz: int | None = Field(default=None, gt=0)
 

@@ -13,12 +13,12 @@ from profiles import metrics
 from profiles.budget import METRICS
 from profiles.statistics import (
     Interval,
-    block_interval,
+    clustered_interval,
     f1_macro_interval,
     paired_retention,
     percentile_interval,
+    quotient_interval,
     ratio_interval,
-    samples_needed,
     wilson_interval,
 )
 from runtimes.measure import Block, Samples
@@ -71,7 +71,7 @@ def summarise(
     reference: Samples | None = None,
     *,
     confidence: float = 0.95,
-    seed: int = 7,
+    seed: int = 7,  # noqa: ARG001 - every bound here is a closed form; callers still pass it
     source: Source | None = None,
 ) -> tuple[Measurement, ...]:
     """Turn what was seen of a variant into figures; ratios need the reference's samples too.
@@ -83,18 +83,15 @@ def summarise(
     usual = _usual_probe_ms(samples, reference)
     steady = _steady(samples.blocks, usual)
     found = [
-        *_latencies(steady, confidence, seed),
+        *_latencies(steady, confidence),
         *_cold_starts(samples, confidence),
         *_once_a_process(samples),
         _exact("artifact_mb", samples.size_mb, 1),
     ]
-    if sustained := _sustained(samples.blocks, confidence, seed):
+    if sustained := _sustained(samples.blocks, confidence):
         found.append(sustained)
     if reference is not None:
-        pace = ratio_interval(
-            _clean(steady), _clean(_steady(reference.blocks, usual)), confidence, seed
-        )
-        found.append(_measurement("speedup", pace, confidence, "clean samples in paired blocks"))
+        found.append(_pace(steady, _steady(reference.blocks, usual), confidence))
         found.append(_exact("compression", reference.size_mb / samples.size_mb, 1))
     return tuple(replace(measurement, source=at) for measurement in found)
 
@@ -142,20 +139,49 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     )
 
 
-def _latencies(blocks: Sequence[Block], confidence: float, seed: int) -> Iterator[Measurement]:
+def _latencies(blocks: Sequence[Block], confidence: float) -> Iterator[Measurement]:
     for metric, q in (("latency_p50_ms", 0.5), ("latency_p90_ms", 0.9)):
-        if blocks:
-            bound = block_interval([block.latency_ms for block in blocks], q, confidence, seed)
-        else:
-            bound = percentile_interval([], q, confidence)
+        bound = clustered_interval(_by_process(blocks), q, confidence)
         yield _measurement(metric, bound, confidence)
+
+
+def _by_process(blocks: Sequence[Block]) -> list[tuple[float, ...]]:
+    """Return each process's latencies; those of one process's blocks where there is but one."""
+    processes = sorted({block.process for block in blocks})
+    if len(processes) < 2:
+        return [block.latency_ms for block in blocks]
+    return [
+        tuple(value for block in blocks if block.process == process for value in block.latency_ms)
+        for process in processes
+    ]
+
+
+def _pace(candidate: Sequence[Block], reference: Sequence[Block], confidence: float) -> Measurement:
+    """Compare the medians on the same rows in the same rounds, clean samples alone."""
+    theirs = {(block.process, block.place): block for block in reference}
+    rounds: dict[int, tuple[list[float], list[float]]] = {}
+    for mine in candidate:
+        other = theirs.get((mine.process, mine.place))
+        for pair in _clean_pairs(mine, other) if other else ():
+            for side, value in zip(rounds.setdefault(mine.process, ([], [])), pair, strict=True):
+                side.append(value)
+    ratio = ratio_interval(
+        [mine for mine, _ in rounds.values()], [other for _, other in rounds.values()], confidence
+    )
+    return _measurement("speedup", ratio, confidence)
+
+
+def _clean_pairs(mine: Block, other: Block) -> Iterator[tuple[float, float]]:
+    dirty = (a or b for a, b in zip(mine.contaminated, other.contaminated, strict=True))
+    pairs = zip(mine.latency_ms, other.latency_ms, strict=True)
+    return (pair for pair, bad in zip(pairs, dirty, strict=True) if not bad)
 
 
 def _cold_starts(samples: Samples, confidence: float) -> Iterator[Measurement]:
     totals = [start.total_ms for start in samples.cold_starts]
     for metric, q in (("cold_start_p50_ms", 0.5), ("cold_start_p90_ms", 0.9)):
-        bound = percentile_interval(totals, q, confidence)
-        yield _measurement(metric, bound, confidence, noun="cold starts")
+        bound = percentile_interval(totals, q, confidence, noun="cold starts")
+        yield _measurement(metric, bound, confidence)
 
 
 def _once_a_process(samples: Samples) -> Iterator[Measurement]:
@@ -172,20 +198,23 @@ def _once_a_process(samples: Samples) -> Iterator[Measurement]:
             # The median lies below the largest of n with probability 1 - 2^-n.
             certain = 1 - 0.5 ** len(values)
             middle = float(np.median(values))
-            bound = Interval(middle, min(values), max(values), len(values))
-            yield _measurement(metric, bound, certain, f"range of {len(values)} processes")
+            why = f"range of {len(values)} processes"
+            bound = Interval(middle, min(values), max(values), len(values), why)
+            yield _measurement(metric, bound, certain)
 
 
-def _sustained(blocks: Sequence[Block], confidence: float, seed: int) -> Measurement | None:
+def _sustained(blocks: Sequence[Block], confidence: float) -> Measurement | None:
     """Compare the p90 of the session's last third with its first; None when it is too short."""
     ordered = sorted(blocks, key=lambda block: block.order)
     third = len(ordered) // 3
-    first, last = ordered[:third], ordered[-third:]
-    fewest = min((sum(len(b.latency_ms) for b in part) for part in (first, last)), default=0)
-    if third < 2 or fewest < samples_needed(0.9, confidence):
+    if third < 2:
         return None
-    bound = ratio_interval(first, last, confidence, seed, q=0.9)
-    return _measurement("sustained_p90_ratio", bound, confidence)
+    split = (1 + confidence) / 2  # half the risk for each of the two
+    last, first = (
+        clustered_interval(_by_process(part), 0.9, split)
+        for part in (ordered[-third:], ordered[:third])
+    )
+    return _measurement("sustained_p90_ratio", quotient_interval(last, first), confidence)
 
 
 def _usual_probe_ms(samples: Samples, reference: Samples | None) -> float:
@@ -197,20 +226,7 @@ def _steady(blocks: Sequence[Block], usual_ms: float) -> tuple[Block, ...]:
     return tuple(block for block in blocks if max(block.probe_ms) <= STEADY * usual_ms)
 
 
-def _clean(blocks: Sequence[Block]) -> list[Block]:
-    kept = []
-    for block in blocks:
-        pairs = zip(block.latency_ms, block.contaminated, strict=True)
-        if latency := tuple(value for value, dirty in pairs if not dirty):
-            kept.append(replace(block, latency_ms=latency, contaminated=(False,) * len(latency)))
-    return kept
-
-
-def _measurement(
-    metric: str, bound: Interval, confidence: float, why: str = "", noun: str = "samples"
-) -> Measurement:
-    if bound.needed is not None:
-        why = f"needs {bound.needed} {noun} (have {bound.samples})"
+def _measurement(metric: str, bound: Interval, confidence: float) -> Measurement:
     return Measurement(
         metric=metric,
         unit=METRICS[metric].unit if metric in METRICS else "ms",
@@ -219,7 +235,7 @@ def _measurement(
         upper=bound.upper,
         confidence=confidence,
         samples=bound.samples,
-        why=why,
+        why=bound.why,
     )
 
 

@@ -161,6 +161,8 @@ def _match_differences(profile: DeviceProfile, facts: Facts) -> Iterable[str]:
             yield f"{key} is {value or 'unknown'}, the profile says {pattern}"
     if match.environment is not None and match.environment not in facts.environment:
         yield f"{match.environment} is not set: this is not its platform"
+    if match.cpus not in (None, facts.cpus):
+        yield f"{facts.cpus:g} CPUs are usable, the profile says {match.cpus}"
 
 
 def _hardware_differences(profile: DeviceProfile, facts: Facts) -> Iterable[str]:

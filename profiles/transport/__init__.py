@@ -38,8 +38,13 @@ class Transport(Protocol):
 
 
 def reach(profile: DeviceProfile) -> Transport:
-    """Return the transport to a profile's device; raise DeviceError when there is none."""
+    """Return the transport to a profile's device; raise DeviceError when there is none.
+
+    On the device itself no wire is needed: there, `local` stands in for what is missing.
+    """
     kind = profile.transport.kind
+    if kind not in TRANSPORTS and _is_this_machine(profile):
+        kind = "local"
     if kind not in TRANSPORTS:
         raise DeviceError(
             f"profile {profile.name!r} is reached by {kind!r}, which this version cannot do",
@@ -49,3 +54,11 @@ def reach(profile: DeviceProfile) -> Transport:
         )
     transport: Transport = TRANSPORTS.resolve(kind)()
     return transport
+
+
+def _is_this_machine(profile: DeviceProfile) -> bool:
+    """Tell whether this machine is the profile's by name, not just by its instruction set."""
+    from profiles.probe import matches, probe
+
+    named = any(value is not None for _, value in profile.match)
+    return named and matches(profile, probe())[0]
