@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from compress.report import html_tables, scatter, wording
+from compress.report import html_tables, scatter, units, wording
 from compress.report.markup import Child, Markup, join, tag
 from compress.report.schema import Figures, Report, StageRow, Status, Verdict
 
-_GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "NOT_MEASURED", "INCONCLUSIVE", "PASS")
+GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
+"""From the status that matters most to the one that matters least, as the gate ranks them."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
@@ -47,7 +48,7 @@ def _style() -> str:
 
 def _worst(report: Report) -> Status | None:
     found = {verdict.status for verdict in report.verdicts}
-    return next((status for status in _GRAVITY if status in found), None)
+    return next((status for status in GRAVITY if status in found), None)
 
 
 def _section(heading: str, *children: Child) -> Markup:
@@ -55,11 +56,10 @@ def _section(heading: str, *children: Child) -> Markup:
 
 
 def _masthead(report: Report) -> Markup:
-    made = report.created.replace("T", " ").removesuffix("Z")
     return tag(
         "header",
         tag("span", report.name, class_="name"),
-        tag("span", f"edgepress report · {made} UTC"),
+        tag("span", f"edgepress report · {wording.moment(report.created)}"),
         class_="masthead",
     )
 
@@ -69,12 +69,12 @@ def _verdicts(report: Report) -> Child:
     if not report.verdicts:
         words = "No verdict" if report.complete else "Not finished"
         return tag("div", tag("h1", words), tag("p", said, class_="gains"), class_="verdict open")
-    ordered = sorted(report.verdicts, key=lambda row: _GRAVITY.index(row.status))
+    ordered = sorted(report.verdicts, key=lambda row: GRAVITY.index(row.status))
     return [_verdict(row, said if row is ordered[0] else None) for row in ordered]
 
 
 def _verdict(verdict: Verdict, said: str | None) -> Markup:
-    reasons = [tag("li", wording.check_sentence(row)) for row in wording.deciding(verdict)]
+    reasons = [tag("li", reason) for reason in wording.reasons(verdict)]
     words = f"{wording.MEANINGS[verdict.status]} ({wording.counted(verdict)})"
     return tag(
         "div",
@@ -96,19 +96,19 @@ def _key_figures(report: Report) -> Markup | None:
         return None
     teacher, model = report.summary.teacher, report.summary.model
     rows = (
-        ("accuracy", wording.percent(teacher.accuracy), wording.percent(model.accuracy)),
+        ("accuracy", units.percent(teacher.accuracy), units.percent(model.accuracy)),
         ("latency p50", _ms(teacher.latency_p50_ms), _ms(model.latency_p50_ms)),
         ("latency p90", _ms(teacher.latency_p90_ms), _ms(model.latency_p90_ms)),
         ("size", _mb(teacher.size_mb), _mb(model.size_mb)),
         (
             "parameters",
-            wording.parameters(teacher.parameters),
-            wording.parameters(model.parameters),
+            units.parameters(teacher.parameters),
+            units.parameters(model.parameters),
         ),
         ("peak memory", _mb(teacher.rss_peak_mb), _mb(model.rss_peak_mb)),
         ("cold start", _ms(teacher.cold_start_ms), _ms(model.cold_start_ms)),
     )
-    known = [row for row in rows if row[2] != wording.MISSING]
+    known = [row for row in rows if row[2] != units.MISSING]
     return join(
         [
             tag("dl", [_key_figure(*row) for row in known], class_="figures"),
@@ -130,11 +130,11 @@ def _compared(teacher: Figures, model: Figures) -> str:
 
 
 def _ms(value: float | None) -> str:
-    return wording.quantity(value, "ms")
+    return units.quantity(value, "ms")
 
 
 def _mb(value: float | None) -> str:
-    return wording.quantity(value, "MB")
+    return units.quantity(value, "MB")
 
 
 def _trade(rows: Sequence[StageRow]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from compress.report import bullet, wording
+from compress.report import bullet, units, wording
 from compress.report.markup import Markup, join, tag
 from compress.report.schema import Check, StageRow, Status, Verdict
 
@@ -70,15 +70,15 @@ def _stage_row(number: int, row: StageRow) -> Markup:
         scope="row",
     )
     cells = (
-        wording.parameters(row.parameters),
-        wording.megabytes(row.size_mb),
-        wording.percent(row.accuracy),
-        wording.percent(row.f1_macro),
-        _bounded(wording.percent_interval(row.retention)),
-        wording.milliseconds(row.latency_p50_ms),
-        wording.milliseconds(row.latency_p90_ms),
-        _bounded(wording.ratio_interval(row.speedup)),
-        "cached" if row.cached else wording.seconds(row.seconds),
+        units.parameters(row.parameters),
+        units.megabytes(row.size_mb),
+        units.percent(row.accuracy),
+        units.percent(row.f1_macro),
+        _bounded(units.percent_interval(row.retention)),
+        units.number(row.latency_p50_ms),
+        units.number(row.latency_p90_ms),
+        _bounded(units.ratio_interval(row.speedup)),
+        "cached" if row.cached else units.seconds(row.seconds),
     )
     return tag(
         "tr",

@@ -86,8 +86,8 @@ def place(
     """Return a label for each spot, None where even the short one finds no room.
 
     Greedy: spots are served in the order given; the full text at the nearest free place, else
-    the short text, else the short text across one of the `lines`. A leader may cross lines and
-    marks, never a label.
+    the short text, else the short text across one of the `lines`. A leader may cross lines,
+    never a label or another mark.
     """
     marks = [spot.box for spot in spots]
     labels: list[Box] = []
@@ -99,7 +99,8 @@ def place(
             (spot.short, [*marks, *labels, *leaders, *lines]),
             (spot.short, [*marks, *labels]),
         )
-        fits = (_fit(_candidates(spot, text, font), taken, labels, frame) for text, taken in tries)
+        barred = [*labels, *(mark for mark in marks if mark != spot.box)]
+        fits = (_fit(_candidates(spot, text, font), taken, barred, frame) for text, taken in tries)
         found = next((row for row in fits if row is not None), None)
         placed.append(found)
         labels += [found.box] if found else []
@@ -108,7 +109,7 @@ def place(
 
 
 def _fit(
-    candidates: Iterator[Placed], taken: Sequence[Box], labels: Sequence[Box], frame: Box
+    candidates: Iterator[Placed], taken: Sequence[Box], barred: Sequence[Box], frame: Box
 ) -> Placed | None:
     return next(
         (
@@ -116,7 +117,7 @@ def _fit(
             for row in candidates
             if row.box.within(frame)
             and not any(row.box.meets(other) for other in taken)
-            and not any(part.meets(label) for part in row.leader_boxes() for label in labels)
+            and not any(part.meets(box) for part in row.leader_boxes() for box in barred)
         ),
         None,
     )

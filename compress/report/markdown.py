@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from compress.report import wording
+from compress.report import units, wording
 from compress.report.schema import Report, StageRow, Verdict
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
@@ -41,7 +41,7 @@ def _verdict_blocks(report: Report) -> Iterator[str]:
         sign = wording.SIGNS[verdict.status]
         said, _, rest = wording.headline(verdict, report.summary).partition(" — ")
         yield f"{sign} **{escape(said)}**" + (f" — {escape(rest)}" if rest else "")
-        yield _bullets(escape(wording.check_sentence(row)) for row in wording.deciding(verdict))
+        yield _bullets(escape(reason) for reason in wording.reasons(verdict))
 
 
 def _gains(report: Report) -> str:
@@ -52,13 +52,13 @@ def _stage(row: StageRow) -> list[str]:
     name = escape(row.name)
     return [
         f"**{name}**" if row.selected else name,
-        wording.parameters(row.parameters),
-        wording.megabytes(row.size_mb),
-        wording.percent(row.accuracy),
-        wording.percent_interval(row.retention),
-        wording.milliseconds(row.latency_p50_ms),
-        wording.milliseconds(row.latency_p90_ms),
-        wording.ratio_interval(row.speedup),
+        units.parameters(row.parameters),
+        units.megabytes(row.size_mb),
+        units.percent(row.accuracy),
+        units.percent_interval(row.retention),
+        units.number(row.latency_p50_ms),
+        units.number(row.latency_p90_ms),
+        units.ratio_interval(row.speedup),
     ]
 
 

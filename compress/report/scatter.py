@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compress.report import wording
+from compress.report import units
 from compress.report.labels import Box, Placed, Spot, place
 from compress.report.markup import Markup, join, tag
 from compress.report.scale import Scale, linear, logarithmic
@@ -274,9 +274,9 @@ def _text(text: str, x: float, y: float, size: float, class_: str, anchor: str) 
 
 def _sentence(point: Point) -> str:
     return (
-        f"{point.label}: accuracy {wording.percent(point.accuracy)},"
-        f" p50 {wording.milliseconds(point.latency_ms)} ms,"
-        f" {wording.megabytes(point.row.size_mb)} MB"
+        f"{point.label}: accuracy {units.percent(point.accuracy)},"
+        f" p50 {units.number(point.latency_ms)} ms,"
+        f" {units.megabytes(point.row.size_mb)} MB"
     )
 
 

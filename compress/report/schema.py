@@ -118,10 +118,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Hold the judgement of one profile."""
+    """Hold the judgement of one profile.
+
+    `why` says what no check says, as which machine was found; `conditions` how was measured.
+    """
 
     profile: str
     status: Status
+    why: str = ""
+    conditions: str = ""
     checks: tuple[Check, ...] = ()
 
 

@@ -1,9 +1,11 @@
-"""How a report's numbers and judgements read: the one place where figures become text."""
+"""How a report reads: its judgements, its machine and its rows in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
+from compress.report import units
 from compress.report.schema import (
     Check,
     Figures,
@@ -17,12 +19,11 @@ from compress.report.schema import (
     Verdict,
 )
 
-MISSING = "–"
 SIGNS: dict[Status, str] = {
     "PASS": "✓",
-    "FAIL": "✕",
+    "FAIL": "✗",
     "INCONCLUSIVE": "?",
-    "NOT_MEASURED": "○",
+    "NOT_MEASURED": "–",
     "WRONG_DEVICE": "≠",
 }
 WORDS: dict[Status, str] = {
@@ -41,84 +42,17 @@ MEANINGS: dict[Status, str] = {
 }
 
 _METRICS = {
-    "accuracy": "accuracy",
     "accuracy_retention": "accuracy retention",
     "artifact_mb": "model size",
-    "cold_start_ms": "cold start",
     "f1_macro": "macro F1",
     "rss_peak_mb": "peak memory",
+    "speedup": "speed-up",
     "sustained_p90_ratio": "sustained latency p90",
 }
-_SIGNIFICANT = 3
-
-
-def number(value: float | None) -> str:
-    """Write a number with three significant digits, and all digits left of the point."""
-    if value is None:
-        return MISSING
-    size = abs(value)
-    decimals = next((d for d, edge in enumerate((100, 10, 1)) if size >= edge), _SIGNIFICANT)
-    return f"{value:,.{decimals}f}"
-
-
-def percent(value: float | None) -> str:
-    """Write a fraction as percent with one decimal."""
-    return MISSING if value is None else f"{100 * value:.1f} %"
-
-
-def ratio(value: float | None) -> str:
-    """Write a ratio: 8.1×, 19×."""
-    if value is None:
-        return MISSING
-    return f"{value:.0f}×" if value >= 10 else f"{value:.2g}×" if value < 0.1 else f"{value:.1f}×"
-
-
-def milliseconds(value: float | None) -> str:
-    """Write a latency without its unit."""
-    return number(value)
-
-
-def megabytes(value: float | None) -> str:
-    """Write a size in MB without its unit."""
-    if value is None:
-        return MISSING
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def seconds(value: float | None) -> str:
-    """Write a duration: 0.4 s, 12 s, 3 min 05 s."""
-    if value is None:
-        return MISSING
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def parameters(count: int | None) -> str:
-    """Write a count of parameters: 22.7 M, 512 k."""
-    if count is None:
-        return MISSING
-    for size, letter in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if count >= size:
-            return f"{count / size:.1f} {letter}"
-    return str(count)
-
-
-def percent_interval(interval: Interval) -> str:
-    """Write a fraction and its bounds: 99.1 % [98.2, 99.9]."""
-    if interval.value is None or interval.lower is None or interval.upper is None:
-        return percent(interval.value)
-    return f"{percent(interval.value)} [{100 * interval.lower:.1f}, {100 * interval.upper:.1f}]"
-
-
-def ratio_interval(interval: Interval) -> str:
-    """Write a ratio and its bounds: 8.1× [7.9, 8.4]."""
-    if interval.value is None or interval.lower is None or interval.upper is None:
-        return ratio(interval.value)
-    bounds = f"{ratio(interval.lower)}, {ratio(interval.upper)}".replace("×", "")
-    return f"{ratio(interval.value)} [{bounds}]"
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 def metric(name: str) -> str:
@@ -127,21 +61,6 @@ def metric(name: str) -> str:
         return _METRICS[name]
     stem, _, unit = name.rpartition("_")
     return (stem if stem and unit in ("ms", "mb", "s") else name).replace("_", " ")
-
-
-def quantity(value: float | None, unit: str) -> str:
-    """Write a value in its unit: 6.21 ms, 99.1 %, 1.15×."""
-    if value is None:
-        return MISSING
-    match unit:
-        case "fraction":
-            return percent(value)
-        case "ratio":
-            return f"{number(value)}×"
-        case "MB":
-            return f"{megabytes(value)} MB"
-        case _:
-            return f"{number(value)} {unit}".rstrip()
 
 
 def requirement(check: Check) -> str:
@@ -158,21 +77,31 @@ def requirement(check: Check) -> str:
 
 def measured(check: Check) -> str:
     """Write what was measured against a budget: 6.21 ms [5.90, 6.60]."""
-    text = quantity(check.value, check.unit)
-    if check.value is None or (check.lower is None and check.upper is None):
-        return text
-    lower, upper = (quantity(bound, check.unit) for bound in (check.lower, check.upper))
-    return f"{text} [{_bare(lower)}, {_bare(upper)}]"
+    text = units.quantity(check.value, check.unit)
+    if check.lower == check.value == check.upper:
+        return text  # an exact figure: a size, a count
+    return units.with_bounds(
+        text, [units.quantity(bound, check.unit) for bound in (check.lower, check.upper)]
+    )
 
 
 def confidence(check: Check) -> str:
     """Write a check's confidence: 95 %."""
-    return MISSING if check.confidence is None else f"{100 * check.confidence:g} %"
+    return units.MISSING if check.confidence is None else f"{100 * check.confidence:g} %"
+
+
+def moment(created: str) -> str:
+    """Write an ISO time to the minute: 21 November 2026, 05:20 UTC."""
+    try:
+        when = datetime.fromisoformat(created).astimezone(UTC)
+    except ValueError:
+        return created
+    return f"{when.day} {_MONTHS[when.month - 1]} {when:%Y, %H:%M} UTC"
 
 
 def gains(summary: Summary) -> str:
     """Say what the model keeps and gains: accuracy, speed and size against the teacher."""
-    kept = percent_interval(summary.retention).partition(" [")
+    kept = units.percent_interval(summary.retention).partition(" [")
     parts = []
     if summary.retention.value is not None:
         parts = [f"{kept[0]} of the teacher's accuracy{kept[1]}{kept[2]}"]
@@ -191,8 +120,14 @@ def deciding(verdict: Verdict) -> tuple[Check, ...]:
     """Return the checks that made the verdict what it is; none for a PASS."""
     if verdict.status == "PASS":
         return ()
-    found = tuple(row for row in verdict.checks if row.status == verdict.status)
-    return tuple(row for row in found if row.level == "error") or found
+    binding = tuple(row for row in verdict.checks if row.level == "error" and row.status != "PASS")
+    return tuple(row for row in binding if row.status == verdict.status) or binding
+
+
+def reasons(verdict: Verdict) -> list[str]:
+    """Say why a verdict is what it is, a sentence each; nothing for a PASS."""
+    told = [verdict.why] if verdict.why else []
+    return told + [check_sentence(row) for row in deciding(verdict)]
 
 
 def check_sentence(check: Check) -> str:
@@ -224,6 +159,8 @@ def run_as(row: Figures) -> str:
 
 def counted(verdict: Verdict) -> str:
     """Count a verdict's checks: 3 of 4 budgets met, and 0 of 1 that only warn."""
+    if not verdict.checks:
+        return "the profile names no budgets"
     met = {
         level: [check.status == "PASS" for check in verdict.checks if check.level == level]
         for level in ("error", "warn")
@@ -235,7 +172,7 @@ def counted(verdict: Verdict) -> str:
 
 def listed(values: Sequence[str]) -> str:
     """Join words with commas; a dash for none."""
-    return ", ".join(values) or MISSING
+    return ", ".join(values) or units.MISSING
 
 
 def tools(report: Report) -> str:
@@ -248,10 +185,10 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
     if (machine := report.environment) is not None:
         yield "machine", f"{machine.cpu}, {machine.cores} cores, {machine.arch}"
         if machine.memory_mb is not None:
-            yield "memory", f"{machine.memory_mb / 1000:.1f} GB"
+            yield "memory", f"{machine.memory_mb / 1024:.1f} GiB"
         yield "instructions", listed(machine.isa)
-        yield "system", ", ".join(filter(None, (machine.os, machine.python)))
-        yield "fingerprint", machine.fingerprint or MISSING
+        yield "system", machine.os + (f", Python {machine.python}" if machine.python else "")
+        yield "fingerprint", machine.fingerprint or units.MISSING
         yield from machine.facts.items()
     if (seen := report.measurement) is not None:
         yield "measured", _amount(seen)
@@ -262,11 +199,11 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
 
 def _amount(seen: Measurement) -> str:
     text = (
-        f"{seen.samples:,} samples in {seen.processes} processes × {seen.blocks} blocks,"
+        f"{seen.samples:,} samples in {seen.blocks:,} blocks of {seen.processes:,} processes,"
         f" {seen.threads} {'thread' if seen.threads == 1 else 'threads'}"
     )
     share = seen.clean_share
-    return text if share is None else f"{text}, {percent(share)} of them undisturbed"
+    return text if share is None else f"{text}, {units.percent(share)} of them undisturbed"
 
 
 def row_counts(rows: RowCounts) -> str:
@@ -283,13 +220,9 @@ def row_counts(rows: RowCounts) -> str:
     return text + "".join(f", {count:,} {word}" for count, word in extra if count)
 
 
-def _bare(text: str) -> str:
-    return text.split(" ", 1)[0].rstrip("×")
-
-
 def _times(value: float | None, more: str, less: str) -> list[str]:
     if value is None or value <= 0:
         return []
-    if ratio(value) == ratio(1.0):
+    if units.ratio(value) == units.ratio(1.0):
         return [f"not {more}"]
-    return [f"{ratio(value)} {more}" if value >= 1 else f"{ratio(1 / value)} {less}"]
+    return [f"{units.ratio(value)} {more}" if value >= 1 else f"{units.ratio(1 / value)} {less}"]

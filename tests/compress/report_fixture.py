@@ -130,7 +130,7 @@ def report(stages: int = 5, status: Status = "PASS", **changes: Any) -> Report:
     final = rows[chosen]
     made = Report(
         name="banking77",
-        created="2026-11-21T05:20:00Z",
+        created="2026-11-21T05:20:00+00:00",
         seed=7,
         command="edgepress run benchmarks/banking77.toml --out runs/banking77 --profile local",
         summary=Summary(
@@ -151,13 +151,13 @@ def report(stages: int = 5, status: Status = "PASS", **changes: Any) -> Report:
             isa=("avx2", "fma", "f16c"),
             memory_mb=8192.0,
             os="Linux 6.1",
-            python="Python 3.11.2",
+            python="3.11.2",
             fingerprint="6f1a2b3c",
             facts={"hypervisor": "KVM"},
         ),
         tools={"torch": "2.13.0", "onnxruntime": "1.31.0", "openvino": "2026.4.0"},
         measurement=Measurement(
-            processes=3, blocks=6, samples=4320, threads=1, clean_share=0.982, texts=240
+            processes=18, blocks=108, samples=4320, threads=1, clean_share=0.982, texts=240
         ),
         artifacts={"bundle": "bundle", "html": "report.html"},
     )

@@ -59,7 +59,7 @@ def test_the_keys_that_others_read() -> None:
     assert {"kind", "name", "settings", "seconds", "cached", "digest", "selected", *figures} <= (
         content["stages"][0].keys()
     )
-    assert content["verdicts"][0].keys() == {"profile", "status", "checks"}
+    assert {"profile", "status", "checks"} <= content["verdicts"][0].keys()
     assert content["schema_version"] == schema.SCHEMA_VERSION
 
 
