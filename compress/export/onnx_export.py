@@ -9,13 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.export.onnx_graph import save_onnx
+from compress.export.parity import Feeds
 from runtimes.errors import BackendError
-
-from compress.export.onnx_graph import tidy
 
 if TYPE_CHECKING:
     from onnx import ModelProto
-    from torch import Tensor
 
 OPSET = 21
 """The first opset with 4-bit tensors and blocked dequantization."""
@@ -32,20 +31,16 @@ _LOGGERS = (
 )
 
 
-def export_onnx(model: Any, feeds: dict[str, Tensor], max_length: int, path: Path) -> None:
+def export_onnx(model: Any, feeds: Feeds, max_length: int, path: Path) -> None:
     """Write a classifier as one ONNX file, inputs in the order of `feeds`, output `logits`.
 
     `feeds` are int64 (2 or more, 2 or more). The same weights give the same bytes. Raises
     BackendError when the exporter cannot trace the model.
     """
-    import onnx
-
-    graph = _trace(model, feeds, max_length)
-    tidy(graph)
-    onnx.save_model(graph, str(path))
+    save_onnx(_trace(model, feeds, max_length), path)
 
 
-def _trace(model: Any, feeds: dict[str, Tensor], max_length: int) -> ModelProto:
+def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:
     import torch
 
     batch = torch.export.Dim("batch", min=1, max=1024)
@@ -54,7 +49,7 @@ def _trace(model: Any, feeds: dict[str, Tensor], max_length: int) -> ModelProto:
         try:
             program = torch.onnx.export(
                 model,
-                kwargs=feeds,
+                kwargs={name: torch.from_numpy(array) for name, array in feeds.items()},
                 dynamo=True,
                 dynamic_shapes={name: {0: batch, 1: sequence} for name in feeds},
                 input_names=list(feeds),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from runtimes.errors import ArtifactError
+
 if TYPE_CHECKING:
-    from onnx import ModelProto, TensorProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 MASK_FLOOR = -1e4
 """What masked attention scores are lowered by: far enough that softmax rounds them to zero."""
@@ -16,44 +20,106 @@ MASK_FLOOR = -1e4
 _FLOAT_MIN = -1e30
 
 
+def load_onnx(path: Path) -> ModelProto:
+    """Read an ONNX file; raise ArtifactError when it is damaged or not one."""
+    import onnx
+
+    try:
+        model = onnx.load_model(str(path))
+        onnx.checker.check_model(str(path), full_check=False)
+    except Exception as error:  # protobuf and the checker raise types of their own
+        line = (str(error).strip().splitlines() or ["empty"])[0][:300]
+        raise ArtifactError(
+            f"{path}: not an intact ONNX model ({line})", action="export the model again"
+        ) from error
+    return model
+
+
+def save_onnx(model: ModelProto, path: Path) -> None:
+    """Tidy a model and write it as one file."""
+    import onnx
+
+    tidy(model)
+    onnx.save_model(model, str(path))
+
+
 def tidy(model: ModelProto) -> None:
-    """Drop what names this machine or misleads quantizers, and clamp the attention mask.
+    """Drop what names this machine or misleads quantizers, clamp the mask, share equal weights.
 
     The exporter's inferred shapes contradict those of the quantizer's own inference, its
     metadata holds stack traces with paths, and its mask constant is the smallest float: a
-    static range that includes it leaves one step for every real score.
+    static range that includes it leaves one step for every real score. Its constant folding
+    writes a shared weight (ALBERT's layers) once for each use.
     """
     del model.graph.value_info[:]
     for message in _messages(model):
         del message.metadata_props[:]
         message.doc_string = ""
-    for tensor in constants(model):
-        clamp_mask(tensor)
+    for tensor in _constants(model.graph):
+        _clamp_mask(tensor)
+    _share_equal_weights(model.graph)
+    drop_unused_weights(model.graph)
 
 
-def constants(model: ModelProto) -> Iterator[TensorProto]:
-    """Yield every constant tensor: initializers and the values of Constant nodes."""
-    yield from model.graph.initializer
-    for node in model.graph.node:
+def weights(graph: GraphProto) -> dict[str, TensorProto]:
+    """Return the initializers by name."""
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def uses(graph: GraphProto) -> Counter[str]:
+    """Count how often each value is an input of a node or an output of the graph."""
+    counted = Counter(name for node in graph.node for name in node.input)
+    counted.update(output.name for output in graph.output)
+    return counted
+
+
+def dense_nodes(graph: GraphProto) -> list[NodeProto]:
+    """Return the MatMul and Gemm nodes whose second operand is a two-dimensional weight."""
+    matrices = {tensor.name for tensor in graph.initializer if len(tensor.dims) == 2}
+    return [
+        node
+        for node in graph.node
+        if node.op_type in ("MatMul", "Gemm") and node.input[1] in matrices
+    ]
+
+
+def drop_unused_weights(graph: GraphProto) -> None:
+    """Remove the initializers that no node reads, such as the source of quantized ones."""
+    used = uses(graph)
+    kept = [tensor for tensor in graph.initializer if used[tensor.name]]
+    if len(kept) < len(graph.initializer):
+        del graph.initializer[:]
+        graph.initializer.extend(kept)
+
+
+def _share_equal_weights(graph: GraphProto) -> None:
+    first: dict[tuple[Any, ...], str] = {}
+    same: dict[str, str] = {}
+    for tensor in graph.initializer:
+        key = (tensor.data_type, tuple(tensor.dims), tensor.raw_data)
+        if tensor.raw_data:
+            same[tensor.name] = first.setdefault(key, tensor.name)
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = same.get(name, name)
+
+
+def _constants(graph: GraphProto) -> Iterator[TensorProto]:
+    yield from graph.initializer
+    for node in graph.node:
         if node.op_type == "Constant":
             yield from (attribute.t for attribute in node.attribute if attribute.name == "value")
 
 
-def clamp_mask(tensor: TensorProto) -> None:
-    """Raise a float constant's lowest values to MASK_FLOOR, in place."""
+def _clamp_mask(tensor: TensorProto) -> None:
     from onnx import TensorProto, numpy_helper
 
     if tensor.data_type != TensorProto.FLOAT:
         return
     values = numpy_helper.to_array(tensor)
     if values.size and float(values.min()) <= _FLOAT_MIN:
-        clamped = np.where(values <= _FLOAT_MIN, np.float32(MASK_FLOOR), values)
-        tensor.CopyFrom(numpy_helper.from_array(clamped.astype(np.float32), tensor.name))
-
-
-def parameters(model: ModelProto) -> int:
-    """Count the values in all initializers."""
-    return sum(int(np.prod(tensor.dims, dtype=np.int64)) for tensor in model.graph.initializer)
+        clamped = np.maximum(values, np.float32(MASK_FLOOR))
+        tensor.CopyFrom(numpy_helper.from_array(clamped, tensor.name))
 
 
 def _messages(model: ModelProto) -> Iterator[Any]:

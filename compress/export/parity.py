@@ -1,67 +1,106 @@
-"""Prove that an exported file computes what its torch model does."""
+"""Prove that an exported file computes what its source does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from compress.models import load_tokenizer
+from runtimes import agent
+from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
-
-from compress.models import model_inputs
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 TOLERANCE = 1e-4
 """Allowed difference of a logit, relative to the largest logit (at least 1)."""
 
-Run = Callable[[Mapping[str, NDArray[np.int64]]], NDArray[np.float32]]
+Feeds = dict[str, NDArray[np.int64]]
+Run = Callable[[Feeds], NDArray[np.float32]]
 
 
-def example_feeds(config: Any, rows: int, length: int, padding: int = 0) -> dict[str, Tensor]:
-    """Draw int64 (rows, length) inputs; the last row ends with `padding` masked tokens."""
-    import torch
+@dataclass(frozen=True, slots=True)
+class ExampleFeeds:
+    """Draw inputs that a classifier with this tokenizer takes."""
 
-    source = torch.Generator().manual_seed(rows * 4099 + length)
-    ids = torch.randint(0, config.vocab_size, (rows, length), generator=source)
-    mask = torch.ones_like(ids)
-    if padding:
-        mask[-1, -padding:] = 0
-        ids[-1, -padding:] = config.pad_token_id or 0
-    columns = {
-        "input_ids": ids,
-        "attention_mask": mask,
-        "token_type_ids": torch.zeros_like(ids),
-    }
-    return {spec.name: columns[spec.name] for spec in model_inputs(config)}
+    inputs: tuple[str, ...]
+    vocabulary: int
+    pad_id: int
+
+    @classmethod
+    def of(cls, artifact: Artifact) -> ExampleFeeds:
+        """Read the vocabulary's size and the padding token of an artifact's tokenizer."""
+        tokenizer = load_tokenizer(artifact.path, artifact.max_length)
+        pad = _pad_token(artifact.path)
+        pad_id = tokenizer.token_to_id(pad) if pad else None
+        names = tuple(spec.name for spec in artifact.inputs)
+        return cls(names, tokenizer.get_vocab_size(), pad_id or 0)
+
+    def draw(self, rows: int, length: int, padding: int = 0) -> Feeds:
+        """Return int64 (rows, length) arrays; the last row ends with `padding` masked tokens."""
+        source = np.random.default_rng(rows * 4099 + length)
+        ids = source.integers(0, self.vocabulary, (rows, length))
+        mask = np.ones_like(ids)
+        if padding:
+            mask[-1, -padding:] = 0
+            ids[-1, -padding:] = self.pad_id
+        columns = {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(ids),
+        }
+        return {name: columns[name] for name in self.inputs}
 
 
-def check_parity(model: Any, max_length: int, run: Run, path: Path) -> float:
-    """Compare a file's logits with torch's at several shapes; return the largest difference.
+def check_parity(
+    expected: Run, found: Run, examples: ExampleFeeds, max_length: int, path: Path
+) -> float:
+    """Compare two models' logits at several shapes; return the largest difference.
 
     Differences are relative to the largest logit. Raises QualityError beyond TOLERANCE.
     """
-    import torch
-
     worst = 0.0
     for rows, length, padding in _shapes(max_length):
-        feeds = example_feeds(model.config, rows, length, padding)
-        with torch.no_grad():
-            expected = model(**feeds).logits.numpy()
-        found = run({name: tensor.numpy() for name, tensor in feeds.items()})
-        difference = _difference(expected, found)
+        feeds = examples.draw(rows, length, padding)
+        difference = _difference(expected(feeds), found(feeds))
         if not difference <= TOLERANCE:
             raise QualityError(
-                f"{path.name}: logits differ from torch's by {difference:.2g} of the largest"
-                f" (batch {rows}, {length} tokens, {padding} of them padding)",
+                f"{path.name}: logits differ from the source's by {difference:.2g} of the largest"
+                f" (batch {rows}, {length} tokens, {padding} of the last row's padding)",
                 expected=f"at most {TOLERANCE:g}",
                 action="report the architecture; do not deploy this export",
             )
         worst = max(worst, difference)
     return worst
+
+
+def torch_run(model: Any) -> Run:
+    """Return a torch classifier's way from arrays to logits."""
+    import torch
+
+    def run(feeds: Feeds) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            tensors = {name: torch.from_numpy(array) for name, array in feeds.items()}
+            logits: NDArray[np.float32] = model(**tensors).logits.numpy()
+        return logits
+
+    return run
+
+
+def file_run(folder: Path, model_format: str) -> Run:
+    """Return an exported folder's way from arrays to logits, as the bundle runs it."""
+    manifest = agent.Manifest(model_format, (), 0)
+    name = agent.choose_runtime(manifest, None)
+    agent.import_runtime(name)
+    try:
+        run: Run = agent.open_backend(folder, manifest, name, 1).run
+    except agent.AgentError as error:
+        raise QualityError(f"the exported model does not load: {error}") from error
+    return lambda feeds: np.asarray(run(feeds))
 
 
 def _shapes(max_length: int) -> tuple[tuple[int, int, int], ...]:
@@ -75,3 +114,10 @@ def _difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
         return float("inf")
     scale = max(1.0, float(np.abs(expected).max()))
     return float(np.abs(expected - found).max()) / scale
+
+
+def _pad_token(folder: Path) -> str | None:
+    path = folder / "tokenizer_config.json"
+    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    token = content.get("pad_token")
+    return token.get("content") if isinstance(token, dict) else token

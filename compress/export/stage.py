@@ -2,63 +2,81 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from runtimes.artifact import Artifact
-from runtimes.errors import UnsupportedError
 
 from compress.architectures import require
 from compress.export.onnx_export import export_onnx
-from compress.export.parity import check_parity, example_feeds
-from compress.models import TOKENIZER_FILES, load_model, model_inputs
+from compress.export.openvino_export import export_openvino
+from compress.export.parity import ExampleFeeds, Run, check_parity, file_run, torch_run
+from compress.export.tensorrt_export import export_tensorrt
+from compress.models import TOKENIZER_FILES, load_model
 from compress.stage import Made, RunContext
+from runtimes.artifact import Artifact
+from runtimes.errors import UnsupportedError
 
 Format = Literal["onnx", "openvino", "tensorrt"]
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
 class Export:
-    """Export a classifier to `format` and check it against its source at several shapes."""
+    """Export a classifier to `format` and check it against its source at several shapes.
+
+    OpenVINO and TensorRT are made from the ONNX export, which may be the source itself.
+    `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the board;
+    its ranges come from `calibration_rows` rows of training text.
+    """
 
     kind: ClassVar[str] = "export"
-    accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
+    accepts: ClassVar[tuple[str, ...]] = ("huggingface", "onnx")
     retrains: ClassVar[bool] = False
+    uses_data: ClassVar[bool] = False
 
     format: Format = "onnx"
+    calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
 
-    def produces(self, source_format: str) -> str:
-        """Return the format of the result."""
-        return self.format
+    def produces(self, source_format: str) -> str:  # noqa: ARG002 - the protocol's
+        """Return the format of the result; what TensorRT builds from is an ONNX file."""
+        return "onnx" if self.format == "tensorrt" else self.format
 
     def check(self, model_type: str, source_format: str) -> list[str]:
         """Raise UnsupportedError for an architecture or a format that cannot be exported."""
         require(model_type, "export")
+        if source_format == self.format:
+            raise UnsupportedError(
+                f"export of format {source_format!r} to itself",
+                available="openvino, tensorrt",
+                action="leave the export out: the model is there already",
+            )
         return []
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Write the exported model and the tokenizer."""
-        if self.format != "onnx":
-            raise UnsupportedError(f"export to {self.format}", available="onnx")
-        model = load_model(source.path)
-        path = folder / "model.onnx"
-        export_onnx(model, example_feeds(model.config, 2, 8), source.max_length, path)
-        difference = check_parity(model, source.max_length, _onnx_run(path), path)
+        self.check(source.model_type, source.format)
+        _refuse_quantized(source)
         copy_tokenizer(source.path, folder)
-        return Made(
-            format="onnx",
-            precision="fp32",
-            labels=source.labels,
-            max_length=source.max_length,
-            parameters=source.parameters,
-            inputs=model_inputs(model.config),
-            outputs=source.outputs,
-            model_type=source.model_type,
-            metrics={"torch_difference": difference},
-        )
+        examples = ExampleFeeds.of(source)
+        plain = folder if self.format == "onnx" else context.scratch
+        reference = _plain_onnx(source, examples, plain)
+        metrics: dict[str, float] = {}
+        made = folder / "model.onnx"
+        if self.format == "openvino":
+            made = folder / "model.xml"
+            export_openvino(plain / "model.onnx", made)
+        elif self.format == "tensorrt":
+            copy_tokenizer(source.path, plain)
+            onnx = dataclasses.replace(source, path=plain, format="onnx")
+            metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
+        if self.format != "tensorrt":
+            found = file_run(folder, self.format)
+            difference = check_parity(reference, found, examples, source.max_length, made)
+            metrics = {"difference": difference}
+        return _describe(self, source, metrics)
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
@@ -68,11 +86,35 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, folder / name)
 
 
-def _onnx_run(path: Path) -> Any:
-    import onnxruntime
+def _plain_onnx(source: Artifact, examples: ExampleFeeds, folder: Path) -> Run:
+    """Write the fp32 ONNX file into `folder`, and return what it is to compute."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if source.format == "onnx":
+        shutil.copyfile(source.model_file, folder / "model.onnx")
+        return file_run(source.path, "onnx")
+    model = load_model(source.path)
+    export_onnx(model, examples.draw(2, 8), source.max_length, folder / "model.onnx")
+    return torch_run(model)
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    return lambda feeds: session.run(["logits"], dict(feeds))[0]
+
+def _refuse_quantized(source: Artifact) -> None:
+    if source.precision != "fp32":
+        raise UnsupportedError(
+            f"{source.path}: its precision is {source.precision}",
+            expected="fp32",
+            action="export first, then quantize what was exported",
+        )
+
+
+def _describe(stage: Export, source: Artifact, metrics: dict[str, float]) -> Made:
+    return Made(
+        format=stage.produces(source.format),
+        precision="int8" if stage.format == "tensorrt" else "fp32",
+        labels=source.labels,
+        max_length=source.max_length,
+        parameters=source.parameters,
+        inputs=source.inputs,
+        outputs=tuple(dataclasses.replace(spec, name="logits") for spec in source.outputs),
+        model_type=source.model_type,
+        metrics=metrics,
+    )

@@ -6,26 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+from compress.data import Rows
+from compress.stage import RunContext
 from runtimes import agent
 from runtimes.artifact import MODEL_FILES, Artifact
 from runtimes.errors import DataError, QualityError
 
-from compress.data import Rows
-from compress.stage import RunContext
-
-if TYPE_CHECKING:
-    from compress.quantize.stage import Quantize
-
 CHECK_ROWS = 200
 _SURE = 1.645
 """Standard errors of a one-sided 95 % bound."""
-
-_LARGEST = {"int8-dynamic": 0.55, "int8-static": 0.55, "int4-weight-only": 0.5, "fp16": 0.6}
-"""Largest size of a result as a part of its fp32 source's, with the embeddings quantized."""
 
 _TRY = {
     "int8-dynamic": "try embeddings = 'fp32', or distil a while longer before",
@@ -33,6 +26,15 @@ _TRY = {
     "int4-weight-only": "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'",
     "fp16": "try scheme 'int8-dynamic'",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Hold what a result must keep: `largest` is its size as a part of its source's."""
+
+    scheme: str
+    largest: float
+    max_drop: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,14 @@ class Comparison:
 
 
 def check_result(
-    source: Artifact, folder: Path, settings: Quantize, context: RunContext
+    source: Artifact, folder: Path, limits: Limits, context: RunContext
 ) -> dict[str, float]:
     """Compare a quantized folder with its source; return size and agreement as metrics.
 
     Raises QualityError when it did not shrink, fell to chance, lost more than
-    `settings.max_drop` or decides otherwise than its source too often.
+    `limits.max_drop` or decides otherwise than its source too often.
     """
-    ratio = _size_ratio(source, folder, settings)
+    ratio = _size_ratio(source, folder, limits)
     seen = compare(source, folder, pick_rows(context.data.validation, CHECK_ROWS))
     if seen.source_accuracy <= seen.chance:
         context.progress.warn(
@@ -94,7 +96,7 @@ def check_result(
             " validation rows, which guessing could reach: the result cannot be judged"
         )
     else:
-        _refuse_if_worse(seen, settings)
+        _refuse_if_worse(seen, limits)
     return {
         "size_ratio": round(ratio, 4),
         "validation_rows": float(len(seen.labels)),
@@ -136,33 +138,32 @@ def pick_rows(rows: Rows, count: int) -> Rows:
     return Rows(tuple(rows.texts[i] for i in places), tuple(rows.labels[i] for i in places))
 
 
-def _size_ratio(source: Artifact, folder: Path, settings: Quantize) -> float:
+def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
     name = Path(MODEL_FILES[source.format]).stem
     size = sum(file.stat().st_size for file in folder.glob(f"{name}.*"))
     ratio = size / source.size_bytes()
-    largest = 0.95 if settings.embeddings == "fp32" else _LARGEST[settings.scheme]
-    if ratio > largest:
+    if ratio > limits.largest:
         raise QualityError(
-            f"{settings.scheme} left {ratio:.0%} of the size",
-            expected=f"at most {largest:.0%} of the source's {source.size_mb:.1f} MB",
+            f"{limits.scheme} left {ratio:.0%} of the size",
+            expected=f"at most {limits.largest:.0%} of the source's {source.size_mb:.1f} MB",
             action="fp32 weights were left behind: report the architecture",
         )
     return ratio
 
 
-def _refuse_if_worse(seen: Comparison, settings: Quantize) -> None:
+def _refuse_if_worse(seen: Comparison, limits: Limits) -> None:
     rows = len(seen.labels)
     before, after = f"{seen.source_accuracy:.1%}", f"{seen.accuracy:.1%}"
-    if seen.accuracy <= seen.chance and seen.source_accuracy - seen.accuracy > settings.max_drop:
+    if seen.accuracy <= seen.chance and seen.source_accuracy - seen.accuracy > limits.max_drop:
         why = f"fell to chance: accuracy {before} → {after} on {rows} validation rows"
-    elif seen.sure_drop > settings.max_drop:
+    elif seen.sure_drop > limits.max_drop:
         why = f"lost accuracy: {before} → {after} on {rows} validation rows"
-    elif seen.agreement < 1 - 5 * max(settings.max_drop, 0.02):
+    elif seen.agreement < 1 - 5 * max(limits.max_drop, 0.02):
         why = f"agrees with its source on only {seen.agreement:.1%} of {rows} validation rows"
     else:
         return
     raise QualityError(
-        f"{settings.scheme} {why}",
-        expected=f"a loss of at most {settings.max_drop:.1%} (max_drop)",
-        action=_TRY[settings.scheme],
+        f"{limits.scheme} {why}",
+        expected=f"a loss of at most {limits.max_drop:.1%} (max_drop)",
+        action=_TRY[limits.scheme],
     )

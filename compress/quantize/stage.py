@@ -9,18 +9,21 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from runtimes.artifact import MANIFEST, Artifact
-from runtimes.errors import UnsupportedError
 
 from compress.architectures import require
-from compress.quantize.check import check_result
+from compress.quantize.check import Limits, check_result
 from compress.stage import Made, RunContext
+from runtimes.artifact import MANIFEST, Artifact
+from runtimes.errors import UnsupportedError
 
 Scheme = Literal["int8-dynamic", "int8-static", "int4-weight-only", "fp16", "none"]
 Embeddings = Literal["int8", "int4", "fp32"]
 
 _ALGORITHMS: dict[tuple[str, str], str] = {
     ("onnx", "int8-dynamic"): "compress.quantize.int8_dynamic:quantize",
+    ("onnx", "int8-static"): "compress.quantize.int8_static:quantize",
+    ("onnx", "int4-weight-only"): "compress.quantize.int4_weight_only:quantize",
+    ("onnx", "fp16"): "compress.quantize.float16:quantize",
 }
 """The function that writes each format in each scheme; what is not here is not supported."""
 
@@ -30,6 +33,9 @@ _PRECISIONS = {
     "int4-weight-only": "int4",
     "fp16": "fp16",
 }
+
+_LARGEST = {"int8-dynamic": 0.55, "int8-static": 0.55, "int4-weight-only": 0.5, "fp16": 0.6}
+"""Largest size of a result as a part of its fp32 source's, with the embeddings quantized."""
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -44,6 +50,7 @@ class Quantize:
     kind: ClassVar[str] = "quantize"
     accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino")
     retrains: ClassVar[bool] = False
+    uses_data: ClassVar[bool] = True
 
     scheme: Scheme = "int8-dynamic"
     embeddings: Embeddings | None = None
@@ -75,8 +82,12 @@ class Quantize:
         module, _, name = self._algorithm(source.format).partition(":")
         _copy(source, folder, but=(".onnx", ".xml", ".bin"))
         getattr(importlib.import_module(module), name)(source, self, context, folder)
-        metrics = check_result(source, folder, self, context)
+        metrics = check_result(source, folder, self._limits(), context)
         return _describe(source, _PRECISIONS[self.scheme], metrics)
+
+    def _limits(self) -> Limits:
+        largest = _LARGEST[self.scheme] if self.embeddings != "fp32" else 0.95
+        return Limits(self.scheme, largest, self.max_drop)
 
     def _algorithm(self, source_format: str) -> str:
         if self.scheme == "none":

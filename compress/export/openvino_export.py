@@ -1,0 +1,24 @@
+"""Turn a plain fp32 ONNX file into OpenVINO's IR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runtimes import agent
+from runtimes.errors import BackendError
+
+
+def export_openvino(onnx_path: Path, path: Path) -> None:
+    """Write `path` (.xml) and its weights (.bin) in fp32; the same model gives the same bytes.
+
+    Raises BackendError when OpenVINO cannot convert the graph.
+    """
+    openvino = agent.import_openvino()
+    try:
+        model = openvino.convert_model(onnx_path)
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except Exception as error:  # the bindings raise RuntimeError and types of their own
+        raise BackendError(
+            f"OpenVINO cannot convert the model ({agent.first_line(error)})",
+            action="deploy the ONNX export, or report the architecture",
+        ) from error

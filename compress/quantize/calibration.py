@@ -1,0 +1,36 @@
+"""Choose the real rows that static ranges are taken from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compress.data import Dataset
+from compress.export.parity import Feeds
+from compress.models import load_tokenizer
+from runtimes.artifact import Artifact
+from runtimes.errors import DataError
+
+LEAST_ROWS = 32
+
+
+def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]:
+    """Encode up to `rows` training texts, evenly spaced, each alone at its own length.
+
+    Raises DataError under LEAST_ROWS: ranges from few or made-up rows ruin a model silently.
+    """
+    texts = (*data.train.texts, *data.unlabeled)
+    if len(texts) < LEAST_ROWS:
+        raise DataError(
+            f"{len(texts)} training rows to calibrate with",
+            expected=f"at least {LEAST_ROWS} real ones",
+            action="add training or unlabelled rows, or use scheme 'int8-dynamic'",
+        )
+    places = np.unique(np.linspace(0, len(texts) - 1, min(rows, len(texts))).round().astype(int))
+    encoder = load_tokenizer(source.path, source.max_length)
+    names = [spec.name for spec in source.inputs]
+    return [_feeds(encoder.encode(texts[place]), names) for place in places]
+
+
+def _feeds(row: object, names: list[str]) -> Feeds:
+    columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+    return {name: np.array([getattr(row, columns[name])], dtype=np.int64) for name in names}

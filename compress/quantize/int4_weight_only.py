@@ -1,0 +1,43 @@
+"""INT4 weights, expanded as they are multiplied: for size, not for an encoder's speed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compress.export.onnx_graph import load_onnx, save_onnx
+from compress.quantize.embeddings import quantize_embeddings
+from compress.quantize.qdq import quiet_quantizer
+from compress.stage import RunContext
+from runtimes.artifact import Artifact
+
+if TYPE_CHECKING:
+    from compress.quantize.stage import Quantize
+
+_INT8_PRODUCTS = 4
+"""accuracy_level 4: activations are multiplied in 8 bits."""
+
+
+def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:  # noqa: ARG001 - every scheme has this signature
+    """Write MatMulNBits, symmetric, and 4- or 8-bit embeddings.
+
+    Pooler and classifier, Gemm nodes, stay fp32. Symmetric only: AVX2's asymmetric kernel
+    is wrong for one row (onnxruntime#29853).
+    """
+    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
+    model = load_onnx(source.model_file)
+    with quiet_quantizer():
+        quantizer = MatMulNBitsQuantizer(
+            model,
+            bits=4,
+            block_size=settings.block_size,
+            is_symmetric=True,
+            accuracy_level=_INT8_PRODUCTS,
+            op_types_to_quantize=("MatMul",),
+        )
+        quantizer.process()
+    result = quantizer.model.model
+    if settings.embeddings != "fp32":
+        quantize_embeddings(result, 8 if settings.embeddings == "int8" else 4)
+    save_onnx(result, folder / source.model_file.name)

@@ -1,0 +1,29 @@
+"""INT8 weights and activations with ranges fixed from real rows, as Q/DQ pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compress.export.onnx_graph import save_onnx
+from compress.quantize.calibration import calibration_feeds
+from compress.quantize.embeddings import quantize_embeddings
+from compress.quantize.qdq import quantize_qdq
+from compress.stage import RunContext
+from runtimes.artifact import Artifact
+
+if TYPE_CHECKING:
+    from compress.quantize.stage import Quantize
+
+
+def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:
+    """Write U8 activations and S8 per-channel weights with constant scales."""
+    feeds = calibration_feeds(source, context.data, settings.calibration_rows)
+    path = folder / source.model_file.name
+    reduce_range = not context.target.int8_dot
+    result = quantize_qdq(
+        source.model_file, feeds, path, symmetric=False, reduce_range=reduce_range
+    )
+    if settings.embeddings != "fp32":
+        quantize_embeddings(result, 4 if settings.embeddings == "int4" else 8)
+        save_onnx(result, path)
