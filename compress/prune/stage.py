@@ -36,6 +36,7 @@ class Prune:
     kind: ClassVar[str] = "prune"
     accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
     retrains: ClassVar[bool] = True
+    uses_data: ClassVar[bool] = True
 
     ffn: float = 0.0
     heads: float = 0.0

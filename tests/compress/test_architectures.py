@@ -12,12 +12,10 @@ from compress.prune.modeling_edgepress import PRUNED, resize_heads
 from runtimes.errors import UnsupportedError
 from tests.compress.models import MODEL_TYPES, make_model
 
-SIZES = {"layers": 3, "hidden": 48, "heads": 4, "ffn": 80}
-
 
 @pytest.mark.parametrize("model_type", FULL)
 def test_every_path_and_key_is_the_models_own(tmp_path: Path, model_type: str) -> None:
-    artifact = make_model(tmp_path / model_type, model_type, **SIZES)
+    artifact = make_model(tmp_path / model_type, model_type, layers=3, hidden=48, ffn=80)
     model = load_model(artifact.path)
     parts = architecture(model_type)
     assert parts.model_type == model_type

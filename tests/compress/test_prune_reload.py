@@ -14,6 +14,7 @@ import torch
 import transformers
 
 from compress.architectures import FULL
+from compress.export.stage import Export
 from compress.models import load_model, load_tokenizer, quiet_transformers, save_model
 from compress.prune.stage import Prune
 from compress.stage import RunContext, execute
@@ -113,26 +114,20 @@ def test_a_pruned_model_survives_being_saved_again(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("model_type", ["bert", "mpnet"])
+@pytest.mark.parametrize(
+    "model_type",
+    ["mpnet", *(pytest.param(name, marks=pytest.mark.slow) for name in FULL if name != "mpnet")],
+)
 def test_fewer_heads_export_to_onnx(tmp_path: Path, model_type: str) -> None:
     artifact = pruned(tmp_path, model_type, heads=0.5)
-    model = load_model(artifact.path)
-    feeds = encode(artifact, TEXTS)
-    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
-    with quiet_transformers():
-        program = torch.onnx.export(
-            model,
-            kwargs=feeds,
-            dynamo=True,
-            dynamic_shapes={name: {0: batch, 1: sequence} for name in feeds},
-            verbose=False,
-        )
-    assert program is not None
-    program.save(str(tmp_path / "model.onnx"))
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
-    other = encode(artifact, TEXTS[:3])
-    names = {value.name for value in session.get_inputs()}
-    found = session.run(None, {k: v.numpy() for k, v in other.items() if k in names})[0]
-    with torch.no_grad():
-        expected = model(**other).logits.numpy()
+    context = RunContext(DATA, None, seed=7, scratch=tmp_path / "export-scratch")
+    exported = execute(Export(format="onnx"), artifact, context, tmp_path / "onnx")
+    feeds = {name: value.numpy() for name, value in encode(artifact, TEXTS).items()}
+    session = onnxruntime.InferenceSession(str(exported.model_file))
+    found = session.run(["logits"], {name: feeds[name] for name in names(session)})[0]
+    expected = logits(load_model(artifact.path), artifact).numpy()
     np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def names(session: Any) -> list[str]:
+    return [value.name for value in session.get_inputs()]

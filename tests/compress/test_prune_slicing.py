@@ -40,6 +40,10 @@ def logits(model: Any, artifact: Artifact) -> Any:
         return model(**encode(artifact, TEXTS)).logits
 
 
+def multiply_by(mask: Any) -> Any:
+    return lambda _, inputs: (inputs[0] * mask, *inputs[1:])
+
+
 @contextmanager
 def silenced(model: Any, path: str, kept: list[Any], width: int) -> Iterator[None]:
     """Zero all inputs of each layer's `path` but those of the kept units."""
@@ -50,10 +54,7 @@ def silenced(model: Any, path: str, kept: list[Any], width: int) -> Iterator[Non
         mask = torch.zeros(linear.in_features // width, width)
         mask[torch.from_numpy(units)] = 1
 
-        def silence(_: Any, inputs: Any, mask: Any = mask.flatten()) -> Any:
-            return (inputs[0] * mask, *inputs[1:])
-
-        hooks.append(linear.register_forward_pre_hook(silence))
+        hooks.append(linear.register_forward_pre_hook(multiply_by(mask.flatten())))
     yield
     for hook in hooks:
         hook.remove()
