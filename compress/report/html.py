@@ -24,19 +24,19 @@ def render(report: Report) -> str:
         _key_figures(report),
         _section("Accuracy against latency", _trade(rows)),
         _section("Stages", html_tables.stages(rows), html_tables.settings(rows)),
-        [_budgets(verdict) for verdict in report.verdicts if verdict.checks],
+        _budgets(report),
         _section("Rows and warnings", _rows_and_warnings(report)),
         _section("Environment", _environment(report)),
         _section("Repeat it", _command(report)),
     )
-    title = f"{report.name}: {wording.WORDS[worst]}" if (worst := _worst(report)) else report.name
+    judged = "".join(f": {wording.WORDS[row.status]}" for row in _worst_first(report)[:1])
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{title} · edgepress"),
+        tag("title", f"{report.name}{judged} · edgepress"),
         tag("style", Markup(_style())),
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
@@ -46,9 +46,8 @@ def _style() -> str:
     return files("compress.report").joinpath("report.css").read_text(encoding="utf-8")
 
 
-def _worst(report: Report) -> Status | None:
-    found = {verdict.status for verdict in report.verdicts}
-    return next((status for status in GRAVITY if status in found), None)
+def _worst_first(report: Report) -> list[Verdict]:
+    return sorted(report.verdicts, key=lambda row: GRAVITY.index(row.status))
 
 
 def _section(heading: str, *children: Child) -> Markup:
@@ -69,8 +68,8 @@ def _verdicts(report: Report) -> Child:
     if not report.verdicts:
         words = "No verdict" if report.complete else "Not finished"
         return tag("div", tag("h1", words), tag("p", said, class_="gains"), class_="verdict open")
-    ordered = sorted(report.verdicts, key=lambda row: GRAVITY.index(row.status))
-    return [_verdict(row, said if row is ordered[0] else None) for row in ordered]
+    first, *others = _worst_first(report)
+    return [_verdict(first, said), *(_verdict(row, None) for row in others)]
 
 
 def _verdict(verdict: Verdict, said: str | None) -> Markup:
@@ -154,17 +153,22 @@ def _trade(rows: Sequence[StageRow]) -> Markup:
     )
 
 
-def _budgets(verdict: Verdict) -> Markup:
-    return _section(
-        f"Budgets of {verdict.profile}",
-        html_tables.budgets(verdict),
-        tag(
-            "p",
-            "Shaded: the side that the budget allows. Dot and whisker: what was measured, with"
-            " its interval. A budget is met only when the whole interval lies on that side.",
-            class_="note",
-        ),
+def _budgets(report: Report) -> Child:
+    judged = [verdict for verdict in _worst_first(report) if verdict.checks]
+    note = tag(
+        "p",
+        "Shaded: the side that the budget allows. Dot and whisker: what was measured, with its"
+        " interval. A budget is met only when the whole interval lies on that side.",
+        class_="note",
     )
+    return [
+        _section(
+            f"Budgets of {verdict.profile}",
+            html_tables.budgets(verdict),
+            note if verdict is judged[-1] else None,
+        )
+        for verdict in judged
+    ]
 
 
 def _rows_and_warnings(report: Report) -> Markup:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from compress.report import units
 from compress.report.labels import Box, Placed, Spot, place
@@ -14,6 +15,7 @@ from compress.report.scale import Scale, linear, logarithmic
 from compress.report.schema import StageRow
 
 _SMALLEST_RADIUS = 3.5
+_LONGEST_NAME = 32
 _ROUND_SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -54,7 +56,8 @@ class Point:
         """Return the row's number, its name and what it stands for."""
         known = {"teacher": self.row.teacher, "final": self.row.selected}
         roles = ", ".join(role for role, held in known.items() if held and role != self.row.name)
-        return f"{self.number} {self.row.name}" + (f" ({roles})" if roles else "")
+        name = shorten(self.row.name, _LONGEST_NAME, placeholder="…")
+        return f"{self.number} {name}" + (f" ({roles})" if roles else "")
 
 
 def points(rows: Sequence[StageRow]) -> list[Point]:
