@@ -13,11 +13,10 @@ from pathlib import Path
 
 from runtimes.artifact import Artifact, is_artifact, read_artifact
 from runtimes.errors import ArtifactError
-from runtimes.files import file_sha256, folder_bytes, stable_hash
+from runtimes.files import folder_bytes, stable_hash
 
+from compress.sources import code_digest
 from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
-
-_NOT_STAGES = ("cli", "report", "demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +122,10 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
             "teacher": context.teacher.digest if context.teacher and stage.retrains else None,
             "seed": context.seed,
             "target": [context.target.runtime, context.target.int8_dot],
-            "code": code_digest(),
+            "code": code_digest(type(stage).__module__),
             "tools": tool_versions(),
         }
     )
-
-
-def code_digest() -> str:
-    """Return the SHA-256 of the sources that stages are made of."""
-    root = Path(__file__).parent
-    files = [
-        path
-        for path in sorted(root.rglob("*.py"))
-        if path.relative_to(root).parts[0] not in _NOT_STAGES
-    ]
-    return stable_hash([[path.relative_to(root).as_posix(), file_sha256(path)] for path in files])
 
 
 def _intact(folder: Path) -> Artifact | None:
