@@ -46,6 +46,7 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
                 dtype=torch.float32,
                 local_files_only=True,
                 use_safetensors=True,
+                trust_remote_code=False,
                 ignore_mismatched_sizes=labels is not None,
             )
         except Exception as error:  # safetensors and transformers raise many types
@@ -75,7 +76,9 @@ def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
     if not (folder / "config.json").is_file():
         raise ArtifactError(f"{folder}: no config.json", expected="a transformers model folder")
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+        config = AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except Exception as error:
         raise ArtifactError(f"{folder}/config.json: {_first_line(error)}") from error
     if labels is not None:
