@@ -110,8 +110,8 @@ class RuntimeSettings(_Table):
     def _known_runtime(self) -> RuntimeSettings:
         if self.name not in RUNTIMES:
             near = suggest(self.name, RUNTIMES)
-            hint = f"did you mean {near!r}? " if near else ""
-            raise ValueError(f"no such runtime: {self.name!r}; {hint}(known: {_list(RUNTIMES)})")
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise ValueError(f"no such runtime: {self.name!r}{hint} (known: {_list(RUNTIMES)})")
         return self
 
 

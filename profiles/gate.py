@@ -157,7 +157,9 @@ def _check(budget: Budget, measurement: Measurement | None, right_device: bool) 
 def _decide(budget: Budget, measurement: Measurement) -> tuple[Status, str]:
     confidence = measurement.confidence
     if confidence is not None and confidence < budget.confidence:
-        return Status.INCONCLUSIVE, f"measured at {confidence:.0%}, needs {budget.confidence:.0%}"
+        return Status.INCONCLUSIVE, (
+            f"measured at {100 * confidence:.4g} %, needs {100 * budget.confidence:.4g} %"
+        )
     good, bad = measurement.lower, measurement.upper
     if budget.side == "min":
         good, bad = bad, good

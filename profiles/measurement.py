@@ -134,7 +134,7 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     clean = 1 - sum(flags) / max(len(flags), 1)
     processes = len({block.process for block in blocks})
     return (
-        f"n={len(flags)} in {processes} processes  clean {clean:.0%}"
+        f"n={len(flags)} in {processes} processes  clean {100 * clean:.0f} %"
         f"  steady blocks {len(steady)} of {len(blocks)}"
     )
 

@@ -121,18 +121,19 @@ def ratio_interval(
     """Bound the reference's median over the candidate's: over 1 is a faster candidate.
 
     `candidate[i]` and `reference[i]` ran side by side in round i, so that what the machine did
-    meanwhile cancels: a t-interval of the rounds' log ratios, about the ratio of the medians of
-    all samples (repetition at the level of processes: Kalibera & Jones 2013, "Rigorous
-    Benchmarking in Reasonable Time", ISMM). Two rounds at least.
+    meanwhile cancels within it: the geometric mean of the rounds' ratios of medians, with a
+    t-interval of their logarithms (repetition at the level of processes: Kalibera & Jones 2013,
+    "Rigorous Benchmarking in Reasonable Time", ISMM). The ratio of medians over all rounds
+    would be pulled about by a drift that both shared.
     """
     mine = [np.asarray(row, dtype=np.float64) for row in candidate]
     theirs = [np.asarray(row, dtype=np.float64) for row in reference]
     samples = sum(map(len, mine))
     if len(mine) < 2:
         return Interval(None, None, None, samples, f"needs 2 processes (have {len(mine)})")
-    logs = [math.log(np.median(b) / np.median(a)) for a, b in zip(mine, theirs, strict=True)]
-    value = float(np.median(np.concatenate(theirs)) / np.median(np.concatenate(mine)))
-    spread = math.exp(_t_reach(np.array(logs), confidence))
+    logs = np.log([np.median(b) / np.median(a) for a, b in zip(mine, theirs, strict=True)])
+    value = math.exp(logs.mean())
+    spread = math.exp(_t_reach(logs, confidence))
     return Interval(value, value / spread, value * spread, samples)
 
 

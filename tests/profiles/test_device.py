@@ -1,0 +1,149 @@
+"""Device profiles: what loads, and what a wrong file is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from profiles.budget import METRICS
+from profiles.device import DEVICES, DeviceProfile, has_int8_dot, load_profile, shipped
+from runtimes.errors import ProfileError, UnknownNameError
+
+MINIMAL = """
+schema = 1
+name = "mine"
+[budgets]
+latency_p90_ms = {max = 40}
+"""
+
+WITHOUT_INT8_DOT = {
+    *("rpi-zero2w", "rpi4", "imx8mp", "x86-avx2", "lambda-x86"),
+    *("cloudrun-1", "cloudrun-2", "cloudrun-4", "cloudrun-8"),
+}
+
+
+def _write(folder: Path, text: str) -> Path:
+    path = folder / "mine.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_shipped_profile_loads_and_says_its_own_name(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert profile.description
+    assert profile.budgets["accuracy_retention"].level == "error"
+    assert "artifact_mb" in profile.budgets
+
+
+@pytest.mark.parametrize("name", [n for n in shipped() if not n.startswith(("gpu-", "local"))])
+def test_a_shipped_profile_knows_whether_int8_saturates(name: str) -> None:
+    assert load_profile(name).hardware.int8_dot is (name not in WITHOUT_INT8_DOT)
+
+
+@pytest.mark.parametrize("name", [n for n in shipped() if n != "local"])
+def test_a_shipped_profile_tags_its_facts(name: str) -> None:
+    comments = [
+        line
+        for line in (DEVICES / f"{name}.toml").read_text().splitlines()
+        if line.startswith("#") and not line.startswith("# Tags:")
+    ]
+    assert any(tag in line for line in comments for tag in ("[R]", "[M]", "[I]"))
+
+
+def test_every_board_has_a_profile() -> None:
+    expected = {"rpi5", "rk3588", "intel-n100", "lambda-arm64", "graviton4", "gpu-h200", "local"}
+    assert expected <= set(shipped())
+    assert len(shipped()) == 27
+
+
+def test_a_path_loads(tmp_path: Path) -> None:
+    profile = load_profile(_write(tmp_path, MINIMAL))
+    assert profile.budgets["latency_p90_ms"].limit == 40
+    assert profile.budgets["latency_p90_ms"].confidence == 0.95
+    assert profile.budgets["latency_p90_ms"].metric == "latency_p90_ms"
+    assert (profile.runtime.name, profile.runtime.threads) == ("onnxruntime", 1)
+
+
+def test_the_highest_confidence_is_the_one_to_measure_with(tmp_path: Path) -> None:
+    text = MINIMAL + "accuracy = {min = 0.9, confidence = 0.99}\n"
+    assert load_profile(_write(tmp_path, text)).confidence == 0.99
+
+
+def test_an_unknown_name_is_told_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'rpi5'"):
+        load_profile("rpi-5")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("max = 40", "max = 40, min = 1"), "exactly one of max and min"),
+        (("max = 40", 'level = "warn"'), "exactly one of max and min"),
+        (("max = 40", "min = 40"), "takes max"),
+        (("max = 40", "max = -1"), "greater than 0"),
+        (("max = 40", "max = nan"), "finite"),
+        (("max = 40", 'max = "fast"'), r"budgets\.latency_p90_ms\.max: 'fast'"),
+        (("max = 40", 'max = 40, level = "fatal"'), "'error' or 'warn'"),
+        (("max = 40", "max = 40, confidence = 1.0"), "less than 1"),
+        (("max = 40", "max = 40, confidance = 0.9"), "did you mean 'confidence'"),
+        (("max = 40", 'max = 40, metric = "accuracy"'), "leave `metric` out"),
+        (("latency_p90_ms", "latency_p9_ms"), "did you mean 'latency_p90_ms'"),
+        (("latency_p90_ms = {max = 40}", "accuracy_retention = {min = 97}"), "a fraction"),
+        (("latency_p90_ms = {max = 40}", "latency_p90_ms = 40"), "budgets.latency_p90_ms"),
+        (("latency_p90_ms = {max = 40}", ""), "at least 1 item"),
+        (("schema = 1", "schema = 2"), "schema"),
+        (("schema = 1", ""), "schema: missing"),
+        (('name = "mine"', 'name = "My Board"'), "name"),
+        (('name = "mine"', 'name = "mine"\nthread = 1'), "unknown key"),
+        (("[budgets]", "[runtime]\nthread = 2\n[budgets]"), "did you mean 'threads'"),
+        (
+            ("[budgets]", '[runtime]\nname = "onnx-runtime"\n[budgets]'),
+            "did you mean 'onnxruntime'",
+        ),
+        (("[budgets]", '[quantization]\nscheme = "int7"\n[budgets]'), "int8-dynamic"),
+        (("[budgets]", '[hardware]\ncores = [{core = "a", mgz = 1}]\n[budgets]'), "'mhz'"),
+        (("[budgets]", '[hardware]\nisa = ["sve"]\nisa_absent = ["sve"]\n[budgets]'), "both name"),
+        (("[budgets]", "[budgets"), "not TOML"),
+    ],
+)
+def test_a_wrong_profile_is_told_file_and_key(
+    tmp_path: Path, change: tuple[str, str], says: str
+) -> None:
+    path = _write(tmp_path, MINIMAL.replace(*change))
+    with pytest.raises(ProfileError, match=says) as caught:
+        load_profile(path)
+    assert str(path) in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_a_missing_file_is_told_what_is_shipped(tmp_path: Path) -> None:
+    with pytest.raises(ProfileError, match="No such file") as caught:
+        load_profile(tmp_path / "none.toml")
+    assert "rpi5" in str(caught.value)
+
+
+def test_every_metric_can_be_budgeted() -> None:
+    rows = {name: {metric.side: 1} for name, metric in METRICS.items()}
+    profile = DeviceProfile.model_validate({"schema": 1, "name": "all", "budgets": rows})
+    assert {name: b.side for name, b in profile.budgets.items()} == {
+        name: metric.side for name, metric in METRICS.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("isa", "expected"),
+    [
+        ((), False),
+        (("avx2", "fma"), False),
+        (("avx512f",), False),
+        (("avx512_vnni",), True),
+        (("avx_vnni",), True),
+        (("asimd",), False),
+        (("asimd", "asimddp"), True),
+    ],
+)
+def test_int8_dot_follows_from_the_flags(isa: tuple[str, ...], expected: bool) -> None:
+    assert has_int8_dot(isa) is expected

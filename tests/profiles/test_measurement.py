@@ -1,0 +1,207 @@
+"""From samples and predictions to figures."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from profiles.measurement import Measurement, Source, conditions, summarise, summarise_quality
+from runtimes.errors import DataError
+from runtimes.measure import Block, ColdStart, Samples
+
+RUNS = 40
+
+
+def samples(
+    ms: float = 2.0,
+    *,
+    processes: int = 3,
+    places: int = 6,
+    dirty: float = 0.1,
+    dirty_ms: float = 0.0,
+    probe_ms: float = 1.0,
+    cold_starts: int = 8,
+    size_mb: float = 9.0,
+    seed: int = 0,
+) -> Samples:
+    """Make samples of a known latency; contaminated ones take `dirty_ms` longer."""
+    rng = np.random.default_rng(seed)
+    blocks = []
+    for order in range(processes * places):
+        bad = rng.random(RUNS) < dirty
+        latency = ms * rng.lognormal(0, 0.05, RUNS) + dirty_ms * bad
+        blocks.append(
+            Block(
+                process=order // places,
+                order=2 * order,
+                latency_ms=tuple(latency.tolist()),
+                contaminated=tuple(bad.tolist()),
+                probe_ms=(probe_ms, probe_ms),
+                place=order % places,
+                rows=tuple(range(RUNS)),
+            )
+        )
+    starts = tuple(ColdStart(1, 1, 1, 1, 1, 300.0 + i) for i in range(cold_starts))
+    once = tuple(float(20 + i) for i in range(processes))
+    return Samples(
+        variant="model",
+        runtime="onnxruntime",
+        runtime_version="1.31",
+        threads=1,
+        blocks=tuple(blocks),
+        cold_starts=starts,
+        session_ms=once,
+        first_inference_ms=once,
+        rss_peak_mb=once,
+        size_mb=size_mb,
+    )
+
+
+def _by_metric(found: tuple[Measurement, ...]) -> dict[str, Measurement]:
+    assert len({measurement.metric for measurement in found}) == len(found)
+    return {measurement.metric: measurement for measurement in found}
+
+
+def _slowed(whole: Samples, place: int, factor: float, probe_ms: float) -> Samples:
+    """Slow one place of every process down, and the probes beside it."""
+    import dataclasses
+
+    blocks = tuple(
+        dataclasses.replace(
+            block,
+            latency_ms=tuple(factor * value for value in block.latency_ms),
+            probe_ms=(1.0, probe_ms),
+        )
+        if block.place == place
+        else block
+        for block in whole.blocks
+    )
+    return dataclasses.replace(whole, blocks=blocks)
+
+
+def test_every_figure_is_there_with_its_source() -> None:
+    source = Source("machine", "onnxruntime", "1.31", "digest")
+    found = _by_metric(summarise(samples(), samples(9.0, seed=1, size_mb=90), source=source))
+    assert set(found) == {
+        *("latency_p50_ms", "latency_p90_ms", "cold_start_p50_ms", "cold_start_p90_ms"),
+        *("rss_peak_mb", "session_ms", "first_inference_ms", "artifact_mb"),
+        *("sustained_p90_ratio", "speedup", "compression"),
+    }
+    assert {measurement.source for measurement in found.values()} == {source}
+    assert found["speedup"].value == pytest.approx(4.5, rel=0.02)
+    assert found["compression"].value == 10
+    assert found["compression"].exact
+    assert found["sustained_p90_ratio"].value == pytest.approx(1, rel=0.1)
+    json.dumps([measurement.to_json() for measurement in found.values()])
+
+
+def test_without_a_reference_there_are_no_ratios() -> None:
+    assert not {"speedup", "compression"} & set(_by_metric(summarise(samples())))
+
+
+def test_latency_bounds_hold_the_truth() -> None:
+    p50 = _by_metric(summarise(samples(dirty_ms=0)))["latency_p50_ms"]
+    assert p50.lower is not None
+    assert p50.upper is not None
+    assert p50.lower < 2.0 < p50.upper
+    assert p50.samples == 720
+    assert (p50.unit, p50.confidence) == ("ms", 0.95)
+
+
+def test_preempted_samples_count_in_the_tail_and_not_in_the_ratio() -> None:
+    calm = summarise(samples(), samples(4.0, seed=1))
+    busy = summarise(samples(dirty=0.3, dirty_ms=50.0), samples(4.0, seed=1))
+    p90 = _by_metric(busy)["latency_p90_ms"].value
+    assert p90 is not None
+    assert p90 > 50
+    ratios = [_by_metric(found)["speedup"].value for found in (calm, busy)]
+    assert ratios[0] == pytest.approx(2.0, rel=0.02)
+    assert ratios[1] == pytest.approx(2.0, rel=0.02)
+
+
+def test_blocks_beside_a_slow_probe_are_left_out() -> None:
+    throttled = _slowed(samples(), place=2, factor=3.0, probe_ms=1.5)
+    figures = _by_metric(summarise(throttled, samples(4.0, seed=1)))
+    assert figures["latency_p50_ms"].samples == 600
+    assert figures["latency_p90_ms"].value == pytest.approx(2.13, rel=0.03)
+    assert "steady blocks 15 of 18" in conditions(throttled)
+
+
+def test_a_slow_block_beside_a_steady_probe_stays() -> None:
+    slow = _slowed(samples(), place=2, factor=3.0, probe_ms=1.0)
+    assert _by_metric(summarise(slow))["latency_p50_ms"].samples == 720
+
+
+def test_heating_up_shows_in_the_sustained_ratio() -> None:
+    import dataclasses
+
+    whole = samples(dirty=0.0)
+    hot = dataclasses.replace(
+        whole,
+        blocks=tuple(
+            dataclasses.replace(block, latency_ms=tuple(1.5 * x for x in block.latency_ms))
+            if block.process == 2
+            else block
+            for block in whole.blocks
+        ),
+    )
+    found = _by_metric(summarise(hot))["sustained_p90_ratio"]
+    assert found.lower is not None
+    assert found.upper is not None
+    assert 1.3 < found.lower < 1.5 < found.upper
+
+
+@pytest.mark.parametrize(
+    ("starts", "p50", "p90"), [(5, False, False), (8, True, False), (46, True, True)]
+)
+def test_a_cold_start_percentile_that_is_not_supported_is_refused(
+    starts: int, p50: bool, p90: bool
+) -> None:
+    found = _by_metric(summarise(samples(cold_starts=starts)))
+    for metric, supported in (("cold_start_p50_ms", p50), ("cold_start_p90_ms", p90)):
+        assert (found[metric].value is not None) is supported
+        assert (found[metric].upper is not None) is supported
+        assert bool(found[metric].why) is not supported
+    if not p90:
+        assert found["cold_start_p90_ms"].why == f"needs 46 cold starts (have {starts})"
+
+
+def test_what_a_process_shows_once_is_a_range() -> None:
+    session = _by_metric(summarise(samples()))["session_ms"]
+    assert (session.lower, session.value, session.upper) == (20, 21, 22)
+    assert session.confidence == 0.875
+    assert _by_metric(summarise(samples()))["rss_peak_mb"].value == 22
+
+
+def test_nothing_measured_is_refused_figures_and_no_crash() -> None:
+    empty = samples(processes=0, cold_starts=0)
+    found = _by_metric(summarise(empty, samples()))
+    assert found["latency_p90_ms"].value is None
+    assert found["latency_p90_ms"].why == "needs 46 samples (have 0)"
+    assert found["speedup"].value is None
+    assert "rss_peak_mb" not in found
+
+
+def test_a_model_against_itself_is_exactly_as_fast() -> None:
+    found = _by_metric(summarise(samples(), samples()))["speedup"]
+    assert (found.value, found.lower, found.upper) == (1, 1, 1)
+
+
+def test_quality_is_paired_with_the_reference() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 1000)
+    teacher = np.where(rng.random(1000) < 0.95, truth, (truth + 1) % 4)
+    student = np.where(rng.random(1000) < 0.99, teacher, (truth + 2) % 4)
+    found = _by_metric(summarise_quality(truth, student, 4, teacher))
+    kept, accuracy = found["accuracy_retention"], found["accuracy"]
+    assert kept.value == pytest.approx((student == truth).sum() / (teacher == truth).sum())
+    width = [(x.upper or 0) - (x.lower or 0) for x in (kept, accuracy)]
+    assert width[0] < width[1]  # pairing takes the shared rows' luck out
+    assert "accuracy_retention" not in _by_metric(summarise_quality(truth, student, 4))
+
+
+def test_a_reference_that_is_never_right_has_no_retention() -> None:
+    with pytest.raises(DataError, match="no row right"):
+        summarise_quality([0, 1], [0, 1], 2, [1, 0])

@@ -1,0 +1,306 @@
+"""Bounds against known truths: exact figures, properties, and coverage in seeded simulation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from profiles.metrics import confusion, f1_macro, retention
+from profiles.statistics import (
+    Interval,
+    clustered_interval,
+    f1_macro_interval,
+    holm,
+    mcnemar,
+    paired_retention,
+    paired_table,
+    percentile_interval,
+    quotient_interval,
+    ratio_interval,
+    rows_needed,
+    samples_needed,
+    wilson_interval,
+)
+
+Draw = Callable[[np.random.Generator], Interval]
+
+LATENCIES = st.lists(st.floats(0.1, 1e4), min_size=1, max_size=300)
+RIGHT = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200)
+
+
+def _misses(draw: Draw, truth: float, times: int, seed: int = 3) -> tuple[float, float]:
+    """Return how often the lower and the upper bound miss the truth."""
+    rng = np.random.default_rng(seed)
+    found = [draw(rng) for _ in range(times)]
+    low = sum(x.lower is not None and x.lower > truth for x in found)
+    high = sum(x.upper is not None and x.upper < truth for x in found)
+    return low / times, high / times
+
+
+# Percentiles
+
+
+@pytest.mark.parametrize(
+    ("q", "confidence", "needed"),
+    [
+        (0.90, 0.95, 46),
+        (0.95, 0.95, 93),
+        (0.99, 0.95, 473),
+        (0.90, 0.99, 64),
+        (0.95, 0.99, 130),
+        (0.99, 0.99, 662),
+        (0.50, 0.95, 8),
+    ],
+)
+def test_the_samples_that_a_percentile_needs(q: float, confidence: float, needed: int) -> None:
+    assert samples_needed(q, confidence) == needed
+    assert percentile_interval(range(needed), q, confidence).value is not None
+    refused = percentile_interval(range(needed - 1), q, confidence)
+    assert (refused.value, refused.upper) == (None, None)
+    assert refused.why == f"needs {needed} samples (have {needed - 1})"
+
+
+def test_p99_of_100_samples_is_refused_and_still_bounded_from_below() -> None:
+    found = percentile_interval(range(100), 0.99, 0.95)
+    assert (found.value, found.upper) == (None, None)
+    assert found.lower == 96
+    assert "473" in found.why
+
+
+def test_the_ranks_of_a_median_are_the_tables() -> None:
+    # n = 20, one-sided 97.5 %: ranks 6 and 15 (Conover, "Practical Nonparametric Statistics").
+    found = percentile_interval(range(1, 21), 0.5, 0.975)
+    assert (found.lower, found.upper) == (6, 15)
+
+
+@given(LATENCIES, st.sampled_from([0.5, 0.9]), st.sampled_from([0.9, 0.95, 0.99]))
+def test_percentile_bounds_hold_the_estimate_and_widen_with_confidence(
+    samples: list[float], q: float, confidence: float
+) -> None:
+    found = percentile_interval(samples, q, confidence)
+    wider = percentile_interval(samples, q, (1 + confidence) / 2)
+    if found.value is None:
+        assert wider.value is None
+        return
+    assert found.upper is not None
+    assert found.value <= found.upper
+    assert found.lower is None or found.lower <= found.value
+    assert wider.upper is None or wider.upper >= found.upper
+    assert wider.lower is None or (found.lower is not None and wider.lower <= found.lower)
+
+
+@given(LATENCIES)
+def test_scaling_the_samples_scales_the_bounds(samples: list[float]) -> None:
+    one = percentile_interval(samples, 0.5, 0.95)
+    two = percentile_interval([2 * x for x in samples], 0.5, 0.95)
+    pairs = [(one.value, two.value), (one.lower, two.lower), (one.upper, two.upper)]
+    assert all(a is b is None or (a is not None and b == 2 * a) for a, b in pairs)
+
+
+@pytest.mark.parametrize(("q", "n"), [(0.5, 20), (0.9, 46), (0.9, 300)])
+def test_percentile_bounds_cover_a_heavy_tail(q: float, n: int) -> None:
+    truth = (1 - q) ** (-1 / 1.5)  # of a Pareto with exponent 1.5
+    misses = _misses(
+        lambda rng: percentile_interval(rng.pareto(1.5, n) + 1, q, 0.95), truth, times=1000
+    )
+    assert max(misses) <= 0.06
+
+
+# Clusters
+
+
+def _processes(rng: np.random.Generator, count: int, spread: float = 0.03) -> np.ndarray:
+    """Simulate latencies: processes and blocks differ, 5 % of the samples are far out."""
+    blocks, runs = 6, 40
+    level = rng.normal(0, spread, (count, 1, 1)) + rng.normal(0, spread, (count, blocks, 1))
+    body = 1 + 0.05 * rng.standard_gamma(1, (count, blocks, runs))
+    tail = (rng.random(body.shape) < 0.05) * rng.pareto(2, body.shape)
+    return (np.exp(level) * (body + tail)).reshape(count, -1)
+
+
+@pytest.mark.parametrize("q", [0.5, 0.9])
+@pytest.mark.parametrize("count", [3, 8])
+def test_clustered_bounds_cover_when_processes_differ(q: float, count: int) -> None:
+    truth = float(np.quantile(_processes(np.random.default_rng(0), 4000), q))
+    misses = _misses(
+        lambda rng: clustered_interval(list(_processes(rng, count)), q, 0.95), truth, times=400
+    )
+    assert max(misses) <= 0.08
+    naive = _misses(
+        lambda rng: percentile_interval(_processes(rng, count).ravel(), q, 0.95), truth, times=200
+    )
+    assert max(naive) > 0.15  # which is why clusters are looked at
+
+
+def test_one_cluster_is_plain_order_statistics() -> None:
+    samples = np.random.default_rng(0).lognormal(size=200)
+    assert clustered_interval([samples], 0.9, 0.95) == percentile_interval(samples, 0.9, 0.95)
+
+
+def test_clusters_that_contradict_each_other_support_no_bound() -> None:
+    found = clustered_interval([np.linspace(1, 2, 50), np.linspace(8, 9, 50)], 0.9, 0.95)
+    assert found.upper is None
+    assert "2 processes differ too much" in found.why
+
+
+def test_no_clusters_are_no_samples() -> None:
+    assert clustered_interval([], 0.5, 0.95).why == "needs 8 samples (have 0)"
+
+
+# Ratios
+
+
+def test_a_ratio_interval_covers_and_cancels_drift() -> None:
+    def draw(rng: np.random.Generator) -> Interval:
+        drift = np.linspace(1.0, 1.5, 5)[:, None]
+        return ratio_interval(
+            list(_processes(rng, 5) * drift), list(2 * drift * _processes(rng, 5)), 0.95
+        )
+
+    assert max(_misses(draw, 2.0, times=400)) <= 0.075
+    assert draw(np.random.default_rng(1)).value == pytest.approx(2.0, rel=0.1)
+
+
+def test_identical_samples_are_exactly_as_fast() -> None:
+    rows = list(_processes(np.random.default_rng(0), 3))
+    found = ratio_interval(rows, rows, 0.95)
+    assert (found.value, found.lower, found.upper) == (1, 1, 1)
+
+
+def test_one_round_bounds_no_ratio() -> None:
+    found = ratio_interval([[1.0, 2.0]], [[2.0, 4.0]], 0.95)
+    assert (found.value, found.lower, found.upper) == (None, None, None)
+    assert found.why == "needs 2 processes (have 1)"
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))
+@settings(max_examples=30)
+def test_swapping_the_two_inverts_the_ratio(seed: int, scale: float) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = list(_processes(rng, 3)), list(scale * _processes(rng, 3))
+    there, back = ratio_interval(a, b, 0.95), ratio_interval(b, a, 0.95)
+    assert there.value is not None
+    assert back.value is not None
+    assert there.value == pytest.approx(1 / back.value)
+    assert there.lower == pytest.approx(1 / (back.upper or math.nan))
+
+
+def test_a_quotient_takes_the_worst_of_both_bounds() -> None:
+    found = quotient_interval(Interval(4, 3, 6, 90), Interval(2, 1, 3, 60))
+    assert found == Interval(2, 1, 6, 60)
+    unbounded = quotient_interval(Interval(4, 3, None, 90, "needs more"), Interval(2, 1, 3, 60))
+    assert (unbounded.upper, unbounded.why) == (None, "needs more")
+
+
+# Accuracy
+
+
+@given(RIGHT, st.integers(0, 2**32 - 1))
+@settings(max_examples=50)
+def test_retention_bounds_hold_the_estimate(rows: list[tuple[bool, bool]], seed: int) -> None:
+    candidate, reference = map(list, zip(*rows, strict=True))
+    if not any(reference):
+        return
+    found = paired_retention(candidate, reference, 0.95, seed, resamples=500)
+    assert found.value == pytest.approx(retention(candidate, reference))
+    assert found.value is not None
+    assert found.lower is not None
+    assert found.upper is not None
+    assert found.lower <= found.value <= found.upper
+    assert found == paired_retention(candidate, reference, 0.95, seed, resamples=500)
+
+
+def test_the_paired_table_counts_who_was_right() -> None:
+    table = paired_table([1, 1, 1, 0, 0], [1, 1, 0, 1, 0])
+    assert table.tolist() == [[2, 1], [1, 1]]
+
+
+def test_agreeing_on_every_row_is_not_certainty() -> None:
+    few = paired_retention(np.ones(30), np.ones(30), 0.95, 1)
+    many = paired_retention(np.ones(3000), np.ones(3000), 0.95, 1)
+    assert few.lower is not None
+    assert many.lower is not None
+    assert few.lower < 0.97 < 0.997 < many.lower < 1
+
+
+def test_retention_bounds_cover() -> None:
+    cells = [0.90, 0.015, 0.025, 0.06]  # both right, candidate alone, reference alone, neither
+    truth = (cells[0] + cells[1]) / (cells[0] + cells[2])
+
+    def draw(rng: np.random.Generator) -> Interval:
+        both, mine, theirs, _ = counts = rng.multinomial(1000, cells)
+        code = np.repeat([3, 2, 1, 0], counts)
+        assert both + mine + theirs <= 1000
+        seed = int(rng.integers(2**32))
+        return paired_retention(code >= 2, code % 2 == 1, 0.95, seed, resamples=1000)
+
+    assert max(_misses(draw, truth, times=600)) <= 0.07
+
+
+def test_mcnemar_is_the_exact_binomial() -> None:
+    candidate, reference = [1] * 9 + [0] * 1, [0] * 9 + [1] * 1
+    assert mcnemar(candidate, reference) == pytest.approx(2 * 11 / 1024)
+    assert mcnemar([1, 0], [1, 0]) == 1.0
+
+
+def test_wilson_is_the_published_figure() -> None:
+    # 81 of 263, two-sided 95 %: 0.2553 to 0.3662 (Newcombe 1998, Statistics in Medicine 17).
+    found = wilson_interval(81, 263, 0.975)
+    assert found.lower == pytest.approx(0.2553, abs=5e-5)
+    assert found.upper == pytest.approx(0.3662, abs=5e-5)
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+def test_wilson_stays_within_a_share(hits: int, more: int) -> None:
+    found = wilson_interval(hits, hits + more, 0.95)
+    assert found.lower is not None
+    assert found.value is not None
+    assert found.upper is not None
+    assert 0 <= found.lower <= found.value + 1e-12
+    assert found.value - 1e-12 <= found.upper <= 1
+
+
+def test_f1_bounds_hold_the_metric() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.choice(4, 800, p=[0.45, 0.35, 0.15, 0.05])
+    predicted = np.where(rng.random(800) < 0.9, truth, rng.integers(0, 4, 800))
+    found = f1_macro_interval(confusion(truth, predicted, 5), 0.95, seed=1)
+    assert found.value == pytest.approx(f1_macro(truth, predicted, 5))
+    assert found.value is not None
+    assert found.lower is not None
+    assert found.upper is not None
+    assert 0.02 < found.upper - found.lower < 0.15
+    assert found.lower < found.value < found.upper
+
+
+# Sums
+
+
+def test_the_rows_that_decide_are_the_designs_figure() -> None:
+    assert round(rows_needed(0.03, 0.0076, 0.95), -2) == 3200
+
+
+def test_the_rows_that_decide_do_decide() -> None:
+    rows = rows_needed(0.03, 0.01, 0.95)
+    rng = np.random.default_rng(0)
+    drawn = rng.multinomial(rows, [0.97, 0.02, 0.01], size=4000)  # gained 2 %, lost 1 %
+    mean = (drawn[:, 1] - drawn[:, 2]) / rows
+    error = np.sqrt((drawn[:, 1] + drawn[:, 2]) / rows - mean**2) / math.sqrt(rows)
+    assert np.mean(mean - 1.645 * error > 0) == pytest.approx(0.8, abs=0.03)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_never_lowers_and_keeps_the_order(p_values: list[float]) -> None:
+    adjusted = holm(p_values)
+    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert list(np.array(adjusted)[order]) == sorted(adjusted)
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx((0.03, 0.06, 0.06))
