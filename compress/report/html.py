@@ -86,6 +86,7 @@ def _verdict(verdict: Verdict, said: str | None) -> Markup:
         tag("p", said, class_="gains") if said else None,
         tag("p", f"{words[0].upper()}{words[1:]}.", class_="meaning"),
         tag("ul", reasons, class_="reasons") if reasons else None,
+        tag("p", f"Measured: {verdict.conditions}.", class_="note") if verdict.conditions else None,
         class_=f"verdict {html_tables.tone(verdict.status)}",
     )
 

@@ -74,7 +74,8 @@ def _budgets(verdict: Verdict) -> str:
         ]
         for row in verdict.checks
     ]
-    return f"Budgets of **{escape(verdict.profile)}**\n\n" + _table(_BUDGETS, rows)
+    conditions = f" ({escape(verdict.conditions)})" if verdict.conditions else ""
+    return f"Budgets of **{escape(verdict.profile)}**{conditions}\n\n" + _table(_BUDGETS, rows)
 
 
 def _table(head: tuple[str, str], rows: Sequence[Sequence[str]]) -> str:

@@ -55,7 +55,9 @@ class Point:
     def label(self) -> str:
         """Return the row's number, its name and what it stands for."""
         known = {"teacher": self.row.teacher, "final": self.row.selected}
-        roles = ", ".join(role for role, held in known.items() if held and role != self.row.name)
+        roles = ", ".join(
+            role for role, held in known.items() if held and role not in self.row.name
+        )
         name = shorten(self.row.name, _LONGEST_NAME, placeholder="…")
         return f"{self.number} {name}" + (f" ({roles})" if roles else "")
 

@@ -194,7 +194,7 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "measured", _amount(seen)
     if (rows := report.rows) is not None:
         yield "rows", row_counts(rows)
-    yield "made", f"{report.created}, seed {report.seed}"
+    yield "made", f"{moment(report.created)}, seed {report.seed}"
 
 
 def _amount(seen: Measurement) -> str:

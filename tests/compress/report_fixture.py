@@ -95,6 +95,7 @@ def verdict(status: Status = "PASS", profile: str = "local") -> Verdict:
     return Verdict(
         profile=profile,
         status=status,
+        conditions="1 thread, one row at a time, at the rows' own lengths",
         checks=(
             check(status=status, **_OUTCOMES[status]),
             check(

@@ -93,7 +93,13 @@ def test_every_figure_is_there() -> None:
     for check in report.verdicts[0].checks:
         assert wording.requirement(check) in text
         assert wording.measured(check) in text
-    for said in (*report.warnings, *report.tools.values(), report.command, "AMD EPYC 7B13"):
+    for said in (
+        report.verdicts[0].conditions,
+        *report.warnings,
+        *report.tools.values(),
+        report.command,
+        "AMD EPYC 7B13",
+    ):
         assert said in text
 
 
