@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from compress.export.openvino_graph import save_openvino
 from runtimes import agent
 from runtimes.errors import BackendError
 
@@ -16,9 +17,9 @@ def export_openvino(onnx_path: Path, path: Path) -> None:
     openvino = agent.import_openvino()
     try:
         model = openvino.convert_model(onnx_path)
-        openvino.save_model(model, path, compress_to_fp16=False)
     except Exception as error:  # the bindings raise RuntimeError and types of their own
         raise BackendError(
             f"OpenVINO cannot convert the model ({agent.first_line(error)})",
             action="deploy the ONNX export, or report the architecture",
         ) from error
+    save_openvino(model, path)

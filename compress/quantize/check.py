@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from compress.data import Rows
 from compress.stage import RunContext
 from runtimes import agent
-from runtimes.artifact import MODEL_FILES, Artifact
+from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
 
 CHECK_ROWS = 200
+WEIGHT_FILES = {"onnx": "model.onnx", "openvino": "model.bin"}
 _SURE = 1.645
 """Standard errors of a one-sided 95 % bound."""
 
@@ -139,9 +140,8 @@ def pick_rows(rows: Rows, count: int) -> Rows:
 
 
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
-    name = Path(MODEL_FILES[source.format]).stem
-    size = sum(file.stat().st_size for file in folder.glob(f"{name}.*"))
-    ratio = size / source.size_bytes()
+    name = WEIGHT_FILES[source.format]
+    ratio = (folder / name).stat().st_size / (source.path / name).stat().st_size
     if ratio > limits.largest:
         raise QualityError(
             f"{limits.scheme} left {ratio:.0%} of the size",

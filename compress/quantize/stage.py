@@ -14,7 +14,7 @@ from compress.architectures import require
 from compress.quantize.check import Limits, check_result
 from compress.stage import Made, RunContext
 from runtimes.artifact import MANIFEST, Artifact
-from runtimes.errors import UnsupportedError
+from runtimes.errors import RecipeError, UnsupportedError
 
 Scheme = Literal["int8-dynamic", "int8-static", "int4-weight-only", "fp16", "none"]
 Embeddings = Literal["int8", "int4", "fp32"]
@@ -24,8 +24,20 @@ _ALGORITHMS: dict[tuple[str, str], str] = {
     ("onnx", "int8-static"): "compress.quantize.int8_static:quantize",
     ("onnx", "int4-weight-only"): "compress.quantize.int4_weight_only:quantize",
     ("onnx", "fp16"): "compress.quantize.float16:quantize",
+    ("openvino", "int8-dynamic"): "compress.quantize.openvino_weights:quantize_int8",
+    ("openvino", "int8-static"): "compress.quantize.openvino_static:quantize",
+    ("openvino", "int4-weight-only"): "compress.quantize.openvino_weights:quantize_int4",
+    ("openvino", "fp16"): "compress.quantize.openvino_float16:quantize",
 }
 """The function that writes each format in each scheme; what is not here is not supported."""
+
+_EMBEDDINGS: dict[tuple[str, str], tuple[Embeddings, ...]] = {
+    ("onnx", "int8-dynamic"): ("int8", "int4", "fp32"),
+    ("onnx", "int8-static"): ("int8", "int4", "fp32"),
+    ("onnx", "int4-weight-only"): ("int4", "int8", "fp32"),
+    ("openvino", "int4-weight-only"): ("int8", "int4"),
+}
+"""The widths of embeddings that a scheme can be given, its own first; NNCF chooses the rest."""
 
 _PRECISIONS = {
     "int8-dynamic": "int8",
@@ -63,13 +75,21 @@ class Quantize:
         return source_format
 
     def check(self, model_type: str, source_format: str) -> list[str]:
-        """Raise UnsupportedError when the format has no such scheme."""
+        """Raise UnsupportedError when the format has no such scheme, RecipeError on a clash."""
         require(model_type, "quantize")
         self._algorithm(source_format)
+        widths = _EMBEDDINGS.get((source_format, self.scheme), ())
+        if self.embeddings is not None and self.embeddings not in widths:
+            raise RecipeError(
+                f"embeddings {self.embeddings!r} with scheme {self.scheme!r} on {source_format}",
+                available=", ".join(widths) or "none: the scheme decides",
+                action="leave `embeddings` out",
+            )
         return []
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Write the quantized model beside the tokenizer, and prove it on validation rows."""
+        self.check(source.model_type, source.format)
         if self.scheme == "none":
             _copy(source, folder)
             return _describe(source, source.precision, {})
