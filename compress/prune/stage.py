@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
@@ -15,8 +19,6 @@ from runtimes.errors import RecipeError
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from compress.prune.importance import Importance
 
 _STRICT = ConfigDict(extra="forbid")
 _MOST = 0.95
@@ -85,6 +87,7 @@ class Prune:
         model = load_model(source.path)
         metrics: dict[str, float] = {"parameters_before": source.parameters}
         if self.layers is not None:
+            metrics |= {"layers_before": model.config.num_hidden_layers, "layers": self.layers}
             keep_layers(model, evenly_spaced(model.config.num_hidden_layers, self.layers))
         if self.ffn or self.heads:
             metrics |= self._cut_units(model, source, context)
@@ -97,7 +100,7 @@ class Prune:
     def _cut_units(
         self, model: nn.Module, source: Artifact, context: RunContext
     ) -> dict[str, float]:
-        from compress.prune.importance import retained_share, strongest
+        from compress.prune.importance import measure_importance
         from compress.prune.slicing import (
             ffn_width,
             head_count,
@@ -106,26 +109,19 @@ class Prune:
             shares_heads,
         )
 
-        importance = self._importance(model, source, context)
-        metrics: dict[str, float] = {}
-        if self.ffn:
-            width = ffn_width(importance.ffn.shape[1], self.ffn)
-            units = strongest(importance.ffn, width)
-            prune_ffn(model, units)
-            metrics["ffn_width"] = width
-            metrics["ffn_importance_retained"] = retained_share(importance.ffn, units)
-        if self.heads:
-            count = head_count(importance.heads.shape[1], self.heads)
-            kept = strongest(importance.heads, count, same=shares_heads(model))
-            prune_heads(model, kept)
-            metrics["heads_per_layer"] = count
-            metrics["heads_importance_retained"] = retained_share(importance.heads, kept)
-        return metrics
-
-    def _importance(self, model: nn.Module, source: Artifact, context: RunContext) -> Importance:
-        from compress.prune.importance import measure_importance
-
-        return measure_importance(model, source, context, rows=self.rows)
+        found = measure_importance(model, source, context, rows=self.rows)
+        width = ffn_width(found.ffn.shape[1], self.ffn)
+        count = head_count(found.heads.shape[1], self.heads)
+        cut = partial(_cut, context=context)
+        metrics = cut("ffn", self.ffn, found.ffn, width, partial(prune_ffn, model))
+        return metrics | cut(
+            "heads",
+            self.heads,
+            found.heads,
+            count,
+            partial(prune_heads, model),
+            same=shares_heads(model),
+        )
 
     def _recover(
         self, model: nn.Module, source: Artifact, context: RunContext, folder: Path
@@ -156,3 +152,32 @@ class Prune:
         if self.learning_rate > 1e-3:
             found.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")
         return found
+
+
+def _cut(
+    name: str,
+    share: float,
+    importance: NDArray[np.float64],
+    keep: int,
+    prune: Callable[[list[NDArray[np.int64]]], None],
+    *,
+    context: RunContext,
+    same: bool = False,
+) -> dict[str, float]:
+    """Keep the strongest units of one kind in every layer, and say what that retains."""
+    from compress.prune.importance import retained_share, strongest
+
+    units = importance.shape[1]
+    if keep == units:
+        if share:
+            context.progress.warn(f"prune: {name} = {share:g} of {units} rounds to none: all stay")
+        return {}
+    kept = strongest(importance, keep, same=same)
+    prune(kept)
+    retained = retained_share(importance, kept)
+    context.progress.note(f"{name}: {keep} of {units} a layer hold {retained:.1%} of importance")
+    return {
+        f"{name}_before": units,
+        f"{name}_kept": keep,
+        f"{name}_importance_retained": round(retained, 6),
+    }

@@ -29,8 +29,11 @@ def pieces_of(tokenizer: Tree) -> list[str]:
             available=", ".join(KINDS),
             action="set vocabulary = false",
         )
-    by_id = dict(enumerate(piece for piece, _ in model["vocab"])) if _is_list(model) else {}
-    by_id = by_id or {index: piece for piece, index in model["vocab"].items()}
+    vocabulary = model["vocab"]
+    if model["type"] == "Unigram":
+        by_id = {index: piece for index, (piece, _) in enumerate(vocabulary)}
+    else:
+        by_id = {index: piece for piece, index in vocabulary.items()}
     by_id |= {token["id"]: token["content"] for token in tokenizer["added_tokens"]}
     return [by_id.get(index, "") for index in range(max(by_id) + 1)]
 
@@ -74,10 +77,6 @@ def merge_pairs(model: Tree) -> list[tuple[str, str]]:
         (pair[0], pair[1]) if isinstance(pair, list) else tuple(pair.split(" ", 1))
         for pair in model["merges"]
     ]
-
-
-def _is_list(model: Tree) -> bool:
-    return isinstance(model["vocab"], list)
 
 
 def _rewrite_model(model: Tree, table: NDArray[np.int64]) -> Tree:

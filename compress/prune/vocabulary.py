@@ -52,8 +52,8 @@ def prune_vocabulary(
     counted over train and unlabelled text only. Returns figures on the validation rows.
     Raises ArtifactError when the tokenizer does not fit the model.
     """
-    tree = json.loads((source.path / "tokenizer.json").read_text(encoding="utf-8"))
     old = load_tokenizer(source.path, source.max_length)
+    tree = json.loads((source.path / "tokenizer.json").read_text(encoding="utf-8"))
     texts = (*data.train.texts, *data.unlabeled)
     kept = choose_pieces(tree, count_pieces(old, texts), floor, model.config)
     table = id_table(kept, len(pieces_of(tree)))
@@ -162,7 +162,8 @@ def _needed(
     indices = [
         index
         for index, piece in enumerate(pieces)
-        if len(spelt := letters(piece)) == 1 or any(one not in vocabulary for one in spelt)
+        if piece
+        and (len(spelt := letters(piece)) == 1 or any(one not in vocabulary for one in spelt))
     ]
     return np.array(indices, dtype=np.int64)
 
@@ -170,7 +171,7 @@ def _needed(
 def _bpe_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
     """Return every piece that no merge makes: the alphabet, which spells all."""
     made = {_merged(model, pair) for pair in merge_pairs(model)}
-    indices = [index for index, piece in enumerate(pieces) if piece not in made]
+    indices = [index for index, piece in enumerate(pieces) if piece and piece not in made]
     return np.array(indices, dtype=np.int64)
 
 

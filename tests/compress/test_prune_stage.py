@@ -43,8 +43,9 @@ def test_everything_can_be_cut_at_once_and_recovered(tmp_path: Path, teacher: Ar
     metrics = made.history[-1].metrics
     config = load_model(made.path).config
     assert (config.num_hidden_layers, config.intermediate_size) == (1, 64)
-    assert config.edgepress_heads == metrics["heads_per_layer"] == 2
-    assert metrics["ffn_width"] == 64
+    assert config.edgepress_heads == metrics["heads_kept"] == 2
+    assert (metrics["ffn_before"], metrics["ffn_kept"]) == (128, 64)
+    assert (metrics["layers_before"], metrics["layers"]) == (2, 1)
     assert metrics["parameters_before"] == teacher.parameters
     assert metrics["parameters"] == made.parameters < teacher.parameters / 2
     assert 0.5 < metrics["ffn_importance_retained"] < 1
@@ -76,6 +77,17 @@ def test_without_a_teacher_the_model_stays_as_cut_with_a_warning(
     cut = execute(Prune(ffn=0.5, recovery_epochs=0), teacher, lone, tmp_path / "cut")
     assert made.digest == cut.digest
     assert any("no teacher" in text for text in silence.warnings)
+
+
+def test_a_share_that_rounds_to_nothing_changes_nothing_and_says_so(
+    tmp_path: Path, teacher: Artifact
+) -> None:
+    silence = Silence()
+    told = dataclasses.replace(context(tmp_path), progress=silence)
+    made = execute(Prune(heads=0.1, recovery_epochs=0), teacher, told, tmp_path / "out")
+    assert made.parameters == teacher.parameters
+    assert not (made.path / "modeling_edgepress.py").exists()
+    assert silence.warnings == ["prune: heads = 0.1 of 4 rounds to none: all stay"]
 
 
 def test_layers_that_the_model_does_not_have_are_an_error(
