@@ -32,7 +32,8 @@ class Prune:
     training rows, the same number in every layer. `layers` is the number that stays, evenly
     spaced. `vocabulary` drops the pieces that the training and unlabelled text lacks, but for
     those that spell any word and the most frequent ones, up to `vocabulary_floor` in all.
-    Afterwards the model is distilled from the teacher for `recovery_epochs`.
+    Afterwards the model is distilled from the teacher for `recovery_epochs`, unless only
+    pieces were dropped.
     """
 
     kind: ClassVar[str] = "prune"
@@ -69,7 +70,7 @@ class Prune:
             raise RecipeError(
                 f"prune: layers = {self.layers}", expected="the number of layers that stay, ≥ 1"
             )
-        if not (self.ffn or self.heads or self.layers or self.vocabulary):
+        if not (self._cuts_weights() or self.vocabulary):
             raise RecipeError(
                 "prune removes nothing",
                 expected="at least one of ffn, heads, layers and vocabulary",
@@ -126,7 +127,7 @@ class Prune:
     def _recover(
         self, model: nn.Module, source: Artifact, context: RunContext, folder: Path
     ) -> dict[str, float]:
-        if self.recovery_epochs == 0:
+        if self.recovery_epochs == 0 or not self._cuts_weights():
             return {}
         if context.teacher is None:
             context.progress.warn("prune: no teacher to recover from; the model stays as cut")
@@ -145,9 +146,16 @@ class Prune:
             batch_size=self.batch_size,
         )
 
+    def _cuts_weights(self) -> bool:
+        """Tell whether training rows are answered otherwise after the cut.
+
+        The vocabulary's pruning changes none of them: their pieces all stay.
+        """
+        return bool(self.ffn or self.heads or self.layers)
+
     def _warnings(self) -> list[str]:
         found = []
-        if self.recovery_epochs == 0 and (self.ffn or self.heads or self.layers):
+        if self.recovery_epochs == 0 and self._cuts_weights():
             found.append("prune: recovery_epochs = 0 leaves the model as cut: expect a loss")
         if self.learning_rate > 1e-3:
             found.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")

@@ -128,10 +128,11 @@ def test_checks_warn_of_what_will_disappoint() -> None:
     assert Prune(vocabulary=True, recovery_epochs=0).check("bert", "huggingface") == []
 
 
-def test_fewer_pieces_alone_leave_the_training_rows_answers(tmp_path: Path) -> None:
+def test_fewer_pieces_alone_need_no_recovery(tmp_path: Path) -> None:
     source = make_model(tmp_path / "source", "xlm-roberta")
-    stage = Prune(vocabulary=True, vocabulary_floor=0, recovery_epochs=0)
-    made = execute(stage, source, context(tmp_path), tmp_path / "out")
+    stage = Prune(vocabulary=True, vocabulary_floor=0)
+    made = execute(stage, source, context(tmp_path, source), tmp_path / "out")
     metrics = made.history[-1].metrics
+    assert "epochs" not in metrics
     assert metrics["pieces"] < metrics["pieces_before"]
     assert metrics["validation_unknown_share"] == metrics["validation_unknown_share_before"]
