@@ -1,0 +1,1 @@
+"""The demonstration: a data set that the project writes itself."""

@@ -1,0 +1,48 @@
+"""Near-duplicates: tickets whose words are nearly the same set."""
+
+import re
+from collections import defaultdict
+from math import ceil
+
+THRESHOLD = 0.7  # Jaccard similarity of the two word sets
+_WORD = re.compile(r"[a-z]+|\d+")
+
+
+def words(text: str) -> frozenset[str]:
+    """Return the words of the text; every number counts as the same word."""
+    plain = text.lower().replace("'", "")
+    return frozenset("0" if word.isdigit() else word for word in _WORD.findall(plain))
+
+
+class NearDuplicates:
+    """Admit a text only when no admitted one is like it.
+
+    Exact, not approximate: two sets of Jaccard similarity t or more share a word among the first
+    |x| - ceil(t |x|) + 1 of each in any common order (prefix filtering, Chaudhuri et al. 2006).
+    Long words come first since they are rare.
+    """
+
+    def __init__(self, threshold: float = THRESHOLD) -> None:
+        self._threshold = threshold
+        self._admitted: list[frozenset[str]] = []
+        self._index: dict[str, list[int]] = defaultdict(list)
+
+    def admit(self, text: str) -> bool:
+        """Return whether the text is new, and remember it if so."""
+        found = words(text)
+        prefix = self._prefix(found)
+        candidates = {row for word in prefix for row in self._index.get(word, ())}
+        if any(self._alike(found, self._admitted[row]) for row in candidates):
+            return False
+        for word in prefix:
+            self._index[word].append(len(self._admitted))
+        self._admitted.append(found)
+        return True
+
+    def _prefix(self, found: frozenset[str]) -> list[str]:
+        ordered = sorted(found, key=lambda word: (-len(word), word))
+        return ordered[: len(found) - ceil(self._threshold * len(found)) + 1]
+
+    def _alike(self, one: frozenset[str], other: frozenset[str]) -> bool:
+        shared = len(one & other)
+        return shared >= self._threshold * (len(one) + len(other) - shared)
