@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError
+from runtimes.feeds import check_text_feeds
 from runtimes.onnx_external import check_external_data
 from runtimes.packages import package_availability, require_available, require_format
-from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
+from runtimes.session import Availability, Feeds, SessionOptions
 
 _DTYPES = {"float": "float32", "double": "float64"}
 _DAMAGED = {"InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile", "ModelLoadCanceled"}
@@ -58,7 +59,7 @@ class OnnxSession:
 
         Raises InputError on feeds that do not fit, BackendError when the run fails.
         """
-        check_feeds(self.inputs, feeds)
+        check_text_feeds(self.inputs, feeds)
         if self._session is None:
             raise BackendError("the session is closed", action="load the model again")
         names = [spec.name for spec in self.outputs]

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError
+from runtimes.feeds import check_text_feeds
 from runtimes.onnx_external import check_external_data
 from runtimes.packages import package_availability, require_available, require_format
-from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
+from runtimes.session import Availability, Feeds, SessionOptions
 
 
 class OpenVINO:
@@ -38,9 +39,19 @@ class OpenVINO:
         if artifact.format == "onnx":
             check_external_data(artifact.model_file)
         try:
-            return OpenVINOSession(agent.open_openvino(artifact.model_file, options.threads))
+            network = agent.read_openvino(artifact.model_file)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
-            raise _translated(artifact, error) from error
+            raise ArtifactError(
+                f"{artifact.model_file}: OpenVINO cannot read it ({agent.first_line(error)})",
+                expected="an intact model, with model.bin beside model.xml",
+                action="make the artifact again",
+            ) from error
+        try:
+            return OpenVINOSession(agent.compile_openvino(network, options.threads))
+        except Exception as error:
+            raise BackendError(
+                f"{artifact.model_file}: OpenVINO cannot compile it ({agent.first_line(error)})"
+            ) from error
 
 
 class OpenVINOSession:
@@ -56,7 +67,7 @@ class OpenVINOSession:
 
         Raises InputError on feeds that do not fit, BackendError when the run fails.
         """
-        check_feeds(self.inputs, feeds)
+        check_text_feeds(self.inputs, feeds)
         if self._request is None:
             raise BackendError("the session is closed", action="load the model again")
         try:
@@ -75,13 +86,6 @@ class OpenVINOSession:
         trace: TracebackType | None,
     ) -> None:
         self._request = None
-
-
-def _translated(artifact: Artifact, error: Exception) -> ArtifactError | BackendError:
-    said = f"{artifact.model_file}: OpenVINO cannot load it ({agent.first_line(error)})"
-    if "read_model" in str(error) or "frontend" in str(error).lower():
-        return ArtifactError(said, expected="an intact model", action="make the artifact again")
-    return BackendError(said)
 
 
 def _spec(port: Any) -> TensorSpec:

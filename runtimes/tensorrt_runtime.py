@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError
+from runtimes.feeds import check_text_feeds
 from runtimes.packages import package_availability, require_available, require_format
-from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
+from runtimes.session import Availability, Feeds, SessionOptions
 
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
@@ -82,7 +83,7 @@ class TensorRTSession:
         Raises InputError on feeds that do not fit, BackendError when a shape is outside the
         engine's profiles or the run fails.
         """
-        check_feeds(self.inputs, feeds)
+        check_text_feeds(self.inputs, feeds)
         if self._context is None:
             raise BackendError("the session is closed", action="load the model again")
         try:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
 from runtimes.errors import ArtifactError, BackendError, UnsupportedError
+from runtimes.feeds import check_text_feeds
 from runtimes.packages import package_availability, require_available, require_format
-from runtimes.session import Availability, Feeds, SessionOptions, check_feeds
+from runtimes.session import Availability, Feeds, SessionOptions
 
 
 class Torch:
@@ -69,7 +70,7 @@ class TorchSession:
         """
         import torch
 
-        check_feeds(self.inputs, feeds)
+        check_text_feeds(self.inputs, feeds)
         if self._model is None:
             raise BackendError("the session is closed", action="load the model again")
         tensors = {name: torch.from_numpy(array.copy()) for name, array in feeds.items()}

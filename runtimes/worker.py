@@ -82,10 +82,7 @@ class Worker:
         with suppress(OSError):
             if process.stdin:
                 process.stdin.close()
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        self._wait(2)
         if process.stdout:
             process.stdout.close()
         self._stderr.close()
@@ -108,6 +105,13 @@ class Worker:
             self.kill()
         self.close()
 
+    def _wait(self, seconds: float) -> None:
+        """Let the process end by itself, so that its exit code tells why; then force it."""
+        try:
+            self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
     def _expire(self, expired: threading.Event) -> None:
         expired.set()
         self._process.kill()
@@ -121,7 +125,7 @@ class Worker:
         return self._process.stdout.readline()
 
     def _ended(self, do: str, timeout_s: float | None) -> BackendError:
-        self.kill()
+        self._wait(5)
         self._stderr.seek(0)
         said = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
         why = (

@@ -1,0 +1,212 @@
+"""Measuring: interleaved, paired, honest about which model is slower, and never stuck."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import statistics
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtimes.artifact import Artifact
+from runtimes.errors import BackendError, InputError, UnsupportedError
+from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, measure
+from runtimes.worker import Worker
+from tests.runtimes.tiny import TEXTS, tiny_onnx, tiny_openvino
+
+PLAN = MeasurePlan(
+    processes=2,
+    blocks=4,
+    block_runs=15,
+    warmup_runs=5,
+    warmup_s=0.05,
+    warmup_limit_s=0.5,
+    cold_starts=3,
+    timeout_s=60,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """What one call of measure gave, streamed and reported."""
+
+    samples: dict[str, Samples]
+    lines: list[dict[str, Any]]
+    advances: list[tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    folder = tmp_path_factory.mktemp("measure")
+    variants = [
+        Variant("fast", tiny_onnx(folder / "fast"), "onnxruntime"),
+        Variant("slow", tiny_onnx(folder / "slow", layers=48, hidden=256), "onnxruntime"),
+    ]
+    advances: list[tuple[int, str]] = []
+    stream = folder / "samples.jsonl"
+    samples = measure(
+        variants, TEXTS, PLAN, advance=lambda *row: advances.append(row), stream=stream
+    )
+    lines = [json.loads(line) for line in stream.read_text().splitlines()]
+    return Session(samples, lines, advances)
+
+
+def test_more_work_measures_slower(session: Session) -> None:
+    medians = {
+        name: statistics.median(ms for block in samples.blocks for ms in block.latency_ms)
+        for name, samples in session.samples.items()
+    }
+    assert medians["slow"] > 2 * medians["fast"]
+
+
+def test_holds_as_many_samples_as_planned(session: Session) -> None:
+    for samples in session.samples.values():
+        assert [block.process for block in samples.blocks] == [0] * 4 + [1] * 4
+        assert all(len(block.latency_ms) == 15 for block in samples.blocks)
+        assert all(len(block.contaminated) == 15 for block in samples.blocks)
+        assert len(samples.cold_starts) == len(samples.session_ms) == 3
+        assert len(samples.first_inference_ms) == 3
+        assert len(samples.rss_peak_mb) == len(samples.stable) == 2
+        assert samples.runtime_version
+        assert samples.size_mb > 0
+
+
+def test_both_see_the_same_rows_side_by_side(session: Session) -> None:
+    fast, slow = (session.samples[name].blocks for name in ("fast", "slow"))
+    for one, other in zip(fast, slow, strict=True):
+        assert (one.process, one.place, one.rows) == (other.process, other.place, other.rows)
+        assert abs(one.order - other.order) == 1
+    assert {row for block in fast for row in block.rows} == set(range(len(TEXTS)))
+    assert sorted(block.order for block in (*fast, *slow)) == list(range(16))
+
+
+def test_the_order_is_reversed_every_other_time(session: Session) -> None:
+    names = [line["variant"] for line in sorted(session.lines, key=lambda line: line["order"])]
+    for start in range(0, len(names), 4):
+        assert names[start : start + 2] == names[start + 2 : start + 4][::-1]
+
+
+def test_a_cold_start_is_the_sum_of_its_steps(session: Session) -> None:
+    for samples in session.samples.values():
+        for start in samples.cold_starts:
+            steps = dataclasses.asdict(start)
+            total = steps.pop("total_ms")
+            assert all(step > 0 for step in steps.values())
+            assert 0.5 * total < sum(steps.values()) <= total * 1.001
+
+
+def test_streams_every_raw_block(session: Session) -> None:
+    assert len(session.lines) == 16
+    kept = session.samples["fast"].blocks[0]
+    line = next(line for line in session.lines if line["order"] == kept.order)
+    assert tuple(line["latency_ms"]) == kept.latency_ms
+
+
+def test_reports_as_much_progress_as_it_announced(session: Session) -> None:
+    assert sum(units for units, _ in session.advances) == expected_runs(2, PLAN)
+
+
+def test_the_larger_model_takes_more_memory(session: Session) -> None:
+    peaks = {name: min(samples.rss_peak_mb) for name, samples in session.samples.items()}
+    assert peaks["slow"] > peaks["fast"] + 5
+
+
+def test_measures_cold_starts_alone_and_openvino(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, processes=0, cold_starts=1)
+    found = measure([Variant("ir", tiny_openvino(tmp_path), "openvino")], TEXTS, plan)
+    assert found["ir"].blocks == ()
+    assert len(found["ir"].cold_starts) == expected_runs(1, plan) == 1
+
+
+@pytest.mark.parametrize("texts", [(), ("my card",)])
+def test_nothing_to_measure_is_refused(texts: tuple[str, ...], tmp_path: Path) -> None:
+    artifact = tiny_onnx(tmp_path)
+    twice = [Variant("same", artifact, "onnxruntime")] * 2
+    with pytest.raises(InputError, match="different names"):
+        measure(twice, texts, PLAN)
+
+
+def test_a_runtime_that_does_not_load_the_format_is_refused(tmp_path: Path) -> None:
+    variant = Variant("torch", tiny_onnx(tmp_path), "torch")
+    with pytest.raises(UnsupportedError, match="'torch'"):
+        measure([variant], TEXTS, PLAN)
+
+
+def test_a_model_that_does_not_load_says_so(tmp_path: Path) -> None:
+    artifact = tiny_onnx(tmp_path)
+    artifact.model_file.write_bytes(b"garbage")
+    with pytest.raises(BackendError, match="onnxruntime cannot load it"):
+        measure([Variant("broken", artifact, "onnxruntime")], TEXTS, PLAN)
+
+
+def _worker(artifact: Artifact) -> Worker:
+    return Worker(artifact.path, runtime="onnxruntime", threads=1)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_worker_is_reported_with_its_signal(tmp_path: Path) -> None:
+    with _worker(tiny_onnx(tmp_path)) as worker:
+        worker.ask("load", 60, text="my card")
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(BackendError, match="signal 9"):
+            worker.ask("peak", 60)
+    assert not _alive(worker.pid)
+
+
+def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
+    with _worker(tiny_onnx(tmp_path)) as worker:
+        worker.ask("load", 60, text="my card")
+        worker.ask("texts", 60, texts=["my card"])
+        with pytest.raises(BackendError, match=r"(?s)exit code 1.*IndexError"):
+            worker.ask("run", 60, rows=[99])
+
+
+def test_a_hanging_worker_is_stopped(tmp_path: Path) -> None:
+    with _worker(tiny_onnx(tmp_path)) as worker:
+        worker.ask("load", 60, text="my card")
+        os.kill(worker.pid, signal.SIGSTOP)
+        start = time.monotonic()
+        with pytest.raises(BackendError, match=r"did not answer 'texts' within 1 s"):
+            worker.ask("texts", 1, texts=["my card"] * 100_000)  # more than a pipe holds
+        assert time.monotonic() - start < 20
+    assert not _alive(worker.pid)
+
+
+def test_ctrl_c_ends_every_worker(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, warmup_s=30, warmup_limit_s=30)
+    variant = Variant("fast", tiny_onnx(tmp_path), "onnxruntime")
+    before = _children()
+    timer = threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        measure([variant], TEXTS, plan)
+    assert time.monotonic() - start < 20
+    assert _children() <= before
+
+
+def test_leaves_no_process_behind(session: Session) -> None:
+    assert session.samples
+    assert not [pid for pid in _children() if "agent.py" in _command(pid)]
+
+
+def _children() -> set[int]:
+    found = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for file in found for pid in file.read_text().split()}
+
+
+def _command(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")

@@ -1,0 +1,161 @@
+"""Small real models, made in a second, for tests of everything that loads one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from runtimes import agent
+from runtimes.artifact import Artifact, TensorSpec, write_artifact
+
+LABELS = ("billing", "technical", "feedback")
+WORDS = ("my", "card", "is", "lost", "the", "app", "crashed", "thank", "you", "refund", "me", "now")
+TEXTS = (
+    "my card is lost",
+    "the app crashed",
+    "thank you",
+    "refund me now",
+    "the card crashed the app now",
+    "is the refund lost",
+)
+HIDDEN = 32
+_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+_INPUTS = tuple(
+    TensorSpec(name, "int64", ("batch", "sequence")) for name in ("input_ids", "attention_mask")
+)
+
+
+def feeds(batch: int, length: int, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return random token ids and a full mask of shape (batch, length)."""
+    ids = np.random.default_rng(batch * 100 + length).integers(5, 17, (batch, length))
+    every = {
+        "input_ids": ids.astype(np.int64),
+        "attention_mask": np.ones((batch, length), dtype=np.int64),
+        "token_type_ids": np.zeros((batch, length), dtype=np.int64),
+    }
+    return {name: every[name] for name in names or [spec.name for spec in _INPUTS]}
+
+
+def tiny_tokenizer(folder: Path) -> None:
+    """Write a WordPiece tokenizer.json over the words and the letters."""
+    from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
+    from tokenizers.models import WordPiece
+
+    letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+    pieces = [*_SPECIAL, *WORDS, *letters, *(f"##{letter}" for letter in letters)]
+    vocabulary = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.enable_padding(length=64)  # as many checkpoints ship it; must be switched off
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def onnx_graph(layers: int = 1, hidden: int = HIDDEN) -> Any:
+    """Return an ONNX ModelProto: embedding, `layers` of MatMul and Tanh, masked mean, classes."""
+    from onnx import TensorProto, checker, helper
+
+    random = np.random.default_rng(7)
+    weights: list[Any] = []
+
+    def weight(name: str, array: Any) -> str:
+        from onnx import numpy_helper
+
+        weights.append(numpy_helper.from_array(array, name))
+        return name
+
+    def dense(name: str, rows: int, columns: int) -> str:
+        return weight(name, random.normal(0, rows**-0.5, (rows, columns)).astype(np.float32))
+
+    nodes = [helper.make_node("Gather", [dense("table", 80, hidden), "input_ids"], ["h0"])]
+    for layer in range(layers):
+        middle = f"m{layer}"
+        matrix = dense(f"w{layer}", hidden, hidden)
+        nodes.append(helper.make_node("MatMul", [f"h{layer}", matrix], [middle]))
+        nodes.append(helper.make_node("Tanh", [middle], [f"h{layer + 1}"]))
+    axis, last = weight("axis", np.array([1])), weight("last", np.array([-1]))
+    nodes += [
+        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["mask", last], ["mask3"]),
+        helper.make_node("Mul", [f"h{layers}", "mask3"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", axis], ["sum"], keepdims=0),
+        helper.make_node("ReduceSum", ["mask3", axis], ["count"], keepdims=0),
+        helper.make_node("Div", ["sum", "count"], ["mean"]),
+        helper.make_node("MatMul", ["mean", dense("head", hidden, len(LABELS))], ["logits"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info(spec.name, TensorProto.INT64, list(spec.shape))
+        for spec in _INPUTS
+    ]
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])
+    graph = helper.make_graph(nodes, "tiny", inputs, [output], weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    return model
+
+
+def tiny_onnx(folder: Path, layers: int = 1, hidden: int = HIDDEN) -> Artifact:
+    """Make an ONNX artifact; more layers take longer."""
+    import onnx
+
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(onnx_graph(layers, hidden), folder / "model.onnx")
+    return _finish(folder, "onnx")
+
+
+def tiny_openvino(folder: Path) -> Artifact:
+    """Make an OpenVINO IR artifact of the same graph."""
+    import onnx
+
+    openvino = agent.import_openvino()
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "source.onnx"
+    onnx.save(onnx_graph(), source)
+    model = openvino.Core().read_model(source)
+    openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
+    source.unlink()
+    return _finish(folder, "openvino")
+
+
+def tiny_torch(folder: Path) -> Artifact:
+    """Make a transformers artifact: a random BERT of two layers."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(7)
+    config = BertConfig(
+        vocab_size=80,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        type_vocab_size=1,
+        id2label=dict(enumerate(LABELS)),
+        label2id={name: index for index, name in enumerate(LABELS)},
+    )
+    model = BertForSequenceClassification(config)
+    model.save_pretrained(folder)
+    return _finish(folder, "huggingface")
+
+
+def _finish(folder: Path, model_format: str) -> Artifact:
+    tiny_tokenizer(folder)
+    return write_artifact(
+        folder,
+        format=model_format,
+        precision="fp32",
+        task="text-classification",
+        labels=LABELS,
+        max_length=32,
+        inputs=_INPUTS,
+        outputs=(TensorSpec("logits", "float32", ("batch", len(LABELS))),),
+        parameters=1,
+        model_type="bert",
+    )
