@@ -190,14 +190,28 @@ def _explain(path: Path, error: ValidationError) -> ProfileError:
     )
 
 
+_EXPECTED = {
+    "model_type": "a table",
+    "dict_type": "a table",
+    "tuple_type": "a list",
+    "too_short": "at least one of the budgets",
+    "string_type": "text",
+    "string_pattern_mismatch": "small letters, digits, dots, dashes and underscores",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+}
+"""The plain words for what pydantic says of its own classes."""
+
+
 def _fault(fault: Any) -> str:
-    if fault["type"] == "extra_forbidden":
-        return "unknown key"
-    if fault["type"] == "missing":
-        return "missing"
-    message = re.sub(r"^(Value error, |Input should be )", "", fault["msg"])
-    shown = "" if isinstance(fault["input"], dict) else f"{fault['input']!r}; "
-    return f"{shown}expected {message}" if "should be" in fault["msg"] else message
+    kind, message = fault["type"], fault["msg"]
+    if kind in ("extra_forbidden", "missing"):
+        return {"extra_forbidden": "unknown key", "missing": "missing"}[kind]
+    if kind == "value_error":
+        return re.sub("^Value error, ", "", message)
+    expected = _EXPECTED.get(kind) or message.replace("Input should be ", "")
+    return f"{fault['input']!r}; expected {expected}"
 
 
 def _did_you_mean(location: tuple[int | str, ...]) -> str | None:
