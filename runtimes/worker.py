@@ -73,7 +73,7 @@ class Worker:
         if reply is None:
             raise self._ended(do, timeout_s if expired.is_set() else None)
         if "error" in reply:
-            raise BackendError(f"{self._folder}: {reply['error']}")
+            raise BackendError(reply["error"])
         return reply
 
     def close(self) -> None:

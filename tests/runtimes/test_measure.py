@@ -7,6 +7,8 @@ import json
 import os
 import signal
 import statistics
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -198,6 +200,21 @@ def test_ctrl_c_ends_every_worker(tmp_path: Path) -> None:
     assert _children() <= before
 
 
+def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
+    tiny_onnx(tmp_path)
+    code = (
+        "import os, signal; from pathlib import Path; from runtimes.worker import Worker\n"
+        f"worker = Worker(Path({str(tmp_path)!r}), runtime='onnxruntime', threads=1)\n"
+        "worker.ask('load', 60, text='my card')\n"
+        "print(worker.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    deadline = time.monotonic() + 10
+    while _runs(int(done.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(int(done.stdout))
+
+
 def test_leaves_no_process_behind(session: Session) -> None:
     assert session.samples
     assert not [pid for pid in _children() if "agent.py" in _command(pid)]
@@ -206,6 +223,15 @@ def test_leaves_no_process_behind(session: Session) -> None:
 def _children() -> set[int]:
     found = Path("/proc/self/task").glob("*/children")
     return {int(pid) for file in found for pid in file.read_text().split()}
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process is there and not merely waiting to be reaped."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in "ZX"
 
 
 def _command(pid: int) -> str:

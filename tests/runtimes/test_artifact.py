@@ -1,0 +1,158 @@
+"""Artifacts: what is written is read back, and what was touched is noticed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runtimes.artifact import (
+    MANIFEST,
+    Artifact,
+    StageRecord,
+    TensorSpec,
+    content_digest,
+    is_artifact,
+    read_artifact,
+    refuse_pickles,
+    write_artifact,
+)
+from runtimes.errors import ArtifactError
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Artifact:
+    (tmp_path / "model.onnx").write_bytes(b"graph" * 20)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    return write(tmp_path)
+
+
+def write(folder: Path, seconds: float = 1.5) -> Artifact:
+    record = StageRecord("export", {"opset": 18}, seconds, {"onnx": "1.23"}, {"agreement": 1.0})
+    return write_artifact(
+        folder,
+        format="onnx",
+        precision="int8",
+        task="text-classification",
+        labels=("no", "yes"),
+        max_length=64,
+        inputs=(TensorSpec("input_ids", "int64", ("batch", "sequence")),),
+        outputs=(TensorSpec("logits", "float32", ("batch", 2)),),
+        parameters=1234,
+        history=(record,),
+        model_type="bert",
+    )
+
+
+def test_what_is_written_is_read_back(artifact: Artifact) -> None:
+    assert read_artifact(artifact.path) == artifact
+    assert is_artifact(artifact.path)
+
+
+def test_the_manifest_names_no_path_of_this_machine(artifact: Artifact) -> None:
+    text = (artifact.path / MANIFEST).read_text()
+    assert str(artifact.path) not in text
+    assert "path" not in json.loads(text)
+
+
+def test_the_digest_is_of_the_content_alone(artifact: Artifact, tmp_path: Path) -> None:
+    assert write(artifact.path, seconds=99.0).digest == artifact.digest
+    cache = artifact.path / "__pycache__"
+    cache.mkdir()
+    (cache / "predict.pyc").write_bytes(b"compiled")
+    assert content_digest(artifact.path) == artifact.digest
+
+
+def test_the_digest_covers_names_and_bytes(artifact: Artifact) -> None:
+    (artifact.path / "tokenizer.json").rename(artifact.path / "renamed.json")
+    assert content_digest(artifact.path) != artifact.digest
+
+
+def test_tampering_is_caught(artifact: Artifact) -> None:
+    artifact.verify()
+    content = bytearray(artifact.model_file.read_bytes())
+    content[7] ^= 1
+    artifact.model_file.write_bytes(content)
+    with pytest.raises(ArtifactError, match="do not match"):
+        artifact.verify()
+
+
+def test_truncation_and_additions_are_caught(artifact: Artifact) -> None:
+    (artifact.path / "extra.bin").write_bytes(b"x")
+    with pytest.raises(ArtifactError, match="do not match"):
+        artifact.verify()
+
+
+def test_the_size_is_of_graph_and_weights(artifact: Artifact) -> None:
+    assert artifact.size_bytes() == 100
+    (artifact.path / "model.onnx.data").write_bytes(b"w" * 900)
+    assert artifact.size_mb == pytest.approx(0.001)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "not an artifact folder"),
+        ("{", "not JSON"),
+        ("[]", "schema_version None"),
+        ('{"schema_version": 99}', "schema_version 99"),
+        ('{"schema_version": 1}', "'format'"),
+        (b"\xff\xfe", "not JSON"),
+    ],
+)
+def test_a_foreign_manifest_is_refused(
+    artifact: Artifact, content: str | bytes | None, said: str
+) -> None:
+    manifest = artifact.path / MANIFEST
+    manifest.unlink()
+    if content is not None:
+        manifest.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ArtifactError, match=said):
+        read_artifact(artifact.path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="no such folder"):
+        read_artifact(tmp_path / "nowhere")
+
+
+def test_a_missing_model_is_refused(artifact: Artifact) -> None:
+    artifact.model_file.unlink()
+    with pytest.raises(ArtifactError, match=r"expected:  model\.onnx"):
+        read_artifact(artifact.path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("format", "unheard of"),
+        ("format", 7),
+        ("labels", None),
+        ("inputs", [{"odd": 1}]),
+        ("outputs", "logits"),
+        ("history", [{"odd": 1}]),
+    ],
+)
+def test_a_malformed_field_is_an_artifact_error(
+    artifact: Artifact, field: str, value: object
+) -> None:
+    manifest = artifact.path / MANIFEST
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, field: value}))
+    with pytest.raises(ArtifactError):
+        read_artifact(artifact.path)
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "best.pt", "epoch-3.ckpt", "model.pkl"])
+def test_pickles_are_refused_with_the_way_out(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x80\x04")
+    with pytest.raises(ArtifactError, match=r"(?s)pickle.*weights_only=True") as caught:
+        refuse_pickles(tmp_path)
+    assert name in str(caught.value)
+
+
+def test_a_pickle_beside_safetensors_is_never_read_and_so_allowed(tmp_path: Path) -> None:
+    (tmp_path / "pytorch_model.bin").write_bytes(b"\x80\x04")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    refuse_pickles(tmp_path)
