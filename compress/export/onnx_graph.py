@@ -21,18 +21,32 @@ _FLOAT_MIN = -1e30
 
 
 def load_onnx(path: Path) -> ModelProto:
-    """Read an ONNX file; raise ArtifactError when it is damaged or not one."""
+    """Read an ONNX file; raise ArtifactError when it is damaged, not one or not valid."""
+    import onnx
+
+    model = read_onnx(path)
+    try:
+        onnx.checker.check_model(str(path), full_check=False)
+    except Exception as error:  # the checker raises types of its own
+        raise _damaged(path, error) from error
+    return model
+
+
+def read_onnx(path: Path) -> ModelProto:
+    """Parse an ONNX file as it is; raise ArtifactError when that fails."""
     import onnx
 
     try:
-        model = onnx.load_model(str(path))
-        onnx.checker.check_model(str(path), full_check=False)
-    except Exception as error:  # protobuf and the checker raise types of their own
-        line = (str(error).strip().splitlines() or ["empty"])[0][:300]
-        raise ArtifactError(
-            f"{path}: not an intact ONNX model ({line})", action="export the model again"
-        ) from error
-    return model
+        return onnx.load_model(str(path))
+    except Exception as error:  # protobuf raises types of its own
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: Exception) -> ArtifactError:
+    line = (str(error).strip().splitlines() or ["empty"])[0][:300]
+    return ArtifactError(
+        f"{path}: not an intact ONNX model ({line})", action="export the model again"
+    )
 
 
 def save_onnx(model: ModelProto, path: Path) -> None:

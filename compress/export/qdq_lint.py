@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.export.onnx_graph import dense_nodes, load_onnx, weights
+from compress.export.onnx_graph import dense_nodes, read_onnx, weights
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +49,7 @@ def lint_qdq(path: Path) -> list[str]:
     Zero points 0 and of type int8, constant positive scales, weights per output channel, no
     pair around softmax or the mask, standard operators and an opset that TensorRT parses.
     """
-    model = load_onnx(path)
+    model = read_onnx(path)
     graph = _Graph.of(model)
     findings = [*_opset(model), *_domains(graph)]
     for node in graph.nodes:

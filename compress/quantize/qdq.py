@@ -34,7 +34,7 @@ def quantize_qdq(
         quantize_static(
             model,
             str(path),
-            _Rows(feeds),
+            CalibrationRows(feeds),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=["MatMul", "Gemm"],
             nodes_to_quantize=names,
@@ -54,13 +54,14 @@ def quantize_qdq(
     return result
 
 
-class _Rows:
+class CalibrationRows:
     """Hand calibration rows to the quantizer, one at a time."""
 
     def __init__(self, feeds: Sequence[Feeds]) -> None:
         self._rows = iter(feeds)
 
     def get_next(self) -> Feeds | None:
+        """Return the next row, or None after the last: the quantizer's own protocol."""
         return next(self._rows, None)
 
 

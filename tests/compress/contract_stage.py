@@ -1,0 +1,100 @@
+"""What every stage keeps: subclass StageContract, name the stage, its input and its context."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from compress.stage import RunContext, Stage, execute, settings_of
+from runtimes.artifact import Artifact, content_digest, read_artifact
+from runtimes.errors import EdgepressError, UnsupportedError
+
+
+class StageContract:
+    """Check one stage against the seam of `compress.stage`.
+
+    Subclasses define the class-scoped fixtures (class methods) `stage`, `source`, an artifact that
+    it accepts, and
+    `context`. `made` runs the stage once for the whole class, so `source` and `context` are
+    best of class scope or wider.
+    """
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def made(
+        cls,
+        stage: Stage,
+        source: Artifact,
+        context: RunContext,
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> tuple[str, Artifact]:
+        """Return the source's digest from before the run, and the result."""
+        before = content_digest(source.path)
+        target = tmp_path_factory.mktemp("made") / "result"
+        return before, execute(stage, source, context, target)
+
+    def test_leaves_its_input_alone(self, source: Artifact, made: tuple[str, Artifact]) -> None:
+        before, _ = made
+        assert content_digest(source.path) == before
+
+    def test_result_loads_and_verifies(self, stage: Stage, source: Artifact, made: object) -> None:
+        _, result = made  # type: ignore[misc]
+        loaded = read_artifact(result.path)
+        loaded.verify()
+        assert loaded == result
+        assert loaded.format == stage.produces(source.format)
+        assert loaded.labels == source.labels
+        assert (loaded.path / "tokenizer.json").is_file()
+
+    def test_gives_the_same_digest_again(
+        self,
+        stage: Stage,
+        source: Artifact,
+        context: RunContext,
+        made: tuple[str, Artifact],
+        tmp_path: Path,
+    ) -> None:
+        _, first = made
+        fresh = dataclasses.replace(context, scratch=tmp_path / "scratch")
+        fresh.scratch.mkdir()
+        assert execute(stage, source, fresh, tmp_path / "again").digest == first.digest
+
+    def test_records_itself(
+        self, stage: Stage, source: Artifact, made: tuple[str, Artifact]
+    ) -> None:
+        _, result = made
+        assert result.history[: len(source.history)] == source.history
+        record = result.history[-1]
+        assert record.kind == stage.kind
+        assert dict(record.settings) == settings_of(stage)
+        assert record.seconds > 0
+
+    def test_settings_are_json(self, stage: Stage) -> None:
+        settings = settings_of(stage)
+        assert json.loads(json.dumps(settings)) == settings
+
+    def test_refuses_a_foreign_format(
+        self, stage: Stage, source: Artifact, context: RunContext, tmp_path: Path
+    ) -> None:
+        foreign = dataclasses.replace(source, format="tensorrt")
+        with pytest.raises(UnsupportedError, match="tensorrt"):
+            execute(stage, foreign, context, tmp_path / "result")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_leaves_nothing_behind_when_it_fails(
+        self, stage: Stage, source: Artifact, context: RunContext, tmp_path: Path
+    ) -> None:
+        missing = dataclasses.replace(source, path=tmp_path / "nowhere")
+        scratch = dataclasses.replace(context, scratch=tmp_path / "scratch")
+        scratch.scratch.mkdir()
+        with pytest.raises((EdgepressError, OSError)):
+            execute(stage, missing, scratch, tmp_path / "out" / "result")
+        assert not list((tmp_path / "out").iterdir())
+
+    def test_knows_its_architectures(self, stage: Stage, source: Artifact) -> None:
+        assert isinstance(stage.check(source.model_type, source.format), list)
+        with pytest.raises(UnsupportedError, match="longformer"):
+            stage.check("longformer", source.format)
