@@ -14,7 +14,7 @@ from compress.prune.stage import Prune
 from compress.stage import RunContext, Silence, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
-from runtimes.files import folder_bytes
+from tests.compress.contract_stage import StageContract
 from tests.compress.models import make_data, make_model, make_trained_model
 
 DATA = make_data()
@@ -54,18 +54,25 @@ def test_everything_can_be_cut_at_once_and_recovered(tmp_path: Path, teacher: Ar
     assert made.size_bytes() < teacher.size_bytes() / 2
 
 
-def test_the_result_is_the_same_each_time_and_the_source_stays(
-    tmp_path: Path, teacher: Artifact
-) -> None:
-    stage = Prune(ffn=0.25, heads=0.25, vocabulary=True, vocabulary_floor=0, recovery_epochs=1)
-    before = folder_bytes(teacher.path)
-    digests = {
-        execute(stage, teacher, context(tmp_path / name, teacher), tmp_path / name / "out").digest
-        for name in ("one", "two")
-    }
-    assert len(digests) == 1
-    teacher.verify()
-    assert folder_bytes(teacher.path) == before
+class TestPrune(StageContract):
+    @pytest.fixture(scope="class", params=["units", "layers", "pieces"])
+    @classmethod
+    def stage(cls, request: pytest.FixtureRequest) -> Prune:
+        return {
+            "units": Prune(ffn=0.25, heads=0.25, recovery_epochs=1),
+            "layers": Prune(layers=1, recovery_epochs=1),
+            "pieces": Prune(vocabulary=True, vocabulary_floor=0),
+        }[request.param]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls, teacher: Artifact) -> Artifact:
+        return teacher
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def context(cls, teacher: Artifact, tmp_path_factory: pytest.TempPathFactory) -> RunContext:
+        return RunContext(DATA, teacher, seed=7, scratch=tmp_path_factory.mktemp("scratch"))
 
 
 def test_without_a_teacher_the_model_stays_as_cut_with_a_warning(
