@@ -16,10 +16,8 @@ from runtimes.errors import EdgepressError, UnsupportedError
 class StageContract:
     """Check one stage against the seam of `compress.stage`.
 
-    Subclasses define the class-scoped fixtures (class methods) `stage`, `source`, an artifact that
-    it accepts, and
-    `context`. `made` runs the stage once for the whole class, so `source` and `context` are
-    best of class scope or wider.
+    Subclasses define three class-scoped fixtures, as class methods: `stage`, `source` (an
+    artifact that it accepts) and `context`. `made` runs the stage once for the whole class.
     """
 
     @pytest.fixture(scope="class")
@@ -40,8 +38,10 @@ class StageContract:
         before, _ = made
         assert content_digest(source.path) == before
 
-    def test_result_loads_and_verifies(self, stage: Stage, source: Artifact, made: object) -> None:
-        _, result = made  # type: ignore[misc]
+    def test_result_loads_and_verifies(
+        self, stage: Stage, source: Artifact, made: tuple[str, Artifact]
+    ) -> None:
+        _, result = made
         loaded = read_artifact(result.path)
         loaded.verify()
         assert loaded == result
