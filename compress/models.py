@@ -10,10 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.stage import Made
 from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
 from runtimes.errors import ArtifactError
-
-from compress.stage import Made
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -39,7 +38,7 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
     config = load_config(folder, labels=labels)
     with quiet_transformers():
         try:
-            model = _classifier(config).from_pretrained(
+            model, found = _classifier(config).from_pretrained(
                 folder,
                 config=config,
                 attn_implementation="eager",
@@ -48,14 +47,33 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
                 use_safetensors=True,
                 trust_remote_code=False,
                 ignore_mismatched_sizes=labels is not None,
+                output_loading_info=True,
             )
         except Exception as error:  # safetensors and transformers raise many types
             raise ArtifactError(
                 f"{folder}: the model cannot be loaded ({_first_line(error)})",
                 expected="config.json and an intact model.safetensors of the same model",
             ) from error
+    _refuse_blanks(folder, config.model_type, model.base_model_prefix, found, labels is not None)
     loaded: PreTrainedModel = model.eval()
     return loaded
+
+
+def _refuse_blanks(
+    folder: Path, model_type: str, base: str, found: Mapping[str, Any], new_head: bool
+) -> None:
+    """Raise ArtifactError where transformers would leave weights at random without a word."""
+    blank = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    if new_head:  # the head is whatever is not the backbone's, and the pooler that feeds it
+        inside = (name for name in blank if name.startswith(f"{base}."))
+        blank = {name for name in inside if not name.startswith(f"{base}.pooler.")}
+    if blank:
+        raise ArtifactError(
+            f"{folder}: model.safetensors lacks {len(blank)} of the model's weights,"
+            f" {min(blank)} among them",
+            expected=f"the weights of a fine-tuned {model_type} classifier, as config.json says",
+            action="a model without a head is to be fine-tuned first",
+        )
 
 
 def _classifier(config: Any) -> Any:
@@ -76,9 +94,7 @@ def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
     if not (folder / "config.json").is_file():
         raise ArtifactError(f"{folder}: no config.json", expected="a transformers model folder")
     try:
-        config = AutoConfig.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(f"{folder}/config.json: {_first_line(error)}") from error
     if labels is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import warnings
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,35 @@ def test_weights_of_another_size_are_refused(artifact: Artifact) -> None:
     change(artifact.path / "config.json", intermediate_size=96)
     with pytest.raises(ArtifactError, match="cannot be loaded"):
         load_model(artifact.path)
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_a_model_without_a_head_is_refused_until_it_gets_one(
+    tmp_path: Path, model_type: str
+) -> None:
+    artifact = make_model(tmp_path / "model", model_type)
+    with quiet_transformers():
+        load_model(artifact.path).base_model.save_pretrained(artifact.path)
+    with pytest.raises(ArtifactError, match="lacks"):
+        load_model(artifact.path)
+    model = load_model(artifact.path, labels=("x", "y"))
+    assert model(**encode(artifact, TEXTS)).logits.shape == (4, 2)
+
+
+@pytest.mark.parametrize("labels", [None, ("x", "y")])
+def test_weights_of_another_model_are_never_replaced_by_random_ones(
+    tmp_path: Path, labels: tuple[str, ...] | None
+) -> None:
+    one, two = make_model(tmp_path / "one", "bert"), make_model(tmp_path / "two", "distilbert")
+    shutil.copyfile(two.model_file, one.model_file)
+    with pytest.raises(ArtifactError, match="lacks"):
+        load_model(one.path, labels=labels)
+
+
+def test_a_new_head_does_not_excuse_a_narrow_backbone(artifact: Artifact) -> None:
+    change(artifact.path / "config.json", intermediate_size=96)
+    with pytest.raises(ArtifactError, match="lacks"):
+        load_model(artifact.path, labels=("x", "y"))
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"model_type": "no-such-type"}', "{}"])
