@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.stage import Progress
 from runtimes import agent
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.files import stable_hash, write_bytes
-
-from compress.stage import Progress
 
 _CHUNK = 64
 

@@ -7,12 +7,7 @@ import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-
-from profiles.gate import Check as GateCheck
-from profiles.gate import Verdict as GateVerdict
-from profiles.measurement import Measurement as Figure
-from profiles.probe import Facts
-from runtimes.artifact import Artifact
+from typing import Any
 
 from compress.judging import Measured
 from compress.plan import Plan
@@ -27,6 +22,12 @@ from compress.report.schema import (
     Summary,
     Verdict,
 )
+from profiles.budget import METRICS
+from profiles.gate import Check as GateCheck
+from profiles.gate import Verdict as GateVerdict
+from profiles.measurement import Measurement as Figure
+from profiles.probe import Facts
+from runtimes.artifact import Artifact
 
 TOOLS = (
     "accelerate",
@@ -84,7 +85,7 @@ def stage_row(
     )
 
 
-def _figures(measured: Measured) -> dict[str, object]:
+def _figures(measured: Measured) -> dict[str, Any]:
     artifact = measured.candidate.artifact
     accuracy = interval(measured.measurements.get("accuracy"))
     return {
@@ -125,6 +126,8 @@ def verdict(found: GateVerdict) -> Verdict:
     return Verdict(
         profile=found.profile,
         status=found.status.value,
+        why=found.why,
+        conditions=found.conditions,
         checks=tuple(_check(check) for check in found.checks),
     )
 
@@ -133,7 +136,7 @@ def _check(check: GateCheck) -> Check:
     budget, figure = check.budget, check.measurement
     return Check(
         metric=budget.metric,
-        unit=figure.unit if figure else "",
+        unit=METRICS[budget.metric].unit,
         limit=budget.limit,
         bound=budget.side,
         status=check.status.value,

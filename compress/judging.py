@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.answers import answers
+from compress.data import Rows
+from compress.stage import Progress
 from profiles.device import DeviceProfile
 from profiles.gate import Verdict, judge, shown
 from profiles.measurement import Measurement, Source, conditions, summarise, summarise_quality
@@ -17,11 +20,39 @@ from profiles.statistics import samples_needed
 from runtimes.artifact import Artifact
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, measure
 
-from compress.answers import answers
-from compress.data import Rows
-from compress.stage import Progress
+TIERS = {
+    "quick": MeasurePlan(processes=2, blocks=3, block_runs=25, warmup_s=0.3, warmup_limit_s=1.0),
+    "ci": MeasurePlan(processes=5, blocks=4, warmup_s=0.5, warmup_limit_s=2.0),
+    "release": MeasurePlan(processes=12, blocks=8),
+}
+"""How much is measured: seconds for a look, about a minute for a gate, minutes for a release."""
 
 _ENOUGH_STARTS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Say how models are measured: what the profiles that judge them ask for."""
+
+    threads: int
+    confidence: float
+    cold_starts: int
+    plan: MeasurePlan
+
+
+def terms_of(profiles: Sequence[DeviceProfile], tier: str, seed: int) -> Terms:
+    """Return the terms that suit every profile; the first one's threads are used.
+
+    A budget on the 90th percentile of cold starts needs the many that bound it.
+    """
+    confidence = max(profile.confidence for profile in profiles)
+    cold_p90 = any("cold_start_p90_ms" in profile.budgets for profile in profiles)
+    return Terms(
+        threads=profiles[0].runtime.threads,
+        confidence=confidence,
+        cold_starts=samples_needed(0.9, confidence) if cold_p90 else _ENOUGH_STARTS,
+        plan=replace(TIERS[tier], seed=seed, cold_starts=0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +86,7 @@ def measure_all(
     classes: int,
     *,
     facts: Facts,
-    confidence: float,
-    cold_p90: bool,
-    threads: int,
-    seed: int,
+    terms: Terms,
     progress: Progress,
     shared: Path | None = None,
     stream: Path | None = None,
@@ -66,21 +94,21 @@ def measure_all(
     """Measure every candidate; the first is the reference of retention and speed-up.
 
     Accuracy is on `rows`. Latencies are interleaved in one session on the same rows' real
-    lengths; deployable models and the reference are then cold-started side by side.
+    lengths; deployable models are then cold-started side by side.
     """
     logits = [
         answers(
             candidate.artifact,
             candidate.runtime,
             rows.texts,
-            threads=threads,
+            threads=terms.threads,
             progress=progress,
             name=candidate.name,
             shared=shared,
         )
         for candidate in candidates
     ]
-    samples = _samples(candidates, rows.texts, threads, seed, cold_p90, progress, stream)
+    samples = _samples(candidates, rows.texts, terms, progress, stream)
     reference = samples[candidates[0].name]
     found = []
     for candidate, own in zip(candidates, logits, strict=True):
@@ -95,12 +123,12 @@ def measure_all(
             own.argmax(axis=1),
             classes,
             logits[0].argmax(axis=1),
-            confidence=confidence,
-            seed=seed,
+            confidence=terms.confidence,
+            seed=terms.plan.seed,
             source=source,
         )
         speed = summarise(
-            samples[candidate.name], reference, confidence=confidence, seed=seed, source=source
+            samples[candidate.name], reference, confidence=terms.confidence, source=source
         )
         figures = {row.metric: row for row in (*quality, *speed)}
         found.append(Measured(candidate, figures, samples[candidate.name], own))
@@ -121,27 +149,19 @@ def verdicts(
     ]
 
 
-def wants_cold_p90(profiles: Sequence[DeviceProfile]) -> bool:
-    """Tell whether a budget needs the many cold starts that bound a 90th percentile."""
-    return any("cold_start_p90_ms" in profile.budgets for profile in profiles)
-
-
 def _samples(
     candidates: Sequence[Candidate],
     texts: Sequence[str],
-    threads: int,
-    seed: int,
-    cold_p90: bool,
+    terms: Terms,
     progress: Progress,
     stream: Path | None,
 ) -> dict[str, Samples]:
-    variants = {c.name: Variant(c.name, c.artifact, c.runtime, threads) for c in candidates}
-    plan = MeasurePlan(seed=seed, cold_starts=0)
+    variants = {c.name: Variant(c.name, c.artifact, c.runtime, terms.threads) for c in candidates}
+    plan = terms.plan
     with progress.task("latency", expected_runs(len(variants), plan)) as advance:
         found = measure(list(variants.values()), texts, plan, advance=advance, stream=stream)
-    started = [c.name for c in candidates if c.deployable]
-    starts = samples_needed(0.9, 0.95) if cold_p90 else _ENOUGH_STARTS
-    cold = replace(plan, processes=0, cold_starts=starts)
+    started = [candidate.name for candidate in candidates if candidate.deployable]
+    cold = replace(plan, processes=0, cold_starts=terms.cold_starts)
     with progress.task("cold start", expected_runs(len(started), cold)) as advance:
         again = measure(
             [variants[name] for name in started], texts, cold, advance=advance, stream=stream

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from profiles.gate import Status, combine
-from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
-
 from compress import evidence
 from compress.bundle import check_bundle, write_bundle
 from compress.cache import Cache
-from compress.judging import Candidate, Measured, measure_all, verdicts, wants_cold_p90
+from compress.judging import Candidate, Measured, measure_all, terms_of, verdicts
 from compress.plan import REFERENCE, RUNTIME_OF, Plan, Step
 from compress.report.schema import Report, StageRow, write_report
 from compress.run_folder import RunFolder
 from compress.stage import Progress, RunContext
 from compress.teacher import import_model
+from profiles.gate import Status, combine
+from runtimes.artifact import Artifact
+from runtimes.files import stable_hash
 
 _TEACHER = "00-teacher"
 
@@ -33,6 +32,7 @@ class Run:
     progress: Progress
     command: str
     fresh: bool = False
+    tier: str = "ci"
     made: dict[str, Artifact] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
 
@@ -106,10 +106,7 @@ class Run:
             self.plan.data.test,
             len(self.plan.data.labels),
             facts=self.plan.facts,
-            confidence=max(profile.confidence for profile in self.plan.profiles),
-            cold_p90=wants_cold_p90(self.plan.profiles),
-            threads=self.plan.target.threads,
-            seed=self.plan.recipe.seed,
+            terms=terms_of(self.plan.profiles, self.tier, self.plan.recipe.seed),
             progress=self.progress,
             shared=self.cache.shared,
             stream=stream,
@@ -153,7 +150,7 @@ class Run:
             rows.append(
                 evidence.stage_row(
                     row,
-                    name=trunk,
+                    name=_label(trunk, shown, row.candidate.artifact.format),
                     kind="teacher" if trunk == _TEACHER else shown.stage.kind,
                     cached=self.cached.get(trunk, False),
                     teacher=step.name == REFERENCE,
@@ -192,7 +189,17 @@ class Run:
         render_files(report, self.folder.path)
 
 
+def _label(name: str, step: Step, form: str) -> str:
+    """Return what a person calls a row: the teacher, the stage, or the deployable model."""
+    if name == _TEACHER:
+        return "teacher"
+    scheme = getattr(step.stage, "scheme", None)
+    if scheme is not None:
+        return f"{scheme} {form}"
+    target = getattr(step.stage, "format", None)
+    return f"{step.stage.kind} {target}" if target else step.stage.kind
+
+
 def _order(step: Step) -> tuple[bool, str]:
     """Sort rows as the work went: the trunk's stages, then the branches to be deployed."""
     return (step.name != REFERENCE, step.name)
-

@@ -50,7 +50,13 @@ class Terminal:
 
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[Advance]:
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("  {task.description:<26}"),
@@ -63,7 +69,9 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
         bar = progress.add_task(name, total=max(total, 1), note="")
 
         def advance(units: int, note: str) -> None:
-            progress.update(bar, advance=units, **({"note": note} if note else {}))
+            progress.update(bar, advance=units)
+            if note:
+                progress.update(bar, note=note)
 
         yield advance
 

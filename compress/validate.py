@@ -7,21 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.data import DataSettings, Rows, load_labelled
+from compress.evidence import stage_row, summary
+from compress.export.stage import Export
+from compress.judging import Candidate, Measured, Terms, measure_all, terms_of, verdicts
+from compress.plan import RUNTIME_OF
+from compress.report.schema import StageRow, Summary
+from compress.stage import Progress
+from compress.teacher import open_model
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Verdict
 from profiles.probe import Facts, probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.session import RUNTIMES
-
-from compress.data import DataSettings, Rows, load_labelled
-from compress.evidence import stage_row, summary
-from compress.export.stage import Export
-from compress.judging import Candidate, Measured, measure_all, verdicts, wants_cold_p90
-from compress.plan import RUNTIME_OF
-from compress.report.schema import StageRow, Summary
-from compress.stage import Progress
-from compress.teacher import open_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +59,7 @@ def validate(
     *,
     seed: int,
     progress: Progress,
+    tier: str = "ci",
     stream: Path | None = None,
 ) -> Validation:
     """Measure `model` and `reference` side by side on this machine and judge the model.
@@ -69,13 +69,14 @@ def validate(
     """
     devices = [load_profile(name) for name in profiles]
     facts = probe()
+    terms = terms_of(devices, tier, seed)
     artifact = _runnable(read_artifact(model))
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         known = _reference(reference, artifact, Path(scratch), seed, progress)
         rows, warnings = load_labelled(test, Path(), artifact.labels)
         for warning in warnings:
             progress.warn(warning)
-        return _measured(artifact, known, rows, devices, facts, seed, progress, stream)
+        return _measured(artifact, known, rows, devices, facts, terms, progress, stream)
 
 
 def _measured(
@@ -84,7 +85,7 @@ def _measured(
     rows: Rows,
     devices: list[DeviceProfile],
     facts: Facts,
-    seed: int,
+    terms: Terms,
     progress: Progress,
     stream: Path | None,
 ) -> Validation:
@@ -96,10 +97,7 @@ def _measured(
         rows,
         len(artifact.labels),
         facts=facts,
-        confidence=max(device.confidence for device in devices),
-        cold_p90=wants_cold_p90(devices),
-        threads=devices[0].runtime.threads,
-        seed=seed,
+        terms=terms,
         progress=progress,
         stream=stream,
     )

@@ -71,7 +71,6 @@ def summarise(
     reference: Samples | None = None,
     *,
     confidence: float = 0.95,
-    seed: int = 7,  # noqa: ARG001 - every bound here is a closed form; callers still pass it
     source: Source | None = None,
 ) -> tuple[Measurement, ...]:
     """Turn what was seen of a variant into figures; ratios need the reference's samples too.

@@ -15,7 +15,7 @@ def cache() -> None:
 @cache.command("ls")
 @json_output
 @verbosity
-def list_entries(as_json: bool, quiet: bool, verbose: bool) -> None:
+def list_entries(as_json: bool) -> None:
     """List finished stages, unfinished training and logits, the largest first."""
     from compress.cache import default_cache
 
@@ -30,8 +30,7 @@ def list_entries(as_json: bool, quiet: bool, verbose: bool) -> None:
         return
     for entry in entries:
         click.echo(
-            f"{entry.name:<14}{entry.kind:<22}{entry.size_mb:>10.1f} MB"
-            f"{entry.age_days:>8.1f} days"
+            f"{entry.name:<14}{entry.kind:<22}{entry.size_mb:>10.1f} MB{entry.age_days:>8.1f} days"
         )
     click.echo(f"{sum(entry.size_mb for entry in entries):.1f} MB in {len(entries)} entries")
 
@@ -47,7 +46,7 @@ def list_entries(as_json: bool, quiet: bool, verbose: bool) -> None:
 )
 @json_output
 @verbosity
-def prune(older_than: float, as_json: bool, quiet: bool, verbose: bool) -> None:
+def prune(older_than: float, as_json: bool) -> None:
     """Remove what was not used lately. Runs keep their own copies."""
     from compress.cache import default_cache
 

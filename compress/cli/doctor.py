@@ -10,7 +10,7 @@ from compress.cli.options import json_output, print_json, verbosity
 @click.command()
 @json_output
 @verbosity
-def doctor(as_json: bool, quiet: bool, verbose: bool) -> None:
+def doctor(as_json: bool) -> None:
     """Say which runtimes and features work here, and why the others do not."""
     import dataclasses
 

@@ -26,31 +26,35 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 
 
 def verbosity(command: Command) -> Command:
-    """Add -q and -v."""
-    return stack(
-        click.option("-q", "--quiet", is_flag=True, help="Show results and warnings only."),
-        click.option("-v", "--verbose", is_flag=True, help="Show tracebacks of errors."),
+    """Add -v, which the front door reads: errors then come with their traceback."""
+    return click.option(
+        "-v", "--verbose", is_flag=True, expose_value=False, help="Show tracebacks of errors."
     )(command)
+
+
+def quietness(command: Command) -> Command:
+    """Add -q."""
+    return click.option("-q", "--quiet", is_flag=True, help="Show results and warnings only.")(
+        command
+    )
 
 
 def json_output(command: Command) -> Command:
     """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
 
 
-def data_options(command: Command) -> Command:
-    """Add what names the rows: files, columns, seed."""
-    return stack(
-        click.option("--train", "train", multiple=True, required=True, metavar="FILE",
-                     help="csv, jsonl, parquet or a datasets id; may be repeated."),
-        click.option("--validation", multiple=True, metavar="FILE",
-                     help="Split off train when absent."),
-        click.option("--test", multiple=True, metavar="FILE", help="Split off train when absent."),
-        click.option("--text", default="text", show_default=True, metavar="COLUMN"),
-        click.option("--label", default="label", show_default=True, metavar="COLUMN"),
-        click.option("--group", metavar="COLUMN", help="Rows of a group stay in one split."),
-        click.option("--seed", default=7, show_default=True, type=click.IntRange(0)),
-    )(command)  # fmt: skip
+def tier_option(command: Command) -> Command:
+    """Add --tier."""
+    return click.option(
+        "--tier",
+        type=click.Choice(["quick", "ci", "release"]),
+        default="ci",
+        show_default=True,
+        help="How much to measure: seconds, about a minute, several minutes.",
+    )(command)
 
 
 def terminal(quiet: bool) -> Terminal:

@@ -26,8 +26,6 @@ def predict(
     as_json: bool,
     top: int | None,
     threads: int,
-    quiet: bool,
-    verbose: bool,
 ) -> int:
     """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code."""
     from runtimes import agent

@@ -17,7 +17,7 @@ def profile() -> None:
 @profile.command("list")
 @json_output
 @verbosity
-def list_profiles(as_json: bool, quiet: bool, verbose: bool) -> None:
+def list_profiles(as_json: bool) -> None:
     """List the shipped profiles."""
     from profiles.device import load_profile, shipped
 
@@ -33,7 +33,7 @@ def list_profiles(as_json: bool, quiet: bool, verbose: bool) -> None:
 @click.argument("name")
 @json_output
 @verbosity
-def show(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
+def show(name: str, as_json: bool) -> None:
     """Show the profile NAME: a shipped one, or a TOML file."""
     from profiles.device import DEVICES, load_profile
 
@@ -48,7 +48,7 @@ def show(name: str, as_json: bool, quiet: bool, verbose: bool) -> None:
 @profile.command()
 @json_output
 @verbosity
-def probe(as_json: bool, quiet: bool, verbose: bool) -> None:
+def probe(as_json: bool) -> None:
     """Show this machine's facts, as profiles are matched with them."""
     from profiles.probe import probe as look
 
@@ -65,7 +65,7 @@ def probe(as_json: bool, quiet: bool, verbose: bool) -> None:
 @click.argument("name")
 @json_output
 @verbosity
-def check(name: str, as_json: bool, quiet: bool, verbose: bool) -> int:
+def check(name: str, as_json: bool) -> int:
     """Say whether this machine is the device of profile NAME; exit 4 when it is not."""
     from profiles.device import load_profile
     from profiles.probe import matches

@@ -16,7 +16,7 @@ _FORMATS = ["html", "markdown", "table", "json"]
 @click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help="Write a file instead of stdout.")
 @verbosity
-def report(run: Path, form: str, out: Path | None, quiet: bool, verbose: bool) -> None:
+def report(run: Path, form: str, out: Path | None) -> None:
     """Render the report of RUN: a run's folder, or a report.json."""
     from compress.report.schema import read_report
     from runtimes.files import write_text

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from compress.cli.options import FILE, NEW_FOLDER, json_output, print_json, terminal, verbosity
+from compress.cli.options import (
+    FILE,
+    NEW_FOLDER,
+    json_output,
+    print_json,
+    quietness,
+    terminal,
+    tier_option,
+    verbosity,
+)
 
 if TYPE_CHECKING:
     from compress.recipe import Recipe
@@ -22,7 +31,9 @@ if TYPE_CHECKING:
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop.")
 @click.option("--resume/--fresh", default=True, help="Use finished stages, or make all anew.")
+@tier_option
 @json_output
+@quietness
 @verbosity
 def run(
     recipe: Path,
@@ -30,9 +41,9 @@ def run(
     profiles: tuple[str, ...],
     dry_run: bool,
     resume: bool,
+    tier: str,
     as_json: bool,
     quiet: bool,
-    verbose: bool,
 ) -> int:
     """Take a teacher through RECIPE (a TOML file) and judge the result.
 
@@ -49,6 +60,7 @@ def run(
         profiles=profiles,
         dry_run=dry_run,
         fresh=not resume,
+        tier=tier,
         as_json=as_json,
         quiet=quiet,
         command=shlex.join(parts),
@@ -62,6 +74,7 @@ def carry_out(
     profiles: tuple[str, ...] = (),
     dry_run: bool = False,
     fresh: bool = False,
+    tier: str = "ci",
     as_json: bool = False,
     quiet: bool = False,
     command: str,
@@ -80,7 +93,7 @@ def carry_out(
         for warning in plan.warnings:
             progress.warn(warning)
         return 0
-    work = Run(plan, default_cache(), RunFolder(out), progress, command, fresh=fresh)
+    work = Run(plan, default_cache(), RunFolder(out), progress, command, fresh, tier)
     report, status = work.execute()
     if as_json:
         print_json(to_json(report))
@@ -100,5 +113,6 @@ def _print(report: object, out: Path) -> None:
     console.print(shown.table(report))
     for line in shown.verdict_lines(report):
         console.print(line)
-    console.print(f"report  {out / 'report.html'}")
-    console.print(f"bundle  {out / 'bundle'}  (python {out / 'bundle' / 'predict.py'} \"text\")")
+    click.echo(f"report  {out / 'report.html'}")
+    click.echo(f"bundle  {out / 'bundle'}")
+    click.echo(f'try it  python {out / "bundle" / "predict.py"} "your text"')

@@ -13,6 +13,7 @@ from compress.cli.options import (
     NEW_FOLDER,
     json_output,
     print_json,
+    quietness,
     stack,
     terminal,
     verbosity,
@@ -33,9 +34,7 @@ def stage_options(needs_rows: bool, teacher: bool = False) -> Callable[[Any], An
         click.option("--label", default="label", show_default=True, metavar="COLUMN"),
         click.option("--group", metavar="COLUMN", help="Rows of a group stay in one split."),
     ]  # fmt: skip
-    more = [
-        click.option("--teacher", metavar="FOLDER", help="Recover from it; SOURCE by default.")
-    ]
+    more = [click.option("--teacher", metavar="FOLDER", help="Recover from it; SOURCE by default.")]
     return stack(
         click.argument("source"),
         click.option("--out", required=True, type=NEW_FOLDER, help="The artifact folder to make."),
@@ -47,16 +46,17 @@ def stage_options(needs_rows: bool, teacher: bool = False) -> Callable[[Any], An
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
                      help="Any other setting of the stage, as in a recipe."),
         json_output,
+        quietness,
         verbosity,
     )  # fmt: skip
 
 
-def run_command(kind: str, given: dict[str, Any], common: dict[str, Any]) -> None:
+def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> None:
     """Build the stage from options and --set, run it, and print its artifact."""
     from compress.recipe import parse_stage
     from compress.single import run_stage
 
-    common = types.SimpleNamespace(**common)
+    common = types.SimpleNamespace(**options)
     row = {key: value for key, value in given.items() if value is not None}
     row |= dict(_setting(text) for text in common.settings)
     stage = parse_stage({"kind": kind, **row}, f"edgepress {kind}")

@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from compress.cli.options import FOLDER, json_output, print_json, terminal, verbosity
+from compress.cli.options import (
+    FOLDER,
+    json_output,
+    print_json,
+    quietness,
+    terminal,
+    tier_option,
+    verbosity,
+)
 
 
 @click.command()
@@ -20,8 +28,12 @@ from compress.cli.options import FOLDER, json_output, print_json, terminal, verb
     "--profile", "profiles", multiple=True, default=("local",), show_default=True, metavar="NAME"
 )
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
-@click.option("--samples", type=click.Path(path_type=Path), help="Stream raw samples as JSON lines.")
+@click.option(
+    "--samples", type=click.Path(path_type=Path), help="Stream raw samples as JSON lines."
+)
+@tier_option
 @json_output
+@quietness
 @verbosity
 def validate(
     artifact: Path,
@@ -32,9 +44,9 @@ def validate(
     profiles: tuple[str, ...],
     seed: int,
     samples: Path | None,
+    tier: str,
     as_json: bool,
     quiet: bool,
-    verbose: bool,
 ) -> int:
     """Measure ARTIFACT beside its teacher on this machine and judge it by each profile.
 
@@ -52,6 +64,7 @@ def validate(
         profiles,
         seed=seed,
         progress=terminal(quiet),
+        tier=tier,
         stream=samples,
     )
     if as_json:
@@ -70,9 +83,8 @@ def _json(found: Any) -> dict[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from profiles.gate import render
-
     from compress.judging import figure_lines
+    from profiles.gate import render
 
     for line in figure_lines(found.reference, found.model):
         click.echo(line)
