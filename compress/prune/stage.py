@@ -56,11 +56,11 @@ class Prune:
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
 
-    def produces(self, source_format: str) -> str:  # noqa: ARG002 - the protocol's
+    def produces(self, source_format: str) -> str:
         """Return huggingface: a pruned model is still a model."""
         return "huggingface"
 
-    def check(self, model_type: str, source_format: str) -> list[str]:  # noqa: ARG002
+    def check(self, model_type: str, source_format: str) -> list[str]:
         """Refuse shares out of range, cuts that take nothing, and unknown architectures."""
         for name, share in (("ffn", self.ffn), ("heads", self.heads)):
             if not 0 <= share <= _MOST:
