@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from compress.reading import Table, read_table
+from compress.rows import LabelledRow, weaknesses
+from compress.splitting import split_rows
 from runtimes.errors import DataError
 from runtimes.files import stable_hash
 
-from compress.reading import Table, read_table
-from compress.splitting import split_rows
+MOST_CLASSES = 5_000
+"""More than any classifier that fits a device; an id column has more."""
+
+_FRACTION = re.compile(r"-?\d*\.?\d+(e-?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,8 @@ class DataSettings(BaseModel):
     Files are csv, jsonl or parquet; anything else is a `datasets` id. Splits that are absent
     are taken from train: `validation_share` and `test_share` of it, stratified by label, or by
     whole groups where `group` names a column. `on_empty = "drop"` leaves out rows without text
-    or label, which are an error otherwise.
+    or label, which are an error otherwise. Files are below `folder`, which starts at the
+    recipe; `origin` says where they come from, to whoever lacks them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,34 +69,57 @@ class DataSettings(BaseModel):
     group: str | None = None
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.15
-    on_empty: str = Field("error", pattern="^(error|drop)$")
+    on_empty: Literal["error", "drop"] = "error"
+    folder: str = "."
+    origin: str | None = None
 
     @field_validator("train", "validation", "test", "unlabeled", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
+    @model_validator(mode="after")
+    def _leave_rows_to_train_on(self) -> Self:
+        taken = 0.0 if self.validation else self.validation_share
+        taken += 0.0 if self.test else self.test_share
+        if taken >= 1:
+            raise ValueError("validation_share and test_share leave nothing to train on")
+        return self
+
 
 def load_dataset(settings: DataSettings, folder: Path, seed: int) -> Dataset:
     """Load and check every split; relative paths start at `folder`.
 
     Raises DataError for a missing or empty file, an unknown column, empty texts, one class
-    only, a class with one row, or test labels that train lacks.
+    only, a class with one row, labels that are no classes, or test labels that train lacks.
     """
+    if not settings.train:
+        raise DataError("[data] train names no file", expected='train = "train.csv"')
     read = _Reader(settings, folder)
     train, validation, test = (
         read.split(names) for names in (settings.train, settings.validation, settings.test)
     )
-    if not train:
-        raise DataError("[data] train names no file", expected="train = \"train.csv\"")
     unlabeled = read.texts(settings.unlabeled)
     _check_classes(train, settings)
     if not settings.test:
-        train, test = split_rows(train, settings.test_share, seed)
+        train, test = _split_off("test", train, settings.test_share, seed)
     if not settings.validation:
         share = settings.validation_share / (1 - (0 if settings.test else settings.test_share))
-        train, validation = split_rows(train, share, seed + 1)
+        train, validation = _split_off("validation", train, share, seed + 1)
     return _assemble(train, validation, test, unlabeled, read.warnings)
+
+
+def _split_off(
+    name: str, rows: list[LabelledRow], share: float, seed: int
+) -> tuple[list[LabelledRow], list[LabelledRow]]:
+    rest, part = split_rows(rows, share, seed)
+    if not part:
+        raise DataError(
+            f"no {name} rows can be split off {len(rows)} rows",
+            expected="two rows of a class, or two groups that hold it",
+            action=f'add rows, use finer groups, or name a file: {name} = "{name}.csv"',
+        )
+    return rest, part
 
 
 def load_labelled(
@@ -117,14 +147,16 @@ class _Reader:
 
     def __init__(self, settings: DataSettings, folder: Path) -> None:
         self._settings = settings
-        self._folder = folder
+        self._folder = folder / Path(settings.folder).expanduser()
         self.warnings: list[str] = []
 
     def split(self, names: Sequence[str]) -> list[LabelledRow]:
         columns = [self._settings.text, self._settings.label]
         columns += [self._settings.group] if self._settings.group else []
         return [
-            LabelledRow(*values) for name in names for values in self._rows(name, tuple(columns))
+            LabelledRow(text, label.strip(), *group)
+            for name in names
+            for text, label, *group in self._rows(name, tuple(columns))
         ]
 
     def texts(self, names: Sequence[str]) -> tuple[str, ...]:
@@ -132,7 +164,7 @@ class _Reader:
         return tuple(dict.fromkeys(found))
 
     def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-        table = read_table(name, self._folder, columns)
+        table = read_table(name, self._folder, columns, self._settings.origin)
         whole = [row for row in table.rows if all(value.strip() for value in row)]
         missing = len(table.rows) - len(whole)
         if missing and self._settings.on_empty == "error":
@@ -140,17 +172,12 @@ class _Reader:
         if missing:
             self.warnings.append(f"{name}: {missing} rows without text or label were left out")
         if not whole:
-            raise DataError(f"{name}: no rows", expected=f"rows with {' and '.join(columns)}")
+            raise DataError(
+                f"{name}: every row lacks {' or '.join(columns)}",
+                expected=f"rows with {' and '.join(columns)}",
+                action="name another file, or other columns",
+            )
         return whole
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledRow:
-    """Hold one row as it was read; rows of a group never part when they are split."""
-
-    text: str
-    label: str
-    group: str | None = None
 
 
 def _empty_rows(table: Table, columns: tuple[str, ...]) -> DataError:
@@ -176,6 +203,19 @@ def _check_classes(train: Sequence[LabelledRow], settings: DataSettings) -> None
         raise DataError(
             f"train has one class only: {next(iter(counts))!r}",
             expected=f"at least two classes in column {settings.label!r}",
+            action="add rows of other classes, or name another column",
+        )
+    if all(_FRACTION.fullmatch(label) for label in counts) and any("." in c for c in counts):
+        raise DataError(
+            f"the labels are fractions: {', '.join(sorted(counts)[:5])}",
+            expected="classes; regression is not a task of edgepress",
+            action="name another label column, or bin the values into classes",
+        )
+    if len(counts) > MOST_CLASSES:
+        raise DataError(
+            f"train has {len(counts)} classes in column {settings.label!r}",
+            expected=f"at most {MOST_CLASSES}",
+            action="is it an id or a text? name the column that holds the class",
         )
     lonely = sorted(label for label, count in counts.items() if count < 2)
     if lonely:
@@ -196,7 +236,7 @@ def _assemble(
     labels = tuple(sorted({row.label for row in train}))
     for name, rows in (("validation", validation), ("test", test)):
         _check_known(name, rows, labels)
-    warnings = warnings + _duplicates(train, validation, test)
+    warnings = warnings + weaknesses(train, validation, test)
     splits = [_indexed(rows, labels) for rows in (train, validation, test)]
     content = [[rows.texts, rows.labels] for rows in splits]
     return Dataset(
@@ -214,23 +254,12 @@ def _check_known(name: str, rows: Sequence[LabelledRow], labels: tuple[str, ...]
     strange = sorted({row.label for row in rows} - set(labels))
     if strange:
         raise DataError(
-            f"{name} has labels that train lacks: {', '.join(map(repr, strange[:5]))}",
+            f"{name} has {len(strange)} labels that train lacks:"
+            f" {', '.join(map(repr, strange[:5]))}",
             expected=f"one of the {len(labels)} labels that the model knows",
+            available=", ".join(labels[:12]) + (", …" if len(labels) > 12 else ""),
             action="check the label column's spelling, or drop these rows",
         )
-
-
-def _duplicates(*splits: Sequence[LabelledRow]) -> list[str]:
-    train, validation, test = ({row.text.strip().lower() for row in rows} for rows in splits)
-    found = []
-    for name, count in (
-        ("train and test", len(train & test)),
-        ("train and validation", len(train & validation)),
-        ("validation and test", len(validation & test)),
-    ):
-        if count:
-            found.append(f"{count} texts stand in both {name}: figures on them flatter the model")
-    return found
 
 
 def _indexed(rows: Sequence[LabelledRow], labels: tuple[str, ...]) -> Rows:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from runtimes.errors import DataError, suggest
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_FILES = "a path ending in .csv, .tsv, .jsonl or .parquet"
+_REACH_S = 10.0
+_SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a bar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,32 +28,51 @@ class Table:
     lines: tuple[int, ...]
 
 
-def read_table(name: str, folder: Path, columns: tuple[str, ...]) -> Table:
+def read_table(
+    name: str, folder: Path, columns: tuple[str, ...], origin: str | None = None
+) -> Table:
     """Read the named columns of a file, or of a `datasets` id such as "org/name:split".
+
+    `origin` tells whoever lacks the file where it comes from.
 
     Missing values and NaN come out as empty strings. Raises DataError for a missing or empty
     file, a wrong encoding, broken lines or an unknown column.
     """
     path = folder / Path(name).expanduser()
-    if path.suffix not in _SUFFIXES:
+    if not _names_file(path):
         return _from_hub(name, columns)
+    _check_file(name, path, origin)
+    return _table(name, _READERS[path.suffix.lower()](path), columns)
+
+
+def _names_file(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES or path.is_file()
+
+
+def _check_file(name: str, path: Path, origin: str | None) -> None:
     if not path.is_file():
         raise DataError(
-            f"{name}: no such file",
-            expected="a csv, tsv, jsonl or parquet file, relative to the recipe",
-            action=f"looked at {path}",
+            f"{name}: {'a folder' if path.is_dir() else 'no such file'}",
+            expected="a csv, tsv, jsonl or parquet file; relative paths start at the recipe",
+            available=_neighbours(path),
+            action=f"looked at {path}" + (f"; get it from {origin}" if origin else ""),
         )
+    if path.suffix.lower() not in _SUFFIXES:
+        raise DataError(f"{name}: unknown kind of file {path.suffix!r}", expected=_FILES)
     if path.stat().st_size == 0:
-        raise DataError(f"{name}: the file is empty")
-    records = _READERS[path.suffix](path)
-    return _table(name, records, columns)
+        raise DataError(
+            f"{name}: the file is empty",
+            expected="a header and rows",
+            action="write it again, or name another file under [data]",
+        )
 
 
-def check_source(name: str, folder: Path) -> None:
-    """Raise DataError at once when a file is named that is not there."""
-    path = folder / Path(name).expanduser()
-    if path.suffix in _SUFFIXES and not path.is_file():
-        raise DataError(f"{name}: no such file", action=f"looked at {path}")
+def _neighbours(path: Path) -> str | None:
+    """Name what lies where the file was looked for, so that a slip shows."""
+    if not path.parent.is_dir():
+        return None
+    names = sorted(p.name for p in path.parent.iterdir() if p.suffix.lower() in _SUFFIXES)
+    return ", ".join(names[:8]) or None
 
 
 def _table(
@@ -60,49 +83,93 @@ def _table(
         for column in columns:
             if column not in record:
                 raise _unknown_column(name, line, column, record)
-        rows.append(tuple(_text(record[column]) for column in columns))
+        rows.append(tuple(_text(record[c], f"{name}, line {line}, column {c!r}") for c in columns))
         lines.append(line)
     if not rows:
-        raise DataError(f"{name}: no rows below the header")
+        raise DataError(
+            f"{name}: no rows below the header",
+            expected=f"rows with {' and '.join(columns)}",
+            action="write it again, or name another file under [data]",
+        )
     return Table(name, tuple(rows), tuple(lines))
 
 
 def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]) -> DataError:
     known = [str(key) for key in record if key is not None]
     near = suggest(column, known)
+    action = f"did you mean {near!r}?" if near else "name the columns by `text` and `label`"
+    if len(known) == 1:
+        found = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
+        action = f"its columns seem to be parted by {found[0]}" if found else action
     return DataError(
         f"{name}, line {line}: no column {column!r}",
-        available=", ".join(known),
-        action=f"did you mean {near!r}? " if near else "name it under [data]: text = …, label = …",
+        expected="the columns that hold text and label in every row",
+        available=", ".join(known)[:300],
+        action=action,
     )
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, place: str) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
+    if isinstance(value, list | dict | tuple | bytes):
+        raise DataError(f"{place}: a {type(value).__name__}", expected="one text or one label")
     text = str(value)
+    if "\0" in text:
+        raise DataError(
+            f"{place}: holds NUL bytes",
+            expected="UTF-8 text",
+            action="the file is damaged, binary or UTF-16: convert it, or leave the row out",
+        )
     return "" if text.strip() in ("nan", "NaN") else text
 
 
 def _read_csv(path: Path, delimiter: str = ",") -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
+    with _decoded(path, newline="") as stream:
+        reader = csv.DictReader(stream, delimiter=delimiter, strict=True)
+        try:
+            _check_header(path, reader.fieldnames or ())
             for record in reader:
                 if None in record or None in record.values():
-                    raise DataError(
-                        f"{path.name}, line {reader.line_num}: not {len(reader.fieldnames or [])}"
-                        " fields",
-                        expected=f"columns {', '.join(reader.fieldnames or [])}",
-                        action="put quotes around texts that hold a comma",
-                    )
+                    raise _ragged(path, reader)
                 yield reader.line_num, record
+        except csv.Error as error:
+            raise DataError(
+                f"{path.name}, near line {reader.line_num}: broken csv ({error})",
+                expected="texts with a comma, a quote or a line break inside quotes",
+                action="look for a quote that is not closed, or not doubled inside a text",
+            ) from error
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{path.name}: the header has {', '.join(map(repr, twice[:5]))} more than once",
+            expected="one column of a name",
+            action="rename or drop one",
+        )
+
+
+def _ragged(path: Path, reader: csv.DictReader[str]) -> DataError:
+    names = reader.fieldnames or []
+    return DataError(
+        f"{path.name}, line {reader.line_num}: not {len(names)} fields",
+        expected=f"columns {', '.join(names)}",
+        action="put quotes around texts that hold a comma",
+    )
+
+
+@contextmanager
+def _decoded(path: Path, newline: str | None = None) -> Iterator[TextIO]:
+    """Open UTF-8 text, with or without a byte-order mark; say what else it is."""
+    try:
+        with path.open(encoding="utf-8-sig", newline=newline) as stream:
+            yield stream
     except UnicodeDecodeError as error:
         raise _encoding(path, error) from error
-    except csv.Error as error:
-        raise DataError(f"{path.name}: not a csv file ({error})") from error
 
 
 def _read_tsv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -110,22 +177,26 @@ def _read_tsv(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    try:
-        with path.open(encoding="utf-8-sig") as stream:
-            for number, line in enumerate(stream, start=1):
-                if line.strip():
-                    yield number, _json_object(path, number, line)
-    except UnicodeDecodeError as error:
-        raise _encoding(path, error) from error
+    with _decoded(path) as stream:
+        for number, line in enumerate(stream, start=1):
+            if line.strip():
+                yield number, _json_object(path, number, line)
 
 
 def _json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
     try:
         record = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path.name}, line {number}: not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path.name}, line {number}: not JSON ({error})",
+            expected='one object a line: {"text": "…", "label": "…"}',
+            action="mend the line; a list of objects is no jsonl",
+        ) from error
     if not isinstance(record, dict):
-        raise DataError(f"{path.name}, line {number}: {type(record).__name__}", expected="an object")
+        raise DataError(
+            f"{path.name}, line {number}: a {type(record).__name__}",
+            expected='one object a line: {"text": "…", "label": "…"}',
+        )
     return record
 
 
@@ -134,8 +205,11 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
     try:
         records = parquet.read_table(path).to_pylist()
-    except ArrowException as error:
-        raise DataError(f"{path.name}: not a parquet file ({error})") from error
+    except (ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{path.name}: not an intact parquet file ({str(error).splitlines()[0][:200]})",
+            action="write or download it again",
+        ) from error
     yield from enumerate(records, start=1)
 
 
@@ -145,26 +219,61 @@ def _from_hub(name: str, columns: tuple[str, ...]) -> Table:
 
     source, _, split = name.partition(":")
     try:
-        rows = load_dataset(source, split=split or "train")
+        with _without_retries(source):
+            rows = load_dataset(source, split=split or "train")
     except Exception as error:  # the library raises many types, network ones among them
         raise DataError(
             f"{name}: neither a file with a known ending nor a data set that can be loaded"
             f" ({str(error).splitlines()[0][:200] if str(error) else type(error).__name__})",
-            expected="a path ending in .csv, .tsv, .jsonl or .parquet, or a datasets id",
+            expected=f"{_FILES}, or a datasets id",
+            action="offline, name a file",
         ) from error
     names = {c: f.names for c, f in rows.features.items() if isinstance(f, ClassLabel)}
     records = (
-        {k: names[k][v] if k in names and isinstance(v, int) and v >= 0 else v for k, v in r.items()}
+        {
+            k: names[k][v] if k in names and isinstance(v, int) and v >= 0 else v
+            for k, v in r.items()
+        }
         for r in rows
     )
     return _table(name, enumerate(records, start=1), columns)
 
 
+@contextmanager
+def _without_retries(source: str) -> Iterator[None]:
+    """Use the local copies at once where the Hub is out of reach.
+
+    The library itself would try for half a minute, and say so on the terminal.
+    """
+    from datasets import config
+    from huggingface_hub import HfApi, constants
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        HfApi().dataset_info(source, timeout=_REACH_S)
+        reached = True
+    except (HfHubHTTPError, HFValidationError):
+        reached = True  # it answered, or never was an id: the library says what is wrong
+    except Exception:  # the HTTP client's own errors of the network
+        reached = False
+    before = config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
+    if not reached:
+        config.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
+
+
 def _encoding(path: Path, error: UnicodeDecodeError) -> DataError:
+    with path.open("rb") as stream:
+        utf16 = stream.read(2) in (b"\xff\xfe", b"\xfe\xff")
+    guess = "utf-16" if utf16 else "latin1"
     return DataError(
-        f"{path.name}: byte {error.start} is not UTF-8",
+        f"{path.name}: not UTF-8 (byte {error.object[error.start]:#04x})"
+        + (", but UTF-16" if utf16 else ""),
         expected="UTF-8 text",
-        action=f"convert it, e.g.: iconv -f latin1 -t utf-8 {path.name} > utf8.csv",
+        action=f"convert it, e.g.: iconv -f {guess} -t utf-8 {path.name} > utf8{path.suffix}",
     )
 
 

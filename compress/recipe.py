@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-
-from runtimes.errors import RecipeError, suggest
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from compress.data import DataSettings
 from compress.stage import STAGES, Stage
+from runtimes.errors import RecipeError, UnknownNameError, suggest
+
+Format = Literal["onnx", "openvino", "tensorrt"]
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +39,12 @@ class ExportSettings(BaseModel):
 
     model_config = _STRICT
 
-    formats: tuple[Literal["onnx", "openvino", "tensorrt"], ...] = ("onnx",)
+    formats: Annotated[tuple[Format, ...], Field(min_length=1)] = ("onnx",)
+
+    @field_validator("formats")
+    @classmethod
+    def _each_once(cls, formats: tuple[Format, ...]) -> tuple[Format, ...]:
+        return tuple(dict.fromkeys(formats))
 
 
 class _File(BaseModel):
@@ -46,11 +55,21 @@ class _File(BaseModel):
     schema_: Literal[1] = Field(alias="schema")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
-    profiles: tuple[str, ...] = ("local",)
+    profiles: Annotated[tuple[str, ...], Field(min_length=1)] = ("local",)
     teacher: TeacherSettings
     data: DataSettings
     stage: tuple[dict[str, Any], ...] = ()
     export: ExportSettings = ExportSettings()
+
+
+_HOW = {
+    "schema": "write schema = 1",
+    "name": 'write name = "my-model": letters, digits, ".", "_" and "-"',
+    "stage": 'write each stage as [[stage]], in two brackets, with kind = "…"',
+    "teacher": 'write [teacher] and below it path = "FOLDER"',
+    "data": 'write [data] and below it train = "train.csv"',
+}
+"""How the keys that every recipe begins with are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +86,30 @@ class Recipe:
     folder: Path
 
 
-def read_recipe(path: Path) -> Recipe:
-    """Read a recipe file; raise RecipeError for anything in it that is unknown or wrong."""
+def read_recipe(path: Path, *, data_folder: str | None = None) -> Recipe:
+    """Read a recipe file; `data_folder` takes the place of its [data] folder.
+
+    Raises RecipeError for anything in it that is unknown or wrong.
+    """
+    path = path.expanduser()
     if not path.is_file():
-        raise RecipeError(f"{path}: no such recipe", expected="a TOML file; see the README")
+        found = sorted(str(p.name) for p in path.parent.glob("*.toml"))
+        raise RecipeError(
+            f"{path}: {'a folder' if path.is_dir() else 'no such recipe'}",
+            expected="a TOML file",
+            available=", ".join(found[:8]) or None,
+            action="see the README for one to begin with",
+        )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{path.name}: not TOML ({error})") from error
+        raise RecipeError(
+            f"{path.name}: not TOML ({error})",
+            expected='key = value, texts in quotes: path = "model"',
+            action="mend the line; TOML is UTF-8",
+        ) from error
+    if data_folder is not None and isinstance(content.get("data"), dict):
+        content["data"]["folder"] = str(Path(data_folder).expanduser().resolve())
     return parse_recipe(content, path.resolve().parent, path.name)
 
 
@@ -90,10 +125,26 @@ def parse_recipe(content: dict[str, Any], folder: Path, name: str) -> Recipe:
         profiles=file.profiles,
         teacher=file.teacher,
         data=file.data,
-        stages=tuple(parse_stage(row, f"{name}, stage {n}") for n, row in enumerate(file.stage, 1)),
+        stages=tuple(
+            _anchored(parse_stage(row, f"{name}, stage {number}"), folder)
+            for number, row in enumerate(file.stage, 1)
+        ),
         export=file.export,
         folder=folder,
     )
+
+
+def _anchored(stage: Stage, folder: Path) -> Stage:
+    """Return the stage with its student's folder as seen from here, not from the recipe.
+
+    It stays a relative path: absolute ones of this machine are kept out of manifests.
+    """
+    student = getattr(stage, "student", None)
+    place = folder / Path(student).expanduser() if student else None
+    if place is None or not place.is_dir():
+        return stage
+    anchored: Stage = dataclasses.replace(stage, student=os.path.relpath(place))  # type: ignore[type-var]
+    return anchored
 
 
 def parse_stage(row: dict[str, Any], name: str) -> Stage:
@@ -101,9 +152,19 @@ def parse_stage(row: dict[str, Any], name: str) -> Stage:
     settings = dict(row)
     kind = settings.pop("kind", None)
     if not isinstance(kind, str):
-        raise RecipeError(f"{name}: no kind", available=", ".join(STAGES.names()))
+        raise RecipeError(
+            f"{name}: no kind" if kind is None else f"{name}: kind is {kind!r}",
+            expected='kind = "…"',
+            available=", ".join(STAGES.names()),
+        )
     if kind == "export":
-        raise RecipeError(f"{name}: export is not a [[stage]]", expected="formats under [export]")
+        raise RecipeError(
+            f"{name}: export is not a [[stage]]",
+            expected="formats under [export]",
+            action='write [export] and below it formats = ["onnx"]',
+        )
+    if kind not in STAGES:
+        raise UnknownNameError("stage", kind, (n for n in STAGES.names() if n != "export"))
     cls = STAGES.resolve(kind)
     try:
         stage: Stage = TypeAdapter(cls).validate_python(settings)
@@ -116,17 +177,25 @@ def recipe_error(error: ValidationError, name: str, known: list[str]) -> RecipeE
     """Say the first thing that is wrong with a recipe in the project's own words."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
+    siblings = [key for key in known if _parent(key) == _parent(place)] or known
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        siblings = [key for key in known if _parent(key) == _parent(place)] or known
         near = suggest(place.rpartition(".")[2], [key.rpartition(".")[2] for key in siblings])
         return RecipeError(
             f"{name}: unknown key {place!r}",
             available=", ".join(siblings),
             action=f"did you mean {near!r}?" if near else "see the README's recipe",
         )
-    received = "" if first["type"] == "missing" else f", not {first['input']!r}"
+    if first["type"] == "missing":
+        return RecipeError(
+            f"{name}: no {place!r}",
+            expected=", ".join(siblings),
+            action=_HOW.get(place, "see the README's recipe"),
+        )
+    shown = f"{first['input']!r}"
     return RecipeError(
-        f"{name}: {place}: {first['msg']}{received}", action="see the README's recipe"
+        f"{name}: {place or 'the combination'} is {shown[:80]}",
+        expected=re.sub("^(Input should be|Value error,) ", "", first["msg"]),
+        action=_HOW.get(place, "see the README's recipe"),
     )
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--profile", "profiles", multiple=True, metavar="NAME", help="Instead of the recipe's."
 )
+@click.option("--data", "data", metavar="FOLDER", help="Where [data]'s files are.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop.")
 @click.option("--resume/--fresh", default=True, help="Use finished stages, or make all anew.")
 @tier_option
@@ -39,6 +40,7 @@ def run(
     recipe: Path,
     out: Path,
     profiles: tuple[str, ...],
+    data: str | None,
     dry_run: bool,
     resume: bool,
     tier: str,
@@ -54,8 +56,9 @@ def run(
 
     parts = ["edgepress", "run", str(recipe), "--out", str(out)]
     parts += [part for name in profiles for part in ("--profile", name)]
+    parts += ["--data", data] if data else []
     return carry_out(
-        read_recipe(recipe),
+        read_recipe(recipe, data_folder=data),
         out,
         profiles=profiles,
         dry_run=dry_run,
