@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes.errors import QualityError
-
 from compress.batches import Batch, Examples, in_order, shuffled
-from compress.stage import Progress
+from compress.checkpoint import Checkpoint, TrainState
+from compress.stage import Advance, Progress
+from runtimes.errors import QualityError
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+CATASTROPHIC_RATE = 1e-3
+"""A learning rate that usually wrecks a pretrained model."""
 
 Loss = Callable[[Any, Batch], "torch.Tensor"]
 """Return the scalar loss of a model's output on a batch."""
@@ -64,17 +67,6 @@ class Fitted:
         }
 
 
-@dataclass(slots=True)
-class _State:
-    """Hold what a resumed training needs beside the weights."""
-
-    epoch: int = 0
-    step: int = 0
-    best_epoch: int = 0
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-
-
 def fit(
     model: nn.Module,
     train: Examples,
@@ -92,31 +84,19 @@ def fit(
     `extra` holds further parameters that only the loss uses (projections). Raises QualityError
     when the loss is no longer finite.
     """
-    from accelerate import Accelerator
+    from torch import nn
 
-    accelerator = Accelerator()
     start = time.perf_counter()
-    steps = math.ceil(len(train) / plan.batch_size)
-    optimizer = _optimizer(model, extra, plan)
-    checkpoint = _Checkpoint(scratch / "checkpoint.pt", model, optimizer, extra)
-    state = checkpoint.restore()
-    model, optimizer = accelerator.prepare(model, optimizer)
-    if extra is not None:
-        extra.to(accelerator.device)
-    with progress.task(name, plan.epochs * steps) as advance:
+    loop = _Loop(model, extra or nn.ModuleList(), train, loss, plan, scratch / "checkpoint.pt")
+    state = loop.state
+    with progress.task(name, plan.epochs * loop.steps) as advance:
         advance(state.step, "resumed" if state.step else "")
         while state.epoch < plan.epochs and not _stalled(state, plan):
-            _epoch(accelerator, model, optimizer, train, loss, plan, state, steps, advance)
-            accuracy, value = evaluate(model, *validation)
-            state.epoch += 1
-            better = (accuracy, -value) > (state.best_accuracy, -state.best_loss)
-            if better:
-                state.best_epoch, state.best_accuracy, state.best_loss = (
-                    state.epoch, accuracy, value,
-                )  # fmt: skip
-            checkpoint.save(state, better)
+            loop.epoch(advance)
+            accuracy, value = evaluate(loop.model, *validation)
+            loop.judge(accuracy, value)
             advance(0, f"epoch {state.epoch}: validation {accuracy:.2%}")
-    checkpoint.load_best()
+    loop.checkpoint.load_best()
     model.to("cpu").eval()
     return Fitted(
         epochs=state.epoch,
@@ -125,6 +105,69 @@ def fit(
         loss=state.best_loss,
         seconds=time.perf_counter() - start,
     )
+
+
+class _Loop:
+    """Hold what the steps of one training share, and how far it is."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        extra: nn.Module,
+        train: Examples,
+        loss: Loss,
+        plan: TrainPlan,
+        path: Path,
+    ) -> None:
+        from accelerate import Accelerator
+
+        optimizer = _optimizer(model, extra, plan)
+        self.steps = math.ceil(len(train) / plan.batch_size)
+        self.checkpoint = Checkpoint(path, plan, model, optimizer, extra)
+        self.state = self.checkpoint.restore()
+        self._accelerator = Accelerator()
+        self.model, self._optimizer = self._accelerator.prepare(model, optimizer)
+        extra.to(self._accelerator.device)
+        self._parameters = [*model.parameters(), *extra.parameters()]
+        self._train, self._loss, self._plan = train, loss, plan
+
+    def epoch(self, advance: Advance) -> None:
+        """Take every batch once, in an order and with dropout of (seed, epoch) alone."""
+        import torch
+
+        seed = int(np.random.SeedSequence([self._plan.seed, self.state.epoch]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        self.model.train()
+        running: float | None = None
+        for rows in shuffled(self._train, self._plan.batch_size, seed):
+            value = self._step(self._train.collate(rows))
+            running = value if running is None else 0.95 * running + 0.05 * value
+            advance(1, f"loss {running:.3f}")
+        self.state.epoch += 1
+
+    def _step(self, batch: Batch) -> float:
+        plan, device = self._plan, self._accelerator.device
+        for group in self._optimizer.param_groups:
+            group["lr"] = plan.learning_rate * _scale(
+                self.state.step, plan.epochs * self.steps, plan
+            )
+        inputs = {key: tensor.to(device) for key, tensor in batch.inputs.items()}
+        value = self._loss(self.model(**inputs, output_hidden_states=plan.hidden_states), batch)
+        found = _finite(value.item(), self.state.step, plan)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._accelerator.backward(value)
+        self._accelerator.clip_grad_norm_(self._parameters, 1.0)
+        self._optimizer.step()
+        self.state.step += 1
+        return found
+
+    def judge(self, accuracy: float, loss: float) -> None:
+        """Keep the epoch's figures if they are the best so far, and write the checkpoint."""
+        state = self.state
+        if (accuracy, -loss) > (state.best_accuracy, -state.best_loss):
+            state.best_epoch = state.epoch
+            state.best_accuracy, state.best_loss = accuracy, loss
+        self.checkpoint.save(state)
 
 
 def accelerator_device() -> torch.device:
@@ -136,7 +179,11 @@ def accelerator_device() -> torch.device:
 
 
 def logits_of(
-    model: nn.Module, examples: Examples, *, batch_size: int = 64
+    model: nn.Module,
+    examples: Examples,
+    *,
+    batch_size: int = 64,
+    advance: Advance = lambda units, note: None,
 ) -> NDArray[np.float32]:
     """Return the model's logits of every row, shape (rows, classes), in the rows' order."""
     import torch
@@ -151,6 +198,7 @@ def logits_of(
             if found is None:
                 found = np.zeros((len(examples), logits.shape[1]), dtype=np.float32)
             found[batch.rows] = logits
+            advance(len(batch.rows), "")
     if found is None:
         raise QualityError("no rows to run the model on")
     return found
@@ -166,46 +214,14 @@ def evaluate(
     return float((logits.argmax(axis=1) == labels).mean()), float(losses.mean())
 
 
-def _epoch(
-    accelerator: Any,
-    model: nn.Module,
-    optimizer: Any,
-    train: Examples,
-    loss: Loss,
-    plan: TrainPlan,
-    state: _State,
-    steps: int,
-    advance: Callable[[int, str], None],
-) -> None:
-    import torch
-
-    seed = int(np.random.SeedSequence([plan.seed, state.epoch]).generate_state(1)[0])
-    torch.manual_seed(seed)
-    model.train()
-    running = 0.0
-    for rows in shuffled(train, plan.batch_size, seed):
-        batch = train.collate(rows)
-        inputs = {key: value.to(accelerator.device) for key, value in batch.inputs.items()}
-        for group in optimizer.param_groups:
-            group["lr"] = plan.learning_rate * _scale(state.step, plan.epochs * steps, plan)
-        value = loss(model(**inputs, output_hidden_states=plan.hidden_states), batch)
-        optimizer.zero_grad(set_to_none=True)
-        accelerator.backward(value)
-        accelerator.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        state.step += 1
-        running = _running(running, value.item(), state.step, plan)
-        advance(1, f"loss {running:.3f}")
-
-
-def _running(running: float, value: float, step: int, plan: TrainPlan) -> float:
+def _finite(value: float, step: int, plan: TrainPlan) -> float:
     if not math.isfinite(value):
         raise QualityError(
-            f"the training loss became {value} at step {step}",
+            f"the training loss became {value} at step {step + 1}",
             expected="a finite loss",
             action=f"lower learning_rate (it is {plan.learning_rate:g})",
         )
-    return value if running == 0.0 else 0.95 * running + 0.05 * value
+    return value
 
 
 def _scale(step: int, total: int, plan: TrainPlan) -> float:
@@ -216,70 +232,17 @@ def _scale(step: int, total: int, plan: TrainPlan) -> float:
     return rest if plan.schedule == "linear" else 0.5 * (1.0 - math.cos(math.pi * rest))
 
 
-def _stalled(state: _State, plan: TrainPlan) -> bool:
+def _stalled(state: TrainState, plan: TrainPlan) -> bool:
     return plan.patience is not None and state.epoch - state.best_epoch >= plan.patience
 
 
-def _optimizer(model: nn.Module, extra: nn.Module | None, plan: TrainPlan) -> Any:
+def _optimizer(model: nn.Module, extra: nn.Module, plan: TrainPlan) -> Any:
+    """Return AdamW; biases and normalisation weights are not decayed, as for BERT itself."""
     import torch
 
-    modules = [model] if extra is None else [model, extra]
-    parameters = [p for module in modules for p in module.parameters() if p.requires_grad]
+    parameters = [p for p in (*model.parameters(), *extra.parameters()) if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)
-
-
-class _Checkpoint:
-    """Keep the state after each epoch, and the best weights, in one file that is whole or absent."""
-
-    def __init__(self, path: Path, model: nn.Module, optimizer: Any, extra: nn.Module | None):
-        self._path = path
-        self._model = model
-        self._optimizer = optimizer
-        self._extra = extra
-        self._best: dict[str, Any] = {}
-
-    def restore(self) -> _State:
-        """Load the last whole checkpoint, if there is one."""
-        import torch
-
-        if not self._path.is_file():
-            return _State()
-        content = torch.load(self._path, weights_only=True, map_location="cpu")
-        self._model.load_state_dict(content["model"])
-        self._optimizer.load_state_dict(content["optimizer"])
-        if self._extra is not None:
-            self._extra.load_state_dict(content["extra"])
-        self._best = content["best"]
-        return _State(**content["state"])
-
-    def save(self, state: _State, better: bool) -> None:
-        """Write the checkpoint; `better` says that these weights are the best so far."""
-        import dataclasses
-
-        import torch
-
-        weights = {key: value.cpu() for key, value in self._model.state_dict().items()}
-        if better:
-            self._best = {key: value.clone() for key, value in weights.items()}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp")
-        torch.save(
-            {
-                "model": weights,
-                "optimizer": self._optimizer.state_dict(),
-                "extra": None if self._extra is None else self._extra.state_dict(),
-                "best": self._best,
-                "state": dataclasses.asdict(state),
-            },
-            temporary,
-        )
-        temporary.replace(self._path)
-
-    def load_best(self) -> None:
-        """Put the best epoch's weights into the model."""
-        if self._best:
-            self._model.load_state_dict(self._best)

@@ -6,63 +6,65 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from runtimes.errors import RecipeError
-
 from compress.architectures import architecture, part
 from compress.batches import Batch, Encoded
 from compress.distill.losses import hidden_state_loss, relation_loss
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+_KINDS = ("query", "key", "value")
+_MOST_RELATION_HEADS = 48
+"""MiniLMv2's choice for base models; finer relations than attention's own heads help."""
 
 
 class Internals:
     """Compare a student's inner states with the teacher's, on the teacher's forward pass.
 
     `texts` are the training rows in the teacher's own vocabulary; student and teacher must
-    split text alike, since states are compared token by token. `layers[i]` is the teacher's
-    layer that student layer `i` stands for.
+    split text alike, since states are compared token by token. `matched` pairs layers of
+    student and teacher; relations are those of the last pair, hidden states of every one, the
+    student's through a learned projection (`projections`) where it is narrower.
     """
 
     def __init__(
         self,
-        student: nn.Module,
-        teacher: nn.Module,
+        student: PreTrainedModel,
+        teacher: PreTrainedModel,
         texts: Encoded,
-        layers: Sequence[int],
+        matched: Sequence[tuple[int, int]],
         *,
         hidden: float,
         relations: float,
     ) -> None:
         from torch import nn
 
+        self._student = student
         self._teacher = teacher.eval()
         self._texts = texts
-        self._layers = tuple(layers)
+        self._matched = tuple(matched)
         self._hidden = hidden
         self._relations = relations
         narrow, wide = student.config.hidden_size, teacher.config.hidden_size
         self.projections = nn.ModuleList(
-            [nn.Identity() if narrow == wide else nn.Linear(narrow, wide) for _ in layers]
-            if hidden > 0
-            else []
+            nn.Identity() if narrow == wide else nn.Linear(narrow, wide)
+            for _ in (matched if hidden > 0 else ())
         )
-        self._heads = relation_heads(narrow, wide)
         self._seen: dict[str, Tensor] = {}
 
     @contextmanager
-    def watching(self, student: nn.Module) -> Iterator[None]:
-        """Record queries, keys and values of both models' last matched layers."""
+    def watching(self) -> Iterator[None]:
+        """Record queries, keys and values of both models' last matched layers meanwhile."""
         handles = []
         if self._relations > 0:
-            for role, model, layer in (
-                ("student", student, len(self._layers) - 1),
-                ("teacher", self._teacher, self._layers[-1]),
-            ):
-                handles += self._watch(role, model, layer)
+            mine, theirs = self._matched[-1]
+            handles = self._watch("student", self._student, mine)
+            handles += self._watch("teacher", self._teacher, theirs)
         try:
             yield
         finally:
+            self._seen.clear()
             for handle in handles:
                 handle.remove()
 
@@ -70,7 +72,7 @@ class Internals:
         names = architecture(model.config.model_type)
         block = part(model, f"{names.layers}.{layer}")
         handles = []
-        for kind in ("query", "key", "value"):
+        for kind in _KINDS:
 
             def keep(_: Any, __: Any, output: Tensor, name: str = f"{role}.{kind}") -> None:
                 self._seen[name] = output
@@ -83,28 +85,43 @@ class Internals:
         import torch
 
         device = output.logits.device
-        inputs = {
-            key: value.to(device) for key, value in self._texts.collate(batch.rows).inputs.items()
-        }
-        mask = inputs["attention_mask"]
+        inputs = self._texts.collate(batch.rows).inputs
+        inputs = {key: value.to(device) for key, value in inputs.items()}
         with torch.no_grad():
             wanted = self._teacher.to(device)(**inputs, output_hidden_states=self._hidden > 0)
         total = torch.zeros((), device=device)
         if self._hidden > 0:
-            for index, layer in enumerate(self._layers):
-                projected = self.projections[index](output.hidden_states[index + 1])
-                target = wanted.hidden_states[layer + 1]
-                total = total + self._hidden * hidden_state_loss(projected, target, mask)
+            total = total + self._hidden * self._of_hidden(output, wanted, inputs)
         if self._relations > 0:
-            for kind in ("query", "key", "value"):
-                found, target = self._seen[f"student.{kind}"], self._seen[f"teacher.{kind}"]
-                total = total + self._relations * relation_loss(found, target, mask, self._heads)
+            total = total + self._relations * self._of_relations(inputs)
         return total
+
+    def _of_hidden(self, output: Any, wanted: Any, inputs: dict[str, Tensor]) -> Tensor:
+        """Sum over the matched layers; index 0 of hidden_states is the embeddings."""
+        losses = [
+            hidden_state_loss(
+                projection(output.hidden_states[mine + 1]),
+                wanted.hidden_states[theirs + 1],
+                inputs["attention_mask"],
+            )
+            for projection, (mine, theirs) in zip(self.projections, self._matched, strict=True)
+        ]
+        return sum(losses[1:], losses[0])
+
+    def _of_relations(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Sum over queries, keys and values."""
+        losses = []
+        for kind in _KINDS:
+            mine, theirs = self._seen[f"student.{kind}"], self._seen[f"teacher.{kind}"]
+            heads = relation_heads(mine.shape[-1], theirs.shape[-1])
+            losses.append(relation_loss(mine, theirs, inputs["attention_mask"], heads))
+        return losses[0] + losses[1] + losses[2]
 
 
 def relation_heads(student: int, teacher: int) -> int:
-    """Return how many relation heads divide both widths; MiniLMv2 uses more than attention's."""
-    for heads in (48, 24, 12, 8, 4, 2, 1):
-        if student % heads == 0 and teacher % heads == 0:
-            return heads
-    raise RecipeError(f"widths {student} and {teacher} share no relation heads")
+    """Return the most relation heads, up to 48, that divide both widths."""
+    return max(
+        heads
+        for heads in range(1, _MOST_RELATION_HEADS + 1)
+        if student % heads == 0 and teacher % heads == 0
+    )

@@ -8,43 +8,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
+UNLABELLED = -1
+"""The label of a row that has none."""
+
 
 def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return T²·KL(softmax(teacher/T) ‖ softmax(student/T)), the mean over rows.
+    """Return T²·KL(softmax(teacher/T) ‖ softmax(student/T)) of each row, shape (rows,).
 
     Both are logits of shape (rows, classes). T² keeps the gradient's size independent of T
     (Hinton, Vinyals, Dean 2015, section 2).
     """
     import torch.nn.functional as F  # noqa: N812
 
-    return (
-        F.kl_div(
-            F.log_softmax(student / temperature, dim=-1),
-            F.log_softmax(teacher / temperature, dim=-1),
-            reduction="batchmean",
-            log_target=True,
-        )
-        * temperature**2
+    each = F.kl_div(
+        F.log_softmax(student / temperature, dim=-1),
+        F.log_softmax(teacher / temperature, dim=-1),
+        reduction="none",
+        log_target=True,
     )
+    return each.sum(dim=-1) * temperature**2
 
 
 def distillation_loss(
     student: Tensor, teacher: Tensor, labels: Tensor, *, temperature: float, alpha: float
 ) -> Tensor:
-    """Return α·T²·KL + (1−α)·CE; rows with label −1 are unlabelled and give KL alone.
+    """Return the rows' mean of α·T²·KL + (1−α)·CE, and of T²·KL where the label is UNLABELLED.
 
-    The CE term is the mean over labelled rows, weighted by their share of the batch, so that
-    a batch of unlabelled rows costs exactly its KL (Hinton et al. 2015, section 2).
+    (Hinton et al. 2015, section 2.)
     """
+    import torch
     import torch.nn.functional as F  # noqa: N812
 
     soft = soft_target_loss(student, teacher, temperature)
-    labelled = labels >= 0
-    share = labelled.float().mean()
-    if not bool(labelled.any()):
-        return soft
-    hard = F.cross_entropy(student[labelled], labels[labelled])
-    return (1.0 - share * (1.0 - alpha)) * soft + share * (1.0 - alpha) * hard
+    hard = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
+    return torch.where(labels == UNLABELLED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
 
 
 def hidden_state_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
@@ -62,7 +59,7 @@ def relation_loss(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) ->
 
     `student` and `teacher` are queries, keys or values of one layer, shape (rows, tokens,
     width); widths may differ, since both are re-split into `heads` relation heads
-    (MiniLMv2, Wang et al. 2021, equations 5 and 6).
+    (MiniLMv2, Wang et al. 2021, section 3.1).
     """
     import torch.nn.functional as F  # noqa: N812
 

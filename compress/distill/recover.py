@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from runtimes.artifact import Artifact
-
 from compress.stage import RunContext
+from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from compress.architectures import require
+from compress.stage import Made, RunContext
+from compress.training import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
-from compress.architectures import require
-from compress.stage import Made, RunContext
-
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
     from compress.distill.internals import Internals
+    from compress.training import TrainPlan
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -59,110 +61,128 @@ class Distill:
         if (self.layers is None) + (not self.keep) + (self.student is None) != 2:
             raise RecipeError(
                 "distill takes exactly one of layers, keep and student",
-                expected="layers = 3, or keep = [1, 3, 5], or student = \"FOLDER\"",
+                expected='layers = 3, or keep = [1, 3, 5], or student = "FOLDER"',
+            )
+        if list(self.keep) != sorted(set(self.keep)):
+            raise RecipeError(
+                f"distill: keep = {list(self.keep)}",
+                expected="each layer once, in ascending order, such as [1, 3, 5]",
             )
         require(model_type, "distill")
-        if self.learning_rate > 1e-3:
+        if self.learning_rate > CATASTROPHIC_RATE:
             return [f"distill: learning_rate {self.learning_rate:g} is over 1e-3: it may diverge"]
         return []
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Cut or load the student, train it against the teacher and write it."""
+        import torch
+
         from compress.distill.train import distil
         from compress.models import load_tokenizer, save_model
-        from compress.training import TrainPlan
 
+        torch.manual_seed(context.seed)  # a new head and projections are drawn from it
         teacher = context.teacher or source
-        student, origin, matched = self._student(source)
+        student, origin, kept = self._student(source, teacher)
         tokenizer = load_tokenizer(origin.path, origin.max_length)
-        internals = self._internals(student, teacher, tokenizer, context, matched)
-        plan = TrainPlan(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            patience=self.patience,
-            seed=context.seed,
-            hidden_states=self.hidden > 0,
-        )
-        with internals.watching(student) if internals else nullcontext():
+        internals = self._internals(student, teacher, tokenizer, context, kept)
+        with internals.watching() if internals else nullcontext():
             fitted = distil(
                 student,
                 teacher,
                 tokenizer,
                 context,
-                plan,
+                self._plan(context.seed),
                 temperature=self.temperature,
                 alpha=self.alpha,
                 internals=internals,
             )
         return save_model(student, origin, folder, labels=source.labels, metrics=fitted.metrics())
 
-    def _student(self, source: Artifact) -> tuple[PreTrainedModel, Artifact, tuple[int, ...]]:
-        """Return the student, whose tokenizer it uses, and the teacher's layer of each of its."""
-        from compress.models import load_model
-        from compress.prune.slicing import evenly_spaced, keep_layers
-        from compress.teacher import open_model
+    def _plan(self, seed: int) -> TrainPlan:
+        from compress.training import TrainPlan
+
+        return TrainPlan(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            patience=self.patience,
+            seed=seed,
+            hidden_states=self.hidden > 0,
+        )
+
+    def _student(
+        self, source: Artifact, teacher: Artifact
+    ) -> tuple[PreTrainedModel, Artifact, tuple[int, ...]]:
+        """Return the student, whose tokenizer it has, and which layers of the teacher's it kept.
+
+        A source that lost layers before is not the teacher any more: its layers do not count.
+        """
+        from compress.models import load_config, load_model
 
         if self.student is not None:
-            origin = open_model(self.student, task=source.task)
-            student = load_model(origin.path, labels=source.labels)
-            depth = student.config.num_hidden_layers
-            return student, origin, evenly_spaced(_depth(source), min(depth, _depth(source)))
+            origin = _other(self.student, source)
+            return load_model(origin.path, labels=source.labels), origin, ()
+        from compress.prune.slicing import evenly_spaced, keep_layers
+
         student = load_model(source.path)
         total = student.config.num_hidden_layers
-        wanted = self.keep or evenly_spaced(total, min(self.layers or total, total))
-        if max(wanted) >= total or (self.layers or 0) > total:
+        kept = self.keep if self.layers is None else evenly_spaced(total, self.layers)
+        if max(kept) >= total:
             raise RecipeError(
-                f"distill keeps layers {self.layers or list(self.keep)}",
-                expected=f"at most {total}: the teacher has layers 0 to {total - 1}",
+                f"distill: keep = {list(self.keep)}",
+                expected=f"layers 0 to {total - 1}: the model has {total}",
             )
-        keep_layers(student, wanted)
-        return student, source, tuple(wanted)
+        keep_layers(student, kept)
+        same = total == load_config(teacher.path).num_hidden_layers
+        return student, source, kept if same else ()
 
     def _internals(
         self,
         student: Any,
         teacher: Artifact,
-        tokenizer: Any,
+        tokenizer: Tokenizer,
         context: RunContext,
-        matched: tuple[int, ...],
+        kept: tuple[int, ...],
     ) -> Internals | None:
         if self.hidden == 0 and self.relations == 0:
             return None
         from compress.batches import encode
         from compress.distill.internals import Internals
-        from compress.models import load_model
+        from compress.models import load_model, load_tokenizer
 
-        same = (teacher.path / "tokenizer.json").read_bytes()
-        if tokenizer.to_str() != _normal(same, teacher.max_length):
+        if tokenizer.to_str() != load_tokenizer(teacher.path, teacher.max_length).to_str():
             raise RecipeError(
                 "hidden and relations compare states token by token, but student and teacher"
                 " split text differently",
                 action="leave them 0, or start from a student with the teacher's tokenizer",
             )
+        require(student.config.model_type, "distill")
         model = load_model(teacher.path)
         texts = (*context.data.train.texts, *context.data.unlabeled)
         return Internals(
             student,
             model,
             encode(tokenizer, texts, model.config),
-            matched,
+            _matched(kept, student.config.num_hidden_layers, model.config.num_hidden_layers),
             hidden=self.hidden,
             relations=self.relations,
         )
 
 
-def _depth(source: Artifact) -> int:
-    from compress.models import load_config
+def _other(student: str, source: Artifact) -> Artifact:
+    """Return another folder's model, if it is one that training knows."""
+    from compress.teacher import open_model
 
-    return int(load_config(source.path).num_hidden_layers)
+    origin = open_model(student, task=source.task, max_length=source.max_length)
+    require(origin.model_type, "finetune")
+    return origin
 
 
-def _normal(tokenizer_json: bytes, max_length: int) -> str:
-    from tokenizers import Tokenizer
+def _matched(kept: tuple[int, ...], student: int, teacher: int) -> tuple[tuple[int, int], ...]:
+    """Pair each layer of the student with the teacher's that it was, or else evenly spaced."""
+    from compress.prune.slicing import evenly_spaced
 
-    tokenizer = Tokenizer.from_buffer(tokenizer_json)
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
-    text: str = tokenizer.to_str()
-    return text
+    if kept:
+        return tuple(enumerate(kept))
+    pairs = min(student, teacher)
+    return tuple(zip(evenly_spaced(student, pairs), evenly_spaced(teacher, pairs), strict=True))

@@ -9,17 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.batches import encode
+from compress.models import load_model, load_tokenizer
+from compress.stage import RunContext, tool_versions
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash, write_bytes
 
-from compress.batches import encode
-from compress.models import load_model, load_tokenizer
-from compress.stage import RunContext
-
 if TYPE_CHECKING:
     from pathlib import Path
-
-_CHUNK = 512
 
 
 def teacher_logits(
@@ -27,12 +24,12 @@ def teacher_logits(
 ) -> NDArray[np.float32]:
     """Return the teacher's logits, shape (texts, classes), from the cache when it has them.
 
-    The key is the teacher's digest and the texts, so every stage that distils from the same
-    teacher pays its forward pass once.
+    The key is the teacher, the texts and the tools, so every stage that distils from the same
+    teacher pays its forward pass once. A file that cannot be read is made again.
     """
     kept = _file(teacher, texts, context)
-    if kept is not None and kept.is_file():
-        cached: NDArray[np.float32] = np.load(kept, allow_pickle=False)
+    cached = _read(kept, (len(texts), len(teacher.labels)))
+    if cached is not None:
         return cached
     logits = _compute(teacher, texts, context)
     if kept is not None:
@@ -45,24 +42,25 @@ def teacher_logits(
 def _file(teacher: Artifact, texts: Sequence[str], context: RunContext) -> Path | None:
     if context.shared is None:
         return None
-    return context.shared / f"logits-{stable_hash([teacher.digest, list(texts)])[:32]}.npy"
+    key = stable_hash([teacher.digest, teacher.max_length, list(texts), tool_versions()])
+    return context.shared / f"logits-{key[:32]}.npy"
 
 
-def _compute(
-    teacher: Artifact, texts: Sequence[str], context: RunContext
-) -> NDArray[np.float32]:
+def _read(file: Path | None, shape: tuple[int, int]) -> NDArray[np.float32] | None:
+    if file is None or not file.is_file():
+        return None
+    try:
+        logits: NDArray[np.float32] = np.load(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return logits if logits.shape == shape and logits.dtype == np.float32 else None
+
+
+def _compute(teacher: Artifact, texts: Sequence[str], context: RunContext) -> NDArray[np.float32]:
     from compress.training import accelerator_device, logits_of
 
-    device = accelerator_device()
-    model = load_model(teacher.path).to(device)  # type: ignore[arg-type]
+    model = load_model(teacher.path).to(accelerator_device())
     tokenizer = load_tokenizer(teacher.path, teacher.max_length)
     encoded = encode(tokenizer, texts, model.config)
-    parts = []
     with context.progress.task("teacher logits", len(texts)) as advance:
-        for start in range(0, len(texts), _CHUNK):
-            part = type(encoded)(
-                encoded.ids[start : start + _CHUNK], encoded.names, encoded.pad_id
-            )
-            parts.append(logits_of(model, part))
-            advance(len(part), "")
-    return np.concatenate(parts)
+        return logits_of(model, encoded, advance=advance)

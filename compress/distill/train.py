@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtimes.artifact import Artifact
-
 from compress.batches import Batch, encode
 from compress.compact import compact_vocabulary
-from compress.distill.losses import distillation_loss
+from compress.distill.losses import UNLABELLED, distillation_loss
 from compress.distill.teacher_logits import teacher_logits
 from compress.stage import RunContext
 from compress.training import Fitted, TrainPlan, fit
+from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from compress.distill.internals import Internals
-
-UNLABELLED = -1
 
 
 def distil(
@@ -44,9 +41,7 @@ def distil(
     """
     data = context.data
     texts = (*data.train.texts, *data.unlabeled)
-    labels = np.array(
-        [*data.train.labels, *[UNLABELLED] * len(data.unlabeled)], dtype=np.int64
-    )
+    labels = np.array([*data.train.labels, *[UNLABELLED] * len(data.unlabeled)], dtype=np.int64)
     soft = teacher_logits(teacher, texts, context)
     train = encode(tokenizer, texts, student.config)
     validation = encode(tokenizer, data.validation.texts, student.config)

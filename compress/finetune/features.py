@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Features:
-    """Hold one feature row a text, and serve them in batches."""
+class Features:
+    """Hold one feature row a text, as the head reads it, and serve them in batches."""
 
     states: NDArray[np.float32]
 
@@ -28,12 +29,16 @@ class _Features:
         return len(self.states)
 
     def lengths(self) -> NDArray[np.int64]:
+        """Return ones: every row is as long as one token."""
         return np.ones(len(self.states), dtype=np.int64)
 
     def collate(self, rows: NDArray[np.int64]) -> Batch:
+        """Return the rows as sequences of one token, for a model `without_backbone`."""
         import torch
 
-        return Batch(rows, {"features": torch.from_numpy(self.states[rows])})
+        states = torch.from_numpy(self.states[rows])[:, None, :]
+        ones = torch.ones(len(rows), 1, dtype=torch.long)
+        return Batch(rows, {"inputs_embeds": states, "attention_mask": ones})
 
 
 def fit_head(
@@ -41,39 +46,27 @@ def fit_head(
 ) -> Fitted:
     """Train everything outside the backbone's encoder, the pooler included, in place."""
     data = context.data
-    frozen = _freeze(model)
-    train = _features(model, encode(tokenizer, data.train.texts, model.config), context)
-    validation = _features(model, encode(tokenizer, data.validation.texts, model.config), context)
-    fitted = fit(
-        _head_only(model),
-        train,
-        (validation, np.array(data.validation.labels)),
-        loss,
-        plan,
-        scratch=context.scratch / "head",
-        progress=context.progress,
-        name="head",
-    )
-    for parameter in frozen:
-        parameter.requires_grad_(True)
-    return fitted
+    train = features(model, encode(tokenizer, data.train.texts, model.config), context)
+    validation = features(model, encode(tokenizer, data.validation.texts, model.config), context)
+    with without_backbone(model):
+        return fit(
+            model,
+            train,
+            (validation, np.array(data.validation.labels)),
+            loss,
+            plan,
+            scratch=context.scratch / "head",
+            progress=context.progress,
+            name="head",
+        )
 
 
-def _freeze(model: PreTrainedModel) -> Sequence[Any]:
-    pooler = getattr(model.base_model, "pooler", None)
-    kept = {id(p) for p in pooler.parameters()} if pooler is not None else set()
-    frozen = [p for p in model.base_model.parameters() if id(p) not in kept]
-    for parameter in frozen:
-        parameter.requires_grad_(False)
-    return frozen
-
-
-def _features(model: PreTrainedModel, encoded: Encoded, context: RunContext) -> _Features:
+def features(model: PreTrainedModel, encoded: Encoded, context: RunContext) -> Features:
     """Return what the head reads of each row: its first token's state, or the mean of all."""
     import torch
 
     device = accelerator_device()
-    model.to(device).eval()  # type: ignore[arg-type]
+    model.to(device).eval()
     mean = getattr(model.config, "classifier_pooling", "cls") == "mean"
     states = np.zeros((len(encoded), model.config.hidden_size), dtype=np.float32)
     with (
@@ -87,35 +80,50 @@ def _features(model: PreTrainedModel, encoded: Encoded, context: RunContext) -> 
             pooled = (hidden * mask).sum(1) / mask.sum(1) if mean else hidden[:, 0]
             states[batch.rows] = pooled.float().cpu().numpy()
             advance(len(batch.rows), "")
-    return _Features(states)
+    model.to("cpu")
+    return Features(states)
 
 
-def _head_only(model: PreTrainedModel) -> nn.Module:
-    """Return a module over the model's own head, fed with features in the encoder's place."""
+@contextmanager
+def without_backbone(model: PreTrainedModel) -> Iterator[None]:
+    """Let the model take its backbone's last states as `inputs_embeds`, for a while.
+
+    What it has as parameters meanwhile is the head and the backbone's pooler, where there is
+    one: all that is trained, checkpointed and moved.
+    """
+    name = model.base_model_prefix
+    backbone = getattr(model, name)
+    setattr(model, name, _known_states(backbone))
+    try:
+        yield
+    finally:
+        setattr(model, name, backbone)
+
+
+def _known_states(backbone: nn.Module) -> nn.Module:
     import torch
     from torch import nn
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-    class Head(nn.Module):
-        """Run the whole classifier's forward with the backbone's answer already known."""
+    class KnownStates(nn.Module):
+        """Stand for a backbone whose last states are known: pool them as it does."""
 
         def __init__(self) -> None:
             super().__init__()
-            self.model = model
+            self.pooler = getattr(backbone, "pooler", None)
+            self.pooler_activation = getattr(backbone, "pooler_activation", None)
 
-        def forward(self, features: torch.Tensor, output_hidden_states: bool = False) -> Any:
-            backbone, states = model.base_model, features[:, None, :]
-            pooler = getattr(backbone, "pooler", None)
-            answer = BaseModelOutputWithPooling(
-                last_hidden_state=states,  # type: ignore[arg-type]
-                pooler_output=None if pooler is None else pooler(states),
+        def forward(self, *_: Any, inputs_embeds: torch.Tensor, **__: Any) -> Any:
+            return BaseModelOutputWithPooling(
+                last_hidden_state=inputs_embeds,
+                pooler_output=self._pooled(inputs_embeds),
             )
-            ones = torch.ones(states.shape[:2], dtype=torch.long, device=states.device)
-            ordinary = backbone.forward
-            backbone.forward = lambda *_, **__: answer
-            try:
-                return model(input_ids=ones, attention_mask=ones)
-            finally:
-                backbone.forward = ordinary
 
-    return Head()
+        def _pooled(self, states: torch.Tensor) -> Any:
+            if self.pooler is None:
+                return None
+            if self.pooler_activation is None:
+                return self.pooler(states)
+            return self.pooler_activation(self.pooler(states[:, 0]))  # ALBERT's is a bare layer
+
+    return KnownStates()

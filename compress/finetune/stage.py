@@ -9,12 +9,13 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from runtimes.artifact import Artifact
-
 from compress.architectures import require
 from compress.stage import Made, RunContext
+from compress.training import CATASTROPHIC_RATE
+from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
     from compress.training import Fitted, Loss, TrainPlan
@@ -31,8 +32,9 @@ class Finetune:
     `method` is "full", "frozen" (the backbone's features are computed once and only the head
     learns) or "probe-then-full" (the head first, then everything: Kumar et al. 2022, LP-FT).
     Without a `learning_rate`, full training uses 2e-4 for models up to 512 wide and 5e-5 for
-    wider ones. `class_weights` "auto" weighs classes when the largest is over three times the
-    smallest.
+    wider ones. `class_weights` "balanced" weighs a class by rows / (classes · its rows); "auto"
+    takes the square root of that, which lifts rare classes without their noise, and only when
+    the largest class is over three times the smallest.
     """
 
     kind: ClassVar[str] = "finetune"
@@ -59,7 +61,10 @@ class Finetune:
     def check(self, model_type: str, source_format: str) -> list[str]:
         """Warn of settings that wreck a pretrained model."""
         require(model_type, "finetune")
-        if self.method != "frozen" and (self.learning_rate or 0) > 1e-3:
+        if self.method == "frozen":
+            unused = "finetune: learning_rate is not used when only the head learns"
+            return [] if self.learning_rate is None else [f"{unused}; set probe_learning_rate"]
+        if (self.learning_rate or 0) > CATASTROPHIC_RATE:
             return [
                 f"finetune: learning_rate {self.learning_rate:g} is over 1e-3: it usually wrecks"
                 " a pretrained model; 2e-5 to 3e-4 is common"
@@ -145,12 +150,14 @@ class Finetune:
 
         return loss
 
-    def _weights(self, counts: Any) -> Any:
-        """Return the square root of balanced weights, which lifts rare classes without noise."""
+    def _weights(self, counts: Tensor) -> Tensor | None:
+        """Return each class's weight, given its rows; classes without rows count as one."""
+        counts = counts.clamp(min=1)
+        balanced = counts.sum() / (len(counts) * counts)
+        if self.class_weights == "balanced":
+            return balanced
         uneven = float(counts.max() / counts.min()) > _IMBALANCED
-        if self.class_weights == "none" or (self.class_weights == "auto" and not uneven):
-            return None
-        return (counts.sum() / (len(counts) * counts)).sqrt()
+        return balanced.sqrt() if self.class_weights == "auto" and uneven else None
 
 
 def _prefixed(prefix: str, fitted: Fitted) -> dict[str, float]:

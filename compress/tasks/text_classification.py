@@ -16,9 +16,7 @@ class TextClassification:
 
     name: ClassVar[str] = "text-classification"
 
-    def score(
-        self, logits: NDArray[np.float32], labels: NDArray[np.int64]
-    ) -> Mapping[str, float]:
+    def score(self, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Mapping[str, float]:
         """Return accuracy and macro F1 of logits (rows, classes) against class indices."""
         answers = logits.argmax(axis=1)
         return {
