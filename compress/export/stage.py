@@ -40,7 +40,7 @@ class Export:
     format: Format = "onnx"
     calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
 
-    def produces(self, source_format: str) -> str:  # noqa: ARG002 - the protocol's
+    def produces(self, source_format: str) -> str:
         """Return the format of the result; what TensorRT builds from is an ONNX file."""
         return "onnx" if self.format == "tensorrt" else self.format
 
