@@ -48,6 +48,9 @@ TOOLS = (
     "transformers",
 )
 
+_UNITY = Interval(value=1.0)
+"""The teacher beside itself, by definition."""
+
 
 def figures(measured: Measured) -> Figures:
     """Return a model's figures for the summary."""
@@ -80,8 +83,8 @@ def stage_row(
         digest=made.digest,
         teacher=teacher,
         selected=selected,
-        retention=interval(measured.measurements.get("accuracy_retention")),
-        speedup=interval(measured.measurements.get("speedup")),
+        retention=_UNITY if teacher else interval(measured.measurements.get("accuracy_retention")),
+        speedup=_UNITY if teacher else interval(measured.measurements.get("speedup")),
     )
 
 

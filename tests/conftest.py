@@ -1,0 +1,22 @@
+"""What every test runs under: few threads, no network, a cache of its own."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep finished stages apart from the user's and from other tests'."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(folder))
+    return folder
