@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.sources import code_digest
+from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
+from compress.teacher import open_model
 from runtimes.artifact import Artifact, is_artifact, read_artifact
 from runtimes.errors import ArtifactError
 from runtimes.files import folder_bytes, stable_hash
-
-from compress.sources import code_digest
-from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,35 +70,38 @@ class Cache:
     def entries(self) -> list[Entry]:
         """List what is kept, the largest first."""
         found = [
-            Entry(
-                name=path.name[:12],
-                kind=_kind(path),
-                size_mb=(folder_bytes(path) if path.is_dir() else path.stat().st_size) / 1e6,
-                age_days=(time.time() - path.stat().st_mtime) / 86400,
-                path=path,
-            )
+            _entry(path)
             for part in ("stages", "scratch", "shared")
             for path in sorted((self.root / part).glob("*"))
         ]
-        return sorted(found, key=lambda entry: -entry.size_mb)
+        return sorted((entry for entry in found if entry), key=lambda entry: -entry.size_mb)
 
     def prune(self, older_than_days: float) -> list[Entry]:
-        """Remove what was not used for so many days, and return it."""
+        """Remove what was not used for so many days and is not in use now, and return it."""
         gone = [entry for entry in self.entries() if entry.age_days >= older_than_days]
-        for entry in gone:
-            if entry.path.is_dir():
-                shutil.rmtree(entry.path)
-            else:
-                entry.path.unlink()
-        return gone
+        return [entry for entry in gone if self._remove(entry.path)]
+
+    def _remove(self, path: Path) -> bool:
+        try:
+            with self._locked(_key(path), wait=False):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except BlockingIOError:
+            return False  # a run is making it
+        return True
 
     @contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
-        """Let one process at a time make a stage; another waits and finds it made."""
+    def _locked(self, key: str, *, wait: bool = True) -> Iterator[None]:
+        """Let one process at a time make a stage; another waits and finds it made.
+
+        Raises BlockingIOError when another holds it and `wait` is False.
+        """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / key).open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             yield
 
 
@@ -118,6 +121,7 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
             "max_length": source.max_length,
             "kind": stage.kind,
             "settings": settings_of(stage),
+            "student": _student_digest(stage, source.task),
             "data": context.data.digest if stage.uses_data else None,
             "teacher": context.teacher.digest if context.teacher and stage.retrains else None,
             "seed": context.seed,
@@ -126,6 +130,12 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
             "tools": tool_versions(),
         }
     )
+
+
+def _student_digest(stage: Stage, task: str) -> str | None:
+    """Return the digest of the model that a distillation starts from, where it names one."""
+    student = getattr(stage, "student", None)
+    return open_model(student, task=task).digest if student else None
 
 
 def _intact(folder: Path) -> Artifact | None:
@@ -140,10 +150,32 @@ def _intact(folder: Path) -> Artifact | None:
     return artifact
 
 
+def _key(path: Path) -> str:
+    """Return the stage key that a folder, finished or half-made, belongs to."""
+    return path.name.lstrip(".").partition(".")[0]
+
+
+def _entry(path: Path) -> Entry | None:
+    """Describe a file or folder of the cache, or return None when it was just removed."""
+    try:
+        return Entry(
+            name=path.name[:12],
+            kind=_kind(path),
+            size_mb=(folder_bytes(path) if path.is_dir() else path.stat().st_size) / 1e6,
+            age_days=(time.time() - path.stat().st_mtime) / 86400,
+            path=path,
+        )
+    except FileNotFoundError:
+        return None
+
+
 def _kind(path: Path) -> str:
     if path.parent.name != "stages":
         return "unfinished" if path.parent.name == "scratch" else "logits"
     if path.name.startswith(".") or not is_artifact(path):
         return "left by a killed run"
-    history = read_artifact(path).history
+    try:
+        history = read_artifact(path).history
+    except ArtifactError:
+        return "damaged"
     return history[-1].kind if history else "teacher"

@@ -170,7 +170,7 @@ class _Reader:
         if missing and self._settings.on_empty == "error":
             raise _empty_rows(table, columns)
         if missing:
-            self.warnings.append(f"{name}: {missing} rows without text or label were left out")
+            self.warnings.append(f"{name}: rows without text or label left out: {missing}")
         if not whole:
             raise DataError(
                 f"{name}: every row lacks {' or '.join(columns)}",
@@ -187,7 +187,7 @@ def _empty_rows(table: Table, columns: tuple[str, ...]) -> DataError:
         if not all(value.strip() for value in row)
     ]
     return DataError(
-        f"{table.name}: {len(places)} rows lack a value: {'; '.join(places[:5])}",
+        f"{table.name}: rows without a value ({len(places)}): {'; '.join(places[:5])}",
         expected="text and label in every row",
         action='mend them, or set on_empty = "drop" under [data]',
     )
@@ -220,7 +220,8 @@ def _check_classes(train: Sequence[LabelledRow], settings: DataSettings) -> None
     lonely = sorted(label for label, count in counts.items() if count < 2)
     if lonely:
         raise DataError(
-            f"{len(lonely)} classes have one row only: {', '.join(map(repr, lonely[:5]))}",
+            f"{len(lonely)} of {len(counts)} classes with one row only:"
+            f" {', '.join(map(repr, lonely[:5]))}",
             expected="at least two rows a class in train, so that it can be learnt and checked",
             action="add rows, or merge or drop the class",
         )
@@ -254,7 +255,7 @@ def _check_known(name: str, rows: Sequence[LabelledRow], labels: tuple[str, ...]
     strange = sorted({row.label for row in rows} - set(labels))
     if strange:
         raise DataError(
-            f"{name} has {len(strange)} labels that train lacks:"
+            f"{name} has labels that train lacks ({len(strange)}):"
             f" {', '.join(map(repr, strange[:5]))}",
             expected=f"one of the {len(labels)} labels that the model knows",
             available=", ".join(labels[:12]) + (", …" if len(labels) > 12 else ""),

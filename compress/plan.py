@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-import os
-import shutil
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.cache import default_cache
+from compress.data import Dataset, align_labels, load_dataset
+from compress.preflight import (
+    check_devices,
+    check_layers,
+    check_places,
+    check_precisions,
+    cut_texts,
+)
+from compress.recipe import Recipe
+from compress.run_folder import RunFolder
+from compress.stage import STAGES, Stage, Target, settings_of
+from compress.teacher import open_model
 from profiles.device import DeviceProfile, load_profile
 from profiles.probe import Facts, probe, target_int8_dot
 from runtimes.artifact import Artifact
-from runtimes.errors import InputError, RecipeError, UnsupportedError
+from runtimes.errors import RecipeError, UnsupportedError
 from runtimes.session import RUNTIMES, Runtime
-
-from compress.data import Dataset, align_labels, load_dataset
-from compress.recipe import Recipe
-from compress.stage import STAGES, Stage, Target, settings_of
-from compress.teacher import open_model
 
 RUNTIME_OF = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "onnxruntime"}
 """What runs each exported format on a host; TensorRT-ready ONNX runs in its proxy."""
 
 REFERENCE = "reference"
-_COPIES = 8
-"""A run writes about so many times the teacher's weights: stages, exports, checkpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,10 @@ class Plan:
             + (f", {len(data.unlabeled)} unlabelled" if data.unlabeled else ""),
             f"profiles  {', '.join(profile.name for profile in self.profiles)}",
         ]
-        return head + [f"{step.name:<26}{_settings(step.stage)}" for step in self.steps]
+        return head + [
+            f"{step.name:<22}{step.stage.kind} {step.source}  {_settings(step.stage)}".rstrip()
+            for step in self.steps
+        ]
 
 
 def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> Plan:
@@ -80,20 +88,24 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
 
     Raises InputError's kinds for the first thing that cannot work; nothing is written.
     """
-    devices = _profiles(profiles or recipe.profiles, recipe.folder)
-    facts = probe()
+    steps = _steps(recipe)
+    devices = _profiles(profiles) if profiles else _profiles(recipe.profiles, recipe.folder)
+    check_devices(devices, recipe.export.formats)
+    check_precisions(recipe.stages, recipe.export.formats)
     _check_runtimes(recipe)
+    RunFolder(out).owner()
     teacher = open_model(
         recipe.teacher.path,
         task=recipe.teacher.task,
         folder=recipe.folder,
         max_length=recipe.teacher.max_length,
     )
-    data = load_dataset(recipe.data, recipe.folder, recipe.seed)
-    data = _fit_labels(recipe, teacher, data)
-    steps = _steps(recipe)
-    warnings = [*data.warnings, *_check_stages(steps, teacher)]
-    _check_disk(out, teacher)
+    check_places(out, default_cache().root, teacher)
+    check_layers(recipe.stages, teacher)
+    warnings = _check_stages(steps, teacher)
+    data = _fit_labels(recipe, teacher, load_dataset(recipe.data, recipe.folder, recipe.seed))
+    warnings += [*data.warnings, *cut_texts(teacher, data.train.texts)]
+    facts = probe()
     return Plan(
         recipe=recipe,
         teacher=teacher,
@@ -106,12 +118,15 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
     )
 
 
-def _profiles(names: tuple[str, ...], folder: Path) -> tuple[DeviceProfile, ...]:
-    if not names:
-        raise RecipeError("no profiles", expected='profiles = ["local"] or --profile NAME')
+def _profiles(names: tuple[str, ...], folder: Path = Path()) -> tuple[DeviceProfile, ...]:
     return tuple(
-        load_profile(str(folder / name) if name.endswith(".toml") else name) for name in names
+        load_profile(folder / Path(name).expanduser() if _names_file(name) else name)
+        for name in names
     )
+
+
+def _names_file(name: str) -> bool:
+    return name.endswith(".toml") or "/" in name
 
 
 def _target(devices: tuple[DeviceProfile, ...], facts: Facts) -> Target:
@@ -140,7 +155,7 @@ def _fit_labels(recipe: Recipe, teacher: Artifact, data: Dataset) -> Dataset:
     if not teacher.labels:
         raise RecipeError(
             f"the teacher {recipe.teacher.path} has no classification head",
-            expected="a fine-tuned classifier, or a recipe that trains one",
+            expected="a fine-tuned text classifier, or a recipe that trains one",
             action='add [[stage]] kind = "finetune" as the first stage',
         )
     return align_labels(data, teacher.labels)
@@ -187,19 +202,30 @@ def _divide(stages: tuple[Stage, ...]) -> tuple[list[Stage], Stage | None]:
     trunk = [stage for stage in stages if stage.kind != "quantize"]
     quantize = [stage for stage in stages if stage.kind == "quantize"]
     if len(quantize) > 1:
-        raise RecipeError("two quantize stages", expected="one, as the last stage")
+        raise RecipeError(
+            "two quantize stages",
+            expected="one, as the last stage",
+            action="leave one out, or write a recipe for each scheme",
+        )
     if quantize and stages[-1].kind != "quantize":
         raise RecipeError(
             f"{stages[-1].kind} after quantize",
             expected="quantize last: it works on the exported model, the others on torch models",
+            action="move quantize to the end",
         )
     kinds = [stage.kind for stage in trunk]
     if "finetune" in kinds[1:] and kinds[0] != "finetune":
         raise RecipeError(
-            f"finetune after {kinds[0]}", expected="finetune first: its result is the teacher"
+            f"finetune after {kinds[0]}",
+            expected="finetune first: its result is the teacher",
+            action="move it to the front; distil and prune recover by distillation",
         )
     if kinds.count("finetune") > 1:
-        raise RecipeError("two finetune stages", expected="one, as the first stage")
+        raise RecipeError(
+            "two finetune stages",
+            expected="one, as the first stage",
+            action='leave one out; method = "probe-then-full" trains in two steps',
+        )
     return trunk, quantize[0] if quantize else None
 
 
@@ -212,29 +238,18 @@ def _check_stages(steps: tuple[Step, ...], teacher: Artifact) -> list[str]:
             raise UnsupportedError(
                 f"{step.name} cannot take format {source!r}",
                 expected=" or ".join(step.stage.accepts),
+                action="start from the torch model that it was exported from",
             )
         formats[step.name] = step.stage.produces(source)
         warnings += step.stage.check(teacher.model_type, source)
     return list(dict.fromkeys(warnings))
 
 
-def _check_disk(out: Path, teacher: Artifact) -> None:
-    place = out.resolve()
-    while not place.exists():
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"{out}: cannot be written ({place} is not a writable folder)")
-    needed = _COPIES * teacher.size_bytes()
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise InputError(
-            f"{place}: {free / 1e6:.0f} MB free",
-            expected=f"about {needed / 1e6:.0f} MB for the stages of this teacher",
-            action="free some (`edgepress cache prune`), or choose another --out",
-        )
-
-
 def _settings(stage: Stage) -> str:
+    """Write the settings that are not the stage's defaults."""
+    defaults = {column.name: column.default for column in dataclasses.fields(stage)}  # type: ignore[arg-type]
     return ", ".join(
-        f"{name} {value}" for name, value in settings_of(stage).items() if value not in (None, (), [])
+        f"{name} {value}"
+        for name, value in settings_of(stage).items()
+        if value != defaults[name] and value not in (None, (), [])
     )

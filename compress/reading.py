@@ -58,7 +58,11 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
             action=f"looked at {path}" + (f"; get it from {origin}" if origin else ""),
         )
     if path.suffix.lower() not in _SUFFIXES:
-        raise DataError(f"{name}: unknown kind of file {path.suffix!r}", expected=_FILES)
+        raise DataError(
+            f"{name}: unknown kind of file {path.suffix!r}",
+            expected=_FILES,
+            action="save it as one of these",
+        )
     if path.stat().st_size == 0:
         raise DataError(
             f"{name}: the file is empty",
@@ -115,7 +119,11 @@ def _text(value: Any, place: str) -> str:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, list | dict | tuple | bytes):
-        raise DataError(f"{place}: a {type(value).__name__}", expected="one text or one label")
+        raise DataError(
+            f"{place}: a {type(value).__name__}",
+            expected="one text or one label",
+            action="name a column of plain values, or write one value a row",
+        )
     text = str(value)
     if "\0" in text:
         raise DataError(
@@ -196,6 +204,7 @@ def _json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
         raise DataError(
             f"{path.name}, line {number}: a {type(record).__name__}",
             expected='one object a line: {"text": "…", "label": "…"}',
+            action="mend the line, or write the file as csv",
         )
     return record
 
@@ -208,6 +217,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path.name}: not an intact parquet file ({str(error).splitlines()[0][:200]})",
+            expected="a whole parquet file",
             action="write or download it again",
         ) from error
     yield from enumerate(records, start=1)
@@ -267,7 +277,8 @@ def _without_retries(source: str) -> Iterator[None]:
 
 def _encoding(path: Path, error: UnicodeDecodeError) -> DataError:
     with path.open("rb") as stream:
-        utf16 = stream.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        head = stream.read(64)
+    utf16 = head[:2] in (b"\xff\xfe", b"\xfe\xff") or 20 < head.count(0) < 40
     guess = "utf-16" if utf16 else "latin1"
     return DataError(
         f"{path.name}: not UTF-8 (byte {error.object[error.start]:#04x})"

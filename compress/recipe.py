@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +69,14 @@ _HOW = {
     "data": 'write [data] and below it train = "train.csv"',
 }
 """How the keys that every recipe begins with are written."""
+
+_EXPECTED = {
+    "tuple_type": "a list",
+    "model_type": "a table of keys",
+    "too_short": "at least one",
+    "string_pattern_mismatch": "at most 64 letters, digits, dots, dashes and underscores",
+}
+"""What pydantic says in the words of its own types, by its name for the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +146,12 @@ def _anchored(stage: Stage, folder: Path) -> Stage:
 
     It stays a relative path: absolute ones of this machine are kept out of manifests.
     """
-    student = getattr(stage, "student", None)
-    place = folder / Path(student).expanduser() if student else None
-    if place is None or not place.is_dir():
+    student: str | None = getattr(stage, "student", None)
+    if student is None or student.startswith("python:"):
         return stage
+    place = folder / Path(student).expanduser()
+    if student.count("/") == 1 and student[0] not in "./~" and not place.is_dir():
+        return stage  # a Hub id
     anchored: Stage = dataclasses.replace(stage, student=os.path.relpath(place))  # type: ignore[type-var]
     return anchored
 
@@ -169,7 +178,9 @@ def parse_stage(row: dict[str, Any], name: str) -> Stage:
     try:
         stage: Stage = TypeAdapter(cls).validate_python(settings)
     except ValidationError as error:
-        raise recipe_error(error, f"{name} ({kind})", list(cls.__dataclass_fields__)) from error
+        raise recipe_error(
+            error, f"{name} ({kind})", [field.name for field in dataclasses.fields(cls)]
+        ) from error
     return stage
 
 
@@ -188,13 +199,15 @@ def recipe_error(error: ValidationError, name: str, known: list[str]) -> RecipeE
     if first["type"] == "missing":
         return RecipeError(
             f"{name}: no {place!r}",
-            expected=", ".join(siblings),
+            expected="a value for it in every recipe",
             action=_HOW.get(place, "see the README's recipe"),
         )
-    shown = f"{first['input']!r}"
+    if first["type"] == "value_error":
+        why = first["msg"].removeprefix("Value error, ")
+        return RecipeError(f"{name}: {place}: {why}", action="see the README's recipe")
     return RecipeError(
-        f"{name}: {place or 'the combination'} is {shown[:80]}",
-        expected=re.sub("^(Input should be|Value error,) ", "", first["msg"]),
+        f"{name}: {place} is {first['input']!r:.80}",
+        expected=_EXPECTED.get(first["type"], first["msg"].removeprefix("Input should be ")),
         action=_HOW.get(place, "see the README's recipe"),
     )
 

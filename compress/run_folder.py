@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,12 @@ from runtimes.errors import InputError
 from runtimes.files import new_folder, write_json
 
 MARKER = "run.json"
+
+_HALF_MADE = re.compile(
+    r"\.(\d\d-[a-z-]+|reference|bundle|run\.json|report\.(json|html|md)|samples\.jsonl)"
+    r"(\.old)?[.-][A-Za-z0-9_.]+"
+)
+"""The names of files and folders on their way to the name after the first dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +32,38 @@ class RunFolder:
 
         Raises InputError when it holds something else, or another recipe's run and not `fresh`.
         """
-        if self.path.exists() and not self.path.is_dir():
-            raise InputError(f"{self.path}: not a folder", action="choose another --out")
-        if self.path.is_dir() and any(self.path.iterdir()):
-            self._check_owner(name, fresh)
+        owner = self.owner()
+        if owner not in (None, name) and not fresh:
+            raise InputError(
+                f"{self.path}: holds the run of another recipe, {owner!r}",
+                expected=f"an empty folder, or a run of {name!r}",
+                action="choose another --out, or --fresh to replace it",
+            )
         self.path.mkdir(parents=True, exist_ok=True)
         if fresh:
             self._empty()
         self._sweep()
         write_json(self.path / MARKER, {"edgepress_run": 1, "name": name})
+
+    def owner(self) -> str | None:
+        """Return the name of the recipe whose run is here, or None for a new or empty folder.
+
+        Raises InputError when the folder holds what no run wrote.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise InputError(
+                f"{self.path}: a file", expected="a folder", action="choose another --out"
+            )
+        if not self.path.is_dir() or all(_left_over(path) for path in self.path.iterdir()):
+            return None
+        try:
+            return str(json.loads((self.path / MARKER).read_text(encoding="utf-8"))["name"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{self.path}: holds files that are not a run's",
+                expected="an empty or new folder, or one that `edgepress run` made",
+                action="choose another --out",
+            ) from error
 
     def keep(self, artifact: Artifact, name: str) -> Artifact:
         """Copy an artifact of the cache into the folder, unless it is there already."""
@@ -45,21 +74,6 @@ class RunFolder:
             shutil.copytree(artifact.path, folder, dirs_exist_ok=True)
         return read_artifact(target)
 
-    def _check_owner(self, name: str, fresh: bool) -> None:
-        try:
-            owner = json.loads((self.path / MARKER).read_text(encoding="utf-8"))["name"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(
-                f"{self.path}: holds files that are not a run's",
-                expected="an empty or new folder, or one that `edgepress run` made",
-                action="choose another --out",
-            ) from error
-        if owner != name and not fresh:
-            raise InputError(
-                f"{self.path}: holds the run of another recipe, {owner!r}",
-                action="choose another --out, or --fresh to replace it",
-            )
-
     def _empty(self) -> None:
         """Remove what runs write, and nothing that a person put there."""
         for path in self.path.iterdir():
@@ -69,12 +83,16 @@ class RunFolder:
                 path.unlink()
 
     def _sweep(self) -> None:
-        """Remove half-made folders: their names start with a dot and end in random letters."""
-        for path in self.path.glob(".*"):
+        """Remove what a killed run was writing, and no other hidden file."""
+        for path in filter(_left_over, self.path.iterdir()):
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
-                os.unlink(path)
+                path.unlink()
+
+
+def _left_over(path: Path) -> bool:
+    return _HALF_MADE.fullmatch(path.name) is not None
 
 
 def _same(folder: Path, artifact: Artifact) -> bool:

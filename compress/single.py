@@ -5,14 +5,14 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+from compress.data import Dataset, DataSettings, Rows, align_labels, load_dataset
+from compress.places import check_apart, check_room
+from compress.stage import Progress, RunContext, Stage, Target, execute
+from compress.teacher import import_model, open_model
 from profiles.device import load_profile
 from profiles.probe import probe, target_int8_dot
-from runtimes.artifact import Artifact
+from runtimes.artifact import Artifact, is_artifact
 from runtimes.errors import InputError
-
-from compress.data import Dataset, DataSettings, Rows, align_labels, load_dataset
-from compress.stage import Progress, RunContext, Stage, Target, execute
-from compress.teacher import open_model
 
 _NO_ROWS = Rows((), ())
 
@@ -34,35 +34,44 @@ def run_stage(
     Raises InputError when `out` holds something that is not an artifact, or rows are missing
     that the stage needs.
     """
-    check_out(out)
     artifact = open_model(source, task="text-classification", max_length=max_length)
+    known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
+    check_out(out, artifact, *([known] if known else []))
     if stage.uses_data and data is None:
         raise InputError(f"{stage.kind} needs rows", action="name them with --train FILE")
+    target = target_of(profile)
     for warning in stage.check(artifact.model_type, artifact.format):
         progress.warn(warning)
     rows = _rows(data, artifact, stage, seed, progress)
-    known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         context = RunContext(
             data=rows,
-            teacher=known,
+            teacher=_own_copy(known, Path(scratch) / "teacher") if known else None,
             seed=seed,
-            scratch=Path(scratch),
-            target=target_of(profile),
+            scratch=Path(scratch) / "work",
+            target=target,
             progress=progress,
         )
-        return execute(stage, artifact, context, out)
+        return execute(stage, _own_copy(artifact, Path(scratch) / "source"), context, out)
 
 
-def check_out(out: Path) -> None:
-    """Raise InputError when a result may not be written to `out`."""
-    if out.is_dir() and any(out.iterdir()) and not (out / "artifact.json").is_file():
+def check_out(out: Path, *inputs: Artifact) -> None:
+    """Raise InputError when a result may not, or cannot, be written to `out`."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
+    check_apart(out, *(model.path for model in inputs))
+    check_room(out, sum(model.size_bytes() for model in inputs))
+    if out.is_dir() and any(out.iterdir()) and not is_artifact(out):
         raise InputError(
             f"{out}: holds files that are not an artifact's",
             expected="a new or empty folder, or an artifact to replace",
+            action="choose another --out",
         )
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: not a folder")
+
+
+def _own_copy(model: Artifact, target: Path) -> Artifact:
+    """Return a foreign folder as an artifact: one file of weights, a fast tokenizer."""
+    return model if is_artifact(model.path) else import_model(model, target)
 
 
 def target_of(profile: str) -> Target:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
+import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -28,6 +31,11 @@ COMMANDS = {
 """Every command and its one line, so that listing them imports none."""
 
 
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""What shells say of a process that ended by SIGINT, and by SIGPIPE."""
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when it is asked for."""
 
@@ -42,16 +50,6 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"compress.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest the nearest command for an unknown one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from runtimes.errors import UnknownNameError
-
-            raise UnknownNameError("command", args[0], COMMANDS)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the command table without importing a command."""
@@ -74,61 +72,120 @@ def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the project's codes."""
     arguments = sys.argv[1:] if args is None else args
     _quiet_libraries()
-    sys.exit(run(arguments))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ✓ or ± still gets the rest
+    signal.signal(signal.SIGTERM, _terminate)
+    code = run(arguments)
+    if code == PIPE_CLOSED:
+        # What is still buffered has nowhere to go, and Python would say so when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
     """Return the exit code of a command line; errors are printed, not raised, without -v."""
-    from runtimes.errors import EdgepressError
-
+    verbose, arguments = _verbose(arguments)
     try:
         result = edgepress.main(arguments, prog_name="edgepress", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _interrupted()
-    except KeyboardInterrupt:
-        return _interrupted()
+        sys.stdout.flush()
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        click.echo("interrupted; the same command takes it up where it was", err=True)
+        return INTERRUPTED
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except click.exceptions.NoSuchCommand as error:
+        return _failed(_unknown_command(error), verbose)
     except click.ClickException as error:
         error.show()
         return 2
-    except EdgepressError as error:
-        return _failed(error, error.exit_code, arguments)
-    except OSError as error:
-        return _failed(_from_system(error), 2, arguments)
+    except BrokenPipeError:
+        return PIPE_CLOSED
     except Exception as error:
-        return _failed(error, 5, arguments)
+        return _failed(error, verbose)
     return result if isinstance(result, int) else 0
 
 
-def _interrupted() -> int:
-    click.echo("interrupted; the same command takes it up where it was", err=True)
-    return 130
+def _verbose(arguments: list[str]) -> tuple[bool, list[str]]:
+    """Take -v out of a command line: it may stand anywhere before `--`, and beside -q."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = []
+    for argument in arguments[:end]:
+        if argument in ("-vq", "-qv"):
+            kept.append("-q")
+        elif argument not in ("-v", "--verbose"):
+            kept.append(argument)
+    found = len(kept) < end or kept != arguments[:end]
+    return found, kept + arguments[end:]
 
 
-def _failed(error: BaseException, code: int, arguments: list[str]) -> int:
-    if {"-v", "--verbose"} & set(arguments):
+def _terminate(signum: int, frame: object) -> None:  # noqa: ARG001 - the signal's own
+    """Leave as on an error, so that temporary folders and workers go too."""
+    sys.exit(128 + signum)
+
+
+def _unknown_command(error: click.exceptions.NoSuchCommand) -> Exception:
+    from runtimes.errors import UnknownNameError
+
+    context = error.ctx
+    group = context.command if context else edgepress
+    known = group.list_commands(context) if context and isinstance(group, click.Group) else COMMANDS
+    return UnknownNameError("command", error.command_name, known)
+
+
+def _failed(error: Exception, verbose: bool) -> int:
+    """Print an error, with its traceback when asked, and return its exit code."""
+    from runtimes.errors import EdgepressError
+
+    shown = _translated(error)
+    if verbose:
         import traceback
 
         traceback.print_exception(error)
-    elif code == 5 and not hasattr(error, "received"):
-        click.echo(f"error: {type(error).__name__}: {error}", err=True)
-        click.echo("  next:      run it again with -v to see where", err=True)
-    else:
-        click.echo(f"error: {error}", err=True)
-    return code
+    if shown is error and verbose:
+        return getattr(error, "exit_code", 5)
+    if isinstance(shown, EdgepressError):
+        click.echo(f"error: {shown}", err=True)
+        return shown.exit_code
+    click.echo(f"error: {type(error).__name__}: {error}", err=True)
+    click.echo("  next:      run it again with -v to see where", err=True)
+    return 5
 
 
-def _from_system(error: OSError) -> Exception:
-    from runtimes.errors import InputError
+def _translated(error: Exception) -> Exception:
+    """Return what the operating system said in the project's words; others as they are."""
+    from runtimes.errors import EdgepressError, InputError
 
-    place = f"{error.filename}: " if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if _disk_is_full(error):
+        named = next((e.filename for e in _causes(error) if isinstance(e, OSError)), None)
         return InputError(
-            f"{place}no space left on the disk",
+            f"{named or 'the disk'}: no space left",
+            expected="room for the stages; nothing half-written was left",
             action="free some (`edgepress cache prune` frees finished stages) and run it again",
         )
-    return InputError(f"{place}{error.strerror or error}")
+    if isinstance(error, EdgepressError) or not isinstance(error, OSError):
+        return error
+    place = f"{error.filename}: " if error.filename else ""
+    return InputError(
+        f"{place}{error.strerror or error}",
+        expected="a place that can be read or written",
+        action="check the path and its permissions; -v shows where it was used",
+    )
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _disk_is_full(error: Exception) -> bool:
+    """Tell whether a disk ran full; libraries in Rust and C++ say so in words only."""
+    return any(
+        (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
+        or "No space left on device" in str(cause)
+        for cause in _causes(error)
+    )
 
 
 def _quiet_libraries() -> None:
