@@ -53,9 +53,9 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
     if not path.is_file():
         raise DataError(
             f"{name}: {'a folder' if path.is_dir() else 'no such file'}",
-            expected="a csv, tsv, jsonl or parquet file; relative paths start at the recipe",
+            expected="a csv, tsv, jsonl or parquet file",
             available=_neighbours(path),
-            action=f"looked at {path}" + (f"; get it from {origin}" if origin else ""),
+            action=f"looked at {path.absolute()}" + (f"; get it from {origin}" if origin else ""),
         )
     if path.suffix.lower() not in _SUFFIXES:
         raise DataError(

@@ -133,12 +133,33 @@ def parse_recipe(content: dict[str, Any], folder: Path, name: str) -> Recipe:
         teacher=file.teacher,
         data=file.data,
         stages=tuple(
-            _anchored(parse_stage(row, f"{name}, stage {number}"), folder)
+            _anchored(_listed_stage(row, f"{name}, stage {number}"), folder)
             for number, row in enumerate(file.stage, 1)
         ),
         export=file.export,
         folder=folder,
     )
+
+
+def _listed_stage(row: dict[str, Any], name: str) -> Stage:
+    listed = [kind for kind in STAGES.names() if kind != "export"]
+    kind = row.get("kind")
+    if kind == "export":
+        raise RecipeError(
+            f"{name}: export is not a [[stage]]",
+            expected="formats under [export]",
+            action='write [export] and below it formats = ["onnx"]',
+        )
+    if not isinstance(kind, str):
+        raise RecipeError(
+            f"{name}: " + ("no kind" if kind is None else f"kind is {kind!r}"),
+            expected="the name of a stage",
+            available=", ".join(listed),
+            action='write kind = "…" below [[stage]]',
+        )
+    if kind not in listed:
+        raise UnknownNameError("stage", kind, listed)
+    return parse_stage(row, name)
 
 
 def _anchored(stage: Stage, folder: Path) -> Stage:
@@ -157,23 +178,9 @@ def _anchored(stage: Stage, folder: Path) -> Stage:
 
 
 def parse_stage(row: dict[str, Any], name: str) -> Stage:
-    """Turn one [[stage]] table into the stage that its kind names."""
+    """Turn a table of settings into the stage that its `kind` names; `name` stands in errors."""
     settings = dict(row)
-    kind = settings.pop("kind", None)
-    if not isinstance(kind, str):
-        raise RecipeError(
-            f"{name}: no kind" if kind is None else f"{name}: kind is {kind!r}",
-            expected='kind = "…"',
-            available=", ".join(STAGES.names()),
-        )
-    if kind == "export":
-        raise RecipeError(
-            f"{name}: export is not a [[stage]]",
-            expected="formats under [export]",
-            action='write [export] and below it formats = ["onnx"]',
-        )
-    if kind not in STAGES:
-        raise UnknownNameError("stage", kind, (n for n in STAGES.names() if n != "export"))
+    kind = settings.pop("kind")
     cls = STAGES.resolve(kind)
     try:
         stage: Stage = TypeAdapter(cls).validate_python(settings)

@@ -37,8 +37,12 @@ def run_stage(
     artifact = open_model(source, task="text-classification", max_length=max_length)
     known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
     check_out(out, artifact, *([known] if known else []))
-    if stage.uses_data and data is None:
-        raise InputError(f"{stage.kind} needs rows", action="name them with --train FILE")
+    if data is None and (stage.uses_data or getattr(stage, "format", None) == "tensorrt"):
+        raise InputError(
+            f"{stage.kind} was given no rows",
+            expected="rows to train, calibrate or check on",
+            action="name them with --train FILE",
+        )
     target = target_of(profile)
     for warning in stage.check(artifact.model_type, artifact.format):
         progress.warn(warning)

@@ -101,6 +101,8 @@ def run(arguments: list[str]) -> int:
         return 2
     except BrokenPipeError:
         return PIPE_CLOSED
+    except SystemExit as stop:  # the bundle's own parser, and SIGTERM
+        return stop.code if isinstance(stop.code, int) else 5
     except Exception as error:
         return _failed(error, verbose)
     return result if isinstance(result, int) else 0
