@@ -20,6 +20,11 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
 
     Without an 8-bit dot product all weights use half the range, or they saturate (nncf#1498).
     """
+    if not context.target.int8_dot:
+        context.progress.warn(
+            "OpenVINO's static INT8 is for size, not for speed, on a CPU without an 8-bit dot"
+            " product (VNNI, dotprod): measure it against its fp32 export"
+        )
     feeds = calibration_feeds(source, context.data, settings.calibration_rows)
     model = load_openvino(source.model_file)
     with quiet_nncf() as nncf:

@@ -267,6 +267,14 @@ def test_no_scheme_prints_or_logs(tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert capfd.readouterr() == ("", "")
 
 
+def test_openvino_static_says_when_it_will_not_be_fast(tmp_path: Path) -> None:
+    silence = Silence()
+    context = dataclasses.replace(make_context(), progress=silence)
+    stage = Quantize("int8-static", calibration_rows=32)
+    execute(stage, exported("openvino"), context, tmp_path / "result")
+    assert "not for speed" in silence.warnings[0]
+
+
 def _comparison(source: list[int], result: list[int]) -> Comparison:
     zeros = np.zeros(len(source), np.int64)
     return Comparison(zeros, np.array(source), np.array(result), classes=4)
