@@ -145,7 +145,7 @@ class Run:
         rows = []
         for row in sorted(measured, key=lambda row: _order(steps[row.candidate.name])):
             step = steps[row.candidate.name]
-            trunk = step.source if step.stage.kind == "export" and not step.final else step.name
+            trunk = step.stands_for or step.name
             shown = steps.get(trunk, step)
             rows.append(
                 evidence.stage_row(

@@ -36,7 +36,8 @@ class Step:
     """Name one stage of a plan and the step whose artifact it takes.
 
     `trunk` steps follow one another; the others branch off for an export or a measurement.
-    `final` steps end in a model that could be deployed.
+    `final` steps end in a model that could be deployed. A `measured` step has a row of figures
+    in the report, which is that of `stands_for` when a torch model is run by its export.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Step:
     trunk: bool
     final: bool = False
     measured: bool = False
+    stands_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +178,9 @@ def _steps(recipe: Recipe) -> tuple[Step, ...]:
     teacher = tuned[-1] if tuned else "00-teacher"
     for point in points[points.index(teacher) :]:
         name = REFERENCE if point == teacher else f"{point}-onnx"
-        steps.append(Step(name, export(format="onnx"), point, trunk=False, measured=True))
+        steps.append(
+            Step(name, export(format="onnx"), point, trunk=False, measured=True, stands_for=point)
+        )
     number = len(trunk) + 1
     for form in recipe.export.formats:
         source = last
