@@ -183,10 +183,9 @@ def _steps(recipe: Recipe) -> tuple[Step, ...]:
         )
     number = len(trunk) + 1
     for form in recipe.export.formats:
-        source = last
         name = REFERENCE if last == teacher else f"{last}-onnx"
         if form != "onnx":
-            name = f"{number:02d}-export-{form}"
+            source, name = name, f"{number:02d}-export-{form}"
             steps.append(Step(name, export(format=form), source, trunk=False, measured=True))
             number += 1
         if quantize is not None and form != "tensorrt":

@@ -11,12 +11,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+from compress.data import Dataset
 from runtimes.artifact import Artifact, StageRecord, TensorSpec, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
 from runtimes.registry import Registry
-
-from compress.data import Dataset
 
 STAGES = Registry(
     "stage",
@@ -30,7 +29,10 @@ STAGES = Registry(
     group="edgepress.stages",
 )
 
-TOOLS = ("edgepress", "torch", "transformers", "tokenizers", "onnx", "onnxruntime", "onnxscript")
+TOOLS = (
+    *("edgepress", "torch", "transformers", "tokenizers"),
+    *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf"),
+)
 """Packages whose version decides what a stage makes; each is part of the cache key."""
 
 Advance = Callable[[int, str], None]
@@ -122,13 +124,16 @@ class Stage(Protocol):
     """Turn one artifact into another. The frozen dataclass is its own settings.
 
     A stage never changes its input and is deterministic under `context.seed`. `retrains` says
-    that it learns from `context.teacher`, `uses_data` that its result depends on the rows.
+    that it learns from `context.teacher`.
     """
 
     kind: ClassVar[str]
     accepts: ClassVar[tuple[str, ...]]
     retrains: ClassVar[bool]
-    uses_data: ClassVar[bool]
+
+    @property
+    def uses_data(self) -> bool:
+        """Tell whether the result depends on the rows."""
 
     def produces(self, source_format: str) -> str:
         """Return the format of the result for an input of `source_format`."""

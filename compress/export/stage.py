@@ -35,10 +35,14 @@ class Export:
     kind: ClassVar[str] = "export"
     accepts: ClassVar[tuple[str, ...]] = ("huggingface", "onnx")
     retrains: ClassVar[bool] = False
-    uses_data: ClassVar[bool] = False
 
     format: Format = "onnx"
     calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
+
+    @property
+    def uses_data(self) -> bool:
+        """Tell whether rows set ranges: those of TensorRT's INT8 do."""
+        return self.format == "tensorrt"
 
     def produces(self, source_format: str) -> str:
         """Return the format of the result; what TensorRT builds from is an ONNX file."""
