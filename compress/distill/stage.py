@@ -41,7 +41,7 @@ class Distill:
     uses_data: ClassVar[bool] = True
 
     layers: Annotated[int, Field(ge=1)] | None = None
-    keep: tuple[Annotated[int, Field(ge=0)], ...] = field(default=())
+    keep: list[Annotated[int, Field(ge=0)]] = field(default_factory=list)
     student: str | None = None
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
@@ -63,9 +63,9 @@ class Distill:
                 "distill takes exactly one of layers, keep and student",
                 expected='layers = 3, or keep = [1, 3, 5], or student = "FOLDER"',
             )
-        if list(self.keep) != sorted(set(self.keep)):
+        if self.keep != sorted(set(self.keep)):
             raise RecipeError(
-                f"distill: keep = {list(self.keep)}",
+                f"distill: keep = {self.keep}",
                 expected="each layer once, in ascending order, such as [1, 3, 5]",
             )
         require(model_type, "distill")
@@ -126,10 +126,10 @@ class Distill:
 
         student = load_model(source.path)
         total = student.config.num_hidden_layers
-        kept = self.keep if self.layers is None else evenly_spaced(total, self.layers)
+        kept = tuple(self.keep) if self.layers is None else evenly_spaced(total, self.layers)
         if max(kept) >= total:
             raise RecipeError(
-                f"distill: keep = {list(self.keep)}",
+                f"distill: keep = {self.keep}",
                 expected=f"layers 0 to {total - 1}: the model has {total}",
             )
         keep_layers(student, kept)
