@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.places import cache_root
 from compress.sources import code_digest
 from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
 from compress.teacher import open_model
@@ -106,10 +107,8 @@ class Cache:
 
 
 def default_cache() -> Cache:
-    """Return the user's cache: $EDGEPRESS_CACHE, or edgepress below the XDG cache folder."""
-    named = os.environ.get("EDGEPRESS_CACHE")
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Cache(Path(named).expanduser() if named else Path(home) / "edgepress")
+    """Return the user's cache."""
+    return Cache(cache_root())
 
 
 def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:

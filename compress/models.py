@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 """What travels with a model; vocab.txt and merges.txt would go stale when pieces are pruned."""
 
-_PRUNED_HEADS = Path(__file__).parent / "prune" / "modeling_edgepress.py"
+HEADS_CODE = "modeling_edgepress.py"
+"""What plain transformers needs to load a model whose heads were pruned."""
+
+_PRUNED_HEADS = Path(__file__).parent / "prune" / HEADS_CODE
 """What transformers needs to load a model with fewer heads; see its docstring."""
 
 

@@ -1,4 +1,4 @@
-"""Check where results are to be written, before anything is."""
+"""Know where results are to be written, and check it before anything is."""
 
 from __future__ import annotations
 
@@ -7,6 +7,15 @@ import shutil
 from pathlib import Path
 
 from runtimes.errors import InputError
+
+
+def cache_root() -> Path:
+    """Return where finished work is kept: $EDGEPRESS_CACHE, or below the XDG cache folder."""
+    named = os.environ.get("EDGEPRESS_CACHE")
+    if named:
+        return Path(named).expanduser()
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "edgepress"
 
 
 def check_apart(out: Path, *others: Path) -> None:

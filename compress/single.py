@@ -37,7 +37,7 @@ def run_stage(
     artifact = open_model(source, task="text-classification", max_length=max_length)
     known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
     check_out(out, artifact, *([known] if known else []))
-    if data is None and (stage.uses_data or getattr(stage, "format", None) == "tensorrt"):
+    if data is None and stage.uses_data:
         raise InputError(
             f"{stage.kind} was given no rows",
             expected="rows to train, calibrate or check on",

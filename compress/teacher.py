@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.adapters import is_adapter, merge_adapter
 from compress.architectures import FULL, PARTIAL
+from compress.places import cache_root
 from compress.slow_tokenizer import FAST, SLOW_FILES, open_tokenizer
 from compress.tasks.registry import canonical_task
 from compress.weights import WEIGHTS, read_shapes, write_whole
@@ -66,12 +68,15 @@ def open_model(
 ) -> Artifact:
     """Return a model folder as an artifact, without writing to it.
 
+    A LoRA adapter is merged into its base model, in the user's cache, and that is opened.
     A folder that edgepress wrote brings its manifest; any other transformers folder is
     described from its configuration and the header of its weights. Raises ArtifactError on a
     pickle, a truncated file, classes that are not the head's or a tokenizer that does not fit.
     """
     task = canonical_task(task)
     place = resolve(path, folder)
+    if is_adapter(place):
+        place = merge_adapter(place, cache_root() / "merged", lambda name: resolve(name, place))
     if not is_artifact(place):
         return _describe(place, task, max_length)
     artifact = read_artifact(place)
@@ -85,10 +90,10 @@ def import_model(source: Artifact, target: Path) -> Artifact:
 
     Shards become one file, and a slow tokenizer its tokenizer.json.
     """
-    from compress.models import TOKENIZER_FILES
+    from compress.models import HEADS_CODE, TOKENIZER_FILES
 
     with new_folder(target) as folder:
-        for name in ("config.json", WEIGHTS, *TOKENIZER_FILES):
+        for name in ("config.json", WEIGHTS, HEADS_CODE, *TOKENIZER_FILES):
             if (source.path / name).is_file():
                 shutil.copyfile(source.path / name, folder / name)
         if not (folder / WEIGHTS).is_file():
