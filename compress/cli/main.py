@@ -159,9 +159,10 @@ def _translated(error: Exception) -> Exception:
     from runtimes.errors import EdgepressError, InputError
 
     if _disk_is_full(error):
-        named = next((e.filename for e in _causes(error) if isinstance(e, OSError)), None)
+        faults = [cause for cause in _causes(error) if isinstance(cause, OSError)]
+        named = [fault.filename2 or fault.filename for fault in faults]
         return InputError(
-            f"{named or 'the disk'}: no space left",
+            f"{next(filter(None, named), 'the disk')}: no space left",
             expected="room for the stages; nothing half-written was left",
             action="free some (`edgepress cache prune` frees finished stages) and run it again",
         )
