@@ -1,7 +1,7 @@
-"""Labelled tickets, class by class, before they are split."""
+"""Tickets class by class, before they are split and labelled."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from compress.demo.dice import Dice
@@ -14,24 +14,14 @@ WORDS = range(5, 36)
 
 # Most tickets speak of one thing.
 PACE = {"plain": 1.0, "mixed": 0.7}
-
-# Annotators disagree more about tickets that speak of two things.
-NOISE = {"plain": 0.021, "mixed": 0.05}
-CONFUSED_WITH = {
-    "technical": ("billing", "billing", "feedback"),
-    "billing": ("technical", "technical", "feedback"),
-    "feedback": ("technical", "technical", "billing"),
-    "abuse": ("technical", "feedback", "billing"),
-}
 _PATIENCE = 60  # near-duplicates in a row before a family is taken to be exhausted
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A ticket without its split; the label may be an annotator's slip."""
+    """A ticket before it is split and labelled."""
 
     text: str
-    label: str
     family: Family
 
 
@@ -82,14 +72,7 @@ def _of_family(
     failures = 0
     while failures < _PATIENCE:
         text = roughen(compose(family, lexicon, dice), dice)
-        label = annotated(family, dice)
         failures += 1
         if len(text.split()) in WORDS and known.admit(text):
             failures = 0
-            yield Draft(text, label, family)
-
-
-def annotated(family: Family, dice: Dice) -> str:
-    """Return the family's class, or now and then one that it is confused with."""
-    alternatives: Sequence[str] = CONFUSED_WITH[family.label]
-    return dice.pick(alternatives) if dice.chance(NOISE[family.kind]) else family.label
+            yield Draft(text, family)

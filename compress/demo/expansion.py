@@ -20,12 +20,7 @@ def expand(template: str, slots: Slots, dice: Dice) -> str:
     text = _resolve(template, slots, dice, {})
     text = re.sub(r"\s+", " ", text).strip()
     text = re.sub(r" ([,.?!:])", r"\1", text)
-    return _SENTENCE_START.sub(_capitalised, text)
-
-
-def _capitalised(match: re.Match[str]) -> str:
-    lead, letter = match.groups()
-    return f"{lead}{letter.upper()}"
+    return _SENTENCE_START.sub(lambda match: match[0].upper(), text)
 
 
 def _resolve(text: str, slots: Slots, dice: Dice, bound: dict[str, str]) -> str:
@@ -36,7 +31,8 @@ def _resolve(text: str, slots: Slots, dice: Dice, bound: dict[str, str]) -> str:
 
 def _value(match: re.Match[str], slots: Slots, dice: Dice, bound: dict[str, str]) -> str:
     if match["choice"] is not None:
-        return dice.pick(match["choice"].split("|"))
+        choices: list[str] = match["choice"].split("|")
+        return dice.pick(choices)
     if match["low"]:
         return str(dice.between(int(match["low"]), int(match["high"])))
     if match[0] not in bound:

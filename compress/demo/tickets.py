@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.demo.annotators import annotate
 from compress.demo.dice import Dice
 from compress.demo.drafts import Draft, drafts
 from compress.demo.lexicon import lexicon
@@ -33,9 +34,13 @@ def generate(seed: int = 7, rows: int = 4000) -> tuple[Ticket, ...]:
     """
     told = drafts(lexicon(), seed, rows)
     split_of = assign(_strata(told), Dice(seed, "splits"))
+    ordered = Dice(seed, "order").shuffled(told)
+    families = [draft.family for draft in ordered]
+    splits = [split_of[family.group] for family in families]
+    labels = annotate(families, splits, Dice(seed, "annotators"))
     return tuple(
-        Ticket(draft.text, draft.label, draft.family.group, split_of[draft.family.group])
-        for draft in Dice(seed, "order").shuffled(told)
+        Ticket(draft.text, label, draft.family.group, split)
+        for draft, label, split in zip(ordered, labels, splits, strict=True)
     )
 
 

@@ -7,10 +7,10 @@ from compress.demo.dice import Dice
 from compress.demo.expansion import expand
 from compress.demo.lexicon import Family, Lexicon
 
-OPENER_SHARE = 0.26
-CLOSER_SHARE = 0.15
-ASIDE_SHARE = 0.12
-ASK_SHARE = 0.34
+OPENER_SHARE = 0.20
+CLOSER_SHARE = 0.10
+ASIDE_SHARE = 0.11
+ASK_SHARE = 0.38
 TYPO_SHARE = 0.22
 
 _NEIGHBOURS = {
