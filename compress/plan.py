@@ -186,11 +186,11 @@ def _steps(recipe: Recipe) -> tuple[Step, ...]:
         name = REFERENCE if last == teacher else f"{last}-onnx"
         if form != "onnx":
             source, name = name, f"{number:02d}-export-{form}"
-            steps.append(Step(name, export(format=form), source, trunk=False, measured=True))
+            steps.append(Step(name, export(format=form), source, trunk=False))
             number += 1
         if quantize is not None and form != "tensorrt":
             source, name = name, f"{number:02d}-quantize-{form}"
-            steps.append(Step(name, quantize, source, trunk=False, measured=True))
+            steps.append(Step(name, quantize, source, trunk=False))
             number += 1
         steps = [_as_final(step) if step.name == name else step for step in steps]
     return tuple(steps)

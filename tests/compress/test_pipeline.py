@@ -56,7 +56,7 @@ def digests(out: Path) -> dict[str, str]:
 def test_every_stage_has_a_row_with_figures(finished: Finished) -> None:
     rows = finished.report["stages"]
     assert [row["kind"] for row in rows] == [
-        *("finetune", "distill", "prune", "quantize", "export", "quantize")
+        *("finetune", "distill", "prune", "quantize", "quantize")
     ]
     for row in rows:
         assert row["parameters"] > 0
