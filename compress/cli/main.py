@@ -86,6 +86,7 @@ def main(args: list[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Return the exit code of a command line; errors are printed, not raised, without -v."""
     verbose, arguments = _verbose(arguments)
+    stdout, stderr = sys.stdout, sys.stderr
     try:
         result = edgepress.main(arguments, prog_name="edgepress", standalone_mode=False)
         sys.stdout.flush()
@@ -101,7 +102,10 @@ def run(arguments: list[str]) -> int:
         return 2
     except BrokenPipeError:
         return PIPE_CLOSED
-    except SystemExit as stop:  # the bundle's own parser, and SIGTERM
+    except SystemExit as stop:  # the bundle's own parser, SIGTERM, or click on a closed pipe
+        if sys.stdout is not stdout:  # which click then wraps, and says no more
+            sys.stdout, sys.stderr = stdout, stderr
+            return PIPE_CLOSED
         return stop.code if isinstance(stop.code, int) else 5
     except Exception as error:
         return _failed(error, verbose)
