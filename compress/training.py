@@ -87,7 +87,8 @@ def fit(
     from torch import nn
 
     start = time.perf_counter()
-    loop = _Loop(model, extra or nn.ModuleList(), train, loss, plan, scratch / "checkpoint.pt")
+    extra = nn.ModuleList() if extra is None else extra
+    loop = _Loop(model, extra, train, loss, plan, scratch / "checkpoint.pt")
     state = loop.state
     with progress.task(name, plan.epochs * loop.steps) as advance:
         advance(state.step, "resumed" if state.step else "")
@@ -121,13 +122,14 @@ class _Loop:
     ) -> None:
         from accelerate import Accelerator
 
+        self._accelerator = Accelerator()
+        for module in (model, extra):  # first, since the optimizer's state follows its weights
+            module.to(self._accelerator.device)
         optimizer = _optimizer(model, extra, plan)
         self.steps = math.ceil(len(train) / plan.batch_size)
         self.checkpoint = Checkpoint(path, plan, model, optimizer, extra)
         self.state = self.checkpoint.restore()
-        self._accelerator = Accelerator()
         self.model, self._optimizer = self._accelerator.prepare(model, optimizer)
-        extra.to(self._accelerator.device)
         self._parameters = [*model.parameters(), *extra.parameters()]
         self._train, self._loss, self._plan = train, loss, plan
 

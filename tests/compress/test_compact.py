@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
     return {name: make_model(folder / name, name, layers=1) for name in MODEL_TYPES}
 
 
-def opened(source: Artifact) -> tuple[torch.nn.Module, Encoded]:
+def opened(source: Artifact) -> tuple[Any, Encoded]:
     model = load_model(source.path)
     tokenizer = load_tokenizer(source.path, source.max_length)
     return model, encode(tokenizer, TEXTS, model.config)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -200,11 +200,13 @@ def test_weighed_classes_bring_up_the_rare_one(tmp_path: Path) -> None:
     source = make_model(tmp_path / "source", layers=1)
     rare = [i for i, label in enumerate(DATA.train.labels) if label == 0][:12]
     kept = [i for i, label in enumerate(DATA.train.labels) if label != 0] + rare
-    rows = Rows(*(tuple(part[i] for i in kept) for part in (DATA.train.texts, DATA.train.labels)))
+    texts = tuple(DATA.train.texts[i] for i in kept)
+    rows = Rows(texts, tuple(DATA.train.labels[i] for i in kept))
     data = dataclasses.replace(DATA, train=rows)
     recall = {}
-    for weighing in ("none", "balanced"):
-        stage = Finetune(epochs=5, learning_rate=3e-3, class_weights=weighing)  # type: ignore[arg-type]
+    weighings: tuple[Literal["none", "balanced"], ...] = ("none", "balanced")
+    for weighing in weighings:
+        stage = Finetune(epochs=5, learning_rate=3e-3, class_weights=weighing)
         made = execute(stage, source, context(tmp_path / weighing, data), tmp_path / weighing)
         model = load_model(made.path)
         tokenizer = load_tokenizer(made.path, 64)

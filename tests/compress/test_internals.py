@@ -86,7 +86,7 @@ def test_projections_learn_and_the_teacher_does_not(tmp_path: Path) -> None:
     student = load_model(narrow.path)
     rows = encode(load_tokenizer(narrow.path, 64), TEXTS, student.config)
     internals = Internals(student, teacher, rows, [(0, 1)], hidden=1.0, relations=1.0)
-    inner_loss(internals, student, rows).backward()
+    inner_loss(internals, student, rows).backward()  # type: ignore[no-untyped-call]
     assert all(
         p.grad is not None and p.grad.abs().sum() > 0 for p in internals.projections.parameters()
     )

@@ -60,7 +60,7 @@ def test_labelled_rows_mix_kl_and_cross_entropy_and_others_give_kl_alone(
 def test_unlabelled_batches_have_gradients_and_labels_do_not_leak() -> None:
     student = logits(0).requires_grad_()
     none = torch.full((4,), UNLABELLED)
-    distillation_loss(student, logits(1), none, temperature=2.0, alpha=0.5).backward()
+    distillation_loss(student, logits(1), none, temperature=2.0, alpha=0.5).backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert torch.isfinite(student.grad).all()
     expected = torch.autograd.grad(soft_target_loss(student, logits(1), 2.0).mean(), student)[0]
@@ -71,7 +71,7 @@ def test_the_gradient_keeps_its_size_when_the_temperature_grows() -> None:
     sizes = []
     for temperature in (5.0, 50.0):
         student = logits(0).requires_grad_()
-        soft_target_loss(student, logits(1), temperature).mean().backward()
+        soft_target_loss(student, logits(1), temperature).mean().backward()  # type: ignore[no-untyped-call]
         assert student.grad is not None
         sizes.append(float(student.grad.norm()))
     assert sizes[1] == pytest.approx(sizes[0], rel=0.5)
@@ -118,7 +118,7 @@ def test_relations_are_minilm_v2s_for_each_sequence_without_its_padding() -> Non
 def test_relations_have_finite_gradients_under_padding() -> None:
     student = torch.randn(2, 4, 8, requires_grad=True)
     mask = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0]])
-    relation_loss(student, torch.randn(2, 4, 16), mask, 2).backward()
+    relation_loss(student, torch.randn(2, 4, 16), mask, 2).backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert torch.isfinite(student.grad).all()
     assert np.all(student.grad[1].numpy() == 0)

@@ -133,7 +133,7 @@ def test_a_killed_training_ends_with_the_same_bits(
 
 
 def test_extra_parameters_are_trained_clipped_and_resumed(tmp_path: Path) -> None:
-    def run(folder: Path, progress: Any = None) -> tuple[Net, nn.Module]:
+    def run(folder: Path, progress: Any = None) -> tuple[Net, nn.Linear]:
         net, extra = Net(), nn.Linear(2, 2)
         with torch.no_grad():
             extra.weight.copy_(torch.eye(2))
