@@ -91,8 +91,7 @@ def run(arguments: list[str]) -> int:
         result = edgepress.main(arguments, prog_name="edgepress", standalone_mode=False)
         sys.stdout.flush()
     except (KeyboardInterrupt, click.exceptions.Abort):
-        click.echo("interrupted; the same command takes it up where it was", err=True)
-        return INTERRUPTED
+        return _interrupted()
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.exceptions.NoSuchCommand as error:
@@ -108,7 +107,7 @@ def run(arguments: list[str]) -> int:
             return PIPE_CLOSED
         return stop.code if isinstance(stop.code, int) else 5
     except Exception as error:
-        return _failed(error, verbose)
+        return _stopped(error) or _failed(error, verbose)
     return result if isinstance(result, int) else 0
 
 
@@ -123,6 +122,21 @@ def _verbose(arguments: list[str]) -> tuple[bool, list[str]]:
             kept.append(argument)
     found = len(kept) < end or kept != arguments[:end]
     return found, kept + arguments[end:]
+
+
+def _interrupted() -> int:
+    click.echo("interrupted; the same command takes it up where it was", err=True)
+    return INTERRUPTED
+
+
+def _stopped(error: Exception) -> int | None:
+    """Return the code of the signal behind an error: a writer cut short raises its own over it."""
+    for cause in _causes(error):
+        if isinstance(cause, KeyboardInterrupt):
+            return _interrupted()
+        if isinstance(cause, SystemExit) and isinstance(cause.code, int):
+            return cause.code
+    return None
 
 
 def _terminate(signum: int, frame: object) -> None:  # noqa: ARG001 - the signal's own

@@ -198,6 +198,20 @@ def test_what_the_system_says_becomes_a_code_and_a_message(
     assert said or not err
 
 
+@pytest.mark.parametrize(("stop", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_that_a_library_covers_with_its_own_error_is_still_one(
+    here: Path, monkeypatch: pytest.MonkeyPatch, stop: BaseException, code: int
+) -> None:
+    def write(path: Path, **options: object) -> None:
+        try:
+            raise stop
+        finally:
+            raise RuntimeError("unexpected position")
+
+    monkeypatch.setattr("compress.recipe.read_recipe", write)
+    assert run(["run", "r.toml", "--out", "out"]) == code
+
+
 def test_a_disk_that_fills_in_mid_write_leaves_no_half_artifact(
     ground: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
