@@ -56,7 +56,7 @@ class Cache:
             if fresh:
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.rmtree(context.scratch, ignore_errors=True)
-            kept = _intact(target)
+            kept = intact(target)
             if kept is not None:
                 os.utime(target)
                 return kept, True
@@ -137,7 +137,8 @@ def _student_digest(stage: Stage, task: str) -> str | None:
     return open_model(student, task=task).digest if student else None
 
 
-def _intact(folder: Path) -> Artifact | None:
+def intact(folder: Path) -> Artifact | None:
+    """Return a kept artifact; one whose files were changed is removed."""
     if not is_artifact(folder):
         return None
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compress import evidence
 from compress.bundle import check_bundle, write_bundle
-from compress.cache import Cache
+from compress.cache import Cache, intact
 from compress.judging import Candidate, Measured, measure_all, terms_of, verdicts
 from compress.plan import REFERENCE, RUNTIME_OF, Plan, Step
 from compress.report.schema import Report, StageRow, write_report
@@ -54,8 +54,8 @@ class Run:
 
     def _import_teacher(self) -> None:
         source = self.plan.teacher
-        target = self.cache.root / "stages" / stable_hash(["teacher", source.digest])
-        artifact = import_model(source, target)
+        target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
+        artifact = intact(target) or import_model(source, target)
         self.made[_TEACHER] = self.folder.keep(artifact, _TEACHER)
 
     def _make(self, step: Step, place: str) -> None:

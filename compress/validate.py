@@ -71,11 +71,11 @@ def validate(
     facts = probe()
     terms = terms_of(devices, tier, seed)
     artifact = _runnable(read_artifact(model))
+    rows, warnings = load_labelled(test, Path(), artifact.labels)
+    for warning in warnings:
+        progress.warn(warning)
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         known = _reference(reference, artifact, Path(scratch), seed, progress)
-        rows, warnings = load_labelled(test, Path(), artifact.labels)
-        for warning in warnings:
-            progress.warn(warning)
         return _measured(artifact, known, rows, devices, facts, terms, progress, stream)
 
 

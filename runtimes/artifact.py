@@ -198,7 +198,7 @@ def refuse_pickles(folder: Path) -> None:
             raise ArtifactError(
                 f"{file}: a pickle checkpoint; loading one can run any code",
                 expected="model.safetensors",
-                action="convert it where you trust it: python -c \"import torch, safetensors.torch"
+                action='convert it where you trust it: python -c "import torch, safetensors.torch'
                 f" as s; s.save_file(torch.load('{file.name}', weights_only=True),"
                 " 'model.safetensors')\"",
             )

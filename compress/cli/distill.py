@@ -13,10 +13,10 @@ from compress.cli.stages import run_command, stage_options
 @stage_options(needs_rows=True)
 @click.option("--layers", type=int, help="Keep so many of the teacher's layers.")
 @click.option("--student", metavar="FOLDER", help="Train this model instead.")
-@click.option("--temperature", type=float)
+@click.option("--temperature", type=float, help="Softens both models' answers.")
 @click.option("--alpha", type=float, help="Weight of the teacher's answers, 0 to 1.")
-@click.option("--epochs", type=int)
-@click.option("--learning-rate", type=float)
+@click.option("--epochs", type=int, help="Passes over the rows; the best one is kept.")
+@click.option("--learning-rate", type=float, help="AdamW's, after warm-up.")
 def distill(
     layers: int | None,
     student: str | None,

@@ -11,10 +11,14 @@ from compress.cli.stages import run_command, stage_options
 
 @click.command()
 @stage_options(needs_rows=True)
-@click.option("--method", type=click.Choice(["full", "frozen", "probe-then-full"]))
-@click.option("--epochs", type=int)
-@click.option("--learning-rate", type=float)
-@click.option("--batch-size", type=int)
+@click.option(
+    "--method",
+    type=click.Choice(["full", "frozen", "probe-then-full"]),
+    help="Train everything, the head alone, or the head first.",
+)
+@click.option("--epochs", type=int, help="At most; the best one is kept.")
+@click.option("--learning-rate", type=float, help="By the model's width when absent.")
+@click.option("--batch-size", type=int, help="Rows a step.")
 def finetune(
     method: str | None,
     epochs: int | None,

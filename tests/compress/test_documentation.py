@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+
 from compress.architectures import FULL, PARTIAL, supports
 from compress.cli.main import COMMANDS
 from compress.data import DataSettings

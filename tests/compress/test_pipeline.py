@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from compress.cli.main import run
 from runtimes.artifact import read_artifact
 from tests.compress.tiny_run import start, write_inputs
@@ -179,4 +180,4 @@ def test_a_run_killed_at_a_random_moment_resumes_to_the_same_digests(
     _, stderr = process.communicate(timeout=600)
     assert process.returncode in (0, 1, 3), stderr
     assert digests(out) == digests(finished.out)
-    assert not [path for path in out.glob(".*")], "half-made folders were left"
+    assert not list(out.glob(".*")), "half-made folders were left"

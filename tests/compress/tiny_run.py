@@ -64,7 +64,18 @@ def start(recipe: Path, out: Path, cache: Path, *more: str) -> subprocess.Popen[
     """Start `edgepress run` as a process of its own."""
     code = "from compress.cli.main import main; main()"
     return subprocess.Popen(
-        [sys.executable, "-c", code, "run", str(recipe), "--out", str(out), "--tier", "quick", *more],
+        [
+            sys.executable,
+            "-c",
+            code,
+            "run",
+            str(recipe),
+            "--out",
+            str(out),
+            "--tier",
+            "quick",
+            *more,
+        ],
         env={**os.environ, "EDGEPRESS_CACHE": str(cache)},
         cwd=Path(__file__).parents[2],
         stdout=subprocess.PIPE,
