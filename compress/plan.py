@@ -14,6 +14,7 @@ from compress.preflight import (
     check_places,
     check_precisions,
     cut_texts,
+    model_type_after,
 )
 from compress.recipe import Recipe
 from compress.run_folder import RunFolder
@@ -234,6 +235,7 @@ def _divide(stages: tuple[Stage, ...]) -> tuple[list[Stage], Stage | None]:
 
 def _check_stages(steps: tuple[Step, ...], teacher: Artifact) -> list[str]:
     formats = {"00-teacher": teacher.format}
+    types = {"00-teacher": teacher.model_type}
     warnings: list[str] = []
     for step in steps:
         source = formats[step.source]
@@ -244,7 +246,8 @@ def _check_stages(steps: tuple[Step, ...], teacher: Artifact) -> list[str]:
                 action="start from the torch model that it was exported from",
             )
         formats[step.name] = step.stage.produces(source)
-        warnings += step.stage.check(teacher.model_type, source)
+        types[step.name] = model_type_after(step.stage, types[step.source], teacher.task)
+        warnings += step.stage.check(types[step.source], source)
     return list(dict.fromkeys(warnings))
 
 

@@ -9,7 +9,7 @@ from compress.places import check_apart, check_room
 from compress.slow_tokenizer import open_tokenizer
 from compress.stage import Stage
 from compress.teacher import open_model
-from profiles.device import DeviceProfile
+from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
 from runtimes.session import RUNTIMES, Runtime
@@ -25,7 +25,10 @@ _MUCH_CUT = 0.01
 
 
 def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> None:
-    """Raise RecipeError when a profile's runtime is given none of the exported formats."""
+    """Raise RecipeError when a profile's runtime is given none of the exported formats.
+
+    A profile that describes no device, as `local`, takes whatever format there is.
+    """
     for device in devices:
         wanted = FORMAT_OF.get(device.runtime.name)
         if wanted is None:
@@ -34,7 +37,7 @@ def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> N
                 expected=f"one of {', '.join(FORMAT_OF)}",
                 action="leave the profile out",
             )
-        if wanted not in formats:
+        if wanted not in formats and not _describes_nothing(device):
             listed = ", ".join(f'"{form}"' for form in (*formats, wanted))
             raise RecipeError(
                 f"profile {device.name!r} runs {device.runtime.name}, which takes {wanted!r};"
@@ -42,6 +45,10 @@ def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> N
                 expected=f"[export] formats = [{listed}]",
                 action="add the format, or leave the profile out",
             )
+
+
+def _describes_nothing(device: DeviceProfile) -> bool:
+    return device.match == Match() and device.hardware == Hardware()
 
 
 def check_precisions(stages: Sequence[Stage], formats: Sequence[str]) -> None:
@@ -75,6 +82,12 @@ def check_layers(stages: Sequence[Stage], teacher: Artifact) -> None:
                 action="lower it; stages run in the order of the recipe",
             )
         depth = layers or len(keep) or depth
+
+
+def model_type_after(stage: Stage, model_type: str, task: str) -> str:
+    """Return the architecture that a stage leaves: another student's, or its input's."""
+    student = getattr(stage, "student", None)
+    return model_type if student is None else open_model(student, task=task).model_type
 
 
 def check_places(out: Path, cache: Path, teacher: Artifact) -> None:

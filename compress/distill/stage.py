@@ -68,7 +68,8 @@ class Distill:
                 f"distill: keep = {self.keep}",
                 expected="each layer once, in ascending order, such as [1, 3, 5]",
             )
-        require(model_type, "distill")
+        if self.student is None or self.hidden or self.relations:
+            require(model_type, "distill")  # logits alone need no knowledge of the layers
         if self.learning_rate > CATASTROPHIC_RATE:
             return [f"distill: learning_rate {self.learning_rate:g} is over 1e-3: it may diverge"]
         return []

@@ -113,7 +113,7 @@ def test_an_architecture_that_a_stage_lacks_is_refused(base: Path) -> None:
     [
         ("core-ultra-npu", "onnx", '"onnx", "openvino"'),
         ("gpu-t4", "onnx", "takes 'tensorrt'"),
-        ("local", "openvino", "takes 'onnx'"),
+        ("rpi5", "openvino", "takes 'onnx'"),
         ("locl", "onnx", "did you mean 'local'"),
         ("./nothing.toml", "onnx", "nothing.toml"),
     ],
@@ -125,6 +125,19 @@ def test_a_profile_needs_its_runtime_s_format(
         plan(
             base, head=f'profiles = ["{profile}"]\n', export=f'[export]\nformats = ["{formats}"]\n'
         )
+
+
+def test_a_profile_of_any_machine_takes_any_format(base: Path) -> None:
+    found = plan(base, QUANTIZE, export='[export]\nformats = ["openvino"]\n')
+    assert [step.name for step in found.steps if step.final] == ["02-quantize-openvino"]
+
+
+def test_another_student_decides_what_the_later_stages_support(base: Path) -> None:
+    prune = '[[stage]]\nkind = "prune"\nffn = 0.5\n'
+    student = f'[[stage]]\nkind = "distill"\nstudent = "small"\n'
+    with pytest.raises(InputError, match="prune does not support the architecture 'albert'"):
+        plan(base, prune, teacher="albert")
+    assert plan(base, student + prune, teacher="albert").steps
 
 
 def test_int4_is_refused_where_the_runtime_lacks_it(base: Path) -> None:
