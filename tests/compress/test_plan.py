@@ -134,7 +134,7 @@ def test_a_profile_of_any_machine_takes_any_format(base: Path) -> None:
 
 def test_another_student_decides_what_the_later_stages_support(base: Path) -> None:
     prune = '[[stage]]\nkind = "prune"\nffn = 0.5\n'
-    student = f'[[stage]]\nkind = "distill"\nstudent = "small"\n'
+    student = '[[stage]]\nkind = "distill"\nstudent = "small"\n'
     with pytest.raises(InputError, match="prune does not support the architecture 'albert'"):
         plan(base, prune, teacher="albert")
     assert plan(base, student + prune, teacher="albert").steps
