@@ -13,7 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from compress.reading import Table, read_table
-from compress.rows import LabelledRow, weaknesses
+from compress.rows import LabelledRow, repeated, weaknesses
 from compress.splitting import split_rows
 from runtimes.errors import DataError
 from runtimes.files import stable_hash
@@ -37,7 +37,11 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Hold the splits; `labels[i]` names class `i`, in sorted order."""
+    """Hold the splits; `labels[i]` names class `i`, in sorted order.
+
+    `duplicates` counts texts that stand in more than one split, `dropped` the rows that were
+    left out for want of a text or label.
+    """
 
     labels: tuple[str, ...]
     train: Rows
@@ -46,6 +50,8 @@ class Dataset:
     unlabeled: tuple[str, ...]
     digest: str
     warnings: tuple[str, ...] = ()
+    duplicates: int = 0
+    dropped: int = 0
 
 
 class DataSettings(BaseModel):
@@ -106,7 +112,7 @@ def load_dataset(settings: DataSettings, folder: Path, seed: int) -> Dataset:
     if not settings.validation:
         share = settings.validation_share / (1 - (0 if settings.test else settings.test_share))
         train, validation = _split_off("validation", train, share, seed + 1)
-    return _assemble(train, validation, test, unlabeled, read.warnings)
+    return _assemble(train, validation, test, unlabeled, read)
 
 
 def _split_off(
@@ -149,6 +155,7 @@ class _Reader:
         self._settings = settings
         self._folder = folder / Path(settings.folder).expanduser()
         self.warnings: list[str] = []
+        self.dropped = 0
 
     def split(self, names: Sequence[str]) -> list[LabelledRow]:
         columns = [self._settings.text, self._settings.label]
@@ -170,6 +177,7 @@ class _Reader:
         if missing and self._settings.on_empty == "error":
             raise _empty_rows(table, columns)
         if missing:
+            self.dropped += missing
             self.warnings.append(f"{name}: rows without text or label left out: {missing}")
         if not whole:
             raise DataError(
@@ -232,12 +240,12 @@ def _assemble(
     validation: Sequence[LabelledRow],
     test: Sequence[LabelledRow],
     unlabeled: tuple[str, ...],
-    warnings: list[str],
+    read: _Reader,
 ) -> Dataset:
     labels = tuple(sorted({row.label for row in train}))
     for name, rows in (("validation", validation), ("test", test)):
         _check_known(name, rows, labels)
-    warnings = warnings + weaknesses(train, validation, test)
+    warnings = read.warnings + weaknesses(train, validation, test)
     splits = [_indexed(rows, labels) for rows in (train, validation, test)]
     content = [[rows.texts, rows.labels] for rows in splits]
     return Dataset(
@@ -248,6 +256,8 @@ def _assemble(
         unlabeled=unlabeled,
         digest=stable_hash([labels, content, unlabeled]),
         warnings=tuple(warnings),
+        duplicates=repeated(train, validation, test),
+        dropped=read.dropped,
     )
 
 

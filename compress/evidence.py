@@ -161,6 +161,8 @@ def row_counts(plan: Plan) -> RowCounts:
         test=len(data.test),
         classes=len(data.labels),
         unlabeled=len(data.unlabeled),
+        duplicates=data.duplicates,
+        dropped=data.dropped,
     )
 
 

@@ -36,6 +36,12 @@ def weaknesses(
     ]
 
 
+def repeated(*splits: Sequence[LabelledRow]) -> int:
+    """Count the texts that stand in more than one split, case and outer space aside."""
+    found = Counter(text for rows in splits for text in {_normal(row.text) for row in rows})
+    return sum(count > 1 for count in found.values())
+
+
 def _normal(text: str) -> str:
     return " ".join(text.split()).casefold()
 

@@ -177,3 +177,15 @@ def test_labelled_rows_are_read_for_a_model(tmp_path: Path) -> None:
     write(tmp_path / "t.csv", [("x", "9")])
     with pytest.raises(DataError, match="'9'"):
         load_labelled(settings, tmp_path, ("a", "b"))
+
+
+def test_texts_of_two_splits_and_dropped_rows_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(
+        "text,label\none,a\ntwo,b\nthree,a\nfour,b\nfive,a\nsix,b\n,b\n", encoding="utf-8"
+    )
+    (tmp_path / "test.csv").write_text("text,label\nOne ,a\nnew,b\n", encoding="utf-8")
+    settings = DataSettings(
+        train=("train.csv",), validation=("test.csv",), test=("test.csv",), on_empty="drop"
+    )
+    data = load_dataset(settings, tmp_path, seed=7)
+    assert (data.duplicates, data.dropped) == (2, 1)
