@@ -22,7 +22,7 @@ from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, measu
 
 TIERS = {
     "quick": MeasurePlan(processes=2, blocks=3, block_runs=25, warmup_s=0.3, warmup_limit_s=1.0),
-    "ci": MeasurePlan(processes=5, blocks=4, warmup_s=0.5, warmup_limit_s=2.0),
+    "ci": MeasurePlan(processes=5, blocks=4, warmup_s=0.5, warmup_limit_s=1.2),
     "release": MeasurePlan(processes=12, blocks=8),
 }
 """How much is measured: seconds for a look, about a minute for a gate, minutes for a release."""
