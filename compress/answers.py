@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.kept_logits import kept_logits
 from compress.stage import Progress
 from runtimes import agent
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
-from runtimes.files import stable_hash, write_bytes
+from runtimes.files import stable_hash
 
 _CHUNK = 64
 
@@ -33,16 +33,11 @@ def answers(
     The bundle's own code runs them, so that what is reported is what is deployed. Answers are
     kept in `shared` by the model's digest, the runtime's version and the texts.
     """
-    kept = _file(artifact, runtime, texts, shared)
-    if kept is not None and kept.is_file():
-        cached: NDArray[np.float32] = np.load(kept, allow_pickle=False)
-        return cached
-    logits = _run(artifact, runtime, texts, threads, progress, name)
-    if kept is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, logits, allow_pickle=False)
-        write_bytes(kept, buffer.getvalue())
-    return logits
+    return kept_logits(
+        _file(artifact, runtime, texts, shared),
+        (len(texts), len(artifact.labels)),
+        lambda: _run(artifact, runtime, texts, threads, progress, name),
+    )
 
 
 def _run(

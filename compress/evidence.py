@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from compress.judging import Measured
@@ -22,6 +21,7 @@ from compress.report.schema import (
     Summary,
     Verdict,
 )
+from compress.stage import tool_versions
 from profiles.budget import METRICS
 from profiles.gate import Check as GateCheck
 from profiles.gate import Verdict as GateVerdict
@@ -204,13 +204,7 @@ def measurement(measured: Sequence[Measured], texts: int) -> Measurement:
 
 def tools() -> dict[str, str]:
     """Return the version of every package that the run may have used."""
-    found = {}
-    for name in TOOLS:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return tool_versions(TOOLS)
 
 
 def now() -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.stage import Made
+from runtimes.agent import first_line
 from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
 from runtimes.errors import ArtifactError
 
@@ -54,7 +55,7 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
             )
         except Exception as error:  # safetensors and transformers raise many types
             raise ArtifactError(
-                f"{folder}: the model cannot be loaded ({_first_line(error)})",
+                f"{folder}: the model cannot be loaded ({first_line(error)})",
                 expected="config.json and an intact model.safetensors of the same model",
             ) from error
     _refuse_blanks(folder, config.model_type, model.base_model_prefix, found, labels is not None)
@@ -99,7 +100,7 @@ def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        raise ArtifactError(f"{folder}/config.json: {_first_line(error)}") from error
+        raise ArtifactError(f"{folder}/config.json: {first_line(error)}") from error
     if labels is not None:
         config.num_labels = len(labels)
         config.id2label = dict(enumerate(labels))
@@ -118,7 +119,7 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     except Exception as error:  # the library raises bare Exception
         raise ArtifactError(
-            f"{folder}/tokenizer.json: cannot be read ({_first_line(error)})",
+            f"{folder}/tokenizer.json: cannot be read ({first_line(error)})",
             expected="a fast tokenizer's file, as transformers saves it",
         ) from error
     tokenizer.no_padding()
@@ -203,7 +204,3 @@ def _forget_paths(config: Path) -> None:
     content = json.loads(config.read_text(encoding="utf-8"))
     content.pop("_name_or_path", None)
     config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -10,7 +10,7 @@ from compress import evidence
 from compress.bundle import check_bundle, write_bundle
 from compress.cache import Cache, intact
 from compress.judging import Candidate, Measured, measure_all, terms_of, verdicts
-from compress.plan import REFERENCE, RUNTIME_OF, Plan, Step
+from compress.plan import REFERENCE, RUNTIME_OF, TEACHER, Plan, Step
 from compress.report.schema import Report, StageRow, write_report
 from compress.run_folder import RunFolder
 from compress.stage import Progress, RunContext
@@ -18,8 +18,6 @@ from compress.teacher import import_model
 from profiles.gate import Status, combine
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
-
-_TEACHER = "00-teacher"
 
 
 @dataclass(slots=True)
@@ -56,7 +54,7 @@ class Run:
         source = self.plan.teacher
         target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
         artifact = intact(target) or import_model(source, target)
-        self.made[_TEACHER] = self.folder.keep(artifact, _TEACHER)
+        self.made[TEACHER] = self.folder.keep(artifact, TEACHER)
 
     def _make(self, step: Step, place: str) -> None:
         source = self.made[step.source]
@@ -151,7 +149,7 @@ class Run:
                 evidence.stage_row(
                     row,
                     name=_label(trunk, shown, row.candidate.artifact.format),
-                    kind="teacher" if trunk == _TEACHER else shown.stage.kind,
+                    kind="teacher" if trunk == TEACHER else shown.stage.kind,
                     cached=self.cached.get(trunk, False),
                     teacher=step.name == REFERENCE,
                     selected=row is chosen,
@@ -191,7 +189,7 @@ class Run:
 
 def _label(name: str, step: Step, form: str) -> str:
     """Return what a person calls a row: the teacher, the stage, or the deployable model."""
-    if name == _TEACHER:
+    if name == TEACHER:
         return "teacher"
     scheme = getattr(step.stage, "scheme", None)
     if scheme is not None:

@@ -29,6 +29,7 @@ from runtimes.session import RUNTIMES, Runtime
 RUNTIME_OF = {"onnx": "onnxruntime", "openvino": "openvino", "tensorrt": "onnxruntime"}
 """What runs each exported format on a host; TensorRT-ready ONNX runs in its proxy."""
 
+TEACHER = "00-teacher"
 REFERENCE = "reference"
 
 
@@ -67,7 +68,7 @@ class Plan:
     def teacher_step(self) -> str:
         """Return the step whose artifact is the teacher: the last fine-tuning, or the import."""
         tuned = [step.name for step in self.steps if step.stage.kind == "finetune"]
-        return tuned[-1] if tuned else "00-teacher"
+        return tuned[-1] if tuned else TEACHER
 
     def lines(self) -> list[str]:
         """Describe the plan, a line a step."""
@@ -168,15 +169,15 @@ def _steps(recipe: Recipe) -> tuple[Step, ...]:
     """Lay out the trunk of torch stages, then a branch of export and quantization a format."""
     export = STAGES.resolve("export")
     steps: list[Step] = []
-    last = "00-teacher"
+    last = TEACHER
     trunk, quantize = _divide(recipe.stages)
     for number, stage in enumerate(trunk, start=1):
         name = f"{number:02d}-{stage.kind}"
         steps.append(Step(name, stage, last, trunk=True))
         last = name
-    points = ["00-teacher", *(step.name for step in steps)]
+    points = [TEACHER, *(step.name for step in steps)]
     tuned = [step.name for step in steps if step.stage.kind == "finetune"]
-    teacher = tuned[-1] if tuned else "00-teacher"
+    teacher = tuned[-1] if tuned else TEACHER
     for point in points[points.index(teacher) :]:
         name = REFERENCE if point == teacher else f"{point}-onnx"
         steps.append(
@@ -234,8 +235,8 @@ def _divide(stages: tuple[Stage, ...]) -> tuple[list[Stage], Stage | None]:
 
 
 def _check_stages(steps: tuple[Step, ...], teacher: Artifact) -> list[str]:
-    formats = {"00-teacher": teacher.format}
-    types = {"00-teacher": teacher.model_type}
+    formats = {TEACHER: teacher.format}
+    types = {TEACHER: teacher.model_type}
     warnings: list[str] = []
     for step in steps:
         source = formats[step.source]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -153,10 +153,10 @@ def settings_of(stage: Stage) -> dict[str, Any]:
     return dataclasses.asdict(stage)  # type: ignore[call-overload,no-any-return]
 
 
-def tool_versions() -> dict[str, str]:
-    """Return the installed version of each tool that decides what a stage makes."""
+def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
+    """Return installed versions: by default of the tools that decide what a stage makes."""
     found = {}
-    for name in TOOLS:
+    for name in names:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -10,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.batches import encode
+from compress.kept_logits import kept_logits
 from compress.models import load_model, load_tokenizer
 from compress.stage import RunContext, tool_versions
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash, write_bytes
+from runtimes.files import stable_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,16 +27,11 @@ def teacher_logits(
     The key is the teacher, the texts and the tools, so every stage that distils from the same
     teacher pays its forward pass once. A file that cannot be read is made again.
     """
-    kept = _file(teacher, texts, context)
-    cached = _read(kept, (len(texts), len(teacher.labels)))
-    if cached is not None:
-        return cached
-    logits = _compute(teacher, texts, context)
-    if kept is not None:
-        buffer = io.BytesIO()
-        np.save(buffer, logits, allow_pickle=False)
-        write_bytes(kept, buffer.getvalue())
-    return logits
+    return kept_logits(
+        _file(teacher, texts, context),
+        (len(texts), len(teacher.labels)),
+        lambda: _compute(teacher, texts, context),
+    )
 
 
 def _file(teacher: Artifact, texts: Sequence[str], context: RunContext) -> Path | None:
@@ -44,16 +39,6 @@ def _file(teacher: Artifact, texts: Sequence[str], context: RunContext) -> Path 
         return None
     key = stable_hash([teacher.digest, teacher.max_length, list(texts), tool_versions()])
     return context.shared / f"logits-{key[:32]}.npy"
-
-
-def _read(file: Path | None, shape: tuple[int, int]) -> NDArray[np.float32] | None:
-    if file is None or not file.is_file():
-        return None
-    try:
-        logits: NDArray[np.float32] = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return logits if logits.shape == shape and logits.dtype == np.float32 else None
 
 
 def _compute(teacher: Artifact, texts: Sequence[str], context: RunContext) -> NDArray[np.float32]:
