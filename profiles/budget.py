@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -17,36 +19,77 @@ class Metric:
     """Describe a figure that budgets can limit.
 
     `side` is the kind of limit that makes sense. A `machine_bound` figure says nothing about
-    another machine. `unit` `fraction` means 0..1, `ratio` any positive number.
+    another machine. `unit` `fraction` means 0..1, `ratio` any positive number. `against` says
+    what must be there to compare with.
     """
 
     unit: str
     side: Side
     machine_bound: bool
+    against: Literal["", "reference", "baseline"] = ""
 
 
 METRICS = {
     "latency_p50_ms": Metric("ms", "max", machine_bound=True),
     "latency_p90_ms": Metric("ms", "max", machine_bound=True),
+    "latency_p95_ms": Metric("ms", "max", machine_bound=True),
+    "latency_p99_ms": Metric("ms", "max", machine_bound=True),
     "accuracy": Metric("fraction", "min", machine_bound=False),
     "f1_macro": Metric("fraction", "min", machine_bound=False),
-    "accuracy_retention": Metric("fraction", "min", machine_bound=False),
+    "accuracy_retention": Metric("fraction", "min", machine_bound=False, against="reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
     "rss_peak_mb": Metric("MB", "max", machine_bound=True),
     "cold_start_p50_ms": Metric("ms", "max", machine_bound=True),
     "cold_start_p90_ms": Metric("ms", "max", machine_bound=True),
-    "speedup": Metric("ratio", "min", machine_bound=True),
-    "compression": Metric("ratio", "min", machine_bound=False),
+    "cold_start_uncached_p50_ms": Metric("ms", "max", machine_bound=True),
+    "cold_start_uncached_p90_ms": Metric("ms", "max", machine_bound=True),
+    "speedup": Metric("ratio", "min", machine_bound=True, against="reference"),
+    "compression": Metric("ratio", "min", machine_bound=False, against="reference"),
     "sustained_p90_ratio": Metric("ratio", "max", machine_bound=True),
+    "latency_p50_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
+    "latency_p90_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
+    "cold_start_p50_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
+    "rss_peak_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
+    "artifact_ratio": Metric("ratio", "max", machine_bound=False, against="reference"),
+    "latency_p50_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
+    "latency_p90_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
+    "cold_start_p50_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
+    "rss_peak_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
+    "artifact_vs_baseline": Metric("ratio", "max", machine_bound=False, against="baseline"),
+    "accuracy_vs_baseline": Metric("ratio", "min", machine_bound=False, against="baseline"),
 }
-"""The metrics that a profile's `[budgets]` may name."""
+"""The metrics that a profile's `[budgets]` may name, beside those of THROUGHPUT's form.
+
+`…_ratio` is the candidate's figure over the reference's in the same run, `…_vs_baseline` over
+one that was stored.
+"""
+
+THROUGHPUT = re.compile(r"throughput_b([1-9]\d{0,3})_c([1-9]\d{0,2})_rows_per_s")
+"""Rows a second in batches of b, with c of them in flight: any b and c may be asked for."""
+
+
+def metric_named(name: str) -> Metric | None:
+    """Return what is known of a metric, or None for a name that is none."""
+    if THROUGHPUT.fullmatch(name):
+        return Metric("rows/s", "min", machine_bound=True)
+    return METRICS.get(name)
+
+
+class Waiver(BaseModel):
+    """Let a budget be broken until a day, for a reason; from the next day on it counts again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = Field(min_length=1)
+    expires: datetime.date
 
 
 class Budget(BaseModel):
     """Limit one metric, from above (`max`) or from below (`min`).
 
     `confidence` is of each bound by itself: a PASS is wrong at most 1 - confidence of the
-    time, and so is a FAIL. A budget of level `warn` is judged and shown, and never fails.
+    time, and so is a FAIL. A budget of level `warn` is judged and shown, and never fails; nor
+    does one with a waiver, until that expires.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,11 +99,19 @@ class Budget(BaseModel):
     min: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     level: Literal["error", "warn"] = "error"
     confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    waiver: Waiver | None = None
+
+    @property
+    def kind(self) -> Metric:
+        """Return what is known of the metric."""
+        found = metric_named(self.metric)
+        assert found is not None  # name_budgets saw to it
+        return found
 
     @property
     def side(self) -> Side:
         """Tell whether the limit is an upper or a lower one."""
-        return METRICS[self.metric].side
+        return self.kind.side
 
     @property
     def limit(self) -> float:
@@ -75,7 +126,7 @@ class Budget(BaseModel):
 
     @model_validator(mode="after")
     def _one_limit_on_the_right_side(self) -> Budget:
-        metric = METRICS[self.metric]
+        metric = self.kind
         if (self.max is None) == (self.min is None):
             raise ValueError(f"give exactly one of max and min; {self.metric} takes {metric.side}")
         if getattr(self, metric.side) is None:
@@ -93,7 +144,7 @@ def name_budgets(table: Any) -> Any:
 
 
 def _named(metric: str, row: Any) -> Any:
-    if metric not in METRICS:
+    if metric_named(metric) is None:
         near = suggest(metric, METRICS)
         hint = f"; did you mean {near!r}?" if near else ""
         raise ValueError(f"no such metric: {metric!r}{hint} (known: {', '.join(METRICS)})")

@@ -60,6 +60,13 @@ class Check:
     measurement: Measurement | None
     status: Status
     why: str = ""
+    lenient: str = ""
+    """Why a broken budget only warns although its level is error: a waiver, say."""
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether the check decides the verdict; what only warns does not."""
+        return self.budget.level == "error" and not self.lenient
 
     @property
     def distance(self) -> float | None:
@@ -73,7 +80,9 @@ class Check:
         return {
             "metric": self.budget.metric,
             "status": self.status.value,
-            "budget": self.budget.model_dump(exclude={"metric"}, exclude_none=True),
+            "budget": self.budget.model_dump(mode="json", exclude={"metric"}, exclude_none=True),
+            "counts": self.counts,
+            "lenient": self.lenient,
             "measurement": None if self.measurement is None else self.measurement.to_json(),
             "distance": self.distance,
             "why": self.why,
@@ -89,11 +98,6 @@ class Verdict:
     checks: tuple[Check, ...]
     why: str = ""
     conditions: str = ""
-
-    @property
-    def exit_code(self) -> int:
-        """Return what a command that ends with this verdict exits with."""
-        return self.status.exit_code
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict, ready for a report."""
@@ -141,7 +145,7 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 def _status(checks: Sequence[Check]) -> Status:
     """Return the worst status of the budgets that count; warnings never do."""
-    counted = [check.status for check in checks if check.budget.level == "error"]
+    counted = [check.status for check in checks if check.counts]
     status = worst(counted) if counted else Status.PASS
     return Status.INCONCLUSIVE if status is Status.NOT_MEASURED else status
 

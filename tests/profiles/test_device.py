@@ -90,7 +90,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         (("max = 40", "max = 40, confidence = 1.0"), "less than 1"),
         (("max = 40", "max = 40, confidance = 0.9"), "did you mean 'confidence'"),
         (("max = 40", 'max = 40, metric = "accuracy"'), "leave `metric` out"),
-        (("latency_p90_ms", "latency_p9_ms"), "did you mean 'latency_p90_ms'"),
+        (("latency_p90_ms", "latency_p9O_ms"), "did you mean 'latency_p90_ms'"),
         (("latency_p90_ms = {max = 40}", "accuracy_retention = {min = 97}"), "a fraction"),
         (("{max = 40}", "40"), r"budgets\.latency_p90_ms: 40; expected a table"),
         (("latency_p90_ms = {max = 40}", ""), "at least one of the budgets"),

@@ -1,0 +1,105 @@
+"""What `edgepress gate` found: the data that its table, JSON, JUnit and job summary are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from profiles.gate import Status, Verdict, combine
+from profiles.measurement import Measurement
+
+SCHEMA = 1
+TOOL_ERROR = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Say which model could not be measured to the end, and its worker's last words."""
+
+    model: str
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatedModel:
+    """Name one of the models that were measured, with its figures in the order of the table."""
+
+    role: str
+    """`candidate`, `reference` or `baseline`."""
+    name: str
+    digest: str
+    format: str
+    runtime: str
+    runtime_version: str
+    figures: tuple[Measurement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """Hold a gate's verdicts, one a profile, and how they came about.
+
+    `looks` of at most `looks_most` were needed; `seconds` is the whole gate's wall time and
+    `overhead` the share of it that was neither inference nor a model's own start.
+    """
+
+    created: str
+    repeat: str
+    tier: str
+    seed: int
+    looks: int
+    looks_most: int
+    seconds: float
+    overhead: float
+    machine: Mapping[str, Any]
+    models: tuple[GatedModel, ...]
+    verdicts: tuple[Verdict, ...]
+    noise: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Status:
+        """Return the worst verdict."""
+        return combine(self.verdicts)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what the command exits with: a fault of the tool outweighs all but a FAIL."""
+        if self.faults and self.status is not Status.FAIL:
+            return TOOL_ERROR
+        return self.status.exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as `--json` prints it."""
+        return {
+            "schema_version": SCHEMA,
+            "status": self.status.value,
+            "exit_code": self.exit_code,
+            "created": self.created,
+            "repeat": self.repeat,
+            "tier": self.tier,
+            "seed": self.seed,
+            "looks": self.looks,
+            "looks_most": self.looks_most,
+            "seconds": self.seconds,
+            "overhead": self.overhead,
+            "machine": dict(self.machine),
+            "noise": list(self.noise),
+            "faults": [{"model": fault.model, "said": fault.said} for fault in self.faults],
+            "warnings": list(self.warnings),
+            "models": [_model_json(model) for model in self.models],
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+        }
+
+
+def _model_json(model: GatedModel) -> dict[str, Any]:
+    return {
+        "role": model.role,
+        "name": model.name,
+        "digest": model.digest,
+        "format": model.format,
+        "runtime": model.runtime,
+        "runtime_version": model.runtime_version,
+        "figures": [figure.to_json() for figure in model.figures],
+    }
