@@ -1,4 +1,4 @@
-"""Raw samples of how a model runs: latency, memory, cold start, size. No judgement here."""
+"""Measure models side by side in fresh processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,22 @@ from typing import Any
 from runtimes.agent import RUNTIMES as MEASURED
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
+from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput, joined
 from runtimes.worker import Worker
+
+__all__ = [
+    "Block",
+    "ColdStart",
+    "Effort",
+    "Load",
+    "MeasurePlan",
+    "Samples",
+    "Throughput",
+    "Variant",
+    "expected_runs",
+    "joined",
+    "measure",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +49,9 @@ class MeasurePlan:
     `cold_starts` counts fresh processes a variant, those that measure latency among them.
     A process warms up for `warmup_runs` and `warmup_s` at least, then until its block medians
     agree, `warmup_limit_s` at most. `timeout_s` is how long a process may be silent.
+    `first_process` numbers the processes from there and draws another order, so that a later
+    session extends this one: see `joined`. After its blocks each process bears each of `loads`
+    for `load_s`. `uncached_starts` counts further fresh processes, their files read from storage.
     """
 
     processes: int = 3
@@ -45,57 +63,10 @@ class MeasurePlan:
     cold_starts: int = 5
     seed: int = 7
     timeout_s: float = 120.0
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Hold one uninterrupted series of single-row inferences, in milliseconds.
-
-    `order` is the block's place in the whole session, so that blocks of two variants that ran
-    side by side can be paired. `contaminated[i]` says that sample `i` was preempted or waited.
-    `rows` are the texts' indices: blocks of one `process` and `place` have the same rows, so
-    that samples of two variants pair one to one.
-    """
-
-    process: int
-    order: int
-    latency_ms: tuple[float, ...]
-    contaminated: tuple[bool, ...]
-    probe_ms: tuple[float, float]
-    place: int = 0
-    rows: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ColdStart:
-    """Hold one fresh process's way to its first result, in milliseconds."""
-
-    interpreter_ms: float
-    imports_ms: float
-    load_ms: float
-    session_ms: float
-    first_result_ms: float
-    total_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """Hold everything that was seen of one variant.
-
-    `stable[i]` says whether process `i` reached steady latency before it was measured.
-    """
-
-    variant: str
-    runtime: str
-    runtime_version: str
-    threads: int
-    blocks: tuple[Block, ...]
-    cold_starts: tuple[ColdStart, ...]
-    session_ms: tuple[float, ...]
-    first_inference_ms: tuple[float, ...]
-    rss_peak_mb: tuple[float, ...]
-    size_mb: float
-    stable: tuple[bool, ...] = ()
+    first_process: int = 0
+    loads: tuple[Load, ...] = ()
+    load_s: float = 0.4
+    uncached_starts: int = 0
 
 
 def measure(
@@ -115,7 +86,7 @@ def measure(
     """
     _check(variants, texts)
     session = _Session(variants, list(texts), plan, advance, stream)
-    for process in range(plan.processes):
+    for process in range(plan.first_process, plan.first_process + plan.processes):
         session.measure_round(process)
     for _ in range(plan.cold_starts - plan.processes):
         for variant in variants:
@@ -154,10 +125,10 @@ class _Session:
         self._plan = plan
         self._advance = advance
         self._stream = stream
-        self._random = random.Random(plan.seed)  # noqa: S311 - an order, not a secret
+        self._random = random.Random(f"{plan.seed}/{plan.first_process}")  # noqa: S311 - an order, not a secret
         self._rows = _shuffled_rows(len(texts), plan.block_runs, self._random)
         self._seen = {variant.name: _Seen() for variant in variants}
-        self._order = 0
+        self._order = plan.first_process * plan.blocks * len(variants)
 
     def start(self, variant: Variant) -> Worker:
         """Start a fresh process, and keep how long it took to its first result."""
@@ -169,7 +140,7 @@ class _Session:
         seen = self._seen[variant.name]
         seen.runtime_version = reply["version"]
         seen.first_inference_ms.append(reply["first_inference_ms"])
-        names = [column.name for column in dataclasses.fields(ColdStart)]
+        names = [column.name for column in dataclasses.fields(ColdStart) if column.name in reply]
         seen.cold_starts.append(ColdStart(**{name: reply[name] for name in names}))
         self._advance(1, f"{variant.name}: first result after {reply['total_ms']:.0f} ms")
         return worker

@@ -1,0 +1,151 @@
+"""What measuring yields: raw samples of how models run. No judgement here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from runtimes.errors import BackendError
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Say how a model is loaded to find its throughput: `concurrency` callers of `batch` rows."""
+
+    batch: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Hold one uninterrupted series of single-row inferences, in milliseconds.
+
+    `order` is the block's place in the whole session, so that blocks of two variants that ran
+    side by side can be paired. `contaminated[i]` says that sample `i` was preempted or waited.
+    `rows` are the texts' indices: blocks of one `process` and `place` have the same rows, so
+    that samples of two variants pair one to one.
+
+    What the machine showed of itself: `throttled` says that it slowed a core down for heat or
+    for want of power, `mhz` is the clock of the core that ran the block, and `steal` the share of
+    the machine's time that its host kept. None where it does not show it.
+    """
+
+    process: int
+    order: int
+    latency_ms: tuple[float, ...]
+    contaminated: tuple[bool, ...]
+    probe_ms: tuple[float, float]
+    place: int = 0
+    rows: tuple[int, ...] = ()
+    throttled: bool = False
+    mhz: float | None = None
+    steal: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Hold one fresh process's way to its first result, in milliseconds.
+
+    `read_mb` is what it read from storage, in MB (10^6 bytes); None where that is not shown.
+    """
+
+    interpreter_ms: float
+    imports_ms: float
+    load_ms: float
+    session_ms: float
+    first_result_ms: float
+    total_ms: float
+    read_mb: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """Hold how many rows a second one process classified under one load."""
+
+    process: int
+    batch: int
+    concurrency: int
+    rows_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Say where a variant's processes spent the session: what remains is the engine's own."""
+
+    inference_s: float = 0.0
+    starting_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Hold everything that was seen of one variant.
+
+    `stable[i]` says whether process `i` reached steady latency before it was measured.
+    `uncached_starts` read their files from storage; `uncached_why` says why there are none
+    though they were asked for. `fault` is empty, or says how a process of the variant failed:
+    then what was seen before stands, and nothing was measured afterwards.
+    """
+
+    variant: str
+    runtime: str
+    runtime_version: str
+    threads: int
+    blocks: tuple[Block, ...]
+    cold_starts: tuple[ColdStart, ...]
+    session_ms: tuple[float, ...]
+    first_inference_ms: tuple[float, ...]
+    rss_peak_mb: tuple[float, ...]
+    size_mb: float
+    stable: tuple[bool, ...] = ()
+    uncached_starts: tuple[ColdStart, ...] = ()
+    uncached_why: str = ""
+    throughputs: tuple[Throughput, ...] = ()
+    effort: Effort = Effort()
+    fault: str = ""
+
+    def raise_fault(self) -> None:
+        """Raise BackendError when a process of the variant failed."""
+        if self.fault:
+            raise BackendError(self.fault)
+
+
+def joined(first: Samples, more: Samples) -> Samples:
+    """Return two sessions of one variant as one; `more` was measured later.
+
+    Blocks of `more` come after those of `first` in `order`. Raises ValueError when the two are
+    of different variants or number a process alike: `MeasurePlan.first_process` tells them apart.
+    """
+    if _identity(first) != _identity(more):
+        raise ValueError(f"sessions of {_identity(first)} and {_identity(more)} do not join")
+    taken = {block.process for block in first.blocks}
+    if again := sorted(taken & {block.process for block in more.blocks}):
+        raise ValueError(f"both sessions of {first.variant!r} have process {again[0]}")
+    return replace(
+        first,
+        runtime_version=first.runtime_version or more.runtime_version,
+        blocks=first.blocks + _after(first.blocks, more.blocks),
+        cold_starts=first.cold_starts + more.cold_starts,
+        session_ms=first.session_ms + more.session_ms,
+        first_inference_ms=first.first_inference_ms + more.first_inference_ms,
+        rss_peak_mb=first.rss_peak_mb + more.rss_peak_mb,
+        stable=first.stable + more.stable,
+        uncached_starts=first.uncached_starts + more.uncached_starts,
+        uncached_why=first.uncached_why or more.uncached_why,
+        throughputs=first.throughputs + more.throughputs,
+        effort=Effort(
+            first.effort.inference_s + more.effort.inference_s,
+            first.effort.starting_s + more.effort.starting_s,
+        ),
+        fault=first.fault or more.fault,
+    )
+
+
+def _identity(samples: Samples) -> tuple[str, str, int]:
+    return samples.variant, samples.runtime, samples.threads
+
+
+def _after(first: tuple[Block, ...], more: tuple[Block, ...]) -> tuple[Block, ...]:
+    """Return `more` in places of the session after those of `first`."""
+    last = max((block.order for block in first), default=-1)
+    start = min((block.order for block in more), default=0)
+    shift = max(0, last + 1 - start)
+    return tuple(replace(block, order=block.order + shift) for block in more)
