@@ -1,0 +1,126 @@
+"""How a gate's checks read in one line, and how much each weighs with a CI system."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from compress.report import wording
+from compress.report.html import GRAVITY
+from compress.report.redact import redact
+from profiles.gate import Check, Status, Verdict, shown
+
+Policy = Literal["fail", "warn", "pass"]
+"""What becomes of a verdict that stays INCONCLUSIVE: `--inconclusive`."""
+
+Weight = Literal["error", "warning", "notice", "none"]
+"""How loudly a CI system is told, by the names of GitHub's annotation levels."""
+
+SIGNS = {Status(word): sign for word, sign in wording.SIGNS.items()}
+WORDS = {Status(word): said for word, said in wording.WORDS.items()}
+_MEANINGS = {Status(word): said for word, said in wording.MEANINGS.items()}
+
+LONGEST = 500
+"""Characters of one text in a line of its own; more is no help to a reader."""
+LONGEST_COMMAND = 4_000
+LONGEST_LAST_WORDS = 4_000
+"""Characters kept of a worker's last words: the last ones, since errors end with their cause."""
+
+_UNDECIDED: dict[Policy, Weight] = {"fail": "error", "warn": "warning", "pass": "notice"}
+_GRAVITY = [Status(word) for word in GRAVITY]
+_TERMINAL = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links
+    r"|\x1b[ -/]*[0-Z\\^-~]"  # the two-character ones
+)
+_UNPRINTABLE = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""What XML 1.0 forbids (section 2.2), other controls, and marks that break or reorder lines."""
+
+
+def plain(text: str, longest: int = LONGEST) -> str:
+    """Return the text as one line without controls, paths of a user or secrets, cut to a length."""
+    line = " ".join(_printable(text).split())
+    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def last_words(text: str) -> str:
+    """Return the end of what a worker said: its lines, without controls."""
+    lines = _printable(text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n")
+    gone = len(lines) - LONGEST_LAST_WORDS
+    return lines if gone <= 0 else f"… {gone:,} characters before this\n{lines[gone:]}"
+
+
+def _printable(text: str) -> str:
+    """Drop a terminal's escape sequences and write other unprintable characters as escapes."""
+    return _UNPRINTABLE.sub(_escaped, redact(_TERMINAL.sub("", text)))
+
+
+def _escaped(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def limit(check: Check) -> str:
+    """Write what the budget asks for, in the metric's own unit: ≤ 8."""
+    sign = "≤" if check.budget.side == "max" else "≥"
+    return f"{sign} {check.budget.limit:,.6g}"
+
+
+def distance(check: Check) -> str:
+    """Write how far the figure lies from the limit: +14.0 %; nothing where there is none."""
+    return "" if check.distance is None else f"{100 * check.distance:+.1f} %"
+
+
+def note(check: Check) -> str:
+    """Write why a check is what it is, and why it only warns where it does."""
+    return "; ".join(part for part in (plain(_leniency(check)), plain(check.why)) if part)
+
+
+def _leniency(check: Check) -> str:
+    return "only warns" if check.budget.level == "warn" else check.lenient
+
+
+def sentence(check: Check) -> str:
+    """Say a check in one line: the figure with its bounds, the limit, the distance, why."""
+    confidence = f"at {100 * check.budget.confidence:.4g} % confidence"
+    exact = check.measurement is None or check.measurement.exact
+    measured = " ".join([shown(check.measurement), *([] if exact else [confidence])])
+    parts = [f"measured {measured}", f"limit {limit(check)}", distance(check)]
+    said = f"{check.budget.metric}: {', '.join(part for part in parts if part)}"
+    return "; ".join(part for part in (said, note(check)) if part)
+
+
+def weight(status: Status, policy: Policy, *, counts: bool = True) -> Weight:
+    """Say how loudly to tell of a status; what does not count is never an error."""
+    match status:
+        case Status.PASS:
+            return "none"
+        case Status.FAIL | Status.WRONG_DEVICE:
+            return "error" if counts else "warning"
+        case _:
+            return _UNDECIDED[policy] if counts else "notice"
+
+
+def worst_first(checks: Iterable[Check]) -> list[Check]:
+    """Sort checks: what fails the gate, what only warns, what is met."""
+    return sorted(checks, key=rank)
+
+
+def rank(check: Check) -> tuple[bool, int, float]:
+    """Return what `worst_first` sorts by; of broken budgets, the one furthest off is worst."""
+    harmless = check.status is Status.PASS or not check.counts
+    off = abs(check.distance or 0.0) if check.status is Status.FAIL else 0.0
+    return (harmless, _GRAVITY.index(check.status), -off)
+
+
+def verdicts_worst_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Sort verdicts: the gravest first, else in their order."""
+    return sorted(verdicts, key=lambda verdict: _GRAVITY.index(verdict.status))
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """Say why a verdict is what it is, where no check of it does."""
+    return plain(verdict.why) or _MEANINGS[verdict.status]
