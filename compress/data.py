@@ -144,6 +144,11 @@ def load_labelled(
     return _indexed(rows, classes), read.warnings
 
 
+def load_texts(settings: DataSettings, folder: Path) -> Rows:
+    """Load the texts of `settings.test`, whatever their labels; the same text once."""
+    return Rows(_Reader(settings, folder).texts(settings.test), ())
+
+
 def _numbered(label: str, classes: tuple[str, ...]) -> str:
     return classes[int(label)] if int(label) < len(classes) else label
 

@@ -22,7 +22,6 @@ from compress.report.schema import (
     Verdict,
 )
 from compress.stage import tool_versions
-from profiles.budget import METRICS
 from profiles.gate import Check as GateCheck
 from profiles.gate import Verdict as GateVerdict
 from profiles.measurement import Measurement as Figure
@@ -139,7 +138,7 @@ def _check(check: GateCheck) -> Check:
     budget, figure = check.budget, check.measurement
     return Check(
         metric=budget.metric,
-        unit=METRICS[budget.metric].unit,
+        unit=budget.kind.unit,
         limit=budget.limit,
         bound=budget.side,
         status=check.status.value,

@@ -1,9 +1,11 @@
-"""Measure models side by side and judge them by profiles."""
+"""Measure models side by side until the profiles' budgets are decided, and judge one of them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -12,47 +14,23 @@ from numpy.typing import NDArray
 from compress.answers import answers
 from compress.data import Rows
 from compress.stage import Progress
+from compress.tiers import TIERS, Demand, Tier, demand_of
+from profiles.baseline import Baseline, baseline_of, compare, strangeness
+from profiles.budget import METRICS
 from profiles.device import DeviceProfile
-from profiles.gate import Verdict, judge, shown
-from profiles.measurement import Measurement, Source, conditions, summarise, summarise_quality
+from profiles.gate import Circumstances, Status, Verdict, judge, shown
+from profiles.measurement import (
+    Figures,
+    Measurement,
+    Source,
+    conditions,
+    summarise,
+    summarise_quality,
+)
+from profiles.noise import Noise, look
 from profiles.probe import Facts
-from profiles.statistics import samples_needed
 from runtimes.artifact import Artifact
-from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, measure
-
-TIERS = {
-    "quick": MeasurePlan(processes=2, blocks=3, block_runs=25, warmup_s=0.3, warmup_limit_s=1.0),
-    "ci": MeasurePlan(processes=5, blocks=4, warmup_s=0.5, warmup_limit_s=1.2),
-    "release": MeasurePlan(processes=12, blocks=8),
-}
-"""How much is measured: seconds for a look, about a minute for a gate, minutes for a release."""
-
-_ENOUGH_STARTS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Say how models are measured: what the profiles that judge them ask for."""
-
-    threads: int
-    confidence: float
-    cold_starts: int
-    plan: MeasurePlan
-
-
-def terms_of(profiles: Sequence[DeviceProfile], tier: str, seed: int) -> Terms:
-    """Return the terms that suit every profile; the first one's threads are used.
-
-    A budget on the 90th percentile of cold starts needs the many that bound it.
-    """
-    confidence = max(profile.confidence for profile in profiles)
-    cold_p90 = any("cold_start_p90_ms" in profile.budgets for profile in profiles)
-    return Terms(
-        threads=profiles[0].runtime.threads,
-        confidence=confidence,
-        cold_starts=samples_needed(0.9, confidence) if cold_p90 else _ENOUGH_STARTS,
-        plan=replace(TIERS[tier], seed=seed, cold_starts=0),
-    )
+from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined, measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +44,36 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """Say what is measured, on what, and which of the candidates is judged by the profiles.
+
+    With a `reference` every other candidate is compared with it. Without labels in `rows` there
+    is no accuracy. The judged one is compared with a stored `baseline` too, where there is one.
+    `missing` says why what a budget needs is not there. Without `threads` the first profile's
+    are used.
+    """
+
+    candidates: Sequence[Candidate]
+    judged: str
+    reference: str | None
+    rows: Rows
+    profiles: Sequence[DeviceProfile]
+    tier: str
+    seed: int
+    baseline: Baseline | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """Hold what was found of one model, by metric."""
 
     candidate: Candidate
+    figures: Figures
     measurements: Mapping[str, Measurement]
     samples: Samples
-    logits: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
 
     def value(self, metric: str) -> float | None:
         """Return a figure, or None where it was not measured or not supported."""
@@ -80,96 +81,241 @@ class Measured:
         return None if found is None else found.value
 
 
-def measure_all(
-    candidates: Sequence[Candidate],
-    rows: Rows,
-    classes: int,
+def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
+    """Return what is worth keeping of a measured model; it must have been timed."""
+    artifact = row.candidate.artifact
+    right = None if row.logits is None else row.logits.argmax(axis=1) == np.array(rows.labels)
+    return baseline_of(
+        row.samples,
+        name=artifact.path.name,
+        model_format=artifact.format,
+        digest=artifact.digest,
+        facts=facts,
+        texts=rows.texts,
+        right=right,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Hold every model's figures, the judged one's verdicts, and what they cost.
+
+    `looks` of `looks_most` were taken; `overhead` is the share of `seconds` that was neither
+    inference nor a model's own start.
+    """
+
+    measured: tuple[Measured, ...]
+    verdicts: tuple[Verdict, ...]
+    noise: Noise
+    looks: int
+    looks_most: int
+    seconds: float
+    overhead: float
+
+    def of(self, name: str) -> Measured:
+        """Return one model's figures."""
+        return next(row for row in self.measured if row.candidate.name == name)
+
+    def raise_faults(self) -> None:
+        """Raise BackendError when any model's process failed."""
+        for row in self.measured:
+            row.samples.raise_fault()
+
+
+def measure_and_judge(
+    job: Job,
     *,
     facts: Facts,
-    terms: Terms,
     progress: Progress,
     shared: Path | None = None,
     stream: Path | None = None,
-) -> list[Measured]:
-    """Measure every candidate; the first is the reference of retention and speed-up.
+) -> Outcome:
+    """Measure every candidate, then go on with the judged one until its verdicts are decided.
 
-    Accuracy is on `rows`. Latencies are interleaved in one session on the same rows' real
-    lengths; deployable models are then cold-started side by side.
+    Latencies are interleaved in one session on the same rows' real lengths. A look that leaves
+    a machine-bound budget undecided is followed by another one, of the judged model and the
+    reference, as long as the tier has one. A model whose process fails keeps what was seen of it
+    (`Samples.fault`), and the others go on.
     """
-    logits = [
-        answers(
-            candidate.artifact,
-            candidate.runtime,
-            rows.texts,
-            threads=terms.threads,
-            progress=progress,
-            name=candidate.name,
-            shared=shared,
+    return _Bench(job, facts, progress, shared, stream).outcome()
+
+
+class _Bench:
+    """Grow the samples look by look."""
+
+    def __init__(
+        self,
+        job: Job,
+        facts: Facts,
+        progress: Progress,
+        shared: Path | None,
+        stream: Path | None,
+    ) -> None:
+        self._job = job
+        self._facts = facts
+        self._progress = progress
+        self._shared = shared
+        self._stream = stream
+        self._tier: Tier = TIERS[job.tier]
+        self._demand: Demand = demand_of(job.profiles, self._tier, job.threads)
+        self._candidates = {candidate.name: candidate for candidate in job.candidates}
+        self._samples: dict[str, Samples] = {}
+        self._logits: dict[str, NDArray[np.float32]] = {}
+        self._answering_s = 0.0
+
+    def outcome(self) -> Outcome:
+        """Measure, judge, and go on while it helps."""
+        started = time.perf_counter()
+        noise = look(self._facts, self._demand.threads)
+        self._look(0, list(self._candidates))
+        self._start_cold([name for name, one in self._candidates.items() if one.deployable])
+        self._answer()
+        taken, verdicts = 1, self._verdicts(0, noise)
+        while taken < len(self._tier.looks) and self._undecided(verdicts):
+            self._progress.note(f"undecided: look {taken + 1} of at most {len(self._tier.looks)}")
+            self._look(taken, self._pair())
+            taken, verdicts = taken + 1, self._verdicts(taken, noise)
+        seconds = time.perf_counter() - started
+        return Outcome(
+            measured=tuple(self._measured(name, taken - 1) for name in self._candidates),
+            verdicts=tuple(verdicts),
+            noise=noise,
+            looks=taken,
+            looks_most=len(self._tier.looks),
+            seconds=seconds,
+            overhead=max(0.0, 1 - self._worked_s() / seconds),
         )
-        for candidate in candidates
-    ]
-    samples = _samples(candidates, rows.texts, terms, progress, stream)
-    reference = samples[candidates[0].name]
-    found = []
-    for candidate, own in zip(candidates, logits, strict=True):
-        source = Source(
-            fingerprint=facts.fingerprint(),
+
+    def _look(self, number: int, names: Sequence[str]) -> None:
+        before = self._tier.looks[number - 1] if number else 0
+        processes = self._tier.looks[number] - before
+        plan = self._demand.plan(self._tier, self._job.seed)
+        self._measure("latency", names, replace(plan, processes=processes, first_process=before))
+
+    def _start_cold(self, names: Sequence[str]) -> None:
+        """Make up for the cold starts that the latency processes were not enough for."""
+        plan = self._demand.plan(self._tier, self._job.seed)
+        seen = min((len(self._samples[name].cold_starts) for name in names), default=0)
+        more = max(self._demand.cold_starts - seen, 0)
+        if more or self._demand.uncached_starts:
+            uncached = self._demand.uncached_starts
+            cold = replace(plan, cold_starts=more, uncached_starts=uncached, loads=())
+            self._measure("cold start", names, cold)
+
+    def _measure(self, what: str, names: Sequence[str], plan: MeasurePlan) -> None:
+        variants = [self._variant(name) for name in names if not self._fault(name)]
+        if not variants:
+            return
+        with self._progress.task(what, expected_runs(len(variants), plan)) as advance:
+            found = measure(
+                variants, self._job.rows.texts, plan, advance=advance, stream=self._stream
+            )
+        for name, samples in found.items():
+            known = self._samples.get(name)
+            self._samples[name] = joined(known, samples) if known else samples
+
+    def _variant(self, name: str) -> Variant:
+        candidate = self._candidates[name]
+        return Variant(name, candidate.artifact, candidate.runtime, self._demand.threads)
+
+    def _fault(self, name: str) -> str:
+        return self._samples[name].fault if name in self._samples else ""
+
+    def _answer(self) -> None:
+        """Classify the labelled rows with every model whose process did not fail."""
+        started = time.perf_counter()
+        for name, candidate in self._candidates.items():
+            if self._job.rows.labels and not self._fault(name):
+                self._logits[name] = answers(
+                    candidate.artifact,
+                    candidate.runtime,
+                    self._job.rows.texts,
+                    threads=self._demand.threads,
+                    progress=self._progress,
+                    name=name,
+                    shared=self._shared,
+                )
+        self._answering_s = time.perf_counter() - started
+
+    def _pair(self) -> list[str]:
+        return list(dict.fromkeys(filter(None, (self._job.reference, self._job.judged))))
+
+    def _undecided(self, verdicts: Sequence[Verdict]) -> bool:
+        """Tell whether more samples could decide what counts."""
+        if any(self._fault(name) for name in self._pair()):
+            return False
+        return any(
+            check.counts and check.budget.kind.machine_bound and check.status is Status.INCONCLUSIVE
+            for verdict in verdicts
+            for check in verdict.checks
+        )
+
+    def _verdicts(self, number: int, noise: Noise) -> list[Verdict]:
+        row = self._measured(self._job.judged, number)
+        figures, at = row.figures, self._circumstances(number, noise)
+        if self._job.baseline and row.samples.blocks:
+            fresh = as_baseline(row, self._job.rows, self._facts)
+            figures |= compare(fresh, self._job.baseline, self._job.seed)
+            at = replace(at, foreign=strangeness(fresh, self._job.baseline))
+        return [judge(profile, figures, self._facts, at) for profile in self._job.profiles]
+
+    def _circumstances(self, number: int, noise: Noise) -> Circumstances:
+        name, reference = self._job.judged, self._job.reference
+        beside = self._samples[reference] if reference else None
+        return Circumstances(
+            share=self._tier.shares[number],
+            today=datetime.now(UTC).date(),
+            noise="; ".join(noise.reasons),
+            missing=self._job.missing,
+            conditions=conditions(self._samples[name], beside),
+        )
+
+    def _measured(self, name: str, number: int) -> Measured:
+        figures, demand = self._figures(name), self._demand
+        risk = (1 - demand.confidence) * self._tier.shares[number]
+        return Measured(
+            candidate=self._candidates[name],
+            figures=figures,
+            measurements=figures.all(1 - risk, demand.confidence),
+            samples=self._samples[name],
+            logits=self._logits.get(name),
+        )
+
+    def _figures(self, name: str) -> Figures:
+        reference = self._job.reference
+        source = self._source(name)
+        figures = Figures({}, source)
+        if self._samples[name].blocks:
+            beside = self._samples[reference] if reference else None
+            figures |= summarise(self._samples[name], beside, source=source)
+        if name in self._logits:
+            known = self._logits.get(reference) if reference else None
+            figures |= summarise_quality(
+                self._job.rows.labels,
+                self._logits[name].argmax(axis=1),
+                len(self._candidates[name].artifact.labels),
+                None if known is None else known.argmax(axis=1),
+                seed=self._job.seed,
+                source=source,
+            )
+        if fault := self._samples[name].fault:
+            figures |= Figures({}, source, dict.fromkeys(METRICS, f"the process failed: {fault}"))
+        return figures
+
+    def _source(self, name: str) -> Source:
+        candidate = self._candidates[name]
+        return Source(
+            fingerprint=self._facts.fingerprint(),
             runtime=candidate.runtime,
-            runtime_version=samples[candidate.name].runtime_version,
+            runtime_version=self._samples[name].runtime_version,
             artifact_digest=candidate.artifact.digest,
         )
-        quality = summarise_quality(
-            rows.labels,
-            own.argmax(axis=1),
-            classes,
-            logits[0].argmax(axis=1),
-            confidence=terms.confidence,
-            seed=terms.plan.seed,
-            source=source,
-        )
-        speed = summarise(
-            samples[candidate.name], reference, confidence=terms.confidence, source=source
-        )
-        figures = {row.metric: row for row in (*quality, *speed)}
-        found.append(Measured(candidate, figures, samples[candidate.name], own))
-    return found
 
-
-def verdicts(
-    measured: Measured,
-    reference: Measured,
-    profiles: Sequence[DeviceProfile],
-    facts: Facts,
-) -> list[Verdict]:
-    """Judge one model by each profile."""
-    said = conditions(measured.samples, reference.samples)
-    return [
-        judge(profile, measured.measurements.values(), facts, conditions=said)
-        for profile in profiles
-    ]
-
-
-def _samples(
-    candidates: Sequence[Candidate],
-    texts: Sequence[str],
-    terms: Terms,
-    progress: Progress,
-    stream: Path | None,
-) -> dict[str, Samples]:
-    variants = {c.name: Variant(c.name, c.artifact, c.runtime, terms.threads) for c in candidates}
-    plan = terms.plan
-    with progress.task("latency", expected_runs(len(variants), plan)) as advance:
-        found = measure(list(variants.values()), texts, plan, advance=advance, stream=stream)
-    started = [candidate.name for candidate in candidates if candidate.deployable]
-    cold = replace(plan, processes=0, cold_starts=terms.cold_starts)
-    with progress.task("cold start", expected_runs(len(started), cold)) as advance:
-        again = measure(
-            [variants[name] for name in started], texts, cold, advance=advance, stream=stream
-        )
-    for name, samples in again.items():
-        both = (*found[name].cold_starts, *samples.cold_starts)
-        found[name] = replace(found[name], cold_starts=both)
-    return found
+    def _worked_s(self) -> float:
+        """Return the seconds that went into inference and into models' own starts."""
+        efforts = [samples.effort for samples in self._samples.values()]
+        return self._answering_s + sum(one.inference_s + one.starting_s for one in efforts)
 
 
 _SHOWN = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from compress import evidence
 from compress.bundle import check_bundle, write_bundle
 from compress.cache import Cache, intact
-from compress.judging import Candidate, Measured, measure_all, terms_of, verdicts
+from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
 from compress.plan import REFERENCE, RUNTIME_OF, TEACHER, Plan, Step
 from compress.report.schema import Report, StageRow, write_report
 from compress.run_folder import RunFolder
@@ -82,8 +82,8 @@ class Run:
             shared=self.cache.shared,
         )
 
-    def _measure(self) -> list[Measured]:
-        """Measure the reference first, then every other runnable step."""
+    def _measure(self) -> Outcome:
+        """Measure the reference first, then every other runnable step, and judge the chosen one."""
         steps = sorted(
             (step for step in self.plan.steps if step.measured),
             key=lambda step: step.name != REFERENCE,
@@ -99,44 +99,53 @@ class Run:
         ]
         stream = self.folder.path / "samples.jsonl"
         stream.unlink(missing_ok=True)
-        return measure_all(
-            candidates,
-            self.plan.data.test,
-            len(self.plan.data.labels),
+        job = Job(
+            candidates=candidates,
+            judged=self._chosen(),
+            reference=REFERENCE,
+            rows=self.plan.data.test,
+            profiles=self.plan.profiles,
+            tier=self.tier,
+            seed=self.plan.recipe.seed,
+        )
+        outcome = measure_and_judge(
+            job,
             facts=self.plan.facts,
-            terms=terms_of(self.plan.profiles, self.tier, self.plan.recipe.seed),
             progress=self.progress,
             shared=self.cache.shared,
             stream=stream,
         )
+        outcome.raise_faults()
+        return outcome
 
-    def _judged(self, measured: Sequence[Measured]) -> tuple[Report, Status]:
-        reference, chosen = measured[0], self._chosen(measured)
+    def _judged(self, outcome: Outcome) -> tuple[Report, Status]:
+        reference, chosen = outcome.of(REFERENCE), outcome.of(self._chosen())
+        assert chosen.logits is not None  # the test rows are labelled
         bundle = write_bundle(chosen.candidate.artifact, self.folder.path / "bundle")
         test = self.plan.data.test
         self.progress.note("bundle/predict.py on every test row")
         check_bundle(bundle, chosen.candidate.runtime, test.texts, chosen.logits)
-        found = verdicts(chosen, reference, self.plan.profiles, self.plan.facts)
         report = replace(
             self._report(),
             complete=True,
             summary=evidence.summary(reference, chosen),
-            stages=self._rows(measured, chosen),
-            verdicts=tuple(evidence.verdict(verdict) for verdict in found),
-            measurement=evidence.measurement(measured, len(test)),
+            stages=self._rows(outcome.measured, chosen),
+            verdicts=tuple(evidence.verdict(verdict) for verdict in outcome.verdicts),
+            measurement=evidence.measurement(outcome.measured, len(test)),
             artifacts=self._artifacts(),
         )
-        return report, combine(found)
+        return report, combine(outcome.verdicts)
 
-    def _chosen(self, measured: Sequence[Measured]) -> Measured:
+    def _chosen(self) -> str:
         """Return the final model of the first profile's runtime, else of the first format.
 
         What is chosen never depends on the test split.
         """
-        final = [step.name for step in self.plan.steps if step.final]
-        runnable = [row for row in measured if row.candidate.name in final]
-        wanted = [row for row in runnable if row.candidate.runtime == self.plan.target.runtime]
-        return (wanted or runnable)[0]
+        final = [step.name for step in self.plan.steps if step.final and step.measured]
+        wanted = [
+            name for name in final if RUNTIME_OF[self.made[name].format] == self.plan.target.runtime
+        ]
+        return (wanted or final)[0]
 
     def _rows(self, measured: Sequence[Measured], chosen: Measured) -> tuple[StageRow, ...]:
         steps = {step.name: step for step in self.plan.steps}

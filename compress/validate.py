@@ -7,29 +7,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.data import DataSettings, Rows, load_labelled
+from compress.data import DataSettings, load_labelled
 from compress.evidence import stage_row, summary
 from compress.export.stage import Export
-from compress.judging import Candidate, Measured, Terms, measure_all, terms_of, verdicts
-from compress.plan import RUNTIME_OF
+from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.plan import REFERENCE, RUNTIME_OF
 from compress.report.schema import StageRow, Summary
 from compress.stage import Progress
 from compress.teacher import open_model
-from profiles.device import DeviceProfile, load_profile
+from profiles.device import load_profile
 from profiles.gate import Verdict
-from profiles.probe import Facts, probe
+from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.session import RUNTIMES
+
+MODEL = "model"
 
 
 @dataclass(frozen=True, slots=True)
 class Validation:
     """Hold what was found of a model and its reference, and the verdicts."""
 
-    model: Measured
-    reference: Measured
-    verdicts: tuple[Verdict, ...]
+    outcome: Outcome
+
+    @property
+    def model(self) -> Measured:
+        """Return what was found of the model."""
+        return self.outcome.of(MODEL)
+
+    @property
+    def reference(self) -> Measured:
+        """Return what was found of its reference."""
+        return self.outcome.of(REFERENCE)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Return the model's verdicts, one a profile."""
+        return self.outcome.verdicts
 
     def summary(self) -> Summary:
         """Return how the two compare."""
@@ -68,44 +83,33 @@ def validate(
     the model. Raises UnsupportedError for a model that no runtime here loads.
     """
     devices = [load_profile(name) for name in profiles]
-    facts = probe()
-    terms = terms_of(devices, tier, seed)
-    artifact = _runnable(read_artifact(model))
+    artifact = runnable(read_artifact(model))
     rows, warnings = load_labelled(test, Path(), artifact.labels)
     for warning in warnings:
         progress.warn(warning)
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        known = _reference(reference, artifact, Path(scratch), seed, progress)
-        return _measured(artifact, known, rows, devices, facts, terms, progress, stream)
+        known = open_reference(reference, artifact, Path(scratch), seed, progress)
+        job = Job(
+            candidates=[deployable(REFERENCE, known), deployable(MODEL, artifact)],
+            judged=MODEL,
+            reference=REFERENCE,
+            rows=rows,
+            profiles=devices,
+            tier=tier,
+            seed=seed,
+        )
+        outcome = measure_and_judge(job, facts=probe(), progress=progress, stream=stream)
+    outcome.raise_faults()
+    return Validation(outcome)
 
 
-def _measured(
-    artifact: Artifact,
-    known: Artifact,
-    rows: Rows,
-    devices: list[DeviceProfile],
-    facts: Facts,
-    terms: Terms,
-    progress: Progress,
-    stream: Path | None,
-) -> Validation:
-    found = measure_all(
-        [
-            Candidate("reference", known, RUNTIME_OF[known.format], deployable=True),
-            Candidate("model", artifact, RUNTIME_OF[artifact.format], deployable=True),
-        ],
-        rows,
-        len(artifact.labels),
-        facts=facts,
-        terms=terms,
-        progress=progress,
-        stream=stream,
-    )
-    reference, model = found
-    return Validation(model, reference, tuple(verdicts(model, reference, devices, facts)))
+def deployable(name: str, artifact: Artifact) -> Candidate:
+    """Return a candidate that is also cold-started."""
+    return Candidate(name, artifact, RUNTIME_OF[artifact.format], deployable=True)
 
 
-def _runnable(artifact: Artifact) -> Artifact:
+def runnable(artifact: Artifact) -> Artifact:
+    """Return a whole artifact that runs here; raise UnsupportedError or ArtifactError."""
     if artifact.format not in RUNTIME_OF:
         raise UnsupportedError(
             f"{artifact.path}: format {artifact.format!r} is not one that is deployed",
@@ -119,9 +123,13 @@ def _runnable(artifact: Artifact) -> Artifact:
     return artifact
 
 
-def _reference(
+def open_reference(
     reference: str, artifact: Artifact, scratch: Path, seed: int, progress: Progress
 ) -> Artifact:
+    """Open a model to compare with; a torch model is exported to fp32 ONNX in `scratch`.
+
+    Raises UnsupportedError when its classes are not the artifact's.
+    """
     from compress.single import run_stage
 
     known = open_model(reference, task=artifact.task)

@@ -6,16 +6,17 @@ breaks it, INCONCLUSIVE between them. A value alone never decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from profiles.budget import METRICS, Budget
+from profiles.budget import Budget
 from profiles.device import DeviceProfile
-from profiles.measurement import Measurement
+from profiles.measurement import Figures, Measurement
 from profiles.probe import Facts, matches
-from profiles.statistics import rows_needed
+from profiles.statistics import holm, rows_needed
 
 
 class Status(StrEnum):
@@ -110,27 +111,142 @@ class Verdict:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Say how it stands where a profile is judged.
+
+    `share` of each budget's risk is what this look at machine-bound figures may spend. `noise`
+    says why the machine is too noisy for a FAIL on an absolute figure, `foreign` why a stored
+    baseline is no ground for one, `missing` why a metric is not there (by metric, or by what it
+    is compared `against`).
+    """
+
+    share: float = 1.0
+    today: datetime.date = datetime.date.min
+    noise: str = ""
+    foreign: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    conditions: str = ""
+
+
 def judge(
-    profile: DeviceProfile,
-    measurements: Iterable[Measurement],
-    facts: Facts,
-    *,
-    conditions: str = "",
+    profile: DeviceProfile, figures: Figures, facts: Facts, at: Circumstances = Circumstances()
 ) -> Verdict:
-    """Judge measurements that were made on the machine that `facts` describe.
+    """Judge figures that were measured on the machine that `facts` describe.
 
     On another machine than the profile's the whole verdict is WRONG_DEVICE, since even
     accuracy can differ there (integer kernels saturate on some processors); the checks that
     are not bound to a machine are still judged and shown.
+
+    A verdict passes only when every check does, so a false PASS is no likelier for many checks
+    than for one (intersection-union test: Berger 1982, Technometrics 24). A false FAIL is, so
+    what counts must fall by Holm's step-down.
     """
     right_device, why = matches(profile, facts)
-    found = {measurement.metric: measurement for measurement in measurements}
+    budgets = list(profile.budgets.values())
+    bench = _Bench(figures, at)
+    fallen = _fallen(budgets, bench)
     checks = tuple(
-        _check(budget, found.get(metric), right_device)
-        for metric, budget in profile.budgets.items()
+        _wrong_device(budget, bench)
+        if not right_device and budget.kind.machine_bound
+        else bench.check(budget, fell=budget.metric in fallen)
+        for budget in budgets
     )
     status = _status(checks) if right_device else Status.WRONG_DEVICE
-    return Verdict(profile.name, status, checks, "" if right_device else why, conditions)
+    return Verdict(profile.name, status, checks, "" if right_device else why, at.conditions)
+
+
+def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
+    """Return the metrics that break their budgets: jointly those that count, alone the others."""
+    counted = [budget for budget in budgets if not bench.lenient(budget)]
+    risky = [budget for budget in counted if not bench.exact(budget)]
+    joint = holm(lambda i, share: bench.breaks(risky[i], share), len(risky))
+    alone = [budget for budget in budgets if budget not in risky and bench.breaks(budget, 1.0)]
+    return frozenset(budget.metric for budget in [*alone, *(risky[i] for i in joint)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Judge single budgets by a model's figures."""
+
+    figures: Figures
+    at: Circumstances
+
+    def check(self, budget: Budget, *, fell: bool) -> Check:
+        found = self.measured(budget)
+        lenient = self.lenient(budget)
+        if found is None:
+            return Check(budget, None, Status.NOT_MEASURED, self._missing(budget), lenient)
+        status, why = self._decide(budget, found, fell)
+        return Check(
+            budget,
+            found,
+            status,
+            "; ".join(filter(None, (why, _expired(budget, self.at)))),
+            lenient,
+        )
+
+    def measured(self, budget: Budget, share: float = 1.0) -> Measurement | None:
+        """Return the figure with bounds that spend this share of what the look may spend."""
+        look = self.at.share if budget.kind.machine_bound else 1.0
+        risk = (1 - budget.confidence) * share * look
+        return self.figures.at(budget.metric, 1 - risk, budget.confidence)
+
+    def exact(self, budget: Budget) -> bool:
+        found = self.measured(budget)
+        return found is not None and found.exact
+
+    def lenient(self, budget: Budget) -> str:
+        """Say why a budget of level error only warns, if it does."""
+        if budget.level == "warn":
+            return ""
+        waiver = budget.waiver
+        if waiver is not None and self.at.today <= waiver.expires:
+            return f"waived until {waiver.expires}: {waiver.reason}"
+        if budget.kind.against == "baseline" and budget.kind.machine_bound:
+            return self.at.foreign
+        return ""
+
+    def breaks(self, budget: Budget, share: float) -> bool:
+        """Tell whether the bound on the good side lies beyond the limit."""
+        found = self.measured(budget, share)
+        good = None if found is None else _good(budget, found)
+        return good is not None and not budget.meets(good)
+
+    def _decide(self, budget: Budget, found: Measurement, fell: bool) -> tuple[Status, str]:
+        bad = found.upper if budget.side == "max" else found.lower
+        if bad is not None and budget.meets(bad):
+            return Status.PASS, found.why
+        if fell and self.at.noise and _absolute(budget):
+            return Status.INCONCLUSIVE, "over the limit, but the machine was noisy"
+        if fell:
+            return Status.FAIL, found.why
+        if self.breaks(budget, 1.0):
+            return Status.INCONCLUSIVE, "over the limit alone, not among so many checks (Holm)"
+        return Status.INCONCLUSIVE, found.why or _what_would_decide(budget, found)
+
+    def _missing(self, budget: Budget) -> str:
+        missing = {**self.figures.absent, **self.at.missing}
+        return missing.get(budget.metric) or missing.get(budget.kind.against) or "not measured"
+
+
+def _absolute(budget: Budget) -> bool:
+    return budget.kind.machine_bound and not budget.kind.against
+
+
+def _wrong_device(budget: Budget, bench: _Bench) -> Check:
+    why = "says nothing about that device"
+    return Check(budget, bench.measured(budget), Status.WRONG_DEVICE, why)
+
+
+def _expired(budget: Budget, at: Circumstances) -> str:
+    waiver = budget.waiver
+    past = waiver is not None and at.today > waiver.expires
+    return f"its waiver expired on {waiver.expires}" if waiver and past else ""
+
+
+def _good(budget: Budget, found: Measurement) -> float | None:
+    return found.lower if budget.side == "max" else found.upper
 
 
 def combine(verdicts: Sequence[Verdict]) -> Status:
@@ -150,37 +266,13 @@ def _status(checks: Sequence[Check]) -> Status:
     return Status.INCONCLUSIVE if status is Status.NOT_MEASURED else status
 
 
-def _check(budget: Budget, measurement: Measurement | None, right_device: bool) -> Check:
-    if not right_device and METRICS[budget.metric].machine_bound:
-        return Check(budget, measurement, Status.WRONG_DEVICE, "says nothing about that device")
-    if measurement is None:
-        return Check(budget, None, Status.NOT_MEASURED, "not measured")
-    return Check(budget, measurement, *_decide(budget, measurement))
-
-
-def _decide(budget: Budget, measurement: Measurement) -> tuple[Status, str]:
-    confidence = measurement.confidence
-    if confidence is not None and confidence < budget.confidence:
-        return Status.INCONCLUSIVE, (
-            f"measured at {100 * confidence:.4g} %, needs {100 * budget.confidence:.4g} %"
-        )
-    good, bad = measurement.lower, measurement.upper
-    if budget.side == "min":
-        good, bad = bad, good
-    if good is not None and not budget.meets(good):
-        return Status.FAIL, measurement.why
-    if bad is not None and budget.meets(bad):
-        return Status.PASS, measurement.why
-    return Status.INCONCLUSIVE, measurement.why or _what_would_decide(budget, measurement)
-
-
 def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
     """Extrapolate from the interval's width, which shrinks with the root of the samples."""
     from scipy.stats import norm
 
     value, confidence = measurement.value, measurement.confidence
     bad = measurement.upper if budget.side == "max" else measurement.lower
-    noun = "samples" if METRICS[budget.metric].machine_bound else "rows"
+    noun = "samples" if budget.kind.machine_bound else "rows"
     if value is None or bad is None or confidence is None:
         return "not enough samples"
     deviation = abs(bad - value) / norm.ppf(confidence)
@@ -212,11 +304,8 @@ def render(verdict: Verdict) -> str:
 def _row(check: Check) -> tuple[str, str, str, str, str, str]:
     sign = "≤" if check.budget.side == "max" else "≥"
     distance = "" if check.distance is None else f"{check.distance:+.1%}".replace("%", " %")
-    note = "; ".join(
-        part
-        for part in (check.budget.level if check.budget.level == "warn" else "", check.why)
-        if part
-    )
+    level = check.budget.level if check.budget.level == "warn" else check.lenient
+    note = "; ".join(filter(None, (level, check.why)))
     return (
         _MARKS[check.status],
         check.budget.metric,

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from profiles import metrics
-from profiles.budget import METRICS
+from profiles.budget import metric_named
 from profiles.statistics import (
     Interval,
     clustered_interval,
     f1_macro_interval,
+    mean_interval,
     paired_retention,
     percentile_interval,
     quotient_interval,
     ratio_interval,
     wilson_interval,
 )
-from runtimes.measure import Block, Samples
+from runtimes.measure import Block, ColdStart, Samples
 
 STEADY = 1.10
 """A block is off when a probe beside it took longer than this many times the usual one."""
+
+PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,33 +70,82 @@ class Measurement:
         return asdict(self)
 
 
+Sum = Callable[[float], Interval]
+"""Bounds a figure at the confidence that it is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Hold what is known of a model by metric: a sum at any confidence, or an exact figure.
+
+    `absent` says why a metric that was asked for is not there.
+    """
+
+    sums: Mapping[str, Sum | Interval]
+    source: Source = Source()
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+    def at(self, metric: str, confidence: float, stated: float | None = None) -> Measurement | None:
+        """Return a figure whose bounds hold with `confidence`, None where there is none.
+
+        A bound that is one of several looks holds with less by itself than what it is `stated`
+        for.
+        """
+        known = self.sums.get(metric)
+        if known is None:
+            return None
+        bound = known if isinstance(known, Interval) else known(confidence)
+        kind = metric_named(metric)
+        return Measurement(
+            metric=metric,
+            unit=kind.unit if kind else "ms",
+            value=bound.value,
+            lower=bound.lower,
+            upper=bound.upper,
+            confidence=None if bound is known else stated or confidence,
+            samples=bound.samples,
+            source=self.source,
+            why=bound.why,
+        )
+
+    def all(self, confidence: float, stated: float | None = None) -> dict[str, Measurement]:
+        """Return every figure, by metric."""
+        found = {metric: self.at(metric, confidence, stated) for metric in self.sums}
+        return {metric: figure for metric, figure in found.items() if figure is not None}
+
+    def __or__(self, other: Figures) -> Figures:
+        """Return both; they are of the same model."""
+        return Figures({**self.sums, **other.sums}, self.source, {**self.absent, **other.absent})
+
+
 def summarise(
-    samples: Samples,
-    reference: Samples | None = None,
-    *,
-    confidence: float = 0.95,
-    source: Source | None = None,
-) -> tuple[Measurement, ...]:
+    samples: Samples, reference: Samples | None = None, *, source: Source | None = None
+) -> Figures:
     """Turn what was seen of a variant into figures; ratios need the reference's samples too.
 
-    Blocks beside a slow probe are left out. Absolute latencies keep each remaining sample:
-    users feel preemption too. Ratios between variants use the clean ones alone.
+    Blocks beside a slow probe or a throttled clock are left out. Absolute latencies keep each
+    remaining sample: users feel preemption too. Ratios use the clean ones alone.
     """
     at = source or Source(runtime=samples.runtime, runtime_version=samples.runtime_version)
     usual = _usual_probe_ms(samples, reference)
     steady = _steady(samples.blocks, usual)
-    found = [
-        *_latencies(steady, confidence),
-        *_cold_starts(samples, confidence),
-        *_once_a_process(samples),
-        _exact("artifact_mb", samples.size_mb, 1),
-    ]
-    if sustained := _sustained(samples.blocks, confidence):
-        found.append(sustained)
+    sums: dict[str, Sum | Interval] = {
+        **_latencies(steady),
+        **_cold_starts("cold_start", samples.cold_starts),
+        **_cold_starts("cold_start_uncached", samples.uncached_starts),
+        **_once_a_process(samples),
+        **_throughputs(samples),
+        **_sustained(samples.blocks),
+        "artifact_mb": _exact(samples.size_mb),
+    }
     if reference is not None:
-        found.append(_pace(steady, _steady(reference.blocks, usual), confidence))
-        found.append(_exact("compression", reference.size_mb / samples.size_mb, 1))
-    return tuple(replace(measurement, source=at) for measurement in found)
+        rounds = _rounds(steady, _steady(reference.blocks, usual))
+        sums |= _against(samples, reference, rounds)
+    kept = {
+        name: known if isinstance(known, Interval) else functools.cache(known)
+        for name, known in sums.items()
+    }
+    return Figures(kept, at, _absent(samples))
 
 
 def summarise_quality(
@@ -101,10 +154,9 @@ def summarise_quality(
     classes: int,
     reference_predicted: ArrayLike | None = None,
     *,
-    confidence: float = 0.95,
     seed: int = 7,
     source: Source | None = None,
-) -> tuple[Measurement, ...]:
+) -> Figures:
     """Turn predictions into accuracy, macro F1 and, beside a reference's, retention.
 
     `truth` and the predictions are class indices of the same rows, shape (rows,).
@@ -112,17 +164,17 @@ def summarise_quality(
     """
     counts = metrics.confusion(truth, predicted, classes)
     right = np.asarray(truth) == np.asarray(predicted)
-    accuracy = wilson_interval(int(right.sum()), len(right), confidence)
-    found = [
-        _measurement("accuracy", accuracy, confidence),
-        _measurement("f1_macro", f1_macro_interval(counts, confidence, seed), confidence),
-    ]
+    sums: dict[str, Sum] = {
+        "accuracy": lambda c: wilson_interval(int(right.sum()), len(right), c),
+        "f1_macro": lambda c: f1_macro_interval(counts, c, seed),
+    }
     if reference_predicted is not None:
-        reference_right = np.asarray(truth) == np.asarray(reference_predicted)
-        metrics.retention(right, reference_right)  # refuses rows that do not fit
-        kept = paired_retention(right, reference_right, confidence, seed)
-        found.append(_measurement("accuracy_retention", kept, confidence))
-    return tuple(replace(measurement, source=source or Source()) for measurement in found)
+        known = np.asarray(truth) == np.asarray(reference_predicted)
+        metrics.retention(right, known)  # refuses rows that do not fit
+        sums["accuracy_retention"] = lambda c: paired_retention(right, known, c, seed)
+    return Figures(
+        {name: functools.cache(known_sum) for name, known_sum in sums.items()}, source or Source()
+    )
 
 
 def conditions(samples: Samples, reference: Samples | None = None) -> str:
@@ -132,16 +184,31 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     steady = _steady(blocks, _usual_probe_ms(samples, reference))
     clean = 1 - sum(flags) / max(len(flags), 1)
     processes = len({block.process for block in blocks})
+    throttled = sum(block.throttled for block in blocks)
     return (
         f"n={len(flags)} in {processes} processes  clean {100 * clean:.0f} %"
         f"  steady blocks {len(steady)} of {len(blocks)}"
+        f"  throttled {throttled or 'none'}"
     )
 
 
-def _latencies(blocks: Sequence[Block], confidence: float) -> Iterator[Measurement]:
-    for metric, q in (("latency_p50_ms", 0.5), ("latency_p90_ms", 0.9)):
-        bound = clustered_interval(_by_process(blocks), q, confidence)
-        yield _measurement(metric, bound, confidence)
+def process_quantiles(samples: Samples, q: float) -> list[float]:
+    """Return each process's q-quantile of clean latencies, for a ratio to another session."""
+    steady = _steady(samples.blocks, _usual_probe_ms(samples, None))
+    clean: dict[int, list[float]] = {}
+    for block in steady:
+        kept = zip(block.latency_ms, block.contaminated, strict=True)
+        clean.setdefault(block.process, []).extend(ms for ms, dirty in kept if not dirty)
+    return [float(np.quantile(values, q)) for _, values in sorted(clean.items()) if values]
+
+
+def _latencies(blocks: Sequence[Block]) -> dict[str, Sum]:
+    clusters = [np.array(row) for row in _by_process(blocks)]
+
+    def bound(q: float) -> Sum:
+        return lambda confidence: clustered_interval(clusters, q, confidence)
+
+    return {f"latency_{name}_ms": bound(q) for name, q in PERCENTILES}
 
 
 def _by_process(blocks: Sequence[Block]) -> list[tuple[float, ...]]:
@@ -155,19 +222,19 @@ def _by_process(blocks: Sequence[Block]) -> list[tuple[float, ...]]:
     ]
 
 
-def _pace(candidate: Sequence[Block], reference: Sequence[Block], confidence: float) -> Measurement:
-    """Compare the medians on the same rows in the same rounds, clean samples alone."""
+Rounds = tuple[list[list[float]], list[list[float]]]
+"""Latencies of two variants on the same rows, clean in both: a list a round for each."""
+
+
+def _rounds(mine: Sequence[Block], reference: Sequence[Block]) -> Rounds:
     theirs = {(block.process, block.place): block for block in reference}
     rounds: dict[int, tuple[list[float], list[float]]] = {}
-    for mine in candidate:
-        other = theirs.get((mine.process, mine.place))
-        for pair in _clean_pairs(mine, other) if other else ():
-            for side, value in zip(rounds.setdefault(mine.process, ([], [])), pair, strict=True):
+    for block in mine:
+        other = theirs.get((block.process, block.place))
+        for pair in _clean_pairs(block, other) if other else ():
+            for side, value in zip(rounds.setdefault(block.process, ([], [])), pair, strict=True):
                 side.append(value)
-    ratio = ratio_interval(
-        [mine for mine, _ in rounds.values()], [other for _, other in rounds.values()], confidence
-    )
-    return _measurement("speedup", ratio, confidence)
+    return [own for own, _ in rounds.values()], [other for _, other in rounds.values()]
 
 
 def _clean_pairs(mine: Block, other: Block) -> Iterator[tuple[float, float]]:
@@ -176,44 +243,97 @@ def _clean_pairs(mine: Block, other: Block) -> Iterator[tuple[float, float]]:
     return (pair for pair, bad in zip(pairs, dirty, strict=True) if not bad)
 
 
-def _cold_starts(samples: Samples, confidence: float) -> Iterator[Measurement]:
-    totals = [start.total_ms for start in samples.cold_starts]
-    for metric, q in (("cold_start_p50_ms", 0.5), ("cold_start_p90_ms", 0.9)):
-        bound = percentile_interval(totals, q, confidence, noun="cold starts")
-        yield _measurement(metric, bound, confidence)
+def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, Sum | Interval]:
+    """Compare with a reference of the same session, round by round."""
+    mine, theirs = rounds
+    starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
+    peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
+    found: dict[str, Sum | Interval] = {
+        "speedup": lambda c: ratio_interval(theirs, mine, c),
+        "latency_p50_ratio": lambda c: ratio_interval(mine, theirs, c),
+        "latency_p90_ratio": lambda c: ratio_interval(mine, theirs, c, 0.9),
+        "compression": _exact(reference.size_mb / samples.size_mb),
+        "artifact_ratio": _exact(samples.size_mb / reference.size_mb),
+    }
+    if starts:
+        found["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
+    if peaks:
+        found["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
+    return found
 
 
-def _once_a_process(samples: Samples) -> Iterator[Measurement]:
-    """Yield what each process shows once: too few to bound at will, so the range is given."""
+def _pairs(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
+    """Return the ratios of what two variants showed in the same rounds."""
+    return [a / b for a, b in zip(mine, theirs, strict=False)]
+
+
+def _totals(starts: Sequence[ColdStart]) -> list[float]:
+    return [start.total_ms for start in starts]
+
+
+def _cold_starts(prefix: str, starts: Sequence[ColdStart]) -> dict[str, Sum]:
+    totals = _totals(starts)
+
+    def bound(q: float) -> Sum:
+        return lambda confidence: percentile_interval(totals, q, confidence, noun="cold starts")
+
+    return {f"{prefix}_{name}_ms": bound(q) for name, q in PERCENTILES[:2]} if totals else {}
+
+
+def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
+    found: dict[str, Sum | Interval] = {}
     if samples.rss_peak_mb:
-        count = len(samples.rss_peak_mb)
-        highest = _exact("rss_peak_mb", max(samples.rss_peak_mb), count)
-        yield replace(highest, why=f"the highest of {count} processes")
+        count, highest = len(samples.rss_peak_mb), max(samples.rss_peak_mb)
+        why = f"the highest of {count} processes"
+        found["rss_peak_mb"] = Interval(highest, highest, highest, count, why)
+
+    def bound(values: Sequence[float]) -> Sum:
+        return lambda confidence: percentile_interval(values, 0.5, confidence, noun="processes")
+
     for metric, values in (
         ("session_ms", samples.session_ms),
         ("first_inference_ms", samples.first_inference_ms),
     ):
         if values:
-            # The median lies below the largest of n with probability 1 - 2^-n.
-            certain = 1 - 0.5 ** len(values)
-            middle = float(np.median(values))
-            why = f"range of {len(values)} processes"
-            bound = Interval(middle, min(values), max(values), len(values), why)
-            yield _measurement(metric, bound, certain)
+            found[metric] = bound(values)
+    return found
 
 
-def _sustained(blocks: Sequence[Block], confidence: float) -> Measurement | None:
-    """Compare the p90 of the session's last third with its first; None when it is too short."""
+def _throughputs(samples: Samples) -> dict[str, Sum]:
+    seen: dict[str, list[float]] = {}
+    for one in samples.throughputs:
+        name = f"throughput_b{one.batch}_c{one.concurrency}_rows_per_s"
+        seen.setdefault(name, []).append(one.rows_per_s)
+
+    def bound(values: list[float]) -> Sum:
+        return lambda confidence: mean_interval(values, confidence)
+
+    return {name: bound(values) for name, values in seen.items()}
+
+
+def _sustained(blocks: Sequence[Block]) -> dict[str, Sum]:
+    """Compare the p90 of the session's last third with its first; nothing when it is too short."""
     ordered = sorted(blocks, key=lambda block: block.order)
     third = len(ordered) // 3
     if third < 2:
-        return None
-    split = (1 + confidence) / 2  # half the risk for each of the two
-    last, first = (
-        clustered_interval(_by_process(part), 0.9, split)
-        for part in (ordered[-third:], ordered[:third])
+        return {}
+    first, last = (
+        [np.array(row) for row in _by_process(part)] for part in (ordered[:third], ordered[-third:])
     )
-    return _measurement("sustained_p90_ratio", quotient_interval(last, first), confidence)
+
+    def bound(confidence: float) -> Interval:
+        split = (1 + confidence) / 2  # half the risk for each of the two
+        return quotient_interval(
+            clustered_interval(last, 0.9, split), clustered_interval(first, 0.9, split)
+        )
+
+    return {"sustained_p90_ratio": bound}
+
+
+def _absent(samples: Samples) -> dict[str, str]:
+    why = samples.uncached_why
+    names = ("cold_start_uncached_p50_ms", "cold_start_uncached_p90_ms")
+    return dict.fromkeys(names, why) if why else {}
 
 
 def _usual_probe_ms(samples: Samples, reference: Samples | None) -> float:
@@ -222,21 +342,12 @@ def _usual_probe_ms(samples: Samples, reference: Samples | None) -> float:
 
 
 def _steady(blocks: Sequence[Block], usual_ms: float) -> tuple[Block, ...]:
-    return tuple(block for block in blocks if max(block.probe_ms) <= STEADY * usual_ms)
-
-
-def _measurement(metric: str, bound: Interval, confidence: float) -> Measurement:
-    return Measurement(
-        metric=metric,
-        unit=METRICS[metric].unit if metric in METRICS else "ms",
-        value=bound.value,
-        lower=bound.lower,
-        upper=bound.upper,
-        confidence=confidence,
-        samples=bound.samples,
-        why=bound.why,
+    return tuple(
+        block
+        for block in blocks
+        if max(block.probe_ms) <= STEADY * usual_ms and not block.throttled
     )
 
 
-def _exact(metric: str, value: float, samples: int) -> Measurement:
-    return Measurement(metric, METRICS[metric].unit, value, value, value, None, samples)
+def _exact(value: float) -> Interval:
+    return Interval(value, value, value, 1)

@@ -32,8 +32,11 @@ THROTTLED = 0.02
 CORES_SHORT = 0.25
 """The cores by which others may exceed what is spare: the kernel's own work is no load."""
 
+FEWEST_ROUNDS = 3
+"""The fewest rounds whose spread says anything."""
+
 _SLICES = 5
-_FEWEST_STEAL_TICKS = 3  # one tick of 10 ms is already 1 to 2 % of so short a look
+_FEWEST_STEAL_TICKS = 2  # a single one of 10 ms is over 1 % of so short a look
 _COOL_C = 5.0
 _HOT_C = 80.0  # where a zone names no trip point; a Raspberry Pi 5 throttles at 80 to 85
 _STEADY_GOVERNORS = ("performance", None)
@@ -85,15 +88,22 @@ class Counters:
     throttled_s: float | None = None
 
 
-def look(facts: Facts, threads: int, *, seconds: float = 0.6, root: Path = Path("/")) -> Noise:
+def look(facts: Facts, threads: int, *, seconds: float = 0.8, root: Path = Path("/")) -> Noise:
     """Keep one core busy with the micro-probe for `seconds` and see what disturbs it.
 
     A busy core is what shows steal, throttling and a wait for a core; an idle one hides them.
-    `threads` is what will be measured with, 0 for every core. `root` is where `proc` and `sys`
-    are found.
+    What is found noisy is looked at once more: a disturbance that has passed by then is no
+    reason against measuring. `threads` is what will be measured with, 0 for every core. `root`
+    is where `proc` and `sys` are found.
     """
+    first = _look(facts, threads, seconds, root)
+    return first if first.quiet else _look(facts, threads, seconds, root)
+
+
+def _look(facts: Facts, threads: int, seconds: float, root: Path) -> Noise:
     probe_ms()  # the first one also pays for waking the core up
-    before, probes = read_counters(root), []
+    before = read_counters(root)
+    probes: list[float] = []
     while time.perf_counter() - before.at_s < seconds or len(probes) < 3 * _SLICES:
         probes.append(probe_ms())
     return noise_between(before, read_counters(root), probes, threads, remarks(facts, root))
@@ -148,20 +158,24 @@ def remarks(facts: Facts, root: Path = Path("/")) -> list[str]:
 
 
 def resolvable_ratio(
-    log_ratios: Sequence[float], confidence: float = 0.95, power: float = 0.8
+    log_ratios: Sequence[float],
+    confidence: float = 0.95,
+    power: float = 0.8,
+    rounds: int | None = None,
 ) -> float | None:
     """Return the smallest true ratio over an allowance that a t-bound calls with `power`.
 
-    `log_ratios` are the logarithms of the rounds' ratios of a model to itself. The bound is
-    one-sided; the power is the noncentral t's (Cohen 1988, "Statistical Power Analysis",
-    §2.2; Johnson, Kotz & Balakrishnan, "Continuous Univariate Distributions" 2, ch. 31).
-    None from fewer than 3 rounds, whose spread is anyone's guess.
+    `log_ratios` are the logarithms of the rounds' ratios of a model to itself; the answer is for
+    `rounds` rounds, as many as were seen by default. The bound is one-sided; the power is the
+    noncentral t's (Cohen 1988, "Statistical Power Analysis", ch. 2; Johnson, Kotz &
+    Balakrishnan, "Continuous Univariate Distributions" 2, ch. 31). None from fewer than 3
+    rounds, whose spread is anyone's guess.
     """
-    rounds = len(log_ratios)
-    if rounds < 3:
+    if len(log_ratios) < FEWEST_ROUNDS:
         return None
-    standard_error = float(np.std(log_ratios, ddof=1)) / math.sqrt(rounds)
-    return math.exp(_standard_errors_needed(rounds - 1, confidence, power) * standard_error)
+    count = rounds or len(log_ratios)
+    standard_error = float(np.std(log_ratios, ddof=1)) / math.sqrt(count)
+    return math.exp(_standard_errors_needed(count - 1, confidence, power) * standard_error)
 
 
 def _standard_errors_needed(freedom: int, confidence: float, power: float) -> float:

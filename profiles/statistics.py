@@ -7,8 +7,9 @@ Every bound holds with `confidence` **by itself**: the truth is above `upper` at
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,7 @@ def percentile_interval(
     return Interval(float(ordered[_rank(n, q)]), lower, float(ordered[above]), n)
 
 
+@functools.cache
 def samples_needed(q: float, confidence: float) -> int:
     """Return the fewest independent samples that bound the q-quantile from above.
 
@@ -70,6 +72,7 @@ def _second_largest_misses(n: int, q: float) -> float:
     return float(q**n + n * (1 - q) * q ** (n - 1))
 
 
+@functools.lru_cache(maxsize=4096)
 def _ranks(n: int, q: float, confidence: float) -> tuple[int | None, int | None]:
     """Return the 0-based ranks of the lower and upper bound of the q-quantile."""
     from scipy.stats import binom
@@ -118,25 +121,60 @@ def clustered_interval(clusters: Sequence[ArrayLike], q: float, confidence: floa
 
 
 def ratio_interval(
-    candidate: Sequence[ArrayLike], reference: Sequence[ArrayLike], confidence: float
+    numerator: Sequence[ArrayLike],
+    denominator: Sequence[ArrayLike],
+    confidence: float,
+    q: float = 0.5,
 ) -> Interval:
-    """Bound the reference's median over the candidate's: over 1 is a faster candidate.
+    """Bound the numerator's q-quantile over the denominator's.
 
-    `candidate[i]` and `reference[i]` ran side by side in round i, so that what the machine did
-    meanwhile cancels within it: the geometric mean of the rounds' ratios of medians, with a
+    `numerator[i]` and `denominator[i]` ran side by side in round i, so that what the machine did
+    meanwhile cancels within it: the geometric mean of the rounds' ratios of quantiles, with a
     t-interval of their logarithms (repetition at the level of processes: Kalibera & Jones 2013,
-    "Rigorous Benchmarking in Reasonable Time", ISMM). The ratio of medians over all rounds
+    "Rigorous Benchmarking in Reasonable Time", ISMM). The ratio of quantiles over all rounds
     would be pulled about by a drift that both shared.
     """
-    mine = [np.asarray(row, dtype=np.float64) for row in candidate]
-    theirs = [np.asarray(row, dtype=np.float64) for row in reference]
-    samples = sum(map(len, mine))
-    if len(mine) < 2:
-        return Interval(None, None, None, samples, f"needs 2 processes (have {len(mine)})")
-    logs = np.log([np.median(b) / np.median(a) for a, b in zip(mine, theirs, strict=True)])
+    above = [np.asarray(row, dtype=np.float64) for row in numerator]
+    below = [np.asarray(row, dtype=np.float64) for row in denominator]
+    samples = sum(map(len, above))
+    if len(above) < 2:
+        return Interval(None, None, None, samples, f"needs 2 processes (have {len(above)})")
+    ratios = [np.quantile(a, q) / np.quantile(b, q) for a, b in zip(above, below, strict=True)]
+    return mean_interval(ratios, confidence, samples)
+
+
+def mean_interval(values: ArrayLike, confidence: float, samples: int | None = None) -> Interval:
+    """Bound the geometric mean of positive figures, one a process: a t-interval of their logs."""
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    count = len(logs) if samples is None else samples
+    if len(logs) < 2:
+        return Interval(None, None, None, count, f"needs 2 processes (have {len(logs)})")
     value = math.exp(logs.mean())
     spread = math.exp(_t_reach(logs, confidence))
-    return Interval(value, value / spread, value * spread, samples)
+    return Interval(value, value / spread, value * spread, count)
+
+
+def unpaired_ratio_interval(
+    numerator: ArrayLike, denominator: ArrayLike, confidence: float
+) -> Interval:
+    """Bound the ratio of two geometric means of processes that did not run side by side.
+
+    Welch's t-interval of the difference of the logarithms (Welch 1947, Biometrika 34). What the
+    machine did between the two sessions is not in it.
+    """
+    from scipy.stats import ttest_ind
+
+    above, below = (np.log(np.asarray(row, dtype=np.float64)) for row in (numerator, denominator))
+    count = len(above) + len(below)
+    if min(len(above), len(below)) < 2:
+        return Interval(None, None, None, count, "needs 2 processes in each session")
+    value = float(above.mean() - below.mean())
+    if above.std() + below.std() < 1e-12:  # equal to the last digit: Welch's sum is 0 / 0
+        return Interval(math.exp(value), math.exp(value), math.exp(value), count)
+    test = ttest_ind(above, below, equal_var=False)
+    bounds = test.confidence_interval(2 * confidence - 1)
+    low, high = math.exp(bounds.low), math.exp(bounds.high)
+    return Interval(math.exp(value), low, high, count)
 
 
 def quotient_interval(numerator: Interval, denominator: Interval) -> Interval:
@@ -162,11 +200,16 @@ def _divide(a: float | None, b: float | None) -> float | None:
 
 def _t_reach(values: Floats, confidence: float) -> float:
     """Return how far a one-sided t-bound of the mean lies from it."""
-    from scipy.stats import t
-
     count = len(values)
     standard_error = float(values.std(ddof=1)) / math.sqrt(count)
-    return float(t.ppf(confidence, count - 1)) * standard_error
+    return _t_quantile(confidence, count - 1) * standard_error
+
+
+@functools.lru_cache(maxsize=4096)
+def _t_quantile(confidence: float, freedom: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(confidence, freedom))
 
 
 def paired_retention(
@@ -268,12 +311,31 @@ def rows_needed(variance: float, margin: float, confidence: float, power: float 
     return math.ceil(reach**2 * variance / margin**2)
 
 
-def holm(p_values: Sequence[float]) -> tuple[float, ...]:
-    """Return p-values adjusted for testing them all (Holm 1979, Scand. J. Statistics 6(2))."""
-    order = np.argsort(p_values, kind="stable")
-    count = len(order)
-    stepped = [(count - step) * p_values[i] for step, i in enumerate(order)]
-    adjusted = np.minimum(np.maximum.accumulate(stepped), 1.0)
-    result = np.empty(count)
-    result[order] = adjusted
-    return tuple(float(p) for p in result)
+def spent(information: Sequence[float]) -> tuple[float, ...]:
+    """Return the share of the risk that each look at growing data may spend.
+
+    `information[k]` is the share of the most data that look k may see; the shares add up to at
+    most 1, all of it when the last look sees everything. Lan & DeMets (1983), Biometrika 70(3),
+    with the spending function ln(1 + (e - 1) t), which is nearly Pocock's. Each look's bounds
+    are made with its own share alone, so that by Bonferroni's inequality they hold together
+    whatever the looks have in common (repeated confidence intervals: Jennison & Turnbull 1989,
+    JRSS B 51).
+    """
+    used = [math.log(1 + (math.e - 1) * t) for t in information]
+    return tuple(now - before for now, before in zip(used, [0.0, *used], strict=False))
+
+
+def holm(rejects: Callable[[int, float], bool], count: int) -> frozenset[int]:
+    """Return which of `count` hypotheses fall when all are tested (Holm 1979, Scand. J. Stat. 6).
+
+    `rejects(i, share)` tells whether hypothesis i falls when it may spend that share of its
+    risk. The chance that any true one falls is at most the largest risk among them.
+    """
+    fallen: set[int] = set()
+    while len(fallen) < count:
+        share = 1 / (count - len(fallen))
+        more = {i for i in range(count) if i not in fallen and rejects(i, share)}
+        if not more:
+            break
+        fallen |= more
+    return frozenset(fallen)

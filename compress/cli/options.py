@@ -50,10 +50,19 @@ def tier_option(command: Command) -> Command:
     """Add --tier."""
     return click.option(
         "--tier",
-        type=click.Choice(["quick", "ci", "release"]),
+        type=click.Choice(["quick", "ci", "release", "soak"]),
         default="ci",
         show_default=True,
-        help="How much to measure: seconds, about a minute, several minutes.",
+        help="How much to measure: seconds, about a minute, minutes, minutes in one go.",
+    )(command)
+
+
+def rows_options(command: Command) -> Command:
+    """Add --data, --text and --label: the rows that a model is measured on."""
+    return stack(
+        click.option("--data", required=True, multiple=True, metavar="FILE", help="Test rows."),
+        click.option("--text", default="text", show_default=True, metavar="COLUMN"),
+        click.option("--label", default="label", show_default=True, metavar="COLUMN"),
     )(command)
 
 

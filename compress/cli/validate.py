@@ -12,6 +12,7 @@ from compress.cli.options import (
     json_output,
     print_json,
     quietness,
+    rows_options,
     terminal,
     tier_option,
     verbosity,
@@ -21,9 +22,7 @@ from compress.cli.options import (
 @click.command()
 @click.argument("artifact", type=FOLDER)
 @click.option("--reference", required=True, metavar="FOLDER", help="The teacher to compare with.")
-@click.option("--data", "data", required=True, multiple=True, metavar="FILE", help="Test rows.")
-@click.option("--text", default="text", show_default=True, metavar="COLUMN")
-@click.option("--label", default="label", show_default=True, metavar="COLUMN")
+@rows_options
 @click.option(
     "--profile", "profiles", multiple=True, default=("local",), show_default=True, metavar="NAME"
 )

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from profiles.budget import Budget
 from profiles.device import DeviceProfile
 from profiles.gate import Status, Verdict, combine, judge, render, worst
-from profiles.measurement import Measurement
+from profiles.measurement import Figures
 from profiles.probe import Facts, probe
+from profiles.statistics import Interval
 
 ALL = list(Status)
 
@@ -33,11 +34,17 @@ def _measured(
     value: float | None,
     lower: float | None,
     upper: float | None,
-    confidence: float | None = 0.95,
+    *,
+    exact: bool = False,
     samples: int = 1000,
     why: str = "",
-) -> Measurement:
-    return Measurement(metric, "", value, lower, upper, confidence, samples, why=why)
+) -> Figures:
+    """Make a figure whose bounds are the same at any confidence."""
+    bound = Interval(value, lower, upper, samples, why)
+    return Figures({metric: bound if exact else lambda _confidence: bound})
+
+
+NOTHING = Figures({})
 
 
 LATENCY = {"latency_p90_ms": {"max": 40}}
@@ -62,7 +69,7 @@ def test_the_bound_decides_and_not_the_value(
     here: Facts, lower: float | None, value: float | None, upper: float | None, status: Status
 ) -> None:
     measured = _measured("latency_p90_ms", value, lower, upper)
-    verdict = judge(_profile(LATENCY), [measured], here)
+    verdict = judge(_profile(LATENCY), measured, here)
     assert verdict.checks[0].status is status
     assert verdict.status is status
 
@@ -76,7 +83,7 @@ def test_a_lower_limit_is_the_mirror(
 ) -> None:
     profile = _profile({"accuracy_retention": {"min": 0.97}})
     measured = _measured("accuracy_retention", (lower + upper) / 2, lower, upper)
-    assert judge(profile, [measured], here).status is status
+    assert judge(profile, measured, here).status is status
 
 
 @given(st.floats(1, 100), st.floats(0, 20), st.floats(0, 20), st.floats(1, 100), st.booleans())
@@ -86,7 +93,7 @@ def test_pass_and_fail_exclude_each_other(
     metric, side = ("latency_p90_ms", "max") if upside else ("speedup", "min")
     profile = _profile({metric: {side: limit}})
     measured = _measured(metric, value, value - below, value + above)
-    status = judge(profile, [measured], _HERE).status
+    status = judge(profile, measured, _HERE).status
     meets = profile.budgets[metric].meets
     assert status is not Status.PASS or meets(value)
     assert status is not Status.FAIL or not meets(value)
@@ -99,31 +106,31 @@ _HERE = probe()
 def test_an_exact_figure_is_never_undecided(here: Facts) -> None:
     profile = _profile({"artifact_mb": {"max": 25}})
     for size, status in ((25.0, Status.PASS), (25.01, Status.FAIL)):
-        measured = _measured("artifact_mb", size, size, size, confidence=None, samples=1)
-        assert judge(profile, [measured], here).status is status
+        measured = _measured("artifact_mb", size, size, size, exact=True, samples=1)
+        assert judge(profile, measured, here).status is status
 
 
 def test_a_warning_is_shown_and_never_fails(here: Facts) -> None:
     budgets = {"artifact_mb": {"max": 25}, "latency_p90_ms": {"max": 40, "level": "warn"}}
     measured = [
-        _measured("artifact_mb", 20, 20, 20, confidence=None, samples=1),
+        _measured("artifact_mb", 20, 20, 20, exact=True, samples=1),
         _measured("latency_p90_ms", 90, 80, 99),
     ]
     verdict = judge(_profile(budgets), measured, here)
-    assert (verdict.status, verdict.exit_code) == (Status.PASS, 0)
+    assert (verdict.status, verdict.status.exit_code) == (Status.PASS, 0)
     assert verdict.checks[1].status is Status.FAIL
     assert "warn" in render(verdict)
 
 
 def test_warnings_alone_pass(here: Facts) -> None:
     profile = _profile({"latency_p90_ms": {"max": 40, "level": "warn"}})
-    assert judge(profile, [], here).status is Status.PASS
+    assert judge(profile, NOTHING, here).status is Status.PASS
 
 
 def test_what_was_not_measured_is_undecided(here: Facts) -> None:
     verdict = judge(_profile(LATENCY), [], here)
     assert verdict.checks[0].status is Status.NOT_MEASURED
-    assert (verdict.status, verdict.exit_code) == (Status.INCONCLUSIVE, 3)
+    assert (verdict.status, verdict.status.exit_code) == (Status.INCONCLUSIVE, 3)
 
 
 def test_too_little_confidence_decides_nothing(here: Facts) -> None:
@@ -141,10 +148,10 @@ def test_another_machine_never_passes(here: Facts) -> None:
     measured = [
         _measured("latency_p90_ms", 1, 1, 1),
         _measured("accuracy", 0.95, 0.94, 0.96),
-        _measured("artifact_mb", 30, 30, 30, confidence=None, samples=1),
+        _measured("artifact_mb", 30, 30, 30, exact=True, samples=1),
     ]
     verdict = judge(profile, measured, here)
-    assert (verdict.status, verdict.exit_code) == (Status.WRONG_DEVICE, 4)
+    assert (verdict.status, verdict.status.exit_code) == (Status.WRONG_DEVICE, 4)
     assert [check.status for check in verdict.checks] == [
         Status.WRONG_DEVICE,
         Status.PASS,
@@ -157,7 +164,7 @@ def test_another_machine_never_passes(here: Facts) -> None:
 def test_a_failing_budget_outweighs_the_undecided(here: Facts) -> None:
     profile = _profile({**LATENCY, "speedup": {"min": 2}})
     verdict = judge(profile, [_measured("speedup", 1.5, 1.4, 1.6)], here)
-    assert (verdict.status, verdict.exit_code) == (Status.FAIL, 1)
+    assert (verdict.status, verdict.status.exit_code) == (Status.FAIL, 1)
 
 
 # What would decide it
@@ -169,20 +176,20 @@ def test_it_says_how_many_rows_would_decide(here: Facts) -> None:
     measured = _measured(
         "accuracy_retention", 0.9776, 0.9776 - 1.645 * deviation, 0.9776 + 1.645 * deviation
     )
-    verdict = judge(_profile({"accuracy_retention": {"min": 0.97}}), [measured], here)
+    verdict = judge(_profile({"accuracy_retention": {"min": 0.97}}), measured, here)
     assert verdict.checks[0].why == "needs about 3,300 rows (have 1,000)"
 
 
 def test_it_says_when_nothing_would(here: Facts) -> None:
     measured = _measured("accuracy_retention", 0.97, 0.96, 0.98)
-    verdict = judge(_profile({"accuracy_retention": {"min": 0.97}}), [measured], here)
+    verdict = judge(_profile({"accuracy_retention": {"min": 0.97}}), measured, here)
     assert verdict.checks[0].why == "too close to the limit for any number of rows"
 
 
 def test_a_refused_percentile_says_what_it_needs(here: Facts) -> None:
     why = "needs 46 samples (have 20)"
     measured = _measured("latency_p90_ms", None, 30, None, samples=20, why=why)
-    verdict = judge(_profile(LATENCY), [measured], here)
+    verdict = judge(_profile(LATENCY), measured, here)
     assert verdict.checks[0].why == why
     assert "? [30.00, ?]" in render(verdict)
 
@@ -219,7 +226,7 @@ def test_the_table_is_the_designs(here: Facts) -> None:
     measured = [
         _measured("latency_p90_ms", 43.8, 42.9, 44.7, why="3 nodes on the FP32 path"),
         _measured("accuracy_retention", 0.991, 0.986, 0.996),
-        _measured("artifact_mb", 22.4, 22.4, 22.4, confidence=None, samples=1),
+        _measured("artifact_mb", 22.4, 22.4, 22.4, exact=True, samples=1),
     ]
     verdict = judge(profile, measured, here, conditions="n=1024 in 10 processes  clean 97 %")
     assert render(verdict).splitlines() == [

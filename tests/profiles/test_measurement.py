@@ -7,7 +7,14 @@ import json
 import numpy as np
 import pytest
 
-from profiles.measurement import Measurement, Source, conditions, summarise, summarise_quality
+from profiles.measurement import (
+    Figures,
+    Measurement,
+    Source,
+    conditions,
+    summarise,
+    summarise_quality,
+)
 from runtimes.errors import DataError
 from runtimes.measure import Block, ColdStart, Samples
 
@@ -59,9 +66,8 @@ def samples(
     )
 
 
-def _by_metric(found: tuple[Measurement, ...]) -> dict[str, Measurement]:
-    assert len({measurement.metric for measurement in found}) == len(found)
-    return {measurement.metric: measurement for measurement in found}
+def _by_metric(found: Figures) -> dict[str, Measurement]:
+    return found.all(0.95)
 
 
 def _slowed(whole: Samples, place: int, factor: float, probe_ms: float) -> Samples:

@@ -1,0 +1,208 @@
+"""edgepress gate: let a model pass, or say why not, or what would decide it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from compress.cli.options import (
+    FILE,
+    FOLDER,
+    json_output,
+    print_json,
+    quietness,
+    rows_options,
+    terminal,
+    tier_option,
+    verbosity,
+)
+
+if TYPE_CHECKING:
+    from compress.report.gate_report import GateReport
+    from compress.report.gate_wording import Policy
+
+
+@click.command()
+@click.argument("candidate", type=FOLDER)
+@rows_options
+@click.option("--unlabelled", is_flag=True, help="The rows have no labels: leave accuracy out.")
+@click.option("--reference", metavar="FOLDER", help="A model to measure beside it and compare.")
+@click.option("--baseline", type=FILE, help="A measurement stored by `edgepress baseline save`.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    metavar="NAME",
+    help="Whose budgets apply; default: no worse than what it is compared with.",
+)
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="METRIC=LIMIT",
+    help="A budget of level error, or another limit for one that the profile has.",
+)
+@tier_option
+@click.option(
+    "--inconclusive",
+    type=click.Choice(["fail", "warn", "pass"]),
+    default="fail",
+    show_default=True,
+    help="What an undecided gate is: exit code 3, or 0 with or without a warning.",
+)
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@click.option("--samples", type=FILE, help="Stream raw samples as JSON lines.")
+@click.option("--junit", type=FILE, help="Write a JUnit file.")
+@click.option("--markdown", type=FILE, help="Write Markdown, for a comment on a pull request.")
+@click.option("--github", is_flag=True, help="Write the job summary and annotations.")
+@json_output
+@quietness
+@verbosity
+def gate(
+    candidate: Path,
+    data: tuple[str, ...],
+    text: str,
+    label: str,
+    unlabelled: bool,
+    reference: str | None,
+    baseline: Path | None,
+    profiles: tuple[str, ...],
+    budgets: tuple[str, ...],
+    tier: str,
+    inconclusive: Policy,
+    seed: int,
+    samples: Path | None,
+    junit: Path | None,
+    markdown: Path | None,
+    github: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Measure the model in CANDIDATE until its budgets are decided; the verdict is the exit code.
+
+    Budgets are a profile's, or those typed, or by default that it is no worse than --reference
+    (measured side by side) and --baseline (stored). What stays undecided at the tier's end is
+    INCONCLUSIVE, with what would decide it.
+    """
+    from compress.cache import default_cache
+    from compress.data import DataSettings
+    from compress.gating import GateRequest
+    from compress.gating import gate as judge_model
+
+    request = GateRequest(
+        candidate=candidate,
+        data=DataSettings(train=(), test=data, text=text, label=label),
+        profiles=profiles,
+        reference=reference,
+        baseline=baseline,
+        budgets=_limits(budgets),
+        tier=tier,
+        seed=seed,
+        samples=samples,
+        unlabelled=unlabelled,
+        repeat=_command(),
+    )
+    _prepare(junit, markdown, github=github)
+    progress = terminal(quiet)
+    report = judge_model(request, progress, default_cache().shared)
+    for warning in report.warnings:
+        progress.warn(warning)
+    _write(report, inconclusive, junit, markdown, github=github)
+    if as_json:
+        print_json(report.to_json())
+    else:
+        _print(report)
+    return _exit_code(report, inconclusive)
+
+
+def _limits(budgets: tuple[str, ...]) -> dict[str, float]:
+    """Read METRIC=LIMIT; raise BadParameter for anything else."""
+    found = {}
+    for typed in budgets:
+        metric, _, limit = typed.partition("=")
+        try:
+            found[metric.strip()] = float(limit)
+        except ValueError:
+            raise click.BadParameter(
+                f"{typed!r}; expected METRIC=LIMIT, as in latency_p90_ms=40",
+                param_hint="--budget",
+            ) from None
+    return found
+
+
+def _prepare(*files: Path | None, github: bool) -> None:
+    """Refuse outputs that cannot be written now, not after minutes of measuring."""
+    import os
+
+    from compress.report.github import summary_file
+    from runtimes.errors import InputError
+
+    for file in files:
+        folder = (
+            next((one for one in file.absolute().parents if one.exists()), None) if file else None
+        )
+        if folder is not None and not os.access(folder, os.W_OK):
+            raise InputError(f"{file}: {folder} cannot be written to", expected="a writable folder")
+    if github:
+        summary_file(os.environ)
+
+
+def _write(
+    report: GateReport,
+    inconclusive: Policy,
+    junit: Path | None,
+    markdown: Path | None,
+    *,
+    github: bool,
+) -> None:
+    import os
+
+    from compress.report import gate_markdown
+    from compress.report import github as actions
+    from compress.report import junit as xml
+    from runtimes.files import write_text
+
+    if junit:
+        write_text(junit, xml.render(report, inconclusive))
+    if markdown:
+        write_text(markdown, gate_markdown.render(report))
+    if github:
+        actions.write_summary(report, os.environ)
+        for line in actions.annotations(report, inconclusive):
+            click.echo(line, err=True)  # the runner reads both streams; stdout stays the result
+
+
+def _print(report: GateReport) -> None:
+    from profiles.gate import render
+
+    for verdict in report.verdicts:
+        click.echo(render(verdict))
+    for reason in report.noise:
+        click.echo(f"noise: {reason}")
+    for fault in report.faults:
+        click.echo(f"fault: {fault.model}: {fault.said}")
+    click.echo(
+        f"{report.looks} of at most {report.looks_most} looks in {report.seconds:.0f} s"
+        f" ({100 * report.overhead:.0f} % of it neither inference nor a model's start)"
+    )
+    click.echo(f"repeat: {report.repeat}")
+
+
+def _exit_code(report: GateReport, inconclusive: Policy) -> int:
+    from profiles.gate import Status
+
+    if report.exit_code != Status.INCONCLUSIVE.exit_code or inconclusive == "fail":
+        return report.exit_code
+    if inconclusive == "warn":
+        click.echo("warning: undecided; let through because of --inconclusive warn", err=True)
+    return 0
+
+
+def _command() -> str:
+    """Return the command line as it was typed."""
+    import shlex
+
+    return shlex.join(["edgepress", *sys.argv[1:]])

@@ -1,0 +1,208 @@
+"""Gate one deployable model: against budgets, a model beside it, and a stored baseline."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compress.data import DataSettings, Rows, load_labelled, load_texts
+from compress.evidence import now
+from compress.judging import Job, Measured, Outcome, as_baseline, measure_and_judge
+from compress.plan import REFERENCE
+from compress.report.gate_report import Fault, GatedModel, GateReport
+from compress.stage import Progress
+from compress.validate import deployable, open_reference, runnable
+from profiles.baseline import Baseline, read_baseline, remarks
+from profiles.budget import METRICS, Budget, metric_named
+from profiles.device import DeviceProfile, load_profile
+from profiles.probe import Facts, probe
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import InputError, UnknownNameError
+
+CANDIDATE = "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """Say what is gated, on which rows, by what.
+
+    Without `profiles` the shipped `regression` ones apply, as far as there is something to
+    compare with; `budgets` (metric to limit) are added to every profile, or stand alone.
+    `unlabelled` rows leave budgets on accuracy out. `repeat` is the command that does it again.
+    """
+
+    candidate: Path
+    data: DataSettings
+    profiles: tuple[str, ...] = ()
+    reference: str | None = None
+    baseline: Path | None = None
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    tier: str = "ci"
+    seed: int = 7
+    samples: Path | None = None
+    unlabelled: bool = False
+    repeat: str = ""
+
+
+def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -> GateReport:
+    """Measure the candidate, beside the reference if there is one, and judge it.
+
+    Everything that was typed is checked before anything is measured. Raises InputError and its
+    kinds for bad input; a model that cannot be measured to the end is a fault in the report.
+    """
+    profiles = chosen_profiles(request)
+    stored = read_baseline(request.baseline) if request.baseline else None
+    artifact = runnable(read_artifact(request.candidate))
+    rows = _rows(request, artifact, progress)
+    facts = probe()
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        candidates = [deployable(CANDIDATE, artifact)]
+        if request.reference is not None:
+            known = open_reference(
+                request.reference, artifact, Path(scratch), request.seed, progress
+            )
+            candidates.insert(0, deployable(REFERENCE, known))
+        job = Job(
+            candidates=candidates,
+            judged=CANDIDATE,
+            reference=REFERENCE if request.reference is not None else None,
+            rows=rows,
+            profiles=profiles,
+            tier=request.tier,
+            seed=request.seed,
+            baseline=stored,
+            missing=_missing(request),
+        )
+        outcome = measure_and_judge(
+            job, facts=facts, progress=progress, shared=shared, stream=request.samples
+        )
+    return _report(request, outcome, facts, rows, stored)
+
+
+def _rows(request: GateRequest, artifact: Artifact, progress: Progress) -> Rows:
+    if request.unlabelled:
+        return load_texts(request.data, Path())
+    rows, warnings = load_labelled(request.data, Path(), artifact.labels)
+    for warning in warnings:
+        progress.warn(warning)
+    return rows
+
+
+def _missing(request: GateRequest) -> dict[str, str]:
+    return {
+        **({} if request.reference else {"reference": "needs --reference"}),
+        **({} if request.baseline else {"baseline": "needs --baseline"}),
+    }
+
+
+def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
+    """Return the profiles that judge, with the budgets that were typed; raise InputError.
+
+    Budgets that unlabelled rows cannot decide are left out.
+    """
+    names = list(request.profiles)
+    if not names:
+        names += ["regression"] if request.reference is not None else []
+        names += ["regression-baseline"] if request.baseline is not None else []
+    typed = {metric: _typed(metric, limit) for metric, limit in request.budgets.items()}
+    found = [_with(load_profile(name), typed) for name in names]
+    if not found and typed:
+        found = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
+    if request.unlabelled:
+        found = [_without_accuracy(profile) for profile in found]
+    if not found or not any(profile.budgets for profile in found):
+        raise InputError(
+            "nothing to gate on",
+            expected="--profile NAME, --budget METRIC=LIMIT, --reference FOLDER or --baseline FILE",
+            action="`edgepress profile list` shows the profiles, docs/gate.md the metrics",
+        )
+    return tuple(found)
+
+
+def _typed(metric: str, limit: float) -> Budget:
+    kind = metric_named(metric)
+    if kind is None:
+        raise UnknownNameError("metric", metric, METRICS)
+    try:
+        return Budget.model_validate({"metric": metric, kind.side: limit})
+    except ValueError as error:
+        raise InputError(
+            f"--budget {metric}={limit:g}",
+            expected=f"a positive number{', at most 1' if kind.unit == 'fraction' else ''}",
+        ) from error
+
+
+def _with(profile: DeviceProfile, typed: Mapping[str, Budget]) -> DeviceProfile:
+    """Return a profile whose limits are replaced by those typed; level and confidence stay."""
+    budgets = dict(profile.budgets)
+    for metric, budget in typed.items():
+        known = budgets.get(metric)
+        limits = {"max": budget.max, "min": budget.min}
+        budgets[metric] = known.model_copy(update=limits) if known else budget
+    return profile.model_copy(update={"budgets": budgets})
+
+
+def _without_accuracy(profile: DeviceProfile) -> DeviceProfile:
+    kept = {
+        metric: budget
+        for metric, budget in profile.budgets.items()
+        if not metric.startswith(("accuracy", "f1_"))
+    }
+    return profile.model_copy(update={"budgets": kept})
+
+
+def _report(
+    request: GateRequest,
+    outcome: Outcome,
+    facts: Facts,
+    rows: Rows,
+    stored: Baseline | None,
+) -> GateReport:
+    faults = [
+        Fault(row.candidate.name, row.samples.fault)
+        for row in outcome.measured
+        if row.samples.fault
+    ]
+    return GateReport(
+        created=now(),
+        repeat=request.repeat,
+        tier=request.tier,
+        seed=request.seed,
+        looks=outcome.looks,
+        looks_most=outcome.looks_most,
+        seconds=outcome.seconds,
+        overhead=outcome.overhead,
+        machine=facts.to_json(),
+        models=tuple(_model(row) for row in reversed(outcome.measured)),
+        verdicts=outcome.verdicts,
+        noise=outcome.noise.reasons,
+        faults=tuple(faults),
+        warnings=_warnings(outcome, facts, rows, stored),
+    )
+
+
+def _model(row: Measured) -> GatedModel:
+    artifact = row.candidate.artifact
+    return GatedModel(
+        role=row.candidate.name,
+        name=artifact.path.name,
+        digest=artifact.digest,
+        format=artifact.format,
+        runtime=row.candidate.runtime,
+        runtime_version=row.samples.runtime_version,
+        figures=tuple(row.measurements.values()),
+    )
+
+
+def _warnings(
+    outcome: Outcome,
+    facts: Facts,
+    rows: Rows,
+    stored: Baseline | None,
+) -> tuple[str, ...]:
+    row = outcome.of(CANDIDATE)
+    if stored is None or not row.samples.blocks:
+        return ()
+    return tuple(remarks(as_baseline(row, rows, facts), stored))

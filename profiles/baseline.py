@@ -1,0 +1,243 @@
+"""A stored measurement that later ones are compared with.
+
+Two sessions at different times share neither the machine's mood nor its neighbours, and no
+interval made from within them covers that. So what is stored holds what each process showed,
+and the machine's own pace beside it; a comparison says why it is no ground for a FAIL wherever
+that is known.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from profiles.measurement import Figures, Sum, process_quantiles
+from profiles.probe import Facts
+from profiles.statistics import Interval, paired_retention, unpaired_ratio_interval
+from runtimes.errors import InputError
+from runtimes.files import stable_hash, write_text
+from runtimes.measure import Samples
+
+SCHEMA = 1
+PACE_MOST = 0.05
+"""A machine whose fixed micro-probe takes this much longer, or shorter, has changed its pace."""
+
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Model(BaseModel):
+    """Name the model that was measured, and how it was run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    digest: str
+    format: str
+    runtime: str
+    runtime_version: str
+    threads: int = Field(ge=0)
+
+
+class Machine(BaseModel):
+    """Name the machine, and its pace: the median of the micro-probes beside the blocks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    cpu_model: str
+    probe_ms: _Positive
+
+
+class Baseline(BaseModel):
+    """Hold what each process of a model showed; `right` is a bit a row, in base64."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    edgepress_baseline: Literal[1]
+    created: str
+    model: Model
+    machine: Machine
+    rows: int = Field(gt=0)
+    rows_digest: str
+    latency_p50_ms: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    latency_p90_ms: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    cold_start_ms: tuple[_Positive, ...] = ()
+    rss_peak_mb: tuple[_Positive, ...] = ()
+    artifact_mb: _Positive
+    right: str | None = None
+
+    def correct(self) -> NDArray[np.bool_] | None:
+        """Return which rows the model had right, shape (rows,), where labels were known."""
+        if self.right is None:
+            return None
+        bits = np.frombuffer(base64.b64decode(self.right), dtype=np.uint8)
+        return np.unpackbits(bits, count=self.rows).astype(bool)
+
+
+def baseline_of(
+    samples: Samples,
+    *,
+    name: str,
+    model_format: str,
+    digest: str,
+    facts: Facts,
+    texts: Sequence[str],
+    right: ArrayLike | None,
+    created: str,
+) -> Baseline:
+    """Return what is worth keeping of a session."""
+    probes = [probe for block in samples.blocks for probe in block.probe_ms]
+    return Baseline(
+        edgepress_baseline=SCHEMA,
+        created=created,
+        model=Model(
+            name=name,
+            digest=digest,
+            format=model_format,
+            runtime=samples.runtime,
+            runtime_version=samples.runtime_version,
+            threads=samples.threads,
+        ),
+        machine=Machine(
+            fingerprint=facts.fingerprint(),
+            cpu_model=facts.cpu_model,
+            probe_ms=float(np.median(probes)),
+        ),
+        rows=len(texts),
+        rows_digest=stable_hash(list(texts)),
+        latency_p50_ms=tuple(process_quantiles(samples, 0.5)),
+        latency_p90_ms=tuple(process_quantiles(samples, 0.9)),
+        cold_start_ms=tuple(start.total_ms for start in samples.cold_starts),
+        rss_peak_mb=samples.rss_peak_mb,
+        artifact_mb=samples.size_mb,
+        right=None if right is None else _packed(right),
+    )
+
+
+def _packed(right: ArrayLike) -> str:
+    return base64.b64encode(np.packbits(np.asarray(right, dtype=bool)).tobytes()).decode()
+
+
+def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
+    """Return the figures of `now` over those of `then`, each with its bounds.
+
+    Figures that two sessions do not share (other rows, other threads, a machine that changed
+    its pace) are absent, and say why.
+    """
+    sums: dict[str, Sum | Interval] = {"artifact_vs_baseline": _exact(now, then)}
+    absent: dict[str, str] = {}
+    for metric, mine, theirs in (
+        ("latency_p50_vs_baseline", now.latency_p50_ms, then.latency_p50_ms),
+        ("latency_p90_vs_baseline", now.latency_p90_ms, then.latency_p90_ms),
+        ("cold_start_p50_vs_baseline", now.cold_start_ms, then.cold_start_ms),
+        ("rss_peak_vs_baseline", now.rss_peak_mb, then.rss_peak_mb),
+    ):
+        if why := _incomparable(metric, now, then):
+            absent[metric] = why
+        elif mine and theirs:
+            sums[metric] = _ratio(mine, theirs)
+    right, known = now.correct(), then.correct()
+    if now.rows_digest != then.rows_digest:
+        absent["accuracy_vs_baseline"] = "the baseline has other rows"
+    elif right is not None and known is not None and known.any():
+        sums["accuracy_vs_baseline"] = functools.cache(
+            lambda c: paired_retention(right, known, c, seed)
+        )
+    return Figures(sums, absent=absent)
+
+
+def _exact(now: Baseline, then: Baseline) -> Interval:
+    value = now.artifact_mb / then.artifact_mb
+    return Interval(value, value, value, 1)
+
+
+def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> Sum:
+    return functools.cache(lambda confidence: unpaired_ratio_interval(mine, theirs, confidence))
+
+
+def _incomparable(metric: str, now: Baseline, then: Baseline) -> str:
+    timed = metric.startswith(("latency", "cold_start"))
+    if metric.startswith("latency") and now.rows_digest != then.rows_digest:
+        return "the baseline has other rows, whose lengths differ"
+    if now.model.threads != then.model.threads:
+        return f"the baseline ran with {then.model.threads} threads, this with {now.model.threads}"
+    pace = now.machine.probe_ms / then.machine.probe_ms - 1
+    same = now.machine.fingerprint == then.machine.fingerprint
+    if timed and same and abs(pace) > PACE_MOST:
+        slower = "slower" if pace > 0 else "faster"
+        return (
+            f"the machine itself is {abs(pace):.0%} {slower} than it was: measure both in one run"
+        )
+    return ""
+
+
+def strangeness(now: Baseline, then: Baseline) -> str:
+    """Say why figures that are bound to a machine are no ground for a FAIL, if they are not."""
+    if now.machine.fingerprint == then.machine.fingerprint:
+        return ""
+    return f"the baseline is of another machine ({then.machine.cpu_model}): it only warns"
+
+
+def remarks(now: Baseline, then: Baseline) -> list[str]:
+    """Say what else changed since the baseline was stored."""
+    found = []
+    if now.model.runtime_version != then.model.runtime_version:
+        found.append(
+            f"the baseline ran in {then.model.runtime} {then.model.runtime_version},"
+            f" this in {now.model.runtime} {now.model.runtime_version}"
+        )
+    if foreign := strangeness(now, then):
+        found.append(foreign)
+    return found
+
+
+def write_baseline(path: Path, baseline: Baseline) -> None:
+    """Write a baseline, whole or not at all."""
+    write_text(path, json.dumps(baseline.model_dump(), indent=1) + "\n")
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Read a baseline; raise InputError for a file that is missing, damaged, foreign or old."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise _refused(path, getattr(error, "strerror", None) or "not UTF-8 text") from error
+    except ValueError as error:
+        raise _refused(path, f"not JSON ({error})") from error
+    version = content.get("edgepress_baseline") if isinstance(content, dict) else None
+    if version is None:
+        raise _refused(path, f"not a baseline ({_looks_like(content)})")
+    if version != SCHEMA:
+        raise _refused(path, f"a baseline of schema {version!r}; this edgepress reads {SCHEMA}")
+    try:
+        found = Baseline.model_validate(content)
+        found.correct()
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise _refused(path, f"{place}: {fault['msg'].lower()}") from error
+    except ValueError as error:
+        raise _refused(path, f"right: {error}") from error
+    return found
+
+
+def _looks_like(content: Any) -> str:
+    if isinstance(content, dict):
+        return f"its keys are {', '.join(list(content)[:5]) or 'none'}"
+    return f"a JSON {type(content).__name__}"
+
+
+def _refused(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path}: {why}",
+        expected="a file that `edgepress baseline save` wrote",
+        action=f"make it again: edgepress baseline save MODEL --data ROWS --out {path}",
+    )
