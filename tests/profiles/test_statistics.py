@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from profiles.statistics import (
     f1_macro_interval,
     holm,
     mcnemar,
+    mean_interval,
     paired_retention,
     paired_table,
     percentile_interval,
@@ -24,6 +26,8 @@ from profiles.statistics import (
     ratio_interval,
     rows_needed,
     samples_needed,
+    spent,
+    unpaired_ratio_interval,
     wilson_interval,
 )
 
@@ -159,7 +163,7 @@ def test_a_ratio_interval_covers_and_cancels_drift() -> None:
     def draw(rng: np.random.Generator) -> Interval:
         drift = np.linspace(1.0, 1.5, 5)[:, None]
         return ratio_interval(
-            list(_processes(rng, 5) * drift), list(2 * drift * _processes(rng, 5)), 0.95
+            list(2 * drift * _processes(rng, 5)), list(_processes(rng, 5) * drift), 0.95
         )
 
     assert max(_misses(draw, 2.0, times=400)) <= 0.075
@@ -188,6 +192,40 @@ def test_swapping_the_two_inverts_the_ratio(seed: int, scale: float) -> None:
     assert back.value is not None
     assert there.value == pytest.approx(1 / back.value)
     assert there.lower == pytest.approx(1 / (back.upper or math.nan))
+
+
+@given(st.lists(st.floats(0.1, 100), min_size=2, max_size=12), st.floats(0.2, 5))
+def test_the_mean_of_scaled_figures_is_scaled(values: list[float], scale: float) -> None:
+    one, two = mean_interval(values, 0.95), mean_interval([scale * x for x in values], 0.95)
+    assert one.value == pytest.approx(math.exp(np.mean(np.log(values))))
+    assert None not in (one.value, one.lower, one.upper, two.lower)
+    assert one.lower <= one.value <= one.upper  # type: ignore[operator]
+    assert two.lower == pytest.approx(scale * one.lower, rel=1e-6)  # type: ignore[operator]
+
+
+def test_one_figure_bounds_no_mean() -> None:
+    found = mean_interval([3.0], 0.95)
+    assert (found.value, found.samples, found.why) == (None, 1, "needs 2 processes (have 1)")
+
+
+def test_sessions_apart_are_compared_as_welch_did() -> None:
+    above, below = np.exp([0.1, 0.2, 0.3, 0.4]), np.exp([0.0, 0.1, 0.05])
+    found = unpaired_ratio_interval(above, below, 0.95)
+    # By hand: difference 0.2, variances 1/60 / 4 and 0.0025 / 3, 4.1 degrees of freedom.
+    a, b = (1 / 60) / 4, 0.0025 / 3
+    freedom = (a + b) ** 2 / (a**2 / 3 + b**2 / 2)
+    reach = scipy.stats.t.ppf(0.95, freedom) * math.sqrt(a + b)
+    assert found.value == pytest.approx(math.exp(0.2))
+    assert found.samples == 7
+    assert found.lower == pytest.approx(math.exp(0.2 - reach))
+    assert found.upper == pytest.approx(math.exp(0.2 + reach))
+
+
+def test_equal_sessions_are_equal_and_single_processes_say_nothing() -> None:
+    same = unpaired_ratio_interval([2.0, 2.0], [2.0, 2.0], 0.95)
+    assert (same.value, same.lower, same.upper) == (1, 1, 1)
+    alone = unpaired_ratio_interval([2.0], [2.0, 2.0], 0.95)
+    assert (alone.value, alone.why) == (None, "needs 2 processes in each session")
 
 
 def test_a_quotient_takes_the_worst_of_both_bounds() -> None:
@@ -294,13 +332,59 @@ def test_the_rows_that_decide_do_decide() -> None:
     assert np.mean(mean - 1.645 * error > 0) == pytest.approx(0.8, abs=0.03)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-def test_holm_never_lowers_and_keeps_the_order(p_values: list[float]) -> None:
-    adjusted = holm(p_values)
-    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert list(np.array(adjusted)[order]) == sorted(adjusted)
+# Looks and many tests
+
+
+@pytest.mark.parametrize("looks", [(1.0,), (0.5, 1.0), (5 / 16, 10 / 16, 1.0)])
+def test_looks_spend_the_risk_once(looks: tuple[float, ...]) -> None:
+    shares = spent(looks)
+    assert sum(shares) == pytest.approx(1)
+    assert min(shares) > 0
+
+
+def test_the_spending_function_is_the_published_one() -> None:
+    # ln(1 + (e - 1) t) of Lan & DeMets (1983), worked out by hand at t = 0.2 … 1.
+    expected = [0.2954, 0.5232, 0.7086, 0.8648, 1.0]
+    assert np.cumsum(spent([0.2, 0.4, 0.6, 0.8, 1.0])) == pytest.approx(expected, abs=5e-4)
+
+
+def test_what_is_never_looked_at_is_not_spent() -> None:
+    assert sum(spent([0.25, 0.5])) < 0.65
+
+
+@given(st.lists(st.floats(1e-9, 1), min_size=1, max_size=12), st.floats(0.001, 0.3))
+def test_holm_is_scipys_step_down(p_values: list[float], risk: float) -> None:
+    assert _holm_of(p_values, risk) == _holm_by_sorting(p_values, risk)
+
+
+def _holm_by_sorting(p_values: list[float], risk: float) -> frozenset[int]:
+    """Do as the paper says: from the smallest p-value on, until one stays."""
+    fallen: set[int] = set()
+    for rank, i in enumerate(np.argsort(p_values, kind="stable")):
+        if p_values[i] > risk * (1 / (len(p_values) - rank)):
+            break
+        fallen.add(int(i))
+    return frozenset(fallen)
 
 
 def test_holm_by_hand() -> None:
-    assert holm([0.01, 0.04, 0.03]) == pytest.approx((0.03, 0.06, 0.06))
+    # Adjusted: 0.03, 0.06, 0.06.
+    p_values = [0.01, 0.04, 0.03]
+    assert _holm_of(p_values, 0.029) == frozenset()
+    assert _holm_of(p_values, 0.05) == {0}
+    assert _holm_of(p_values, 0.061) == {0, 1, 2}
+
+
+def test_holm_of_nothing_rejects_nothing() -> None:
+    assert holm(lambda _i, _share: True, 0) == frozenset()
+
+
+def test_holm_wrongly_rejects_any_of_many_no_more_often_than_one() -> None:
+    p_values = np.random.default_rng(0).random((4000, 6))
+    together = np.mean([bool(_holm_of(row, 0.05)) for row in p_values])
+    assert np.mean((p_values <= 0.05).any(axis=1)) > 0.2
+    assert together <= 0.06
+
+
+def _holm_of(p_values: Sequence[float], risk: float) -> frozenset[int]:
+    return holm(lambda i, share: bool(p_values[i] <= risk * share), len(p_values))
