@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 from runtimes.agent import RUNTIMES as MEASURED
-from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
-from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput, joined
+from runtimes.page_cache import forget
+from runtimes.record import Record
+from runtimes.samples import (
+    Block,
+    ColdStart,
+    Effort,
+    Load,
+    MeasurePlan,
+    Samples,
+    Throughput,
+    Variant,
+    joined,
+)
 from runtimes.worker import Worker
 
 __all__ = [
@@ -31,42 +39,8 @@ __all__ = [
     "measure",
 ]
 
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Name one model to measure and how it is run."""
-
-    name: str
-    artifact: Artifact
-    runtime: str
-    threads: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class MeasurePlan:
-    """Say how much to measure; each process of each variant is fresh.
-
-    `cold_starts` counts fresh processes a variant, those that measure latency among them.
-    A process warms up for `warmup_runs` and `warmup_s` at least, then until its block medians
-    agree, `warmup_limit_s` at most. `timeout_s` is how long a process may be silent.
-    `first_process` numbers the processes from there and draws another order, so that a later
-    session extends this one: see `joined`. After its blocks each process bears each of `loads`
-    for `load_s`. `uncached_starts` counts further fresh processes, their files read from storage.
-    """
-
-    processes: int = 3
-    blocks: int = 6
-    block_runs: int = 40
-    warmup_runs: int = 10
-    warmup_s: float = 1.0
-    warmup_limit_s: float = 4.0
-    cold_starts: int = 5
-    seed: int = 7
-    timeout_s: float = 120.0
-    first_process: int = 0
-    loads: tuple[Load, ...] = ()
-    load_s: float = 0.4
-    uncached_starts: int = 0
+_LOAD_BATCHES = 4
+"""How many different batches a load goes through."""
 
 
 def measure(
@@ -80,106 +54,119 @@ def measure(
     """Measure the variants interleaved, one row at a time at the rows' own lengths.
 
     In each round every variant has a fresh process; only one of them works at a time, and
-    blocks of the same rows run in randomised ABBA order. Each raw block is appended to `stream`
-    as a JSON line. Raises InputError on nothing to measure, UnsupportedError on a format or
-    runtime that the agent does not run, BackendError when a process ends, hangs or fails.
+    blocks of the same rows run in randomised ABBA order. A process that ends, hangs or fails
+    costs its own variant alone, whose `Samples.fault` says so: the others are measured on.
+
+    What is seen is appended to `stream` at once, a JSON line each with `kind`, `variant` and
+
+    - `start`, `uncached_start`: the keys of ColdStart
+    - `warm_up`: `process`, `medians_ms`, `stable`, `inference_s`
+    - `block`: the keys of Block
+    - `peak`: `process`, `rss_peak_mb`
+    - `throughput`: the keys of Throughput
+    - `fault`: `fault`
+
+    Raises InputError on nothing to measure, UnsupportedError on a format or runtime that the
+    agent does not run.
     """
     _check(variants, texts)
-    session = _Session(variants, list(texts), plan, advance, stream)
-    for process in range(plan.first_process, plan.first_process + plan.processes):
-        session.measure_round(process)
-    for _ in range(plan.cold_starts - plan.processes):
-        for variant in variants:
-            with session.start(variant):
-                pass
-    return {variant.name: session.samples(variant) for variant in variants}
+    with stream.open("a", encoding="utf-8", buffering=1) if stream else nullcontext() as lines:
+        units = expected_runs(1, plan)
+        records = [Record(variant, units, advance, lines) for variant in variants]
+        session = _Session(records, list(texts), plan)
+        for process in range(plan.first_process, plan.first_process + plan.processes):
+            session.measure_round(process)
+        for _ in range(plan.cold_starts - plan.processes):
+            session.start_all()
+        for _ in range(plan.uncached_starts):
+            session.start_all_uncached()
+    return {record.variant.name: record.samples() for record in records}
 
 
 def expected_runs(variants: int, plan: MeasurePlan) -> int:
-    """Return the units that `measure` reports: timed inferences, and one a fresh process."""
-    starts = max(plan.processes, plan.cold_starts)
-    return variants * (starts + plan.processes * plan.blocks * plan.block_runs)
+    """Return the units that `measure` reports.
+
+    A timed inference is one, and so are a fresh process and a load that it bears.
+    """
+    starts = max(plan.processes, plan.cold_starts) + plan.uncached_starts
+    return variants * (starts + plan.processes * (plan.blocks * plan.block_runs + len(plan.loads)))
 
 
-@dataclass(slots=True)
-class _Seen:
-    runtime_version: str = ""
-    blocks: list[Block] = field(default_factory=list)
-    cold_starts: list[ColdStart] = field(default_factory=list)
-    first_inference_ms: list[float] = field(default_factory=list)
-    rss_peak_mb: list[float] = field(default_factory=list)
-    stable: list[bool] = field(default_factory=list)
+class _Round:
+    """Name the rows that one process of every variant runs; only those are encoded there."""
+
+    def __init__(self, process: int, blocks: list[list[int]]) -> None:
+        self.process = process
+        self.blocks = blocks
+        self.used = list(dict.fromkeys(row for rows in blocks for row in rows))
+        self._places = {row: place for place, row in enumerate(self.used)}
+
+    def encoded(self, rows: list[int]) -> list[int]:
+        """Return where the rows stand among the encoded ones."""
+        return [self._places[row] for row in rows]
 
 
 class _Session:
-    def __init__(
-        self,
-        variants: Sequence[Variant],
-        texts: list[str],
-        plan: MeasurePlan,
-        advance: Callable[[int, str], None],
-        stream: Path | None,
-    ) -> None:
-        self._variants = variants
+    def __init__(self, records: list[Record], texts: list[str], plan: MeasurePlan) -> None:
+        self._records = records
         self._texts = texts
         self._plan = plan
-        self._advance = advance
-        self._stream = stream
-        self._random = random.Random(f"{plan.seed}/{plan.first_process}")  # noqa: S311 - an order, not a secret
+        self._random = random.Random(f"{plan.seed}/{plan.first_process}")  # noqa: S311 - an order
         self._rows = _shuffled_rows(len(texts), plan.block_runs, self._random)
-        self._seen = {variant.name: _Seen() for variant in variants}
-        self._order = plan.first_process * plan.blocks * len(variants)
+        self._order = plan.first_process * plan.blocks * len(records)
 
-    def start(self, variant: Variant) -> Worker:
-        """Start a fresh process, and keep how long it took to its first result."""
+    def measure_round(self, process: int) -> None:
+        """Measure every variant in a fresh process of its own, interleaved."""
+        current = _Round(process, [next(self._rows) for _ in range(self._plan.blocks)])
+        with ExitStack() as stack:
+            workers: dict[Record, Worker] = {}
+            for record in self._shuffled():
+                with record.isolated():
+                    worker, reply = self._start(record)
+                    workers[record] = stack.enter_context(worker)
+                    record.started(reply)
+                    self._warm_up(record, worker, current)
+            for place, order in enumerate(self._orders()):
+                for record in _sound(order):
+                    with record.isolated():
+                        self._measure_block(record, workers[record], current, place)
+            for record in _sound(self._records):
+                with record.isolated():
+                    self._finish(record, workers[record], current)
+
+    def start_all(self) -> None:
+        """Start every variant once more, and end it."""
+        for record in _sound(self._records):
+            with record.isolated():
+                worker, reply = self._start(record)
+                worker.close()
+                record.started(reply)
+
+    def start_all_uncached(self) -> None:
+        """Start every variant from storage, and end it; not again where the cache stays."""
+        for record in _sound(self._records):
+            if record.uncached_why:
+                record.passed_over()
+                continue
+            with record.isolated():
+                forget(record.variant.artifact.path, record.variant.runtime)
+                worker, reply = self._start(record)
+                worker.close()
+                record.started_uncached(reply)
+
+    def _start(self, record: Record) -> tuple[Worker, dict[str, Any]]:
+        """Start a fresh process, and bring it to its first result."""
+        variant = record.variant
         worker = Worker(variant.artifact.path, runtime=variant.runtime, threads=variant.threads)
         with ExitStack() as undo:
             undo.push(worker)
             reply = worker.ask("load", self._plan.timeout_s, text=self._texts[0])
             undo.pop_all()
-        seen = self._seen[variant.name]
-        seen.runtime_version = reply["version"]
-        seen.first_inference_ms.append(reply["first_inference_ms"])
-        names = [column.name for column in dataclasses.fields(ColdStart) if column.name in reply]
-        seen.cold_starts.append(ColdStart(**{name: reply[name] for name in names}))
-        self._advance(1, f"{variant.name}: first result after {reply['total_ms']:.0f} ms")
-        return worker
+        return worker, reply
 
-    def measure_round(self, process: int) -> None:
-        """Measure every variant in a fresh process of its own, interleaved."""
-        with ExitStack() as stack:
-            workers = {}
-            for variant in self._shuffled_variants():
-                worker = workers[variant.name] = stack.enter_context(self.start(variant))
-                self._warm_up(variant, worker)
-            for place, order in enumerate(self._orders()):
-                rows = next(self._rows)
-                for variant in order:
-                    self._measure_block(variant, workers[variant.name], process, place, rows)
-            for name, worker in workers.items():
-                peak = worker.ask("peak", self._plan.timeout_s)["rss_peak_mb"]
-                self._seen[name].rss_peak_mb += [] if peak is None else [peak]
-
-    def samples(self, variant: Variant) -> Samples:
-        """Return what was seen of one variant."""
-        seen = self._seen[variant.name]
-        return Samples(
-            variant=variant.name,
-            runtime=variant.runtime,
-            runtime_version=seen.runtime_version,
-            threads=variant.threads,
-            blocks=tuple(seen.blocks),
-            cold_starts=tuple(seen.cold_starts),
-            session_ms=tuple(start.session_ms for start in seen.cold_starts),
-            first_inference_ms=tuple(seen.first_inference_ms),
-            rss_peak_mb=tuple(seen.rss_peak_mb),
-            size_mb=variant.artifact.size_mb,
-            stable=tuple(seen.stable),
-        )
-
-    def _warm_up(self, variant: Variant, worker: Worker) -> None:
+    def _warm_up(self, record: Record, worker: Worker, current: _Round) -> None:
         plan = self._plan
-        worker.ask("texts", plan.timeout_s, texts=self._texts)
+        worker.ask("texts", plan.timeout_s, texts=[self._texts[row] for row in current.used])
         reply = worker.ask(
             "warm",
             plan.timeout_s + plan.warmup_limit_s,
@@ -187,35 +174,56 @@ class _Session:
             seconds=plan.warmup_s,
             limit_s=plan.warmup_limit_s,
         )
-        self._seen[variant.name].stable.append(reply["stable"])
+        record.warmed_up(current.process, reply)
 
-    def _measure_block(
-        self, variant: Variant, worker: Worker, process: int, place: int, rows: list[int]
-    ) -> None:
-        reply = worker.ask("run", self._plan.timeout_s, rows=rows)
-        block = Block(
-            process=process,
-            order=self._order,
-            latency_ms=tuple(reply["latency_ms"]),
-            contaminated=tuple(reply["contaminated"]),
-            probe_ms=(reply["probe_ms"][0], reply["probe_ms"][1]),
-            place=place,
-            rows=tuple(rows),
+    def _measure_block(self, record: Record, worker: Worker, current: _Round, place: int) -> None:
+        rows = current.blocks[place]
+        reply = worker.ask("run", self._plan.timeout_s, rows=current.encoded(rows))
+        order, self._order = self._order, self._order + 1
+        record.ran(
+            Block(
+                process=current.process,
+                order=order,
+                latency_ms=tuple(reply["latency_ms"]),
+                contaminated=tuple(reply["contaminated"]),
+                probe_ms=(reply["probe_ms"][0], reply["probe_ms"][1]),
+                place=place,
+                rows=tuple(rows),
+                throttled=reply["throttled"],
+                mhz=reply["mhz"],
+                steal=reply["steal"],
+            )
         )
-        self._order += 1
-        self._seen[variant.name].blocks.append(block)
-        _append(self._stream, {"variant": variant.name, **dataclasses.asdict(block)})
-        self._advance(len(rows), f"{variant.name}: {min(block.latency_ms):.2f} ms at best")
 
-    def _shuffled_variants(self) -> list[Variant]:
-        return self._random.sample(list(self._variants), len(self._variants))
+    def _finish(self, record: Record, worker: Worker, current: _Round) -> None:
+        """Keep the peak of memory, then bear the loads: their batches would raise it."""
+        plan = self._plan
+        record.peaked(current.process, worker.ask("peak", plan.timeout_s)["rss_peak_mb"])
+        for load in plan.loads:
+            reply = worker.ask(
+                "throughput",
+                plan.timeout_s + plan.load_s,
+                batch=load.batch,
+                concurrency=load.concurrency,
+                seconds=plan.load_s,
+                rows=current.encoded(current.used[: _LOAD_BATCHES * load.batch]),
+            )
+            record.bore(current.process, load, reply)
 
-    def _orders(self) -> Iterator[list[Variant]]:
+    def _shuffled(self) -> list[Record]:
+        sound = list(_sound(self._records))
+        return self._random.sample(sound, len(sound))
+
+    def _orders(self) -> Iterator[list[Record]]:
         """Yield an order for each block: a random one, then its reverse, and so on (ABBA)."""
-        order: list[Variant] = []
+        order: list[Record] = []
         for place in range(self._plan.blocks):
-            order = order[::-1] if place % 2 else self._shuffled_variants()
+            order = order[::-1] if place % 2 else self._shuffled()
             yield order
+
+
+def _sound(records: Sequence[Record]) -> Iterator[Record]:
+    return (record for record in records if not record.fault)
 
 
 def _shuffled_rows(rows: int, block_runs: int, generator: random.Random) -> Iterator[list[int]]:
@@ -226,12 +234,6 @@ def _shuffled_rows(rows: int, block_runs: int, generator: random.Random) -> Iter
             waiting += generator.sample(range(rows), rows)
         yield waiting[:block_runs]
         waiting = waiting[block_runs:]
-
-
-def _append(stream: Path | None, content: dict[str, Any]) -> None:
-    if stream is not None:
-        with stream.open("a", encoding="utf-8") as lines:
-            lines.write(json.dumps(content) + "\n")
 
 
 def _check(variants: Sequence[Variant], texts: Sequence[str]) -> None:

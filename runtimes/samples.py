@@ -1,10 +1,21 @@
-"""What measuring yields: raw samples of how models run. No judgement here."""
+"""What measuring is given and what it yields: raw samples of how models run, unjudged."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Name one model to measure and how it is run."""
+
+    name: str
+    artifact: Artifact
+    runtime: str
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +24,33 @@ class Load:
 
     batch: int
     concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasurePlan:
+    """Say how much to measure; each process of each variant is fresh.
+
+    `cold_starts` counts fresh processes a variant, those that measure latency among them.
+    A process warms up for `warmup_runs` and `warmup_s` at least, then until its block medians
+    agree, `warmup_limit_s` at most. `timeout_s` is how long a process may be silent.
+    `first_process` numbers the processes from there and draws another order, so that a later
+    session extends this one: see `joined`. After its blocks each process bears each of `loads`
+    for `load_s`. `uncached_starts` counts further fresh processes, their files read from storage.
+    """
+
+    processes: int = 3
+    blocks: int = 6
+    block_runs: int = 40
+    warmup_runs: int = 10
+    warmup_s: float = 1.0
+    warmup_limit_s: float = 4.0
+    cold_starts: int = 5
+    seed: int = 7
+    timeout_s: float = 120.0
+    first_process: int = 0
+    loads: tuple[Load, ...] = ()
+    load_s: float = 0.4
+    uncached_starts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,18 +38,12 @@ class Worker:
         wrap: Callable[[list[str]], list[str]] = lambda command: command,
     ) -> None:
         self._folder = folder
+        self._oom_kills = oom_kills()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         command = [sys.executable, "-P", agent.__file__, "--serve", "--model", str(folder)]
         command += ["--runtime", runtime, "--threads", str(threads)]
         command += ["--spawned", str(time.perf_counter_ns())]
-        self._process = subprocess.Popen(
-            wrap(command),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            env=_environment(threads),
-            start_new_session=True,
-        )
+        self._process = self._started(wrap(command), threads)
 
     @property
     def pid(self) -> int:
@@ -105,6 +100,23 @@ class Worker:
             self.kill()
         self.close()
 
+    def _started(self, command: list[str], threads: int) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=_environment(threads),
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise BackendError(
+                f"{self._folder}: the measuring process cannot be started ({error.strerror})",
+                action="see whether memory or the number of processes ran out",
+            ) from None
+
     def _wait(self, seconds: float) -> None:
         """Let the process end by itself, so that its exit code tells why; then force it."""
         try:
@@ -127,23 +139,74 @@ class Worker:
     def _ended(self, do: str, timeout_s: float | None) -> BackendError:
         self._wait(5)
         self._stderr.seek(0)
-        said = self._stderr.read().decode(errors="replace").strip().splitlines()[-_STDERR_LINES:]
+        said = self._stderr.read().decode(errors="replace").strip()
         why = (
-            f"did not answer {do!r} within {timeout_s:.0f} s and was stopped"
+            f"did not answer {do!r} within {timeout_s:g} s and was stopped"
             if timeout_s is not None
-            else f"ended during {do!r} {_exit_text(self._process.returncode)}"
+            else f"ended during {do!r} ({_cause(self._process.returncode, said, self._oom_kills)})"
         )
         return BackendError(
             f"{self._folder}: the measuring process {why}",
-            available="\n             ".join(said) or "it said nothing",
+            available="\n             ".join(said.splitlines()[-_STDERR_LINES:])
+            or "it said nothing",
             action="try the model alone: predict.py in its bundle, or `edgepress predict`",
         )
 
 
-def _exit_text(code: int) -> str:
-    if code == -9:
-        return "(killed by signal 9, as the kernel does when memory runs out)"
-    return f"(signal {-code})" if code < 0 else f"(exit code {code})"
+def oom_kills(root: Path = Path("/")) -> int | None:
+    """Return how many processes the kernel has ended for want of memory; None where unknown.
+
+    The count is the whole machine's and, for cgroup v2, that of this process's own group too.
+    """
+    counts = [_counted(root / "proc/vmstat"), *map(_counted, _memory_events(root))]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _memory_events(root: Path) -> list[Path]:
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    names = [group[3:].lstrip("/") for group in groups if group.startswith("0::")]
+    return [root / "sys/fs/cgroup" / name / "memory.events" for name in names]
+
+
+def _counted(file: Path) -> int | None:
+    try:
+        rows = [line.split() for line in file.read_text().splitlines()]
+    except OSError:
+        return None
+    return next((int(row[1]) for row in rows if row[0] == "oom_kill"), None)
+
+
+_MEMORY_WORDS = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory")
+_SIGNALS = {
+    "SIGABRT": "the runtime gave up",
+    "SIGSEGV": "the runtime or one of the model's operators is broken",
+    "SIGILL": "the runtime was built for another processor",
+    "SIGBUS": "a file that was mapped became shorter, or memory is faulty",
+}
+
+
+def _cause(code: int, said: str, oom_kills_before: int | None) -> str:
+    """Say what probably ended a process, from its exit code and its last words."""
+    name = signal.Signals(-code).name if code < 0 else ""
+    exit_text = f"signal {-code}, {name}" if name else f"exit code {code}"
+    if name == "SIGKILL":
+        return f"{exit_text}: {_killer(oom_kills_before)}"
+    if any(word in said for word in _MEMORY_WORDS):
+        return f"{exit_text}: memory ran out"
+    return f"{exit_text}: {_SIGNALS[name]}" if name in _SIGNALS else exit_text
+
+
+def _killer(oom_kills_before: int | None) -> str:
+    now = oom_kills()
+    if now is None or oom_kills_before is None:
+        return "killed, as the kernel does when memory runs out"
+    if now > oom_kills_before:
+        return "the kernel ended it because memory ran out"
+    return "killed from outside; the kernel counts no process ended for want of memory"
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:

@@ -55,11 +55,12 @@ class ContractTransport:
         assert stream.stat().st_size
         assert sum(units)
 
-    def test_a_model_that_is_not_there_is_an_error(
+    def test_a_model_that_is_not_there_is_a_fault(
         self, transport: Transport, tmp_path: Path
     ) -> None:
         artifact = tiny_onnx(tmp_path / "tiny")
         artifact.model_file.write_bytes(b"not a model")
         variant = Variant("broken", artifact, "onnxruntime")
+        found = transport.measure([variant], ["a b"], PLAN, advance=lambda *_: None, stream=None)
         with pytest.raises(EdgepressError):
-            transport.measure([variant], ["a b"], PLAN, advance=lambda *_: None, stream=None)
+            found["broken"].raise_fault()

@@ -1,0 +1,151 @@
+"""Keep what is seen of one variant while it is measured, and stream it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from runtimes.errors import BackendError
+from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput, Variant
+
+
+class Record:
+    """Collect one variant's samples; each is written to `lines` as it comes.
+
+    `units` is how much progress the variant will report in all, also when it fails.
+    """
+
+    def __init__(
+        self,
+        variant: Variant,
+        units: int,
+        advance: Callable[[int, str], None],
+        lines: IO[str] | None,
+    ) -> None:
+        self.variant = variant
+        self.fault = ""
+        self.uncached_why = ""
+        self._units_left = units
+        self._advance = advance
+        self._lines = lines
+        self._runtime_version = ""
+        self._blocks: list[Block] = []
+        self._cold_starts: list[ColdStart] = []
+        self._uncached_starts: list[ColdStart] = []
+        self._first_inference_ms: list[float] = []
+        self._rss_peak_mb: list[float] = []
+        self._stable: list[bool] = []
+        self._throughputs: list[Throughput] = []
+        self._effort = Effort()
+
+    @contextmanager
+    def isolated(self) -> Iterator[None]:
+        """Let a process that fails cost its own variant alone: the failure becomes `fault`."""
+        try:
+            yield
+        except BackendError as error:
+            self.fault = str(error)
+            self._write("fault", {"fault": self.fault})
+            self._report(self._units_left, "failed, and is left out")
+
+    def started(self, reply: dict[str, Any]) -> None:
+        """Keep a start with its files in the page cache."""
+        start = self._first_result(reply)
+        self._runtime_version = reply["version"]
+        self._first_inference_ms.append(reply["first_inference_ms"])
+        self._cold_starts.append(start)
+        self._write("start", dataclasses.asdict(start))
+
+    def started_uncached(self, reply: dict[str, Any]) -> None:
+        """Keep a start from storage, or why the first one was none."""
+        start = self._first_result(reply)
+        if not self._uncached_starts:
+            self.uncached_why = _why_cached(start, self.variant.artifact.size_mb)
+        if not self.uncached_why:
+            self._uncached_starts.append(start)
+            self._write("uncached_start", dataclasses.asdict(start))
+
+    def passed_over(self) -> None:
+        """Report a start from storage that is not made: the page cache stays."""
+        self._report(1, self.uncached_why)
+
+    def warmed_up(self, process: int, reply: dict[str, Any]) -> None:
+        """Keep whether a process reached steady latency."""
+        self._stable.append(reply["stable"])
+        self._spend(inference_s=reply["inference_s"])
+        self._write("warm_up", {"process": process, **reply})
+
+    def ran(self, block: Block) -> None:
+        """Keep a block of timed inferences."""
+        self._blocks.append(block)
+        self._spend(inference_s=sum(block.latency_ms) / 1e3)
+        self._write("block", dataclasses.asdict(block))
+        self._report(len(block.rows), f"{min(block.latency_ms):.2f} ms at best")
+
+    def peaked(self, process: int, rss_peak_mb: float | None) -> None:
+        """Keep a process's peak of memory, where the machine tells it."""
+        self._rss_peak_mb += [] if rss_peak_mb is None else [rss_peak_mb]
+        self._write("peak", {"process": process, "rss_peak_mb": rss_peak_mb})
+
+    def bore(self, process: int, load: Load, reply: dict[str, Any]) -> None:
+        """Keep a process's throughput under one load."""
+        found = Throughput(process, load.batch, load.concurrency, reply["rows_per_s"])
+        self._throughputs.append(found)
+        self._spend(inference_s=reply["inference_s"])
+        self._write("throughput", dataclasses.asdict(found))
+        self._report(1, f"{found.rows_per_s:.0f} rows a second")
+
+    def samples(self) -> Samples:
+        """Return everything that was seen."""
+        return Samples(
+            variant=self.variant.name,
+            runtime=self.variant.runtime,
+            runtime_version=self._runtime_version,
+            threads=self.variant.threads,
+            blocks=tuple(self._blocks),
+            cold_starts=tuple(self._cold_starts),
+            session_ms=tuple(start.session_ms for start in self._cold_starts),
+            first_inference_ms=tuple(self._first_inference_ms),
+            rss_peak_mb=tuple(self._rss_peak_mb),
+            size_mb=self.variant.artifact.size_mb,
+            stable=tuple(self._stable),
+            uncached_starts=tuple(self._uncached_starts),
+            uncached_why=self.uncached_why,
+            throughputs=tuple(self._throughputs),
+            effort=self._effort,
+            fault=self.fault,
+        )
+
+    def _first_result(self, reply: dict[str, Any]) -> ColdStart:
+        self._spend(starting_s=reply["total_ms"] / 1e3)
+        self._report(1, f"first result after {reply['total_ms']:.0f} ms")
+        names = [column.name for column in dataclasses.fields(ColdStart)]
+        return ColdStart(**{name: reply[name] for name in names})
+
+    def _spend(self, inference_s: float = 0.0, starting_s: float = 0.0) -> None:
+        before = self._effort
+        self._effort = Effort(before.inference_s + inference_s, before.starting_s + starting_s)
+
+    def _report(self, units: int, note: str) -> None:
+        self._units_left -= units
+        self._advance(units, f"{self.variant.name}: {note}")
+
+    def _write(self, kind: str, content: dict[str, Any]) -> None:
+        if self._lines is not None:
+            line = {"kind": kind, "variant": self.variant.name, **content}
+            self._lines.write(json.dumps(line) + "\n")
+
+
+def _why_cached(start: ColdStart, size_mb: float) -> str:
+    """Say why a start from storage was none; empty when it read half of the model at least."""
+    if start.read_mb is None:
+        return "this machine does not show what a process reads from storage"
+    if start.read_mb < size_mb / 2:
+        return (
+            f"the page cache was not dropped: {start.read_mb:.1f} MB were read from storage"
+            f" for a model of {size_mb:.1f} MB"
+        )
+    return ""

@@ -1,0 +1,173 @@
+"""A variant whose process crashes, hangs or runs out of memory costs nothing of the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtimes.errors import BackendError
+from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs, measure
+from runtimes.worker import oom_kills
+from tests.runtimes.tiny import TEXTS, tiny_onnx
+
+PLAN = MeasurePlan(
+    processes=2,
+    blocks=2,
+    block_runs=10,
+    warmup_runs=3,
+    warmup_s=0.0,
+    warmup_limit_s=0.1,
+    cold_starts=3,
+    timeout_s=60,
+    loads=(Load(2, 1),),
+    load_s=0.05,
+)
+
+
+def _measured(
+    folder: Path,
+    plan: MeasurePlan,
+    harm: Callable[[int], object],
+    *,
+    moment: str = "at best",
+    layers: int = 1,
+) -> tuple[dict[str, Samples], list[dict[str, Any]], list[int]]:
+    """Measure two variants, and harm the first one's process at its first note of a moment."""
+    variants = [
+        Variant("doomed", tiny_onnx(folder / "doomed", layers=layers, hidden=64), "onnxruntime"),
+        Variant("sound", tiny_onnx(folder / "sound"), "onnxruntime"),
+    ]
+    stream, units = folder / "samples.jsonl", list[int]()
+    harmed = set[int]()
+
+    def advance(done: int, note: str) -> None:
+        units.append(done)
+        if not harmed and note.startswith("doomed") and moment in note:
+            harmed.update(_agents(folder / "doomed"))
+            for pid in harmed:
+                harm(pid)
+
+    samples = measure(variants, TEXTS, plan, advance=advance, stream=stream)
+    return samples, [json.loads(line) for line in stream.read_text().splitlines()], units
+
+
+def _agents(folder: Path) -> set[int]:
+    """Return the processes that measure a folder."""
+    found = Path("/proc/self/task").glob("*/children")
+    pids = {int(pid) for file in found for pid in file.read_text().split()}
+    return {
+        pid for pid in pids if f"{folder}\0" in (Path("/proc") / str(pid) / "cmdline").read_text()
+    }
+
+
+def _is_whole(samples: Samples, plan: MeasurePlan = PLAN) -> bool:
+    counts = (len(samples.blocks), len(samples.cold_starts), len(samples.throughputs))
+    return not samples.fault and counts == (plan.processes * plan.blocks, 3, plan.processes)
+
+
+def test_a_crash_costs_its_own_variant_alone(tmp_path: Path) -> None:
+    samples, lines, units = _measured(tmp_path, PLAN, lambda pid: os.kill(pid, signal.SIGSEGV))
+    assert _is_whole(samples["sound"])
+    doomed = samples["doomed"]
+    assert "signal 11, SIGSEGV" in doomed.fault
+    assert len(doomed.blocks) == 1
+    assert len(doomed.cold_starts) == 1
+    assert doomed.size_mb > 0
+    with pytest.raises(BackendError, match="SIGSEGV"):
+        doomed.raise_fault()
+    samples["sound"].raise_fault()
+    faults = [line for line in lines if line["kind"] == "fault"]
+    assert faults == [{"kind": "fault", "variant": "doomed", "fault": doomed.fault}]
+    assert sum(units) == expected_runs(2, PLAN)
+
+
+def test_a_hang_costs_its_own_variant_alone(tmp_path: Path) -> None:
+    plan = dataclasses.replace(PLAN, timeout_s=3)
+    samples, _, _ = _measured(tmp_path, plan, lambda pid: os.kill(pid, signal.SIGSTOP))
+    assert _is_whole(samples["sound"])
+    assert "did not answer 'run' within 3 s and was stopped" in samples["doomed"].fault
+
+
+def test_running_out_of_memory_costs_its_own_variant_alone(tmp_path: Path) -> None:
+    def starve(pid: int) -> None:
+        now = int((Path("/proc") / str(pid) / "statm").read_text().split()[0])
+        most = now * resource.getpagesize()
+        resource.prlimit(pid, resource.RLIMIT_AS, (most, most))
+
+    # A load of many rows at once needs more than the process has.
+    plan = dataclasses.replace(PLAN, loads=(Load(20_000, 1),))
+    samples, _, _ = _measured(tmp_path, plan, starve, layers=4)
+    assert _is_whole(samples["sound"])
+    assert len(samples["doomed"].blocks) == 2
+    assert "memory" in samples["doomed"].fault
+
+
+def test_a_kill_says_what_the_kernel_counted(tmp_path: Path) -> None:
+    samples, _, _ = _measured(
+        tmp_path, PLAN, lambda pid: os.kill(pid, signal.SIGKILL), moment="first result"
+    )
+    assert _is_whole(samples["sound"])
+    assert "signal 9, SIGKILL" in samples["doomed"].fault
+    said = "memory runs out" if oom_kills() is None else "killed from outside"
+    assert said in samples["doomed"].fault
+    assert samples["doomed"].blocks == ()
+
+
+def test_a_model_that_does_not_load_is_a_fault(tmp_path: Path) -> None:
+    broken = tiny_onnx(tmp_path / "broken")
+    broken.model_file.write_bytes(b"garbage")
+    variants = [
+        Variant("broken", broken, "onnxruntime"),
+        Variant("sound", tiny_onnx(tmp_path / "sound"), "onnxruntime"),
+    ]
+    samples = measure(variants, TEXTS, PLAN)
+    assert "onnxruntime cannot load it" in samples["broken"].fault
+    assert samples["broken"].cold_starts == ()
+    assert _is_whole(samples["sound"])
+
+
+def test_all_variants_may_fail(tmp_path: Path) -> None:
+    broken = tiny_onnx(tmp_path)
+    broken.model_file.write_bytes(b"garbage")
+    units: list[int] = []
+    samples = measure(
+        [Variant("broken", broken, "onnxruntime")],
+        TEXTS,
+        PLAN,
+        advance=lambda done, _note: units.append(done),
+    )
+    assert samples["broken"].fault
+    assert sum(units) == expected_runs(1, PLAN)
+
+
+@pytest.mark.parametrize(
+    ("files", "kills"),
+    [
+        ({}, None),
+        ({"proc/vmstat": "nr_free_pages 7\noom_kill 3\n"}, 3),
+        (
+            {
+                "proc/vmstat": "oom_kill 3\n",
+                "proc/self/cgroup": "0::/job/one\n",
+                "sys/fs/cgroup/job/one/memory.events": "low 0\noom 2\noom_kill 1\n",
+            },
+            4,
+        ),
+        ({"proc/self/cgroup": "4:memory:/job\n0::/\n"}, None),
+    ],
+)
+def test_counts_what_the_kernel_ended(
+    tmp_path: Path, files: dict[str, str], kills: int | None
+) -> None:
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert oom_kills(tmp_path) == kills
