@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from compress.report import gate_wording as gated
 from compress.report import units
 from compress.report.gate_report import TOOL_ERROR, Fault, GatedModel, GateReport
 from compress.report.markdown import escape
-from profiles.gate import Check, Verdict, shown
+from profiles.gate import Check, Status, Verdict, shown
 
 _CHECKS = ("||metric|limit|measured|distance|note|", "|:-:|:--|--:|--:|--:|:--|")
 _MODELS = ("|role|model|format|digest|runtime|", "|:--|:--|:--|:--|:--|")
@@ -19,8 +21,39 @@ _MOST = 20
 """Profiles, faults, reasons and models that are listed; none has so many but by mistake."""
 _DIGEST = 12
 
-_Place = tuple[int, int]
-"""Which verdict and which check of it."""
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Hold a check's line of a table, and how many checks of the report are worse."""
+
+    place: int
+    status: Status
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Hold a report's text, of which any number of the best checks can be left out."""
+
+    top: Sequence[str]
+    sections: Sequence[tuple[str, Sequence[_Row]]]
+    bottom: Sequence[str]
+
+    @property
+    def rows(self) -> int:
+        return sum(len(rows) for _, rows in self.sections)
+
+    def text(self, kept: int) -> str:
+        """Write the page with the worst `kept` checks."""
+        blocks = list(self.top)
+        gone: Counter[Status] = Counter()
+        for said, rows in self.sections:
+            blocks += [said, _table(_CHECKS, [row.line for row in rows if row.place < kept])]
+            gone.update(row.status for row in rows if row.place >= kept)
+        blocks += [_left_out(gone), *self.bottom]
+        return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def render(report: GateReport, most_bytes: int | None = None) -> str:
@@ -29,46 +62,40 @@ def render(report: GateReport, most_bytes: int | None = None) -> str:
     With `most_bytes`, as many of the worst checks as fit that much UTF-8, and a line that
     counts those left out.
     """
-    whole = _text(report, None)
-    if most_bytes is None or _size(whole) <= most_bytes:
-        return whole
-    places = _places(_judged(report))
-    fits = bisect_right(
-        range(len(places)), most_bytes, key=lambda count: _size(_text(report, places[:count]))
-    )
-    return _text(report, places[: max(fits - 1, 0)])
-
-
-def _judged(report: GateReport) -> list[Verdict]:
-    return gated.verdicts_worst_first(report.verdicts)[:_MOST]
+    page = _page(report)
+    if most_bytes is None or _size(page.text(page.rows)) <= most_bytes:
+        return page.text(page.rows)
+    fits = bisect_right(range(page.rows), most_bytes, key=lambda kept: _size(page.text(kept)))
+    return page.text(max(fits - 1, 0))
 
 
 def _size(text: str) -> int:
     return len(text.encode("utf-8"))
 
 
-def _places(verdicts: Sequence[Verdict]) -> list[_Place]:
-    """Return where every check stands, the worst first."""
-    places = [(v, c) for v, verdict in enumerate(verdicts) for c in range(len(verdict.checks))]
-    return sorted(places, key=lambda place: gated.rank(verdicts[place[0]].checks[place[1]]))
+def _page(report: GateReport) -> _Page:
+    top = [_headline(report), *_first(report.faults, _fault, "models could not be measured")]
+    return _Page(top, _sections(report), [_profiles_left_out(report), *_rest(report)])
 
 
-def _text(report: GateReport, places: Collection[_Place] | None) -> str:
-    """Write the report with the checks at these places, or with all of them."""
-    judged = _judged(report)
-    everything = _places(judged)
-    kept = frozenset(everything if places is None else places)
-    blocks = [
-        _headline(report),
-        *_listed([_fault(fault) for fault in report.faults], "models could not be measured"),
-        *(_verdict(verdict, number, kept) for number, verdict in enumerate(judged)),
-        _left_out([judged[v].checks[c] for v, c in everything if (v, c) not in kept]),
-        _profiles_left_out(report),
-        _bullets(report.noise, "noise"),
-        _bullets(report.warnings, "warnings"),
-        _details(report),
+def _sections(report: GateReport) -> list[tuple[str, Sequence[_Row]]]:
+    verdicts = gated.verdicts_worst_first(report.verdicts)[:_MOST]
+    rows: list[list[_Row]] = [[] for _ in verdicts]
+    checks = [
+        (check, own)
+        for verdict, own in zip(verdicts, rows, strict=True)
+        for check in verdict.checks
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    checks.sort(key=lambda pair: gated.rank(pair[0]))
+    for place, (check, own) in enumerate(checks):
+        own.append(_Row(place, check.status, _line(_cells(check))))
+    return [(_said(verdict), own) for verdict, own in zip(verdicts, rows, strict=True)]
+
+
+def _rest(report: GateReport) -> Iterator[str]:
+    yield "\n".join(_first(report.noise, _bullet, "reasons for noise"))
+    yield "\n".join(_first(report.warnings, _bullet, "warnings"))
+    yield _details(report)
 
 
 def _headline(report: GateReport) -> str:
@@ -77,17 +104,16 @@ def _headline(report: GateReport) -> str:
     return f"### {gated.SIGNS[report.status]} edgepress gate: {gated.WORDS[report.status]}"
 
 
-def _verdict(verdict: Verdict, number: int, kept: Collection[_Place]) -> str:
+def _said(verdict: Verdict) -> str:
     said = f"{gated.SIGNS[verdict.status]} **{gated.WORDS[verdict.status]}**"
     said += f" on **{_cell(verdict.profile)}**"
     said += f" — {_cell(verdict.conditions)}" if verdict.conditions else ""
-    checks = [check for place, check in enumerate(verdict.checks) if (number, place) in kept]
-    table = _table(_CHECKS, map(_row, gated.worst_first(checks)))
+    why = f"Why: {_cell(verdict.why)}" if verdict.why else ""
     bare = "" if verdict.checks else "The profile names no budgets."
-    return "\n\n".join(part for part in (said, _cell(verdict.why), bare, table) if part)
+    return "\n\n".join(part for part in (said, why, bare) if part)
 
 
-def _row(check: Check) -> tuple[str, ...]:
+def _cells(check: Check) -> tuple[str, ...]:
     return (
         gated.SIGNS[check.status],
         f"`{check.budget.metric}`",
@@ -98,10 +124,9 @@ def _row(check: Check) -> tuple[str, ...]:
     )
 
 
-def _left_out(checks: Sequence[Check]) -> str:
-    gone = Counter(check.status for check in checks)
+def _left_out(gone: Counter[Status]) -> str:
     counts = ", ".join(f"{count:,} {gated.WORDS[status]}" for status, count in gone.items())
-    return f"**{len(checks):,} more checks do not fit here**: {counts}." if checks else ""
+    return f"**{gone.total():,} more checks do not fit here**: {counts}." if gone else ""
 
 
 def _profiles_left_out(report: GateReport) -> str:
@@ -124,15 +149,15 @@ def _fenced(text: str, language: str = "text") -> str:
     return f"{fence}{language}\n{text}\n{fence}"
 
 
-def _bullets(texts: Sequence[str], what: str) -> str:
-    lines = _listed([f"- ⚠ {_cell(text)}" for text in texts], f"{what} were given")
-    return "\n".join(lines)
+def _bullet(text: str) -> str:
+    return f"- ⚠ {_cell(text)}"
 
 
-def _listed(blocks: list[str], what: str) -> list[str]:
-    if len(blocks) <= _MOST:
-        return blocks
-    return [*blocks[:_MOST], f"- {len(blocks):,} {what}; these are {_MOST} of them."]
+def _first(items: Sequence[_Item], write: Callable[[_Item], str], what: str) -> Iterator[str]:
+    """Write the first few items, and how many there are where that is more."""
+    yield from map(write, items[:_MOST])
+    if len(items) > _MOST:
+        yield f"- {len(items):,} {what}; these are the first {_MOST}."
 
 
 def _details(report: GateReport) -> str:
@@ -157,18 +182,15 @@ def _facts(report: GateReport) -> Iterator[tuple[str, str]]:
 
 
 def _models(models: Sequence[GatedModel]) -> Iterator[str]:
-    yield _table(_MODELS, map(_model, models))
-    metrics = list(dict.fromkeys(f.metric for model in models for f in model.figures))
+    yield _table(_MODELS, [_line(_model(model)) for model in models])
+    metrics = dict.fromkeys(figure.metric for model in models for figure in model.figures)
     found = [{figure.metric: figure for figure in model.figures} for model in models]
-    head = "|".join(["metric", *(_cell(model.role) for model in models)])
-    columns = (f"|{head}|", "|:--|" + "--:|" * len(models))
-    yield _table(
-        columns,
-        [
-            (f"`{metric}`", *(escape(shown(figures.get(metric))) for figures in found))
-            for metric in metrics
-        ],
-    )
+    head = _line(["metric", *(_cell(model.role) for model in models)])
+    lines = [
+        _line([f"`{metric}`", *(escape(shown(figures.get(metric))) for figures in found)])
+        for metric in metrics
+    ]
+    yield _table((head, "|:--|" + "--:|" * len(models)), lines)
 
 
 def _model(model: GatedModel) -> tuple[str, ...]:
@@ -177,9 +199,12 @@ def _model(model: GatedModel) -> tuple[str, ...]:
     return (_cell(model.role), _cell(model.name), _cell(model.format), digest, _cell(runtime))
 
 
-def _table(head: tuple[str, str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [f"| {' | '.join(cells)} |" for cells in rows]
+def _table(head: tuple[str, str], lines: Sequence[str]) -> str:
     return "\n".join([*head, *lines]) if lines else ""
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _cell(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal
 
 from compress.report import wording
@@ -16,6 +16,8 @@ Policy = Literal["fail", "warn", "pass"]
 
 Weight = Literal["error", "warning", "notice", "none"]
 """How loudly a CI system is told, by the names of GitHub's annotation levels."""
+
+Rank = tuple[bool, int, float]
 
 SIGNS = {Status(word): sign for word, sign in wording.SIGNS.items()}
 WORDS = {Status(word): said for word, said in wording.WORDS.items()}
@@ -104,13 +106,11 @@ def weight(status: Status, policy: Policy, *, counts: bool = True) -> Weight:
             return _UNDECIDED[policy] if counts else "notice"
 
 
-def worst_first(checks: Iterable[Check]) -> list[Check]:
-    """Sort checks: what fails the gate, what only warns, what is met."""
-    return sorted(checks, key=rank)
+def rank(check: Check) -> Rank:
+    """Return what to sort by for the worst first: what fails, what only warns, what is met.
 
-
-def rank(check: Check) -> tuple[bool, int, float]:
-    """Return what `worst_first` sorts by; of broken budgets, the one furthest off is worst."""
+    Of broken budgets, the one furthest off is the worst.
+    """
     harmless = check.status is Status.PASS or not check.counts
     off = abs(check.distance or 0.0) if check.status is Status.FAIL else 0.0
     return (harmless, _GRAVITY.index(check.status), -off)

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 from compress.report import gate_markdown
 from compress.report import gate_wording as gated
 from compress.report.gate_report import GateReport
-from profiles.gate import Status, Verdict
+from profiles.gate import Check, Status, Verdict
 from runtimes.errors import InputError
 
 SUMMARY_FILE = "GITHUB_STEP_SUMMARY"
@@ -35,6 +35,7 @@ class _Finding:
     weight: gated.Weight
     title: str
     text: str
+    rank: gated.Rank = (False, 0, -math.inf)
 
 
 def render_summary(report: GateReport, most_bytes: int = SUMMARY_BYTES) -> str:
@@ -104,30 +105,30 @@ def _findings(report: GateReport, policy: gated.Policy) -> Iterator[_Finding]:
     if not report.verdicts:
         none = Verdict("", report.status, (), "no profile was judged")
         yield _of_verdict(none, policy)
-    checks = [pair for verdict in report.verdicts for pair in _of_checks(verdict, policy)]
-    yield from (finding for _, finding in sorted(checks, key=lambda pair: pair[0]))
+    judged = [finding for verdict in report.verdicts for finding in _judged(verdict, policy)]
+    yield from sorted(judged, key=lambda finding: finding.rank)
     yield from (_Finding("warning", "edgepress gate", gated.plain(t)) for t in report.warnings)
     yield from (_Finding("notice", "edgepress gate: noise", gated.plain(t)) for t in report.noise)
 
 
-def _of_checks(
-    verdict: Verdict, policy: gated.Policy
-) -> list[tuple[tuple[bool, int, float], _Finding]]:
-    """Return a verdict's findings and how they rank; another device is told of once."""
-    found = []
-    for check in verdict.checks:
-        if check.status is Status.WRONG_DEVICE:
-            continue
-        weight = gated.weight(check.status, policy, counts=check.counts)
-        title = f"{gated.WORDS[check.status]} on {gated.plain(verdict.profile)}"
-        title += f": {check.budget.metric} {gated.limit(check)}"
-        found.append((gated.rank(check), _Finding(weight, title, gated.sentence(check))))
+def _judged(verdict: Verdict, policy: gated.Policy) -> list[_Finding]:
+    """Return a verdict's findings; another device is told of once, not at each check."""
+    another = verdict.status is Status.WRONG_DEVICE
+    found = [
+        _of_check(check, verdict, policy)
+        for check in verdict.checks
+        if check.status is not Status.WRONG_DEVICE
+    ]
     whole = _of_verdict(verdict, policy)
-    if all(whole.weight != finding.weight for _, finding in found) or (
-        verdict.status is Status.WRONG_DEVICE
-    ):
-        found.append(((False, 0, -math.inf), whole))
-    return found
+    told = any(finding.weight == whole.weight for finding in found)
+    return found if told and not another else [*found, whole]
+
+
+def _of_check(check: Check, verdict: Verdict, policy: gated.Policy) -> _Finding:
+    weight = gated.weight(check.status, policy, counts=check.counts)
+    what = f"{check.budget.metric} {gated.limit(check)}"
+    title = f"{gated.WORDS[check.status]} on {gated.plain(verdict.profile)}: {what}"
+    return _Finding(weight, title, gated.sentence(check), gated.rank(check))
 
 
 def _of_verdict(verdict: Verdict, policy: gated.Policy) -> _Finding:
