@@ -29,21 +29,47 @@ def _write(folder: Path, text: str) -> Path:
     return path
 
 
+DESCRIBED = [name for name in shipped() if not name.startswith(("local", "regression"))]
+"""The profiles that describe a device; the others are of the machine that runs them."""
+
+
 @pytest.mark.parametrize("name", shipped())
 def test_a_shipped_profile_loads_and_says_its_own_name(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
     assert profile.description
+
+
+@pytest.mark.parametrize("name", [n for n in shipped() if not n.startswith("regression")])
+def test_a_shipped_profile_of_a_device_limits_accuracy_and_size(name: str) -> None:
+    profile = load_profile(name)
     assert profile.budgets["accuracy_retention"].level == "error"
     assert "artifact_mb" in profile.budgets
 
 
-@pytest.mark.parametrize("name", [n for n in shipped() if not n.startswith(("gpu-", "local"))])
+@pytest.mark.parametrize(
+    ("name", "against"), [("regression", "reference"), ("regression-baseline", "baseline")]
+)
+def test_the_regression_profiles_only_compare(name: str, against: str) -> None:
+    budgets = load_profile(name).budgets.values()
+    assert {budget.kind.against for budget in budgets} == {against}
+
+
+def test_what_two_sessions_do_not_share_only_warns() -> None:
+    timed = [
+        budget
+        for budget in load_profile("regression-baseline").budgets.values()
+        if budget.metric.startswith(("latency", "cold_start"))
+    ]
+    assert {budget.level for budget in timed} == {"warn"}
+
+
+@pytest.mark.parametrize("name", [n for n in DESCRIBED if not n.startswith("gpu-")])
 def test_a_shipped_profile_knows_whether_int8_saturates(name: str) -> None:
     assert load_profile(name).hardware.int8_dot is (name not in WITHOUT_INT8_DOT)
 
 
-@pytest.mark.parametrize("name", [n for n in shipped() if n != "local"])
+@pytest.mark.parametrize("name", DESCRIBED)
 def test_a_shipped_profile_tags_its_facts(name: str) -> None:
     comments = [
         line
@@ -56,7 +82,7 @@ def test_a_shipped_profile_tags_its_facts(name: str) -> None:
 def test_every_board_has_a_profile() -> None:
     expected = {"rpi5", "rk3588", "intel-n100", "lambda-arm64", "graviton4", "gpu-h200", "local"}
     assert expected <= set(shipped())
-    assert len(shipped()) == 27
+    assert len(shipped()) == 29
 
 
 def test_a_path_loads(tmp_path: Path) -> None:
@@ -90,7 +116,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         (("max = 40", "max = 40, confidence = 1.0"), "less than 1"),
         (("max = 40", "max = 40, confidance = 0.9"), "did you mean 'confidence'"),
         (("max = 40", 'max = 40, metric = "accuracy"'), "leave `metric` out"),
-        (("latency_p90_ms", "latency_p9O_ms"), "did you mean 'latency_p90_ms'"),
+        (("latency_p90_ms", "latency_90_ms"), "did you mean 'latency_p90_ms'"),
         (("latency_p90_ms = {max = 40}", "accuracy_retention = {min = 97}"), "a fraction"),
         (("{max = 40}", "40"), r"budgets\.latency_p90_ms: 40; expected a table"),
         (("latency_p90_ms = {max = 40}", ""), "at least one of the budgets"),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
+import functools
 import json
 import math
+import operator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +16,7 @@ from hypothesis import strategies as st
 
 from profiles.budget import Budget
 from profiles.device import DeviceProfile
-from profiles.gate import Status, Verdict, combine, judge, render, worst
+from profiles.gate import Circumstances, Status, Verdict, combine, judge, render, worst
 from profiles.measurement import Figures
 from profiles.probe import Facts, probe
 from profiles.statistics import Interval
@@ -45,6 +49,10 @@ def _measured(
 
 
 NOTHING = Figures({})
+
+
+def _all(*found: Figures) -> Figures:
+    return functools.reduce(operator.or_, found)
 
 
 LATENCY = {"latency_p90_ms": {"max": 40}}
@@ -112,10 +120,10 @@ def test_an_exact_figure_is_never_undecided(here: Facts) -> None:
 
 def test_a_warning_is_shown_and_never_fails(here: Facts) -> None:
     budgets = {"artifact_mb": {"max": 25}, "latency_p90_ms": {"max": 40, "level": "warn"}}
-    measured = [
+    measured = _all(
         _measured("artifact_mb", 20, 20, 20, exact=True, samples=1),
         _measured("latency_p90_ms", 90, 80, 99),
-    ]
+    )
     verdict = judge(_profile(budgets), measured, here)
     assert (verdict.status, verdict.status.exit_code) == (Status.PASS, 0)
     assert verdict.checks[1].status is Status.FAIL
@@ -128,16 +136,114 @@ def test_warnings_alone_pass(here: Facts) -> None:
 
 
 def test_what_was_not_measured_is_undecided(here: Facts) -> None:
-    verdict = judge(_profile(LATENCY), [], here)
+    verdict = judge(_profile(LATENCY), NOTHING, here)
     assert verdict.checks[0].status is Status.NOT_MEASURED
     assert (verdict.status, verdict.status.exit_code) == (Status.INCONCLUSIVE, 3)
 
 
-def test_too_little_confidence_decides_nothing(here: Facts) -> None:
+def test_each_budget_is_judged_at_its_own_confidence(here: Facts) -> None:
+    asked: list[float] = []
+
+    def bound(confidence: float) -> Interval:
+        asked.append(confidence)
+        return Interval(1, 1, 1, 9)
+
     profile = _profile({"latency_p90_ms": {"max": 40, "confidence": 0.99}})
-    verdict = judge(profile, [_measured("latency_p90_ms", 1, 1, 1)], here)
-    assert verdict.status is Status.INCONCLUSIVE
-    assert verdict.checks[0].why == "measured at 95 %, needs 99 %"
+    verdict = judge(profile, Figures({"latency_p90_ms": bound}), here, Circumstances(share=0.25))
+    assert asked == pytest.approx([1 - 0.01 * 0.25] * len(asked))
+    assert verdict.checks[0].measurement is not None
+    assert verdict.checks[0].measurement.confidence == 0.99
+
+
+def test_looks_spend_no_risk_on_what_they_do_not_measure_again(here: Facts) -> None:
+    asked: list[float] = []
+
+    def bound(confidence: float) -> Interval:
+        asked.append(confidence)
+        return Interval(1, 1, 1, 9)
+
+    profile = _profile({"accuracy": {"min": 0.9}})
+    judge(profile, Figures({"accuracy": bound}), here, Circumstances(share=0.25))
+    assert asked == pytest.approx([0.95] * len(asked))
+
+
+def _p90(reach: float, value: float = 44.0) -> Figures:
+    """Make a p90 whose bounds widen as normal ones do."""
+    return Figures({"latency_p90_ms": _normal(value, reach)})
+
+
+def _normal(value: float, reach: float) -> Callable[[float], Interval]:
+    from scipy.stats import norm
+
+    def bound(confidence: float) -> Interval:
+        spread = reach * float(norm.ppf(confidence))
+        return Interval(value, value - spread, value + spread, 100)
+
+    return bound
+
+
+def test_many_checks_need_more_evidence_for_a_fail_and_not_for_a_pass(here: Facts) -> None:
+    """Alone 44 is over 40 by 1.8 deviations: enough at 95 %, not among three (Holm)."""
+    figures = _p90(2.2) | Figures({"speedup": _normal(3, 0.01), "accuracy": _normal(0.95, 0.001)})
+    assert judge(_profile(LATENCY), figures, here).status is Status.FAIL
+    budgets = {**LATENCY, "speedup": {"min": 2}, "accuracy": {"min": 0.9}}
+    verdict = judge(_profile(budgets), figures, here)
+    assert [check.status.value for check in verdict.checks] == ["INCONCLUSIVE", "PASS", "PASS"]
+    assert "Holm" in verdict.checks[0].why
+
+
+def test_one_clear_fail_lowers_the_bar_for_the_next(here: Facts) -> None:
+    """Holm steps down: with the first hypothesis fallen, one less is left to share the risk."""
+    figures = _p90(2.2) | Figures({"speedup": _normal(1, 0.01)})
+    verdict = judge(_profile({**LATENCY, "speedup": {"min": 2}}), figures, here)
+    assert [check.status for check in verdict.checks] == [Status.FAIL, Status.FAIL]
+
+
+def test_on_a_noisy_machine_an_absolute_figure_passes_and_never_fails(here: Facts) -> None:
+    noisy = Circumstances(noise="others use 1.9 of 2 cores")
+    figures = _p90(0.1) | _measured("latency_p50_ratio", 1.2, 1.19, 1.21)
+    profile = _profile({**LATENCY, "latency_p50_ratio": {"max": 1.05}})
+    found = judge(profile, figures, here, noisy).checks
+    assert [check.status for check in found] == [Status.INCONCLUSIVE, Status.FAIL]
+    assert "noisy" in found[0].why
+    quick = judge(_profile(LATENCY), _p90(0.1, value=30), here, noisy)
+    assert quick.status is Status.PASS
+
+
+# Waivers and baselines
+
+WAIVER = {"reason": "the new tokenizer, #12", "expires": "2026-06-30"}
+
+
+@pytest.mark.parametrize(
+    ("day", "status"), [("2026-06-30", Status.PASS), ("2026-07-01", Status.FAIL)]
+)
+def test_a_waiver_holds_until_its_day(here: Facts, day: str, status: Status) -> None:
+    profile = _profile({"latency_p90_ms": {"max": 40, "waiver": WAIVER}})
+    today = Circumstances(today=datetime.date.fromisoformat(day))
+    verdict = judge(profile, _p90(0.1), here, today)
+    check = verdict.checks[0]
+    assert (verdict.status, check.status) == (status, Status.FAIL)
+    said = "waived until 2026-06-30: the new tokenizer, #12"
+    assert (said in render(verdict)) == (status is Status.PASS)
+    assert ("waiver expired on 2026-06-30" in check.why) == (status is Status.FAIL)
+
+
+def test_a_baseline_of_another_machine_warns(here: Facts) -> None:
+    profile = _profile({name: {"max": 1.1} for name in ("rss_peak_vs_baseline",)})
+    figures = _measured("rss_peak_vs_baseline", 2, 1.9, 2.1)
+    foreign = Circumstances(foreign="the baseline is of another machine")
+    assert judge(profile, figures, here).status is Status.FAIL
+    verdict = judge(profile, figures, here, foreign)
+    assert verdict.status is Status.PASS
+    assert "another machine" in render(verdict)
+
+
+def test_what_a_comparison_lacks_is_said(here: Facts) -> None:
+    profile = _profile({"speedup": {"min": 2}, "artifact_vs_baseline": {"max": 1.1}})
+    missing = {"reference": "needs --reference", "baseline": "needs --baseline"}
+    found = judge(profile, NOTHING, here, Circumstances(missing=missing)).checks
+    assert [check.why for check in found] == ["needs --reference", "needs --baseline"]
 
 
 def test_another_machine_never_passes(here: Facts) -> None:
@@ -145,11 +251,11 @@ def test_another_machine_never_passes(here: Facts) -> None:
         {**LATENCY, "accuracy": {"min": 0.9}, "artifact_mb": {"max": 25}},
         match={"device_tree_model": "Some Board*"},
     )
-    measured = [
+    measured = _all(
         _measured("latency_p90_ms", 1, 1, 1),
         _measured("accuracy", 0.95, 0.94, 0.96),
         _measured("artifact_mb", 30, 30, 30, exact=True, samples=1),
-    ]
+    )
     verdict = judge(profile, measured, here)
     assert (verdict.status, verdict.status.exit_code) == (Status.WRONG_DEVICE, 4)
     assert [check.status for check in verdict.checks] == [
@@ -163,7 +269,7 @@ def test_another_machine_never_passes(here: Facts) -> None:
 
 def test_a_failing_budget_outweighs_the_undecided(here: Facts) -> None:
     profile = _profile({**LATENCY, "speedup": {"min": 2}})
-    verdict = judge(profile, [_measured("speedup", 1.5, 1.4, 1.6)], here)
+    verdict = judge(profile, _measured("speedup", 1.5, 1.4, 1.6), here)
     assert (verdict.status, verdict.status.exit_code) == (Status.FAIL, 1)
 
 
@@ -223,12 +329,14 @@ def test_verdicts_combine_to_the_worst() -> None:
 
 def test_the_table_is_the_designs(here: Facts) -> None:
     profile = _profile({**LATENCY, "accuracy_retention": {"min": 0.99}, "artifact_mb": {"max": 30}})
-    measured = [
+    measured = _all(
         _measured("latency_p90_ms", 43.8, 42.9, 44.7, why="3 nodes on the FP32 path"),
         _measured("accuracy_retention", 0.991, 0.986, 0.996),
         _measured("artifact_mb", 22.4, 22.4, 22.4, exact=True, samples=1),
-    ]
-    verdict = judge(profile, measured, here, conditions="n=1024 in 10 processes  clean 97 %")
+    )
+    verdict = judge(
+        profile, measured, here, Circumstances(conditions="n=1024 in 10 processes  clean 97 %")
+    )
     assert render(verdict).splitlines() == [
         "FAIL  mine  n=1024 in 10 processes  clean 97 %",
         " ✗ latency_p90_ms     ≤ 40    43.80 [42.90, 44.70]  +9.5 %   3 nodes on the FP32 path",
@@ -239,7 +347,7 @@ def test_the_table_is_the_designs(here: Facts) -> None:
 
 
 def test_a_verdict_goes_into_a_report(here: Facts) -> None:
-    verdict = judge(_profile(LATENCY), [_measured("latency_p90_ms", 38, 37, 39)], here)
+    verdict = judge(_profile(LATENCY), _measured("latency_p90_ms", 38, 37, 39), here)
     content = json.loads(json.dumps(verdict.to_json()))
     assert content["status"] == "PASS"
     check = content["checks"][0]

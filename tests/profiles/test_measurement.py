@@ -94,6 +94,8 @@ def test_every_figure_is_there_with_its_source() -> None:
         *("latency_p50_ms", "latency_p90_ms", "cold_start_p50_ms", "cold_start_p90_ms"),
         *("rss_peak_mb", "session_ms", "first_inference_ms", "artifact_mb"),
         *("sustained_p90_ratio", "speedup", "compression"),
+        *("latency_p95_ms", "latency_p99_ms", "latency_p50_ratio", "latency_p90_ratio"),
+        *("cold_start_p50_ratio", "rss_peak_ratio", "artifact_ratio"),
     }
     assert {measurement.source for measurement in found.values()} == {source}
     assert found["speedup"].value == pytest.approx(4.5, rel=0.02)
@@ -174,11 +176,12 @@ def test_a_cold_start_percentile_that_is_not_supported_is_refused(
         assert found["cold_start_p90_ms"].why == f"needs 46 cold starts (have {starts})"
 
 
-def test_what_a_process_shows_once_is_a_range() -> None:
-    session = _by_metric(summarise(samples()))["session_ms"]
-    assert (session.lower, session.value, session.upper) == (20, 21, 22)
-    assert session.confidence == 0.875
-    assert _by_metric(summarise(samples()))["rss_peak_mb"].value == 22
+def test_what_a_process_shows_once_needs_eight_of_them() -> None:
+    few = _by_metric(summarise(samples()))
+    assert (few["session_ms"].value, few["session_ms"].why) == (None, "needs 8 processes (have 3)")
+    assert few["rss_peak_mb"].value == 22
+    session = _by_metric(summarise(samples(processes=8)))["session_ms"]
+    assert (session.lower, session.value, session.upper) == (21, 23, 26)
 
 
 def test_nothing_measured_is_refused_figures_and_no_crash() -> None:

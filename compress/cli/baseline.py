@@ -1,0 +1,143 @@
+"""edgepress baseline: store a measurement, show it, compare two."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from compress.cli.options import (
+    FILE,
+    FOLDER,
+    json_output,
+    print_json,
+    quietness,
+    rows_options,
+    terminal,
+    tier_option,
+    verbosity,
+)
+
+if TYPE_CHECKING:
+    from profiles.baseline import Baseline
+
+
+@click.group()
+def baseline() -> None:
+    """Store a measurement, show it, compare two."""
+
+
+@baseline.command()
+@click.argument("model", type=FOLDER)
+@rows_options
+@click.option("--unlabelled", is_flag=True, help="The rows have no labels: leave accuracy out.")
+@click.option("--out", type=FILE, required=True, help="The file to write.")
+@click.option("--profile", default="local", show_default=True, metavar="NAME", help="Its threads.")
+@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@tier_option
+@json_output
+@quietness
+@verbosity
+def save(
+    model: Path,
+    data: tuple[str, ...],
+    text: str,
+    label: str,
+    unlabelled: bool,
+    out: Path,
+    profile: str,
+    seed: int,
+    tier: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Measure the model in MODEL on this machine and store it for `edgepress gate --baseline`."""
+    from compress.baselines import save_baseline
+    from compress.cache import default_cache
+    from compress.data import DataSettings
+
+    found = save_baseline(
+        model,
+        out,
+        DataSettings(train=(), test=data, text=text, label=label),
+        profile=profile,
+        tier=tier,
+        seed=seed,
+        unlabelled=unlabelled,
+        progress=terminal(quiet),
+        shared=default_cache().shared,
+    )
+    _print(found, as_json=as_json)
+
+
+@baseline.command()
+@click.argument("file", type=FILE)
+@json_output
+@verbosity
+def show(file: Path, as_json: bool) -> None:
+    """Show what the baseline in FILE holds."""
+    from profiles.baseline import read_baseline
+
+    _print(read_baseline(file), as_json=as_json)
+
+
+@baseline.command("compare")
+@click.argument("old", type=FILE)
+@click.argument("new", type=FILE)
+@json_output
+@verbosity
+def compare_two(old: Path, new: Path, as_json: bool) -> None:
+    """Show the figures of NEW over those of OLD, with their bounds."""
+    from compress.baselines import comparisons
+    from profiles.baseline import read_baseline, remarks
+    from profiles.gate import shown
+
+    then, now = read_baseline(old), read_baseline(new)
+    found, said = comparisons(now, then), remarks(now, then)
+    if as_json:
+        rows = [
+            row.measurement.to_json() if row.measurement else {"metric": row.metric, "why": row.why}
+            for row in found
+        ]
+        print_json({"figures": rows, "remarks": said})
+        return
+    for row in found:
+        click.echo(f"{row.metric:<28}{shown(row.measurement) if row.measurement else row.why}")
+    for remark in said:
+        click.echo(f"note: {remark}")
+
+
+def _print(found: Baseline, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found.model_dump())
+        return
+    for name, value in _lines(found):
+        click.echo(f"{name:<20}{value}")
+
+
+def _lines(found: Baseline) -> list[tuple[str, str]]:
+    model, machine, right = found.model, found.machine, found.correct()
+    several = {
+        "latency_p50_ms": found.latency_p50_ms,
+        "latency_p90_ms": found.latency_p90_ms,
+        "cold_start_ms": found.cold_start_ms,
+        "rss_peak_mb": found.rss_peak_mb,
+    }
+    return [
+        ("model", f"{model.name} ({model.format}, {model.digest[:12]})"),
+        ("runtime", f"{model.runtime} {model.runtime_version}, threads {model.threads}"),
+        ("machine", f"{machine.cpu_model} ({machine.fingerprint})"),
+        ("created", found.created),
+        ("rows", f"{found.rows:,}"),
+        *((name, _spread(values)) for name, values in several.items() if values),
+        ("artifact_mb", f"{found.artifact_mb:.3f}"),
+        *([("accuracy", f"{right.mean():.4f}")] if right is not None else []),
+    ]
+
+
+def _spread(values: tuple[float, ...]) -> str:
+    from statistics import median
+
+    low, high = min(values), max(values)
+    return f"{median(values):.3f} ({low:.3f} to {high:.3f} in {len(values)} processes)"
