@@ -1,0 +1,116 @@
+"""Why a model takes so long to its first result: the steps of fresh processes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compress.explain.explanation import Column, Explanation, Table, percent
+from compress.explain.question import Question, runtime_of
+from runtimes.artifact import Artifact
+from runtimes.errors import UnsupportedError
+from runtimes.measure import MeasurePlan, Variant, expected_runs, measure
+from runtimes.samples import ColdStart, Samples
+
+_STARTS = 9
+_STEPS = {
+    "interpreter": "Python itself; keep the process alive between requests",
+    "imports": "numpy, tokenizers and the runtime; compile their bytecode beforehand "
+    "(python -m compileall) and leave out what is not imported",
+    "load": "tokenizer.json; prune the vocabulary, which makes it smaller",
+    "session": "reading and optimising the graph; ship it optimised (ONNX Runtime: "
+    "optimized_model_filepath or the ORT format, OpenVINO: CACHE_DIR), or make the model smaller",
+    "first_result": "the first inference allocates what later ones reuse; fewer and smaller layers",
+}
+"""Each step, what happens in it, and what makes it shorter."""
+_REST = "other"
+"""What no step counts: the bundle's own code is read, and the first text arrives."""
+
+
+def explain(question: Question) -> Explanation:
+    """Say which step of a cold start takes the time, by the medians of fresh processes.
+
+    figures: cold_start_p50_ms, starts, cached (whether the files were in the page cache),
+    read_mb (read from storage by a start, null where that is not shown), the longest step's
+    name and its share. tables: steps; with a reference their medians beside the model's.
+    Raises UnsupportedError where the page cache cannot be emptied and the metric asks for it.
+    """
+    cached = "uncached" not in question.metric
+    found = _starts(question.artifact, question, cached)
+    total = _median(found, "total")
+    longest = max(_STEPS, key=lambda step: _median(found, step))
+    share = _median(found, longest) / total
+    other = _starts(question.reference, question, cached) if question.reference else ()
+    reads = [start.read_mb for start in found if start.read_mb is not None]
+    return Explanation(
+        answer=f"{total:.0f} ms at the median, {percent(share)} of it in the step {longest}: "
+        f"{_STEPS[longest]}",
+        figures={
+            "cold_start_p50_ms": total,
+            "starts": len(found),
+            "cached": cached,
+            "read_mb": float(np.median(reads)) if reads else None,
+            "longest": longest,
+            "longest_share": share,
+        },
+        tables=(_steps(found, other),),
+        notes=(
+            f"{len(found)} fresh processes, their files "
+            + ("in the page cache" if cached else "read from storage"),
+        ),
+    )
+
+
+def _starts(artifact: Artifact, question: Question, cached: bool) -> Sequence[ColdStart]:
+    variant = Variant("model", artifact, runtime_of(artifact), question.threads)
+    plan = MeasurePlan(
+        processes=0,
+        # The first start brings the files into the page cache, and is not counted.
+        cold_starts=_STARTS + 1 if cached else 0,
+        uncached_starts=0 if cached else _STARTS,
+    )
+    with question.progress.task("cold start", expected_runs(1, plan)) as advance:
+        found = measure([variant], question.texts(), plan, advance=advance)["model"]
+    found.raise_fault()
+    return found.cold_starts[1:] if cached else _uncached(found)
+
+
+def _uncached(found: Samples) -> Sequence[ColdStart]:
+    if not found.uncached_starts:
+        raise UnsupportedError(
+            f"no start with its files read from storage: {found.uncached_why}",
+            action="ask for cold_start_p50_ms, with the files in the page cache",
+        )
+    return found.uncached_starts
+
+
+def _steps(found: Sequence[ColdStart], other: Sequence[ColdStart]) -> Table:
+    total = _median(found, "total")
+    rows = [
+        (
+            *(step, _median(found, step), _median(found, step) / total),
+            *(max(_values(found, step)), _median(other, step) if other else None),
+        )
+        for step in (*_STEPS, _REST)
+    ]
+    columns = (
+        *(Column("step", "step"), Column("median_ms", "median ms", ".1f")),
+        *(Column("share", "share", "%"), Column("slowest_ms", "slowest ms", ".1f")),
+        Column("reference_ms", "reference ms", ".1f"),
+    )
+    return Table("steps", "from the process's start to its first result", columns, tuple(rows))
+
+
+def _values(starts: Sequence[ColdStart], step: str) -> list[float]:
+    if step == _REST:
+        named = [_values(starts, name) for name in _STEPS]
+        return [
+            total - sum(parts)
+            for total, *parts in zip(_values(starts, "total"), *named, strict=True)
+        ]
+    return [float(getattr(start, f"{step}_ms")) for start in starts]
+
+
+def _median(starts: Sequence[ColdStart], step: str) -> float:
+    return float(np.median(_values(starts, step)))

@@ -1,0 +1,96 @@
+"""What an explanation is made of: one sentence, figures, tables and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Name a table's column: its JSON key, its heading and the format of its numbers."""
+
+    key: str
+    heading: str
+    form: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Hold rows of raw values, as many in each as there are columns; None is printed blank."""
+
+    key: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """Return the rows, each by column key."""
+        keys = [column.key for column in self.columns]
+        return [dict(zip(keys, row, strict=True)) for row in self.rows]
+
+    def lines(self) -> list[str]:
+        """Draw the table as plain text; a column with nothing in it is left out."""
+        columns = [self._column(place) for place in range(len(self.columns))]
+        shown = [column for column in columns if any(cell.strip() for cell in column[1:])]
+        return [self.title, *("  " + "  ".join(row).rstrip() for row in zip(*shown, strict=True))]
+
+    def _column(self, place: int) -> list[str]:
+        """Return a column's cells under its heading, all of one width: numbers to the right."""
+        column = self.columns[place]
+        cells = [column.heading, *(_cell(row[place], column) for row in self.rows)]
+        width = max(map(len, cells))
+        return [cell.rjust(width) if column.form else cell.ljust(width) for cell in cells]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Say why a figure is what it is.
+
+    `answer` is the whole of it in one sentence. `figures` are single numbers by documented
+    name, `tables` what they are made of, `notes` what a reader must know to trust them.
+    """
+
+    answer: str
+    figures: Mapping[str, Any]
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def to_json(self, metric: str) -> dict[str, Any]:
+        """Return the explanation as `--json` prints it."""
+        return {
+            "schema_version": SCHEMA,
+            "metric": metric,
+            "answer": self.answer,
+            "figures": dict(self.figures),
+            "tables": {table.key: table.to_json() for table in self.tables},
+            "notes": list(self.notes),
+        }
+
+    def text(self, metric: str) -> str:
+        """Draw the explanation as plain text: the answer, the tables, the notes."""
+        parts = [f"{metric}: {self.answer}"]
+        parts += ["\n".join(table.lines()) for table in self.tables if table.rows]
+        parts += ["\n".join(f"note: {note}" for note in self.notes)] if self.notes else []
+        return "\n\n".join(parts)
+
+
+def percent(share: float) -> str:
+    """Write a share as whole percents; a small one that is not nothing as `<1 %`."""
+    return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """Write a count and its noun."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _cell(value: Any, column: Column) -> str:
+    if value is None:
+        return ""
+    if column.form == "%":
+        return percent(value)
+    return format(value, column.form) if column.form else str(value)

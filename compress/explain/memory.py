@@ -1,0 +1,124 @@
+"""Why a model takes as much memory as it does: what a process holds after each step."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.explain.explanation import Column, Explanation, Table, percent
+from compress.explain.question import Question, runtime_of, sample
+from runtimes import agent
+from runtimes.artifact import Artifact
+from runtimes.errors import BackendError, UnsupportedError
+
+_ROWS = 200
+_TIMEOUT_S = 120
+_WHAT = {
+    "interpreter": "Python and the bundle's code",
+    "imports": "numpy, tokenizers and the runtime's libraries",
+    "tokenizer": "the vocabulary: prune it",
+    "session": "weights, their packed copies and the graph: fewer or smaller weights",
+    "first inference": "activations and the kernels' buffers: a shorter max_length",
+    "all rows": "buffers that grew with longer texts: a shorter max_length",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Hold what a process held after a step, in MB (10^6 bytes); `file_mb` is mapped files."""
+
+    step: str
+    rss_mb: float
+    peak_mb: float
+    file_mb: float
+
+
+def explain(question: Question) -> Explanation:
+    """Say which step of a process's life its memory comes with.
+
+    figures: rss_peak_mb (the highest), rss_mb (at the end), file_mb (mapped files: shared by
+    processes that map the same ones), model_mb (on disk), the largest step's name and its share
+    of the memory held at the end. tables: steps. Raises UnsupportedError without Linux's /proc.
+    """
+    if not Path("/proc/self/status").is_file():
+        raise UnsupportedError(
+            "memory by step is read from /proc/self/status, and there is none",
+            expected="Linux",
+        )
+    texts = sample(question.texts(), _ROWS)
+    found = held(question.artifact, texts, question.threads)
+    other = held(question.reference, texts, question.threads) if question.reference else []
+    added = dict(zip((row.step for row in found), _added(found), strict=True))
+    largest = max(added, key=lambda step: added[step])
+    last = found[-1]
+    share = added[largest] / last.rss_mb
+    return Explanation(
+        answer=f"{last.peak_mb:.0f} MB at the highest; {added[largest]:.0f} MB"
+        f" ({percent(share)} of what is held) come with the step {largest}: {_WHAT[largest]}",
+        figures={
+            "rss_peak_mb": last.peak_mb,
+            "rss_mb": last.rss_mb,
+            "file_mb": last.file_mb,
+            "model_mb": question.artifact.size_mb,
+            "largest": largest,
+            "largest_share": share,
+        },
+        tables=(_table(found, other),),
+        notes=(
+            f"one fresh process, {len(texts)} rows; {last.file_mb:.0f} MB are mapped files,"
+            " which several processes share",
+        ),
+    )
+
+
+def held(artifact: Artifact, texts: list[str], threads: int) -> list[Held]:
+    """Load a model in a fresh process and return what that held after each step.
+
+    Raises BackendError when the process fails or is silent for two minutes.
+    """
+    root = Path(agent.__file__).parents[1]
+    command = [sys.executable, "-P", "-m", "compress.explain.memory_steps"]
+    command += [str(artifact.path.absolute()), runtime_of(artifact), str(threads)]
+    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(texts),
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            env={**os.environ, "PYTHONPATH": paths},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise BackendError(
+            f"{artifact.path}: the process did not end within {_TIMEOUT_S} s"
+        ) from None
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise BackendError(f"{artifact.path}: the process that loads it ended: {said[0]}")
+    return [Held(**row) for row in json.loads(done.stdout)]
+
+
+def _table(found: list[Held], other: list[Held]) -> Table:
+    theirs: list[float | None] = [*_added(other)] if other else [None] * len(found)
+    rows = [
+        (row.step, added, row.rss_mb, row.peak_mb, row.file_mb, their)
+        for row, added, their in zip(found, _added(found), theirs, strict=True)
+    ]
+    columns = (
+        *(Column("step", "after"), Column("added_mb", "added MB", "+.1f")),
+        *(Column("rss_mb", "held MB", ".1f"), Column("peak_mb", "highest MB", ".1f")),
+        Column("file_mb", "of it files MB", ".1f"),
+        Column("reference_added_mb", "reference added MB", "+.1f"),
+    )
+    return Table("steps", "what a process holds", columns, tuple(rows))
+
+
+def _added(found: list[Held]) -> list[float]:
+    before = [0.0, *(row.rss_mb for row in found)]
+    return [row.rss_mb - last for row, last in zip(found, before[:-1], strict=True)]

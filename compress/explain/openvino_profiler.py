@@ -1,0 +1,108 @@
+"""OpenVINO's own profiler: the time of each operator of the compiled model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from compress.explain.op_kinds import openvino_compute
+from compress.explain.profiling import Feeds, Node
+from runtimes import agent
+
+_WEIGHTS_AT = {"Gather": 0, "MatMul": 1}
+"""Which operand holds the weights, where an operator has any."""
+
+
+class OpenVINOProfiler:
+    """Profile one model, compiled as the agent compiles it, with performance counters on."""
+
+    def __init__(self, model: Path, threads: int) -> None:
+        core = agent.openvino_core()
+        self._network: Any = agent.read_openvino(model)
+        core.set_property("CPU", {"PERF_COUNT": True})
+        try:
+            self._compiled: Any = agent.compile_openvino(self._network, threads)
+        finally:
+            core.set_property("CPU", {"PERF_COUNT": False})
+        self._request: Any = self._compiled.create_infer_request()
+        self._runs: list[Any] = []
+        self._seen: dict[str, Any] = {}
+
+    def infer(self, feeds: Feeds) -> None:
+        """Run one row; its counters are read after it, as the next run overwrites them."""
+        self._request.infer(feeds, share_inputs=True)
+        self._runs.append(self._request.get_profiling_info())
+
+    def finish(self) -> list[Mapping[str, float]]:
+        """Return each run's operators that were executed: ms by name."""
+        runs: list[Mapping[str, float]] = []
+        for run in self._runs:
+            done = [row for row in run if row.status.name == "EXECUTED"]
+            self._seen.update((row.node_name, row) for row in done)
+            runs.append({row.node_name: row.real_time.total_seconds() * 1e3 for row in done})
+        return runs
+
+    def nodes(self, ms: Mapping[str, float]) -> list[Node]:
+        """Describe the operators, after `finish`."""
+        graph = _Graph(self._network, self._compiled.get_runtime_model())
+        return [self._node(graph, name, spent) for name, spent in ms.items()]
+
+    def _node(self, graph: _Graph, name: str, ms: float) -> Node:
+        row = self._seen[name]
+        compute = openvino_compute(row.node_type, row.exec_type)
+        weights = graph.weights(name) if compute else ""
+        return Node(name, row.node_type, ms, compute, weights, graph.module(name))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._request = self._compiled = self._network = None
+
+
+class _Graph:
+    """Look executed operators up: in the compiled graph, and through it in the model's own."""
+
+    def __init__(self, network: Any, compiled: Any) -> None:
+        self._source = {op.get_friendly_name(): op for op in network.get_ordered_ops()}
+        self._final = {op.get_friendly_name(): op for op in compiled.get_ordered_ops()}
+
+    def weights(self, name: str) -> str:
+        """Return the type and shape of an operator's constant matrix, "" for none."""
+        op = self._final.get(name)
+        ports = [op.input_value(i) for i in range(op.get_input_size())] if op else []
+        for port in ports[1:]:
+            info = port.get_node().get_rt_info()
+            if info["layerType"].astype(str) == "Const" and len(port.partial_shape) > 1:
+                shape = "×".join(map(str, port.partial_shape))
+                return f"{port.element_type.get_type_name()} {shape}"
+        return ""
+
+    def module(self, name: str) -> str:
+        """Return the layer whose named weights an operator reads, "" where they lost their name."""
+        op = self._final.get(name)
+        if op is None:
+            return ""
+        originals = op.get_rt_info()["originalLayersNames"].astype(str).split(",")
+        found = (self._owner(original) for original in originals)
+        return next(filter(None, found), "")
+
+    def _owner(self, original: str) -> str:
+        """Follow the operand that weights are up to its constant, through what unpacks integers."""
+        op = self._source.get(original)
+        place = _WEIGHTS_AT.get(op.get_type_name()) if op else None
+        if op is None or place is None:
+            return ""
+        node = op.input_value(place).get_node()
+        while node.get_type_name() in ("Convert", "Multiply", "Subtract"):
+            node = node.input_value(0).get_node()
+        if node.get_type_name() != "Constant":
+            return ""
+        return str(node.get_friendly_name().split("/")[0].rpartition(".")[0])

@@ -1,0 +1,231 @@
+"""Run a model with and without its runtime's own profiler, on the same rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.explain.op_kinds import PRODUCT, kind_of
+from compress.explain.question import runtime_of, sample
+from runtimes import agent
+from runtimes.artifact import Artifact
+from runtimes.errors import BackendError
+
+ROWS = 24
+ROUNDS = 7
+_FEWEST_ROWS, _FEWEST_ROUNDS = 4, 3
+_WARM_UP_ROUNDS = 2
+
+Feeds = dict[str, Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Hold one operator as the runtime runs it, after the runtime's own fusions.
+
+    `ms` is the mean over rows of the median over rounds. `compute` is what a matrix product
+    multiplies in, "" for other operators; `weights` is its constant operand's type and shape, ""
+    for a product of two activations. `module` is the layer that it came from, "" where neither
+    names nor metadata say.
+    """
+
+    name: str
+    op: str
+    ms: float
+    compute: str = ""
+    weights: str = ""
+    module: str = ""
+
+    @property
+    def kind(self) -> str:
+        """Return what the operator is for."""
+        return kind_of(self.op)
+
+    @property
+    def is_product(self) -> bool:
+        """Tell whether the operator multiplies matrices."""
+        return self.kind == PRODUCT
+
+    @property
+    def on_float_path(self) -> bool:
+        """Tell whether the operator multiplies weights in floating point."""
+        return self.is_product and bool(self.weights) and self.compute.startswith(("fp", "bf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Hold where a run's time goes, in ms; a run is a batch of `batch` rows.
+
+    `plain_ms` and `profiled_ms` are the same runs without and with the profiler, each the mean
+    over runs of the median over rounds; `p50_ms` is the median of all plain runs. `floor_ms`
+    was taken off each node: see `_floor`.
+    """
+
+    nodes: tuple[Node, ...]
+    plain_ms: float
+    profiled_ms: float
+    p50_ms: float
+    floor_ms: float
+    runs: int
+    rounds: int
+    batch: int = 1
+
+    @property
+    def operators_ms(self) -> float:
+        """Return the time within operators."""
+        return sum(node.ms for node in self.nodes)
+
+    @property
+    def outside_ms(self) -> float:
+        """Return the time of a plain run that no operator accounts for."""
+        return max(self.plain_ms - self.operators_ms, 0.0)
+
+    @property
+    def total_ms(self) -> float:
+        """Return what shares are of: operators and the time outside them."""
+        return self.operators_ms + self.outside_ms
+
+    @property
+    def overhead(self) -> float:
+        """Return how much slower a row is with the profiler: 0.2 is 20 %."""
+        return self.profiled_ms / self.plain_ms - 1
+
+
+class Profiler(Protocol):
+    """Run a model with its runtime's profiler on."""
+
+    def infer(self, feeds: Feeds) -> None:
+        """Run one row."""
+
+    def finish(self) -> list[Mapping[str, float]]:
+        """Stop, and return each run's operators: ms by name."""
+
+    def nodes(self, ms: Mapping[str, float]) -> list[Node]:
+        """Describe the operators, after `finish`."""
+
+
+def profile(
+    artifact: Artifact, texts: Sequence[str], threads: int, seconds: float, batch: int = 1
+) -> Profile:
+    """Profile a model on a sample of real rows, in about `seconds` after it is loaded.
+
+    Rounds without and with the profiler alternate over the same rows, so that both see the same
+    machine. Raises UnsupportedError when the format does not run here, BackendError when the
+    runtime fails.
+    """
+    runtime = runtime_of(artifact)
+    try:
+        plain = agent.load(artifact.path, threads, runtime)
+        feeds = _batches(plain, list(texts), batch)
+        feeds, rounds = _affordable(feeds, plain.infer, seconds)
+        with _PROFILERS[runtime](artifact.model_file, threads) as profiler:
+            plain_ms, profiled_ms = _rounds(plain.infer, profiler, feeds, rounds)
+            runs = profiler.finish()[_WARM_UP_ROUNDS * len(feeds) :]
+            nodes = profiler.nodes(_typical(runs, rounds, len(feeds)))
+    except agent.AgentError as error:
+        raise BackendError(str(error)) from error
+    plain_row, profiled_row = _mean_of_medians(plain_ms), _mean_of_medians(profiled_ms)
+    floor = _floor(nodes, profiled_row - plain_row)
+    nodes = [replace(node, ms=node.ms - floor) for node in nodes]
+    return Profile(
+        nodes=tuple(sorted(nodes, key=lambda node: -node.ms)),
+        plain_ms=plain_row,
+        profiled_ms=profiled_row,
+        p50_ms=float(np.median(plain_ms)),
+        floor_ms=floor,
+        runs=len(feeds),
+        rounds=rounds,
+        batch=batch,
+    )
+
+
+def _batches(classifier: agent.Classifier, texts: list[str], batch: int) -> list[Feeds]:
+    """Return what the runs are fed: fewer of them when each has many rows."""
+    count = max(ROWS // batch, _FEWEST_ROWS)
+    rows = [classifier.encode(text) for text in sample(texts, count * batch)]
+    if batch == 1:
+        return rows
+    chosen = list(islice(cycle(rows), count * batch))
+    return [classifier.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)]
+
+
+def _floor(nodes: Sequence[Node], overhead_ms: float) -> float:
+    """Return how much of each node's time is the profiler's own, in ms.
+
+    ONNX Runtime writes an event's text within the time that it reports, 2 to 4 µs a node. A
+    model has nodes that do next to nothing, so the cheapest shows it; it cannot be more than
+    the profiled run's delay spread over the nodes.
+    """
+    cheapest = min((node.ms for node in nodes), default=0.0)
+    return max(min(cheapest, overhead_ms / max(len(nodes), 1)), 0.0)
+
+
+def _affordable(
+    feeds: list[Feeds], infer: Callable[[Feeds], object], seconds: float
+) -> tuple[list[Feeds], int]:
+    """Return as many rows and rounds as the time allows, by the second run of the first row."""
+    infer(feeds[0])
+    one = _timed(infer, feeds[0]) / 1e3
+    runs = seconds / max(2 * one, 1e-6)
+    rounds = int(np.clip(runs // len(feeds) - _WARM_UP_ROUNDS, _FEWEST_ROUNDS, ROUNDS))
+    rows = int(np.clip(runs // (rounds + _WARM_UP_ROUNDS), _FEWEST_ROWS, len(feeds)))
+    return feeds[:rows], rounds
+
+
+def _rounds(
+    infer: Callable[[Feeds], object], profiler: Profiler, feeds: list[Feeds], rounds: int
+) -> tuple[Floats, Floats]:
+    """Return latencies without and with the profiler, each of shape (rounds, rows), in ms."""
+    plain, profiled = [], []
+    for _ in range(_WARM_UP_ROUNDS + rounds):
+        plain.append([_timed(infer, row) for row in feeds])
+        profiled.append([_timed(profiler.infer, row) for row in feeds])
+    return np.array(plain[_WARM_UP_ROUNDS:]), np.array(profiled[_WARM_UP_ROUNDS:])
+
+
+def _timed(infer: Callable[[Feeds], object], feeds: Feeds) -> float:
+    start = time.perf_counter_ns()
+    infer(feeds)
+    return (time.perf_counter_ns() - start) / 1e6
+
+
+def _typical(runs: Sequence[Mapping[str, float]], rounds: int, rows: int) -> dict[str, float]:
+    """Return each operator's mean over rows of its median over rounds.
+
+    The median leaves out the rounds in which something else had the core.
+    """
+    names = list(dict.fromkeys(name for run in runs for name in run))
+    seen = np.array([[run.get(name, 0.0) for name in names] for run in runs])
+    typical = np.median(seen.reshape(rounds, rows, len(names)), axis=0).mean(axis=0)
+    return dict(zip(names, map(float, typical), strict=True))
+
+
+def _mean_of_medians(latencies: Floats) -> float:
+    return float(np.median(latencies, axis=0).mean())
+
+
+def _onnxruntime(model: Path, threads: int) -> AbstractContextManager[Profiler]:
+    from compress.explain.onnx_profiler import OnnxProfiler
+
+    return OnnxProfiler(model, threads)
+
+
+def _openvino(model: Path, threads: int) -> AbstractContextManager[Profiler]:
+    from compress.explain.openvino_profiler import OpenVINOProfiler
+
+    return OpenVINOProfiler(model, threads)
+
+
+_PROFILERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Profiler]]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+}

@@ -1,0 +1,83 @@
+"""What is asked of an explanation: a metric, a model, and the rows that it is asked on."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compress.data import DataSettings, Rows, load_labelled, load_texts
+from compress.stage import Progress, Silence
+from runtimes import agent
+from runtimes.artifact import Artifact
+from runtimes.errors import InputError, UnsupportedError
+from runtimes.session import RUNTIMES
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Ask why `artifact` has its figure of `metric`.
+
+    `data` names the rows in its `test`; `reference` is what the model is compared with.
+    `top` limits the rows of every table.
+    """
+
+    metric: str
+    artifact: Artifact
+    data: DataSettings | None = None
+    reference: Artifact | None = None
+    threads: int = 1
+    top: int = 10
+    progress: Progress = field(default_factory=Silence)
+
+    def texts(self) -> list[str]:
+        """Read the texts; labels are not needed. Raises InputError when no file was named."""
+        return list(load_texts(self._settings(), Path()).texts)
+
+    def labelled(self) -> Rows:
+        """Read texts and labels. Raises InputError when no file was named, DataError on bad rows.
+
+        Raises UnsupportedError when the reference was made for other classes.
+        """
+        labels = self.artifact.labels
+        if self.reference is not None and self.reference.labels != labels:
+            raise UnsupportedError(
+                f"the reference's {len(self.reference.labels)} classes are not the model's"
+                f" {len(labels)}, in the same order",
+                expected="the teacher that the model was made from",
+            )
+        rows, warnings = load_labelled(self._settings(), Path(), labels)
+        for warning in warnings:
+            self.progress.warn(warning)
+        return rows
+
+    def _settings(self) -> DataSettings:
+        if self.data is None or not self.data.test:
+            raise InputError(
+                f"{self.metric} is explained on rows, and none were given",
+                expected="a csv, tsv, jsonl or parquet file",
+                action="name it with --data FILE",
+            )
+        return self.data
+
+
+def runtime_of(artifact: Artifact) -> str:
+    """Return the runtime that runs a model; raise UnsupportedError when none here does."""
+    known = agent.RUNTIMES.get(artifact.format, ())
+    if not known:
+        raise UnsupportedError(
+            f"{artifact.path}: format {artifact.format!r} is not one that runs by itself",
+            expected=" or ".join(agent.RUNTIMES),
+            action="run `edgepress export` first",
+        )
+    state = RUNTIMES.resolve(known[0])().availability()
+    if not state.ok:
+        raise UnsupportedError(f"{artifact.format} cannot run here: {state.reason}")
+    return known[0]
+
+
+def sample(texts: list[str], count: int, seed: int = 7) -> list[str]:
+    """Return `count` texts drawn with a fixed seed, so that their lengths are the real ones'."""
+    if len(texts) <= count:
+        return texts
+    return random.Random(seed).sample(texts, count)  # noqa: S311 - a sample, not a secret
