@@ -19,6 +19,7 @@ _CHECKS = ("||metric|limit|measured|distance|note|", "|:-:|:--|--:|--:|--:|:--|"
 _MODELS = ("|role|model|format|digest|runtime|", "|:--|:--|:--|:--|:--|")
 _MOST = 20
 """Profiles, faults, reasons and models that are listed; none has so many but by mistake."""
+_MOST_FIGURES = 100
 _DIGEST = 12
 
 _Item = TypeVar("_Item")
@@ -93,8 +94,8 @@ def _sections(report: GateReport) -> list[tuple[str, Sequence[_Row]]]:
 
 
 def _rest(report: GateReport) -> Iterator[str]:
-    yield "\n".join(_first(report.noise, _bullet, "reasons for noise"))
-    yield "\n".join(_first(report.warnings, _bullet, "warnings"))
+    for texts, what in ((report.noise, "reasons for noise"), (report.warnings, "warnings")):
+        yield "\n".join(_first(texts, _bullet, what)).rstrip()
     yield _details(report)
 
 
@@ -156,8 +157,11 @@ def _bullet(text: str) -> str:
 def _first(items: Sequence[_Item], write: Callable[[_Item], str], what: str) -> Iterator[str]:
     """Write the first few items, and how many there are where that is more."""
     yield from map(write, items[:_MOST])
-    if len(items) > _MOST:
-        yield f"- {len(items):,} {what}; these are the first {_MOST}."
+    yield _more(len(items), _MOST, what)
+
+
+def _more(count: int, most: int, what: str) -> str:
+    return f"- {count:,} {what}; these are the first {most}." if count > most else ""
 
 
 def _details(report: GateReport) -> str:
@@ -183,14 +187,15 @@ def _facts(report: GateReport) -> Iterator[tuple[str, str]]:
 
 def _models(models: Sequence[GatedModel]) -> Iterator[str]:
     yield _table(_MODELS, [_line(_model(model)) for model in models])
-    metrics = dict.fromkeys(figure.metric for model in models for figure in model.figures)
+    metrics = list(dict.fromkeys(f.metric for model in models for f in model.figures))
     found = [{figure.metric: figure for figure in model.figures} for model in models]
     head = _line(["metric", *(_cell(model.role) for model in models)])
     lines = [
         _line([f"`{metric}`", *(escape(shown(figures.get(metric))) for figures in found)])
-        for metric in metrics
+        for metric in metrics[:_MOST_FIGURES]
     ]
     yield _table((head, "|:--|" + "--:|" * len(models)), lines)
+    yield _more(len(metrics), _MOST_FIGURES, "figures were measured")
 
 
 def _model(model: GatedModel) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def plain(text: str, longest: int = LONGEST) -> str:
 
 def last_words(text: str) -> str:
     """Return the end of what a worker said: its lines, without controls."""
-    lines = _printable(text.replace("\r\n", "\n").replace("\r", "\n")).strip("\n")
+    lines = _printable(text.replace("\r\n", "\n").replace("\r", "\n")).lstrip("\n").rstrip()
     gone = len(lines) - LONGEST_LAST_WORDS
     return lines if gone <= 0 else f"… {gone:,} characters before this\n{lines[gone:]}"
 
@@ -78,7 +78,7 @@ def distance(check: Check) -> str:
 
 def note(check: Check) -> str:
     """Write why a check is what it is, and why it only warns where it does."""
-    return "; ".join(part for part in (plain(_leniency(check)), plain(check.why)) if part)
+    return "; ".join(plain(part) for part in (_leniency(check), check.why) if part)
 
 
 def _leniency(check: Check) -> str:
@@ -87,9 +87,9 @@ def _leniency(check: Check) -> str:
 
 def sentence(check: Check) -> str:
     """Say a check in one line: the figure with its bounds, the limit, the distance, why."""
-    confidence = f"at {100 * check.budget.confidence:.4g} % confidence"
-    exact = check.measurement is None or check.measurement.exact
-    measured = " ".join([shown(check.measurement), *([] if exact else [confidence])])
+    measured = shown(check.measurement)
+    if check.measurement is not None and check.measurement.confidence is not None:
+        measured += f" at {100 * check.measurement.confidence:.4g} % confidence"
     parts = [f"measured {measured}", f"limit {limit(check)}", distance(check)]
     said = f"{check.budget.metric}: {', '.join(part for part in parts if part)}"
     return "; ".join(part for part in (said, note(check)) if part)

@@ -139,12 +139,12 @@ def hostile(text: str = HOSTILE) -> GateReport:
     )
 
 
-def huge(checks: int = 12_000) -> GateReport:
+def huge(checks: int = 4_000) -> GateReport:
     """Return a report with so many checks that no job summary holds them all."""
     every = tuple(
         check(
             Status.PASS if number % 3 else Status.FAIL if number % 2 else Status.INCONCLUSIVE,
-            f"throughput_b{number % 9_999 + 1}_c{number // 9_999 + 1}_rows_per_s",
+            f"throughput_b{number + 1}_c1_rows_per_s",
             why="on a machine that was rather busy at the time, " * 3,
         )
         for number in range(checks)
