@@ -1,0 +1,488 @@
+"""Plant a known slowdown in a copy of an ONNX classifier: more work in its graph, not a sleep.
+
+    python -m benchmarks.planted_slowdown --model ARTIFACT --data CSV --text COL --out FOLDER
+
+The work is more of the model's own: columns of its largest dense layers (MatMul or
+MatMulInteger) are computed once more from the same activations, so that it grows with the row's
+length as they do. Its sum, times 1e-30, is added to the logits: the runtime cannot leave it out,
+and no float32 logit changes. No weights are added, so the file grows by some hundred bytes.
+
+How many columns make 3, 5, 10 and 20 % is found by measuring: every copy and the plain model run
+interleaved, each round in fresh processes, and a line through what was seen gives the next
+guess. A last session, which no guess was made from, says what was reached. A planted 0 % is a
+plain copy.
+
+How much slower a copy is: the median ratio of the latencies of the same row in the same block,
+clean samples alone; of these the median over the rounds, bounded by order statistics. A round
+has fresh processes, and now and then one of them is off by several percent for as long as it
+lives, which a mean of few rounds does not survive.
+
+FOLDER gets `plus-3`, `plus-5`, … and `planted.json`, which --json FILE repeats: `schema_version`,
+`model` {digest, format, runtime, runtime_version}, `settings`, `machine`, `seconds`, and
+`planted`, a list of {`folder`, `nominal_percent`, `columns`, `digest`, `percent` {value, lower,
+upper} (how much slower it is, one-sided 95 % bounds), `shorter_percent` and
+`longer_percent` (the same on the shorter and the longer half of the rows), `within` (the value is
+within half a point of the nominal one), `logits_differ` (the largest difference of a logit)}.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from compress.reading import read_table
+from profiles.probe import probe
+from profiles.statistics import Interval, percentile_interval
+from runtimes import agent
+from runtimes.artifact import MANIFEST, Artifact, read_artifact, write_artifact
+from runtimes.errors import EdgepressError, InputError, UnsupportedError
+from runtimes.files import new_folder, write_json
+from runtimes.measure import MeasurePlan, Variant, measure
+from runtimes.samples import Samples
+
+PERCENTS = (3.0, 5.0, 10.0, 20.0)
+TOLERANCE = 0.5
+"""Percentage points that a planted slowdown may lie off its nominal one."""
+
+PLAIN = "plain"
+_SCALE = 1e-30
+_GUESSES = 3
+"""Sessions that columns are guessed from; all that they saw counts for the last guess."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dense:
+    """Name a dense layer's node by its place, and the width of its weights."""
+
+    node: int
+    columns: int
+    weights: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """Hold one slowed copy: what was asked for and how many columns it computes again."""
+
+    nominal: float
+    columns: int
+    artifact: Artifact
+
+    @property
+    def name(self) -> str:
+        """Return the name of the copy's folder and of its variant."""
+        return f"plus-{self.nominal:g}"
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--model", required=True, type=click.Path(path_type=Path), metavar="ARTIFACT")
+@click.option("--data", required=True, metavar="CSV", help="Rows whose texts are run.")
+@click.option("--text", default="text", help="The column of texts.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FOLDER")
+@click.option("--percent", multiple=True, default=PERCENTS, type=click.FloatRange(0, 100))
+@click.option("--rows", default=200, type=click.IntRange(2), help="So many texts of the data.")
+@click.option("--rounds", default=40, type=click.IntRange(2), help="Rounds of the last session.")
+@click.option("--seed", default=7)
+@click.option("--quick", is_flag=True, help="Two rounds, one guess: that it runs, not a result.")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
+def main(json_file: Path | None, **options: Any) -> None:
+    """Plant known slowdowns in copies of an ONNX classifier."""
+    try:
+        if json_file is not None and not json_file.resolve().parent.is_dir():
+            raise InputError(f"--json {json_file}: no such folder")
+        found = plant_all(**options)
+    except EdgepressError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    if json_file is not None:
+        write_json(json_file, found)
+    click.echo(table(found))
+
+
+def plant_all(
+    *,
+    model: Path,
+    data: str,
+    text: str,
+    out: Path,
+    percent: Sequence[float],
+    rows: int,
+    rounds: int,
+    seed: int,
+    quick: bool,
+) -> dict[str, Any]:
+    """Make every slowed copy below `out`, and return the figures that the module names."""
+    started = time.monotonic()
+    plain = _onnx_artifact(model)
+    texts = some_texts(data, text, rows, seed)
+    rounds = 2 if quick else rounds
+    wanted = sorted(set(percent))
+    columns = _calibrate(plain, wanted, texts, rounds, 1 if quick else _GUESSES, seed, out)
+    planted = [_plant(plain, nominal, count, out) for nominal, count in columns.items()]
+    samples = _session(plain, planted, texts, rounds, seed + 1000)
+    found = {
+        "schema_version": 1,
+        "model": {
+            "digest": plain.digest,
+            "format": plain.format,
+            "runtime": samples[PLAIN].runtime,
+            "runtime_version": samples[PLAIN].runtime_version,
+        },
+        "settings": {"rows": rows, "rounds": rounds, "seed": seed, "quick": quick},
+        "machine": probe().to_json(),
+        "seconds": round(time.monotonic() - started, 1),
+        "planted": [_row(one, plain, samples, texts) for one in planted],
+    }
+    write_json(out / "planted.json", found)
+    return found
+
+
+def some_texts(data: str, column: str, rows: int, seed: int) -> tuple[str, ...]:
+    """Return so many texts of a file, drawn by the seed; all where it has fewer."""
+    texts = [row[0] for row in read_table(data, Path(), (column,), None).rows]
+    drawn = np.random.default_rng(seed).permutation(len(texts))[:rows]
+    return tuple(texts[index] for index in drawn)
+
+
+def _onnx_artifact(folder: Path) -> Artifact:
+    artifact = read_artifact(folder)
+    if artifact.format != "onnx":
+        raise UnsupportedError(
+            f"{folder}: format {artifact.format!r}; work is planted in ONNX graphs only",
+            expected="an artifact of format 'onnx'",
+            action="run `edgepress export` first",
+        )
+    artifact.verify()
+    return artifact
+
+
+# --- the work ------------------------------------------------------------------------------------
+
+
+def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
+    """Write a copy of an ONNX artifact that computes so many columns of dense layers twice.
+
+    0 columns make a plain copy. Raises UnsupportedError when the graph has no dense layer with
+    constant weights, or fewer columns.
+    """
+    import onnx
+
+    with new_folder(target) as folder:
+        shutil.copytree(source.path, folder, dirs_exist_ok=True)
+        if columns:
+            (folder / MANIFEST).unlink()
+            model = onnx.load(source.model_file, load_external_data=False)
+            add_work(model, columns)
+            onnx.save(model, folder / source.model_file.name)
+            write_artifact(folder, **_described(source))
+    return read_artifact(target)
+
+
+def _described(source: Artifact) -> dict[str, Any]:
+    kept = (field.name for field in dataclasses.fields(Artifact))
+    return {name: getattr(source, name) for name in kept if name not in ("path", "digest")}
+
+
+def add_work(model: Any, columns: int) -> None:
+    """Compute `columns` columns of the graph's dense layers again, the largest layers first.
+
+    Their sum is added to the output `logits`, or the first one, scaled so that it changes none.
+    Raises UnsupportedError as `slow_copy` does.
+    """
+    layers = dense_layers(model)
+    # A layer that is computed again as a whole is one that the runtime finds and merges.
+    if columns > (most := sum(layer.columns - 1 for layer in layers)):
+        raise UnsupportedError(f"{columns} more columns asked for; the graph has {most}")
+    sums = []
+    for layer in layers:
+        taken = min(columns, layer.columns - 1)
+        if taken:
+            sums.append(_again(model.graph, layer, taken))
+        columns -= taken
+    _add_to_logits(model.graph, sums)
+
+
+def dense_layers(model: Any) -> list[Dense]:
+    """List the nodes that multiply by constant weights (rows, columns), the largest first.
+
+    A layer that sees the whole row comes before a pooler or a head: its weights are larger.
+    """
+    shapes = {weights.name: tuple(weights.dims) for weights in model.graph.initializer}
+    found = [
+        Dense(place, shapes[node.input[1]][1], int(np.prod(shapes[node.input[1]])))
+        for place, node in enumerate(model.graph.node)
+        if node.op_type in ("MatMul", "MatMulInteger") and len(shapes.get(node.input[1], ())) == 2
+    ]
+    if not found:
+        raise UnsupportedError(
+            "the graph has no MatMul or MatMulInteger with constant weights to do more of",
+            expected="an fp32 or dynamically quantized transformer",
+        )
+    return sorted(found, key=lambda layer: (-layer.weights, layer.node))
+
+
+def _again(graph: Any, layer: Dense, columns: int) -> str:
+    """Add a dense layer's first columns once more; return the name of their sum, (batch, 1)."""
+    from onnx import TensorProto, helper
+
+    node = graph.node[layer.node]
+    name = f"again_{layer.node}"
+    inputs = list(node.input)
+    ranks = {weights.name: len(weights.dims) for weights in graph.initializer}
+    for place in (1, 3):  # the weights; their zero points, where each column has one
+        if place < len(inputs) and ranks.get(inputs[place]):
+            inputs[place] = _first(graph, inputs[place], columns, f"{name}_{place}")
+    graph.node.append(helper.make_node(node.op_type, inputs, [f"{name}_out"], f"{name}_out"))
+    _chain(
+        graph,
+        f"{name}_out",
+        (f"{name}_float", "Cast", (), {"to": TensorProto.FLOAT}),
+        (f"{name}_flat", "Flatten", (), {"axis": 1}),
+        (f"{name}_sum", "ReduceSum", (_constant(graph, f"{name}_axis", [1]),), {"keepdims": 1}),
+    )
+    return f"{name}_sum"
+
+
+def _first(graph: Any, weights: str, columns: int, name: str) -> str:
+    """Slice the last axis of a constant; the runtime does so once, when it loads the graph."""
+    from onnx import helper
+
+    ends = [_constant(graph, f"{name}_{key}", [at]) for key, at in (("from", 0), ("to", columns))]
+    axis = _constant(graph, f"{name}_axis", [-1])
+    graph.node.append(helper.make_node("Slice", [weights, *ends, axis], [name], name))
+    return name
+
+
+def _add_to_logits(graph: Any, sums: Sequence[str]) -> None:
+    from onnx import helper
+
+    outputs = [output.name for output in graph.output]
+    logits = "logits" if "logits" in outputs else outputs[0]
+    for node in graph.node:
+        for place, name in enumerate(node.output):
+            if name == logits:
+                node.output[place] = "logits_before"
+    total = sums[0]
+    for place, one in enumerate(sums[1:]):
+        graph.node.append(helper.make_node("Add", [total, one], [f"again_total_{place}"]))
+        total = f"again_total_{place}"
+    scale = _constant(graph, "again_scale", _SCALE)
+    graph.node.append(helper.make_node("Mul", [total, scale], ["again_scaled"]))
+    graph.node.append(helper.make_node("Add", ["logits_before", "again_scaled"], [logits]))
+
+
+def _chain(
+    graph: Any, start: str, *steps: tuple[str, str, tuple[str, ...], Mapping[str, Any]]
+) -> None:
+    from onnx import helper
+
+    for name, kind, others, attributes in steps:
+        graph.node.append(helper.make_node(kind, [start, *others], [name], name, **attributes))
+        start = name
+
+
+def _constant(graph: Any, name: str, value: float | list[int]) -> str:
+    from onnx import numpy_helper
+
+    array = np.array(value, dtype=np.int64 if isinstance(value, list) else np.float32)
+    graph.initializer.append(numpy_helper.from_array(array, name))
+    return name
+
+
+# --- how much of it ------------------------------------------------------------------------------
+
+
+def _calibrate(
+    plain: Artifact,
+    wanted: Sequence[float],
+    texts: Sequence[str],
+    rounds: int,
+    guesses: int,
+    seed: int,
+    out: Path,
+) -> dict[float, int]:
+    """Return how many columns make each slowdown, in percent."""
+    layers = dense_layers(_loaded(plain))
+    most = sum(layer.columns - 1 for layer in layers)
+    # At first: dense layers are all of the time, and a column is like any other.
+    every = sum(layer.columns for layer in layers)
+    columns = {nominal: min(round(nominal / 100 * every), most) for nominal in wanted}
+    seen: list[tuple[int, float]] = []
+    for guess in range(guesses if any(wanted) else 0):
+        planted = [
+            _plant(plain, nominal, count, out) for nominal, count in columns.items() if count
+        ]
+        samples = _session(plain, planted, texts, rounds, seed + guess)
+        found = [percent_slower(samples[one.name], samples[PLAIN]).value or 0.0 for one in planted]
+        _tell(guess, planted, found)
+        seen += [(one.columns, value) for one, value in zip(planted, found, strict=True)]
+        columns = {nominal: next_guess(seen, nominal, most) for nominal in wanted}
+    return columns
+
+
+def _loaded(artifact: Artifact) -> Any:
+    import onnx
+
+    return onnx.load(artifact.model_file, load_external_data=False)
+
+
+def next_guess(seen: Iterable[tuple[int, float]], nominal: float, most: int) -> int:
+    """Return the columns for a slowdown, by a line through the (columns, percent) seen.
+
+    The points count by their distance to the nominal one: panels of columns make it no quite
+    straight line. One point alone, or a line that does not rise, is read in proportion.
+    """
+    if not nominal:
+        return 0
+    columns, percents = np.array([*seen], dtype=np.float64).T
+    weights = 1 / (np.abs(percents - nominal) + TOLERANCE)
+    slope = intercept = 0.0
+    if len(set(columns)) > 1:
+        slope, intercept = np.polyfit(columns, percents, 1, w=weights)
+    if slope <= 0:
+        nearest = int(np.argmax(weights))
+        slope, intercept = max(percents[nearest], TOLERANCE) / columns[nearest], 0.0
+    return int(np.clip(round((nominal - intercept) / slope), 1, most))
+
+
+def _plant(plain: Artifact, nominal: float, columns: int, out: Path) -> Planted:
+    return Planted(nominal, columns, slow_copy(plain, columns, out / f"plus-{nominal:g}"))
+
+
+def _session(
+    plain: Artifact, planted: Sequence[Planted], texts: Sequence[str], rounds: int, seed: int
+) -> dict[str, Samples]:
+    """Measure the plain model and its slowed copies, interleaved, in so many rounds."""
+    runtime = agent.RUNTIMES[plain.format][0]
+    variants = [Variant(PLAIN, plain, runtime)]
+    variants += [Variant(one.name, one.artifact, runtime) for one in planted]
+    plan = MeasurePlan(
+        processes=rounds, blocks=6, warmup_s=0.1, warmup_limit_s=0.3, cold_starts=0, seed=seed
+    )
+    return measure(variants, texts, plan)
+
+
+def percent_slower(slowed: Samples, plain: Samples) -> Interval:
+    """Return how many percent slower a variant is, with one-sided 95 % bounds."""
+    ratios = list(_round_ratios(slowed, plain))
+    bound = percentile_interval(ratios, 0.5, 0.95, noun="rounds")
+    lower, upper = (None if it is None else 100 * (it - 1) for it in (bound.lower, bound.upper))
+    return Interval(100 * (float(np.median(ratios)) - 1), lower, upper, bound.samples, bound.why)
+
+
+def _round_ratios(slowed: Samples, plain: Samples) -> Iterator[float]:
+    """Yield each round's median ratio of two latencies of the same row in the same block."""
+    usual = {(block.process, block.place): block for block in plain.blocks}
+    rounds: dict[int, list[float]] = {}
+    for block in slowed.blocks:
+        other = usual[block.process, block.place]
+        dirty = np.array(block.contaminated) | np.array(other.contaminated)
+        ratios = np.array(block.latency_ms) / np.array(other.latency_ms)
+        rounds.setdefault(block.process, []).extend(ratios[~dirty])
+    return (float(np.median(ratios)) for ratios in rounds.values() if ratios)
+
+
+def _tell(guess: int, planted: Sequence[Planted], found: Sequence[float]) -> None:
+    said = (
+        f"{one.nominal:g} % with {one.columns} columns: {value:.2f} %"
+        for one, value in zip(planted, found, strict=True)
+    )
+    click.echo(f"guess {guess + 1}: {'; '.join(said)}", err=True)
+
+
+# --- what was reached ----------------------------------------------------------------------------
+
+
+def _row(
+    one: Planted, plain: Artifact, samples: Mapping[str, Samples], texts: Sequence[str]
+) -> dict[str, Any]:
+    slowed, usual = samples[one.name], samples[PLAIN]
+    reached = percent_slower(slowed, usual)
+    middle = np.median([len(text) for text in texts])
+    halves = {}
+    for key, keep in (
+        ("shorter_percent", lambda row: len(texts[row]) <= middle),
+        ("longer_percent", lambda row: len(texts[row]) > middle),
+    ):
+        halves[key] = _bounds(percent_slower(only_rows(slowed, keep), only_rows(usual, keep)))
+    assert reached.value is not None
+    return {
+        "folder": one.artifact.path.name,
+        "nominal_percent": one.nominal,
+        "columns": one.columns,
+        "digest": one.artifact.digest,
+        "percent": _bounds(reached),
+        **halves,
+        "within": abs(reached.value - one.nominal) <= TOLERANCE,
+        "logits_differ": logits_differ(plain, one.artifact, texts[:50]),
+    }
+
+
+def only_rows(samples: Samples, keep: Callable[[int], bool]) -> Samples:
+    """Return the samples of some rows alone."""
+    blocks = []
+    for block in samples.blocks:
+        kept = [place for place, row in enumerate(block.rows) if keep(row)]
+        blocks.append(
+            dataclasses.replace(
+                block,
+                latency_ms=tuple(block.latency_ms[place] for place in kept),
+                contaminated=tuple(block.contaminated[place] for place in kept),
+                rows=tuple(block.rows[place] for place in kept),
+            )
+        )
+    return dataclasses.replace(samples, blocks=tuple(blocks))
+
+
+def logits_differ(one: Artifact, other: Artifact, texts: Sequence[str]) -> float:
+    """Return the largest difference of a logit between two models on the texts."""
+    pair = [agent.load(artifact.path) for artifact in (one, other)]
+    return max(
+        float(np.abs(np.subtract(*(model.logits(text) for model in pair))).max()) for text in texts
+    )
+
+
+def _bounds(found: Interval) -> dict[str, float | None]:
+    figures = {name: getattr(found, name) for name in ("value", "lower", "upper")}
+    return {name: None if it is None else round(it, 3) for name, it in figures.items()}
+
+
+def table(found: Mapping[str, Any]) -> str:
+    """Return the figures as an aligned table."""
+    lines = [("planted %", "true %", "shorter rows", "longer rows", "columns", "logits differ")]
+    for row in found["planted"]:
+        lines.append(
+            (
+                f"{row['nominal_percent']:g}",
+                _shown(row["percent"]) + ("" if row["within"] else " off"),
+                _shown(row["shorter_percent"]),
+                _shown(row["longer_percent"]),
+                f"{row['columns']}",
+                f"{row['logits_differ']:.1g}",
+            )
+        )
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in lines
+    )
+
+
+def _shown(figure: Mapping[str, float | None]) -> str:
+    value, lower, upper = (
+        "?" if figure[name] is None else f"{figure[name]:.2f}"
+        for name in ("value", "lower", "upper")
+    )
+    return f"{value} [{lower}, {upper}]"
+
+
+if __name__ == "__main__":
+    main()
