@@ -109,13 +109,13 @@ def workload(model: Path, data: str, column: str, threads: int) -> Workload:
     no measured runtime loads.
     """
     artifact = read_artifact(model)
-    artifact.verify()
     if artifact.format not in RUNTIMES:
         raise UnsupportedError(
             f"{model}: format {artifact.format!r} is not one that is measured here",
             expected=" or ".join(RUNTIMES),
             action="run `edgepress export` first",
         )
+    artifact.verify()
     texts = [row[0] for row in read_table(data, Path(), (column,)).rows if row[0].strip()]
     if not texts:
         raise DataError(f"{data}: every row lacks {column}", action="name another column or file")
