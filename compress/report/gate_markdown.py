@@ -94,8 +94,8 @@ def _sections(report: GateReport) -> list[tuple[str, Sequence[_Row]]]:
 
 
 def _rest(report: GateReport) -> Iterator[str]:
-    for texts, what in ((report.noise, "reasons for noise"), (report.warnings, "warnings")):
-        yield "\n".join(_first(texts, _bullet, what)).rstrip()
+    remarks = [*(f"noise: {text}" for text in report.noise), *report.warnings]
+    yield "\n".join(_first(remarks, _bullet, "remarks")).rstrip()
     yield _details(report)
 
 
