@@ -273,11 +273,10 @@ class _Bench:
 
     def _measured(self, name: str, number: int) -> Measured:
         figures, demand = self._figures(name), self._demand
-        risk = (1 - demand.confidence) * self._tier.shares[number]
         return Measured(
             candidate=self._candidates[name],
             figures=figures,
-            measurements=figures.all(1 - risk, demand.confidence),
+            measurements=figures.all(demand.confidence, self._tier.shares[number]),
             samples=self._samples[name],
             logits=self._logits.get(name),
         )

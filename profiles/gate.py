@@ -187,10 +187,9 @@ class _Bench:
         )
 
     def measured(self, budget: Budget, share: float = 1.0) -> Measurement | None:
-        """Return the figure with bounds that spend this share of what the look may spend."""
-        look = self.at.share if budget.kind.machine_bound else 1.0
-        risk = (1 - budget.confidence) * share * look
-        return self.figures.at(budget.metric, 1 - risk, budget.confidence)
+        """Return the figure with bounds that spend this share of the budget's risk."""
+        confidence = 1 - (1 - budget.confidence) * share
+        return self.figures.at(budget.metric, confidence, self.at.share)
 
     def exact(self, budget: Budget) -> bool:
         found = self.measured(budget)

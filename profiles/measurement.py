@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from profiles import metrics
 from profiles.budget import metric_named
 from profiles.statistics import (
+    Floats,
     Interval,
     clustered_interval,
     f1_macro_interval,
@@ -85,32 +86,33 @@ class Figures:
     source: Source = Source()
     absent: Mapping[str, str] = field(default_factory=dict)
 
-    def at(self, metric: str, confidence: float, stated: float | None = None) -> Measurement | None:
+    def at(self, metric: str, confidence: float, look: float = 1.0) -> Measurement | None:
         """Return a figure whose bounds hold with `confidence`, None where there is none.
 
-        A bound that is one of several looks holds with less by itself than what it is `stated`
-        for.
+        Where a figure is one of several looks at a machine, each may spend its own share of the
+        risk only: `look`. What is not bound to a machine is looked at once.
         """
         known = self.sums.get(metric)
         if known is None:
             return None
-        bound = known if isinstance(known, Interval) else known(confidence)
         kind = metric_named(metric)
+        share = look if kind is None or kind.machine_bound else 1.0
+        bound = known if isinstance(known, Interval) else known(1 - (1 - confidence) * share)
         return Measurement(
             metric=metric,
             unit=kind.unit if kind else "ms",
             value=bound.value,
             lower=bound.lower,
             upper=bound.upper,
-            confidence=None if bound is known else stated or confidence,
+            confidence=None if bound is known else confidence,
             samples=bound.samples,
             source=self.source,
             why=bound.why,
         )
 
-    def all(self, confidence: float, stated: float | None = None) -> dict[str, Measurement]:
+    def all(self, confidence: float, look: float = 1.0) -> dict[str, Measurement]:
         """Return every figure, by metric."""
-        found = {metric: self.at(metric, confidence, stated) for metric in self.sums}
+        found = {metric: self.at(metric, confidence, look) for metric in self.sums}
         return {metric: figure for metric, figure in found.items() if figure is not None}
 
     def __or__(self, other: Figures) -> Figures:
@@ -203,7 +205,7 @@ def process_quantiles(samples: Samples, q: float) -> list[float]:
 
 
 def _latencies(blocks: Sequence[Block]) -> dict[str, Sum]:
-    clusters = [np.array(row) for row in _by_process(blocks)]
+    clusters = _by_process(blocks)
 
     def bound(q: float) -> Sum:
         return lambda confidence: clustered_interval(clusters, q, confidence)
@@ -211,36 +213,36 @@ def _latencies(blocks: Sequence[Block]) -> dict[str, Sum]:
     return {f"latency_{name}_ms": bound(q) for name, q in PERCENTILES}
 
 
-def _by_process(blocks: Sequence[Block]) -> list[tuple[float, ...]]:
+def _by_process(blocks: Sequence[Block]) -> list[Floats]:
     """Return each process's latencies; those of one process's blocks where there is but one."""
-    processes = sorted({block.process for block in blocks})
+    processes: dict[int, list[float]] = {}
+    for block in blocks:
+        processes.setdefault(block.process, []).extend(block.latency_ms)
     if len(processes) < 2:
-        return [block.latency_ms for block in blocks]
-    return [
-        tuple(value for block in blocks if block.process == process for value in block.latency_ms)
-        for process in processes
-    ]
+        return [np.array(block.latency_ms) for block in blocks]
+    return [np.array(values) for _, values in sorted(processes.items())]
 
 
-Rounds = tuple[list[list[float]], list[list[float]]]
-"""Latencies of two variants on the same rows, clean in both: a list a round for each."""
+Rounds = tuple[list[Floats], list[Floats]]
+"""Latencies of two variants on the same rows, clean in both: an array a round for each."""
 
 
 def _rounds(mine: Sequence[Block], reference: Sequence[Block]) -> Rounds:
     theirs = {(block.process, block.place): block for block in reference}
-    rounds: dict[int, tuple[list[float], list[float]]] = {}
+    rounds: dict[int, list[Floats]] = {}
     for block in mine:
         other = theirs.get((block.process, block.place))
-        for pair in _clean_pairs(block, other) if other else ():
-            for side, value in zip(rounds.setdefault(block.process, ([], [])), pair, strict=True):
-                side.append(value)
-    return [own for own, _ in rounds.values()], [other for _, other in rounds.values()]
+        pairs = _clean_pairs(block, other) if other else np.empty((2, 0))
+        if pairs.size:
+            rounds.setdefault(block.process, []).append(pairs)
+    whole = [np.concatenate(parts, axis=1) for parts in rounds.values()]
+    return [own for own, _ in whole], [other for _, other in whole]
 
 
-def _clean_pairs(mine: Block, other: Block) -> Iterator[tuple[float, float]]:
-    dirty = (a or b for a, b in zip(mine.contaminated, other.contaminated, strict=True))
-    pairs = zip(mine.latency_ms, other.latency_ms, strict=True)
-    return (pair for pair, bad in zip(pairs, dirty, strict=True) if not bad)
+def _clean_pairs(mine: Block, other: Block) -> Floats:
+    """Return both latencies of each run that is clean in both, shape (2, runs)."""
+    dirty = np.array([mine.contaminated, other.contaminated]).any(axis=0)
+    return np.array([mine.latency_ms, other.latency_ms])[:, ~dirty]
 
 
 def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, Sum | Interval]:
@@ -317,9 +319,7 @@ def _sustained(blocks: Sequence[Block]) -> dict[str, Sum]:
     third = len(ordered) // 3
     if third < 2:
         return {}
-    first, last = (
-        [np.array(row) for row in _by_process(part)] for part in (ordered[:third], ordered[-third:])
-    )
+    first, last = _by_process(ordered[:third]), _by_process(ordered[-third:])
 
     def bound(confidence: float) -> Interval:
         split = (1 + confidence) / 2  # half the risk for each of the two

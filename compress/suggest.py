@@ -1,0 +1,151 @@
+"""Propose budgets that a model meets today and that a later one must still meet."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.data import DataSettings, load_labelled
+from compress.judging import Job, Measured, measure_and_judge
+from compress.plan import REFERENCE
+from compress.stage import Progress
+from compress.validate import MODEL, deployable, open_reference, runnable
+from profiles.budget import METRICS
+from profiles.device import load_profile
+from profiles.measurement import Measurement
+from profiles.probe import probe
+from runtimes.artifact import read_artifact
+
+DRIFT = 0.05
+"""What a shared machine's pace changes from day to day, on top of what one session shows."""
+
+_ALLOWANCES = {
+    "latency_p50_ms": DRIFT,
+    "latency_p90_ms": DRIFT,
+    "cold_start_p50_ms": 2 * DRIFT,
+    "cold_start_p90_ms": 2 * DRIFT,
+    "rss_peak_mb": 0.05,
+    "artifact_mb": 0.02,
+    "accuracy": 0.0,
+    "accuracy_retention": 0.0,
+    "f1_macro": 0.0,
+    "speedup": DRIFT,
+    "compression": 0.02,
+    "latency_p50_ratio": 0.0,
+    "latency_p90_ratio": 0.0,
+}
+"""Per metric: the share that a figure may move without the model having changed."""
+
+_WARN = ("cold_start_p50_ms", "cold_start_p90_ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Propose one budget, and say why this limit."""
+
+    metric: str
+    side: str
+    limit: float
+    level: str
+    confidence: float | None
+    reason: str
+
+    def toml(self) -> str:
+        """Return the budget as a line of a profile, its reason above it."""
+        parts = [f"{self.side} = {self.limit:g}", f'level = "{self.level}"']
+        parts += [] if self.confidence is None else [f"confidence = {self.confidence:g}"]
+        return f"# {self.reason}\n{self.metric} = {{{', '.join(parts)}}}"
+
+
+def measure_model(
+    model: Path,
+    reference: str | None,
+    data: DataSettings,
+    *,
+    profile: str,
+    tier: str,
+    seed: int,
+    progress: Progress,
+    shared: Path | None = None,
+) -> Measured:
+    """Measure a model, beside its reference if one is given, without judging it.
+
+    Raises BackendError when a process of either fails.
+    """
+    artifact = runnable(read_artifact(model))
+    rows, warnings = load_labelled(data, Path(), artifact.labels)
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        candidates = [deployable(MODEL, artifact)]
+        if reference is not None:
+            known = open_reference(reference, artifact, Path(scratch), seed, progress)
+            candidates.insert(0, deployable(REFERENCE, known))
+        job = Job(
+            candidates=candidates,
+            judged=MODEL,
+            reference=None if reference is None else REFERENCE,
+            rows=rows,
+            profiles=(),
+            tier=tier,
+            seed=seed,
+            threads=load_profile(profile).runtime.threads,
+        )
+        outcome = measure_and_judge(job, facts=probe(), progress=progress, shared=shared)
+    outcome.raise_faults()
+    for warning in (*warnings, *(f"noise: {reason}" for reason in outcome.noise.reasons)):
+        progress.warn(warning)
+    return outcome.of(MODEL)
+
+
+def suggest_budgets(
+    figures: Mapping[str, Measurement], headroom: float = 0.0
+) -> tuple[list[Suggestion], list[str]]:
+    """Propose a limit for each figure that supports one; also say which do not, and why.
+
+    A limit lies beyond the bound on the bad side by once more the distance from the value to
+    that bound, so that a repeated measurement of the same model passes nearly always (its bound
+    must not move by more than two of its own reaches), by what the machine drifts from day to
+    day, and by `headroom` (a share) on top. Then it is rounded outwards to three figures.
+    """
+    found, refused = [], []
+    for metric in _ALLOWANCES:
+        figure = figures.get(metric)
+        if figure is None:
+            continue
+        bad = figure.upper if METRICS[metric].side == "max" else figure.lower
+        if figure.value is None or bad is None:
+            refused.append(f"{metric}: {figure.why or 'not measured'}")
+            continue
+        found.append(_suggestion(figure, figure.value, bad, headroom))
+    return found, refused
+
+
+def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) -> Suggestion:
+    kind = METRICS[figure.metric]
+    sign = 1 if kind.side == "max" else -1
+    allowance = _ALLOWANCES[figure.metric] + headroom
+    spread = abs(bad - value)
+    exact = (bad + sign * spread) * (1 + sign * allowance)
+    limit = _outwards(exact, up=sign > 0)
+    if kind.unit == "fraction":
+        limit = min(max(math.floor(1000 * exact) / 1000, 0.001), 1.0)
+    parts = [f"{value:.4g} here" + ("" if figure.exact else f", bound {bad:.4g}")]
+    parts += [] if figure.exact else ["twice its distance from the value"]
+    parts += [f"{allowance:.0%} for drift and head-room"] if allowance else []
+    return Suggestion(
+        metric=figure.metric,
+        side=kind.side,
+        limit=limit,
+        level="warn" if figure.metric in _WARN else "error",
+        confidence=figure.confidence,
+        reason="; ".join(parts),
+    )
+
+
+def _outwards(value: float, *, up: bool) -> float:
+    """Round to three figures, away from what was measured."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 2)
+    steps = math.ceil(value / step - 1e-9) if up else math.floor(value / step + 1e-9)
+    return float(f"{steps * step:.6g}")
