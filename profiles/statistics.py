@@ -109,8 +109,7 @@ def clustered_interval(clusters: Sequence[ArrayLike], q: float, confidence: floa
     plain = percentile_interval(ordered, q, confidence)
     if plain.value is None or plain.lower is None or plain.upper is None or len(arrays) < 2:
         return plain
-    # Half of what ties with the estimate counts as below: a coarse clock ties a lot.
-    shares = [(np.mean(a < plain.value) + np.mean(a <= plain.value)) / 2 for a in arrays]
+    shares = [_share_below(a, plain.value) for a in arrays]
     reach = _t_reach(np.array(shares), confidence)
     n = len(ordered)
     below, above = math.floor((q - reach) * n) - 1, math.ceil((q + reach) * n)
@@ -118,6 +117,12 @@ def clustered_interval(clusters: Sequence[ArrayLike], q: float, confidence: floa
     upper = max(float(ordered[above]), plain.upper) if above < n else None
     why = "" if upper is not None else f"{len(arrays)} processes differ too much: needs more"
     return Interval(plain.value, lower, upper, n, why)
+
+
+def _share_below(values: Floats, estimate: float) -> float:
+    """Return the share below, half of what ties with the estimate among it: coarse clocks tie."""
+    below, up_to = np.count_nonzero(values < estimate), np.count_nonzero(values <= estimate)
+    return float(below + up_to) / (2 * len(values))
 
 
 def ratio_interval(
@@ -139,8 +144,17 @@ def ratio_interval(
     samples = sum(map(len, above))
     if len(above) < 2:
         return Interval(None, None, None, samples, f"needs 2 processes (have {len(above)})")
-    ratios = [np.quantile(a, q) / np.quantile(b, q) for a, b in zip(above, below, strict=True)]
+    ratios = [_quantile(a, q) / _quantile(b, q) for a, b in zip(above, below, strict=True)]
     return mean_interval(ratios, confidence, samples)
+
+
+def _quantile(values: Floats, q: float) -> float:
+    """Return what np.quantile returns, whose overhead is ten times this on a round's samples."""
+    ordered = np.sort(values)
+    place = q * (len(ordered) - 1)
+    low = math.floor(place)
+    step = ordered[min(low + 1, len(ordered) - 1)] - ordered[low]
+    return float(ordered[low] + (place - low) * step)
 
 
 def mean_interval(values: ArrayLike, confidence: float, samples: int | None = None) -> Interval:

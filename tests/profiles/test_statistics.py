@@ -176,6 +176,12 @@ def test_identical_samples_are_exactly_as_fast() -> None:
     assert (found.value, found.lower, found.upper) == (1, 1, 1)
 
 
+@given(LATENCIES, LATENCIES, st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_ratio_is_of_numpys_quantiles(a: list[float], b: list[float], q: float) -> None:
+    found = ratio_interval([a, a], [b, b], 0.95, q)
+    assert found.value == pytest.approx(np.quantile(a, q) / np.quantile(b, q))
+
+
 def test_one_round_bounds_no_ratio() -> None:
     found = ratio_interval([[1.0, 2.0]], [[2.0, 4.0]], 0.95)
     assert (found.value, found.lower, found.upper) == (None, None, None)
