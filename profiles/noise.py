@@ -39,6 +39,7 @@ _SLICES = 5
 _FEWEST_STEAL_TICKS = 2  # a single one of 10 ms is over 1 % of so short a look
 _COOL_C = 5.0
 _HOT_C = 80.0  # where a zone names no trip point; a Raspberry Pi 5 throttles at 80 to 85
+_SURE = 0.8
 _STEADY_GOVERNORS = ("performance", None)
 
 
@@ -168,14 +169,24 @@ def resolvable_ratio(
     `log_ratios` are the logarithms of the rounds' ratios of a model to itself; the answer is for
     `rounds` rounds, as many as were seen by default. The bound is one-sided; the power is the
     noncentral t's (Cohen 1988, "Statistical Power Analysis", ch. 2; Johnson, Kotz &
-    Balakrishnan, "Continuous Univariate Distributions" 2, ch. 31). None from fewer than 3
-    rounds, whose spread is anyone's guess.
+    Balakrishnan, "Continuous Univariate Distributions" 2, ch. 31). The spread of a few rounds
+    is itself a guess, so its upper 80 % bound is used: the estimate alone would promise too much
+    every other time (Browne 1995, Statistics in Medicine 14, 1933-1940). None from fewer than
+    FEWEST_ROUNDS.
     """
     if len(log_ratios) < FEWEST_ROUNDS:
         return None
     count = rounds or len(log_ratios)
-    standard_error = float(np.std(log_ratios, ddof=1)) / math.sqrt(count)
+    standard_error = _spread_bound(log_ratios) / math.sqrt(count)
     return math.exp(_standard_errors_needed(count - 1, confidence, power) * standard_error)
+
+
+def _spread_bound(values: Sequence[float]) -> float:
+    """Return the upper bound of normal values' standard deviation."""
+    from scipy.stats import chi2
+
+    freedom = len(values) - 1
+    return float(np.std(values, ddof=1) * math.sqrt(freedom / chi2.ppf(1 - _SURE, freedom)))
 
 
 def _standard_errors_needed(freedom: int, confidence: float, power: float) -> float:

@@ -50,7 +50,7 @@ def test_the_spread_of_the_rounds_is_what_it_is_made_of() -> None:
     """Two processes that differ by 3 % each make ratios that differ by √2 times as much."""
     found = resolution("latency_p50_ratio", _rounds(0.03, 400))
     expected = (1.645 + 0.842) * 0.03 * math.sqrt(2) / 20
-    assert math.log1p(found.resolves) == pytest.approx(expected, rel=0.1)
+    assert expected < math.log1p(found.resolves) < 1.15 * expected
     assert found.gate_resolves > found.resolves  # 16 rounds, and its risk is spread over looks
 
 
