@@ -75,10 +75,15 @@ class Baseline(BaseModel):
     right: str | None = None
 
     def correct(self) -> NDArray[np.bool_] | None:
-        """Return which rows the model had right, shape (rows,), where labels were known."""
+        """Return which rows the model had right, shape (rows,), where labels were known.
+
+        Raises ValueError when there are not as many bits as rows.
+        """
         if self.right is None:
             return None
-        bits = np.frombuffer(base64.b64decode(self.right), dtype=np.uint8)
+        bits = np.frombuffer(base64.b64decode(self.right, validate=True), dtype=np.uint8)
+        if len(bits) != -(-self.rows // 8):
+            raise ValueError(f"{len(bits)} bytes for {self.rows} rows")
         return np.unpackbits(bits, count=self.rows).astype(bool)
 
 

@@ -1,0 +1,158 @@
+"""Stored measurements: what they keep, what they refuse, and how two of them compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from profiles.baseline import (
+    Baseline,
+    baseline_of,
+    compare,
+    read_baseline,
+    remarks,
+    strangeness,
+    write_baseline,
+)
+from profiles.probe import probe
+from runtimes.errors import InputError
+from tests.profiles.test_measurement import samples
+
+HERE = probe()
+TEXTS = [f"text {number}" for number in range(100)]
+RIGHT = np.arange(100) % 10 != 0
+
+
+def stored(ms: float = 2.0, *, seed: int = 0, probe_ms: float = 1.0, **changes: Any) -> Baseline:
+    """Make a baseline of a model of a known latency that has nine rows in ten right."""
+    return baseline_of(
+        samples(ms, seed=seed, probe_ms=probe_ms, processes=5),
+        name="model",
+        model_format="onnx",
+        digest="0" * 64,
+        facts=changes.get("facts", HERE),
+        texts=changes.get("texts", TEXTS),
+        right=changes.get("right", RIGHT),
+        created="2026-01-01T00:00:00+00:00",
+    )
+
+
+def _value(now: Baseline, then: Baseline, metric: str) -> tuple[float, float, float]:
+    found = compare(now, then).at(metric, 0.95)
+    assert found is not None
+    assert found.value is not None
+    assert found.lower is not None
+    assert found.upper is not None
+    return found.lower, found.value, found.upper
+
+
+def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "base.json"
+    write_baseline(path, stored())
+    found = read_baseline(path)
+    assert found == stored()
+    right = found.correct()
+    assert right is not None
+    assert (right == RIGHT).all()
+    assert found.rows == 100
+
+
+def test_unlabelled_rows_have_no_accuracy() -> None:
+    bare = stored(right=None)
+    assert bare.correct() is None
+    assert compare(bare, stored()).at("accuracy_vs_baseline", 0.95) is None
+
+
+def test_a_slower_model_is_seen_and_an_equal_one_is_equal() -> None:
+    lower, value, upper = _value(stored(2.2, seed=1), stored(), "latency_p50_vs_baseline")
+    assert value == pytest.approx(1.1, rel=0.02)
+    assert lower > 1.05
+    lower, value, upper = _value(stored(seed=1), stored(), "latency_p90_vs_baseline")
+    assert lower < 1 < upper
+    assert _value(stored(), stored(), "artifact_vs_baseline") == (1, 1, 1)
+
+
+def test_accuracy_is_paired_on_the_same_rows() -> None:
+    worse = RIGHT.copy()
+    worse[1:10] = False
+    lower, value, upper = _value(stored(right=worse), stored(), "accuracy_vs_baseline")
+    assert value == pytest.approx(0.9)
+    assert upper < 1
+
+
+def test_other_rows_are_not_compared() -> None:
+    other = compare(stored(texts=[*TEXTS[1:], "another"]), stored())
+    for metric in ("latency_p50_vs_baseline", "accuracy_vs_baseline"):
+        assert other.at(metric, 0.95) is None
+        assert "other rows" in other.absent[metric]
+    assert other.at("cold_start_p50_vs_baseline", 0.95) is not None
+
+
+def test_other_threads_are_not_compared() -> None:
+    then = stored()
+    model = then.model.model_copy(update={"threads": 4})
+    found = compare(stored(), then.model_copy(update={"model": model}))
+    assert "4 threads" in found.absent["latency_p50_vs_baseline"]
+
+
+def test_a_machine_that_changed_its_pace_is_said_and_not_blamed_on_the_model() -> None:
+    found = compare(stored(2.4, probe_ms=1.2), stored())
+    assert "20% slower" in found.absent["latency_p50_vs_baseline"]
+    assert found.at("rss_peak_vs_baseline", 0.95) is not None
+
+
+def test_another_machine_is_strange() -> None:
+    then = stored(facts=dataclasses.replace(HERE, cpu_model="Another CPU"))
+    assert "Another CPU" in strangeness(stored(), then)
+    assert strangeness(stored(), stored()) == ""
+
+
+def test_another_runtime_version_is_remarked() -> None:
+    then = stored()
+    model = then.model.model_copy(update={"runtime_version": "1.20"})
+    (said,) = remarks(stored(), then.model_copy(update={"model": model}))
+    assert "1.20" in said
+    assert "1.31" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a baseline (a JSON list)"),
+        ('{"schema_version": 1, "status": "PASS"}', "its keys are schema_version, status"),
+        ({"edgepress_baseline": 0}, "schema 0; this edgepress reads 1"),
+        ({"edgepress_baseline": "new"}, "schema 'new'"),
+        ({"rows": 0}, "rows: "),
+        ({"latency_p50_ms": []}, "latency_p50_ms: "),
+        ({"latency_p50_ms": [1.0, -1.0]}, "latency_p50_ms.1: "),
+        ({"cold_start_ms": "fast"}, "cold_start_ms: "),
+        ({"surprise": 1}, "surprise: "),
+        ({"right": "€"}, "right: "),
+        ({"right": "AAAA"}, "right: "),
+        ({"rows_digest": None}, "rows_digest: "),
+    ],
+)
+def test_a_broken_file_is_refused_with_the_way_out(
+    tmp_path: Path, change: str | dict[str, Any], says: str
+) -> None:
+    path = tmp_path / "base.json"
+    text = change if isinstance(change, str) else json.dumps({**stored().model_dump(), **change})
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_baseline(path)
+    assert says in str(caught.value)
+    assert "baseline save" in str(caught.value)
+
+
+def test_a_missing_file_and_a_binary_one_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No such file"):
+        read_baseline(tmp_path / "none.json")
+    (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="not UTF-8"):
+        read_baseline(tmp_path / "b.json")
