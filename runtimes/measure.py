@@ -10,7 +10,7 @@ from typing import Any
 
 from runtimes.agent import RUNTIMES as MEASURED
 from runtimes.errors import InputError, UnsupportedError
-from runtimes.page_cache import forget
+from runtimes.page_cache import forget, why_kept
 from runtimes.record import Record
 from runtimes.samples import (
     Block,
@@ -145,11 +145,12 @@ class _Session:
     def start_all_uncached(self) -> None:
         """Start every variant from storage, and end it; not again where the cache stays."""
         for record in _sound(self._records):
-            if record.uncached_why:
-                record.passed_over()
+            folder = record.variant.artifact.path
+            if why := record.uncached_why or why_kept(folder):
+                record.passed_over(why)
                 continue
             with record.isolated():
-                forget(record.variant.artifact.path, record.variant.runtime)
+                forget(folder, record.variant.runtime)
                 worker, reply = self._start(record)
                 worker.close()
                 record.started_uncached(reply)

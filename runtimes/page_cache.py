@@ -14,8 +14,8 @@ from runtimes.agent import PACKAGES
 def forget(folder: Path, runtime: str) -> None:
     """Drop a model's files, and those of its runtime, numpy and tokenizers, from the cache.
 
-    No privilege is needed. Pages that another process maps stay, and so does everything on a
-    file system that lives in memory: whether it had an effect, `ColdStart.read_mb` shows.
+    No privilege is needed. Pages that another process maps stay, and on some file systems all
+    do: whether it had an effect, `ColdStart.read_mb` shows.
     """
     for file in _files(folder):
         _drop(file, written=True)
@@ -23,6 +23,19 @@ def forget(folder: Path, runtime: str) -> None:
         for place in _places(package):
             for file in _files(place):
                 _drop(file, written=False)
+
+
+def why_kept(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
+    """Say why a folder's files cannot leave memory; empty where they lie on storage."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        fields = [line.split() for line in mounts.read_text().splitlines()]
+    except OSError:
+        return ""
+    kinds = {row[2]: row[row.index("-") + 1] for row in fields}
+    kind = kinds.get(number, "")
+    return f"{folder} lies in memory ({kind})" if kind in ("tmpfs", "ramfs") else ""
 
 
 def _places(package: str) -> Iterator[Path]:

@@ -63,14 +63,15 @@ class Record:
         """Keep a start from storage, or why the first one was none."""
         start = self._first_result(reply)
         if not self._uncached_starts:
-            self.uncached_why = _why_cached(start, self.variant.artifact.size_mb)
+            self.uncached_why = why_cached(start, self.variant.artifact.size_mb)
         if not self.uncached_why:
             self._uncached_starts.append(start)
             self._write("uncached_start", dataclasses.asdict(start))
 
-    def passed_over(self) -> None:
-        """Report a start from storage that is not made: the page cache stays."""
-        self._report(1, self.uncached_why)
+    def passed_over(self, why: str) -> None:
+        """Keep why a start from storage is not made."""
+        self.uncached_why = why
+        self._report(1, "not started from storage")
 
     def warmed_up(self, process: int, reply: dict[str, Any]) -> None:
         """Keep whether a process reached steady latency."""
@@ -139,7 +140,7 @@ class Record:
             self._lines.write(json.dumps(line) + "\n")
 
 
-def _why_cached(start: ColdStart, size_mb: float) -> str:
+def why_cached(start: ColdStart, size_mb: float) -> str:
     """Say why a start from storage was none; empty when it read half of the model at least."""
     if start.read_mb is None:
         return "this machine does not show what a process reads from storage"

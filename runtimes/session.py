@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtimes.artifact import Artifact, TensorSpec
-from runtimes.errors import UnsupportedError
 from runtimes.registry import Registry
 
 Feeds = Mapping[str, NDArray[Any]]
@@ -78,26 +77,6 @@ class Runtime(Protocol):
 
     def load(self, artifact: Artifact, options: SessionOptions) -> Session:
         """Open a session; raise BackendError when the backend refuses the model."""
-
-
-def runtime_for(artifact: Artifact) -> Runtime:
-    """Return the first available runtime that loads the artifact's format.
-
-    Raises UnsupportedError, with each candidate's reason, when there is none.
-    """
-    reasons = []
-    for name in RUNTIMES:
-        runtime: Runtime = RUNTIMES.resolve(name)()
-        if artifact.format in runtime.formats:
-            state = runtime.availability()
-            if state.ok:
-                return runtime
-            reasons.append(f"{name}: {state.reason}")
-    raise UnsupportedError(
-        f"no runtime here loads format {artifact.format!r}",
-        available="; ".join(reasons) or "no runtime knows this format",
-        action="see `edgepress doctor`",
-    )
 
 
 def check_feeds(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> None:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -275,7 +276,59 @@ def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
     assert len(block["latency_ms"]) == len(block["contaminated"]) == 4
     assert all(sample > 0 for sample in block["latency_ms"])
     assert all(probe > 0 for probe in block["probe_ms"])
+    assert block["throttled"] in (True, False)
+    assert {"mhz", "steal"} <= block.keys()
     assert 20 < conversation.ask(do="peak")["rss_peak_mb"] < 2000
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(("batch", "concurrency"), [(1, 1), (4, 3)])
+def test_threads_share_a_model(runtime: str, batch: int, concurrency: int, bundle: Path) -> None:
+    worker = _loaded_worker(bundle, runtime)
+    found = worker.throughput(batch, concurrency, 0.1, [0, 1, 2])
+    assert found["rows_per_s"] > 10 * batch
+    assert found["inference_s"] >= 0.1
+
+
+def test_more_rows_at_a_time_are_counted_as_rows(bundle: Path, monkeypatch: Any) -> None:
+    worker = _loaded_worker(bundle, "onnxruntime")
+    shapes = []
+
+    def infer(feeds: dict[str, Any]) -> None:
+        shapes.append(feeds["input_ids"].shape)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(worker._loaded(), "infer", infer)
+    found = worker.throughput(8, 1, 0.2, [0, 1])
+    assert set(shapes) == {(8, 6)}
+    assert found["rows_per_s"] == pytest.approx(8 * 100, rel=0.3)
+
+
+def test_padding_changes_no_row(bundle: Path) -> None:
+    classifier = agent.load(bundle)
+    rows = [classifier.encode(text) for text in TEXTS]
+    output = classifier.infer(classifier.batch(rows))
+    for row, text in zip(output, TEXTS, strict=True):
+        np.testing.assert_allclose(row, classifier.logits(text), atol=1e-5)
+
+
+def test_a_failing_load_says_which(bundle: Path, monkeypatch: Any) -> None:
+    worker = _loaded_worker(bundle, "onnxruntime")
+
+    def infer(_: dict[str, Any]) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(worker._loaded(), "infer", infer)
+    with pytest.raises(agent.AgentError, match="2 callers of 4 rows: MemoryError"):
+        worker.throughput(4, 2, 0.1, [0])
+
+
+def _loaded_worker(bundle: Path, runtime: str) -> agent.Worker:
+    arguments = agent.parse(["--serve", "--model", str(bundle), "--runtime", runtime])
+    worker = agent.Worker(arguments, time.perf_counter_ns())
+    worker.load(TEXTS[0])
+    worker.texts(list(TEXTS))
+    return worker
 
 
 def test_a_bad_request_is_answered_and_survived(conversation: Conversation) -> None:
@@ -285,8 +338,6 @@ def test_a_bad_request_is_answered_and_survived(conversation: Conversation) -> N
 
 
 def test_waiting_is_flagged_and_working_is_not() -> None:
-    import time
-
     def wait(_: dict[str, Any]) -> None:
         time.sleep(0.02)
 
@@ -298,8 +349,6 @@ def test_waiting_is_flagged_and_working_is_not() -> None:
 
 
 def test_the_kernel_knows_when_a_process_started() -> None:
-    import time
-
     age_ns = time.perf_counter_ns() - agent.started_ns(None)
     assert age_ns > time.perf_counter_ns() - agent._ENTERED_NS
     assert agent.started_ns(5) == 5

@@ -16,7 +16,7 @@ from runtimes.errors import ArtifactError, BackendError, UnsupportedError
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.openvino_runtime import OpenVINO
 from runtimes.packages import package_availability
-from runtimes.session import RUNTIMES, SessionOptions, runtime_for
+from runtimes.session import RUNTIMES, SessionOptions
 from runtimes.tensorrt_runtime import TensorRT
 from runtimes.torch_runtime import Torch
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
@@ -103,19 +103,6 @@ def test_openvino_misses_its_weights(tmp_path: Path) -> None:
     (tmp_path / "model.bin").unlink()
     with pytest.raises(ArtifactError, match=r"OpenVINO cannot read.*bin file"):
         OpenVINO().load(artifact, SessionOptions())
-
-
-def test_the_first_runtime_of_a_format_is_chosen(tmp_path: Path) -> None:
-    assert runtime_for(tiny_onnx(tmp_path / "a")).name == "onnxruntime"
-    assert runtime_for(tiny_openvino(tmp_path / "b")).name == "openvino"
-
-
-def test_no_runtime_for_a_format_names_the_reasons(tmp_path: Path) -> None:
-    if TensorRT().availability().ok:
-        pytest.skip("TensorRT is here")
-    artifact = dataclasses.replace(tiny_onnx(tmp_path), format="tensorrt")
-    with pytest.raises(UnsupportedError, match="tensorrt: the package"):
-        runtime_for(artifact)
 
 
 def test_a_missing_package_is_no_exception() -> None:
