@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from compress.report import gate_markdown, github
@@ -111,14 +111,17 @@ def test_at_most_ten_a_level_the_worst_first() -> None:
 
 @settings(deadline=None)
 @given(any_text)
+@example("100%0A, a: b\r\nc")
 def test_any_text_is_one_line_and_comes_back(text: str) -> None:
     assume(gated.plain(text))
     lines = github.annotations(fixture.hostile(text))
-    assert len(lines) == 6
     for line in lines:
         line.encode("utf-8")
         assert len(line.splitlines()) == 1
-        parsed(line)
+    fault, broken, _, _, warning, noise = map(parsed, lines)
+    assert fault[2] == gated.last_words(text)
+    assert broken[1] == f"FAIL on {gated.plain(text)}: latency_p90_ms ≤ 1.5"
+    assert warning[2] == noise[2] == gated.plain(text)
 
 
 def test_the_summary_is_the_markdown() -> None:
