@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -229,18 +230,26 @@ def noise_lines(report: NoiseReport) -> list[str]:
     found = " and ".join(f"{_percent(row.resolves)} in {row.metric}" for row in rows)
     tightest = " and ".join(f"{row.metric} ≤ {1 + row.gate_resolves:.3f}" for row in rows)
     return [
-        f"In {report.seconds:.0f} s this machine resolves a regression of {found}",
-        f"({100 * CONFIDENCE:g} % confidence, {100 * POWER:g} % power).",
+        *_wrapped(
+            f"In {report.seconds:.0f} s this machine resolves a regression of {found} "
+            f"({100 * CONFIDENCE:g} % confidence, {100 * POWER:g} % power)."
+        ),
         "",
         f"By its last look, after {_GATE.looks[-1]} rounds, a gate at tier ci with the budget",
         *(f"  {_caught(row)}" for row in rows),
-        f"Between {_percent(ALLOWANCE - 1)} and that it may stay inconclusive. Budgets tighter",
-        f"than {tightest} may leave even an unchanged model undecided.",
+        *_wrapped(
+            f"Between {_percent(ALLOWANCE - 1)} and that it may stay inconclusive. Budgets tighter "
+            f"than {tightest} may leave even an unchanged model undecided."
+        ),
         "",
         f"Measured: {report.model} against itself, {report.rounds} rounds, "
         f"{report.latency_p50_ms:.2f} ms a row in {report.runtime}.",
         *look_lines(report.look),
     ]
+
+
+def _wrapped(paragraph: str) -> list[str]:
+    return textwrap.wrap(paragraph, 96)
 
 
 def _caught(row: Resolution) -> str:
@@ -257,7 +266,7 @@ def look_lines(look: Noise) -> list[str]:
         figures.append(f"others use {look.busy_cores:.1f} of {look.cores} cores")
     said = [f"noisy: {reason}" for reason in look.reasons]
     said += [f"note: {remark}" for remark in look.remarks]
-    return [f"Seen before: {', '.join(figures)}.", *said]
+    return [f"Just before: {', '.join(figures)}.", *said]
 
 
 def _percent(share: float) -> str:

@@ -107,7 +107,9 @@ def _look(facts: Facts, threads: int, seconds: float, root: Path) -> Noise:
     probes: list[float] = []
     while time.perf_counter() - before.at_s < seconds or len(probes) < 3 * _SLICES:
         probes.append(probe_ms())
-    return noise_between(before, read_counters(root), probes, threads, remarks(facts, root))
+    return noise_between(
+        before, read_counters(root), probes, threads, remarks(facts, threads, root)
+    )
 
 
 def read_counters(root: Path = Path("/")) -> Counters:
@@ -147,9 +149,14 @@ def noise_between(
     return _with_reasons(noise)
 
 
-def remarks(facts: Facts, root: Path = Path("/")) -> list[str]:
+def remarks(facts: Facts, threads: int, root: Path = Path("/")) -> list[str]:
     """Say what may disturb a longer measurement though it cannot be seen in a short one."""
     found = []
+    if threads > facts.cpus:
+        found.append(
+            f"{threads} threads share {facts.cpus:g} CPUs: they wait for each other; "
+            "measure with fewer"
+        )
     if facts.governor not in _STEADY_GOVERNORS:
         found.append(
             f"the frequency governor is {facts.governor}: clock rates follow the load; "
@@ -312,7 +319,7 @@ def _hot_zones(root: Path) -> Iterator[str]:
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         temperature = _celsius(zone / "temp")
         trips = [_celsius(path) for path in _slowing_trips(zone)]
-        limit = min((trip for trip in trips if trip), default=_HOT_C)
+        limit = min((trip for trip in trips if trip and trip > 0), default=_HOT_C)
         if temperature is not None and temperature >= limit - _COOL_C:
             kind = _text(zone / "type").strip() or zone.name
             yield (

@@ -149,7 +149,7 @@ def test_a_system_that_shows_nothing_is_looked_at_all_the_same(tmp_path: Path) -
     noise = look(probe(), 1, seconds=0.05, root=tmp_path)
     assert noise.busy_cores is None
     assert noise.probe_ms > 0
-    assert noise.remarks == tuple(remarks(probe(), tmp_path))
+    assert noise.remarks == tuple(remarks(probe(), 1, tmp_path))
 
 
 def test_a_hot_zone_and_a_governor_are_remarked_on(tmp_path: Path) -> None:
@@ -158,14 +158,23 @@ def test_a_hot_zone_and_a_governor_are_remarked_on(tmp_path: Path) -> None:
     _write(tmp_path, f"{zone}/temp", "81500\n")
     _write(tmp_path, f"{zone}/trip_point_0_type", "passive\n")
     _write(tmp_path, f"{zone}/trip_point_0_temp", "85000\n")
+    _write(tmp_path, f"{zone}/trip_point_2_type", "hot\n")
+    _write(tmp_path, f"{zone}/trip_point_2_temp", "-274000\n")  # switched off
     _write(tmp_path, f"{zone}/trip_point_1_type", "active\n")
     _write(tmp_path, f"{zone}/trip_point_1_temp", "50000\n")
     facts = dataclasses.replace(probe(), governor="powersave")
-    governor, heat = remarks(facts, tmp_path)
+    governor, heat = remarks(facts, 1, tmp_path)
     assert "governor is powersave" in governor
     assert "cpu-thermal is at 82 °C, and slows down from 85 °C" in heat
     _write(tmp_path, f"{zone}/temp", "60000\n")
-    assert remarks(dataclasses.replace(facts, governor="performance"), tmp_path) == []
+    assert remarks(dataclasses.replace(facts, governor="performance"), 1, tmp_path) == []
+
+
+def test_more_threads_than_a_quota_gives_are_remarked_on(tmp_path: Path) -> None:
+    facts = dataclasses.replace(probe(), governor=None, cpus=2.5)
+    (said,) = remarks(facts, 4, tmp_path)
+    assert "4 threads share 2.5 CPUs" in said
+    assert remarks(dataclasses.replace(facts, cpus=2.0), 2, tmp_path) == []
 
 
 @pytest.fixture
