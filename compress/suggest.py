@@ -117,8 +117,10 @@ def suggest_budgets(
         bad = figure.upper if METRICS[metric].side == "max" else figure.lower
         if figure.value is None or bad is None:
             refused.append(f"{metric}: {figure.why or 'not measured'}")
-            continue
-        found.append(_suggestion(figure, figure.value, bad, headroom))
+        elif 2 * bad <= figure.value:
+            refused.append(f"{metric}: known too roughly for a limit; measure more (--tier)")
+        else:
+            found.append(_suggestion(figure, figure.value, bad, headroom))
     return found, refused
 
 
@@ -126,11 +128,7 @@ def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) 
     kind = METRICS[figure.metric]
     sign = 1 if kind.side == "max" else -1
     allowance = _ALLOWANCES[figure.metric] + headroom
-    spread = abs(bad - value)
-    exact = (bad + sign * spread) * (1 + sign * allowance)
-    limit = _outwards(exact, up=sign > 0)
-    if kind.unit == "fraction":
-        limit = min(max(math.floor(1000 * exact) / 1000, 0.001), 1.0)
+    limit = _outwards((2 * bad - value) * (1 + allowance) ** sign, up=sign > 0)
     parts = [f"{value:.4g} here" + ("" if figure.exact else f", bound {bad:.4g}")]
     parts += [] if figure.exact else ["twice its distance from the value"]
     parts += [f"{allowance:.0%} for drift and head-room"] if allowance else []

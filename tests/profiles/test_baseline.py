@@ -80,7 +80,7 @@ def test_a_slower_model_is_seen_and_an_equal_one_is_equal() -> None:
 def test_accuracy_is_paired_on_the_same_rows() -> None:
     worse = RIGHT.copy()
     worse[1:10] = False
-    lower, value, upper = _value(stored(right=worse), stored(), "accuracy_vs_baseline")
+    _, value, upper = _value(stored(right=worse), stored(), "accuracy_vs_baseline")
     assert value == pytest.approx(0.9)
     assert upper < 1
 
