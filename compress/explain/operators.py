@@ -17,6 +17,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 _SECONDS = 6.0
 _NOTABLE_OUTSIDE = 0.15
+_NOTABLE_WAIT = 0.1
 _TIME = (Column("ms", "ms", ".3f"), Column("share", "share", "%"))
 _COMPUTE = {
     "int8": "INT8",
@@ -40,8 +41,9 @@ class Products:
 def explain(question: Question) -> Explanation:
     """Say which operators a run's time goes to, and which of them compute in which precision.
 
-    figures: latency_p50_ms (without the profiler), profiler_overhead (0.2 is 20 % slower),
-    node_floor_ms (the profiler's own time, taken off each node), total_ms (a run's mean, of
+    figures: latency_p50_ms (by the clock, without the profiler), waited (the share of it in
+    which something else had the core), profiler_overhead (0.2 is 20 % slower), node_floor_ms
+    (the profiler's own time, taken off each node), total_ms (a run's mean without waiting, of
     which shares are), operators_ms, outside_ms, batch, runs, rounds, float_path_nodes and
     float_path_share (products with weights that compute in floating point). tables: kinds, ops,
     nodes; compared with a reference also `against`.
@@ -138,6 +140,7 @@ def _figures(found: Profile) -> dict[str, float]:
     return {
         "latency_p50_ms": found.p50_ms,
         "profiler_overhead": found.overhead,
+        "waited": found.waited,
         "total_ms": found.total_ms,
         "operators_ms": found.operators_ms,
         "outside_ms": found.outside_ms,
@@ -234,6 +237,11 @@ def _notes(found: Profile, artifact: Artifact, metric: str) -> list[str]:
         f" rounds, in this process); with it a run takes {100 * found.overhead:+.0f} %,"
         f" and {1e3 * found.floor_ms:.1f} µs of it are taken off each node"
     ]
+    if found.waited > _NOTABLE_WAIT:
+        said.append(
+            f"other work had the core {percent(found.waited)} of the time, which is not counted:"
+            " shares are of the model's own time"
+        )
     if artifact.format == "openvino":
         said.append(
             "OpenVINO counts whole microseconds: operators under 1 µs show as 0, and their time"

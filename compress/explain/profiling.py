@@ -23,6 +23,7 @@ ROWS = 24
 ROUNDS = 7
 _FEWEST_ROWS, _FEWEST_ROUNDS = 4, 3
 _WARM_UP_ROUNDS = 2
+_QUARTILE = 0.25
 
 Feeds = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -32,7 +33,7 @@ Floats = NDArray[np.float64]
 class Node:
     """Hold one operator as the runtime runs it, after the runtime's own fusions.
 
-    `ms` is the mean over rows of the median over rounds. `compute` is what a matrix product
+    `ms` is the mean over runs of the lower quartile over rounds. `compute` is what a matrix product
     multiplies in, "" for other operators; `weights` is its constant operand's type and shape, ""
     for a product of two activations. `module` is the layer that it came from, "" where neither
     names nor metadata say.
@@ -66,14 +67,16 @@ class Profile:
     """Hold where a run's time goes, in ms; a run is a batch of `batch` rows.
 
     `plain_ms` and `profiled_ms` are the same runs without and with the profiler, each the mean
-    over runs of the median over rounds; `p50_ms` is the median of all plain runs. `floor_ms`
-    was taken off each node: see `_floor`.
+    over runs of the lower quartile over rounds, without waiting for the core; `p50_ms` is the plain
+    runs' median by the clock, and `waited` the share of it in which something else had the
+    core. `floor_ms` was taken off each node: see `_floor`.
     """
 
     nodes: tuple[Node, ...]
     plain_ms: float
     profiled_ms: float
     p50_ms: float
+    waited: float
     floor_ms: float
     runs: int
     rounds: int
@@ -128,19 +131,20 @@ def profile(
         feeds = _batches(plain, list(texts), batch)
         feeds, rounds = _affordable(feeds, plain.infer, seconds)
         with _PROFILERS[runtime](artifact.model_file, threads) as profiler:
-            plain_ms, profiled_ms = _rounds(plain.infer, profiler, feeds, rounds)
+            alone, profiled = _rounds(plain.infer, profiler, feeds, rounds)
             runs = profiler.finish()[_WARM_UP_ROUNDS * len(feeds) :]
-            nodes = profiler.nodes(_typical(runs, rounds, len(feeds)))
+            nodes = profiler.nodes(_by_name(runs, rounds))
     except agent.AgentError as error:
         raise BackendError(str(error)) from error
-    plain_row, profiled_row = _mean_of_medians(plain_ms), _mean_of_medians(profiled_ms)
-    floor = _floor(nodes, profiled_row - plain_row)
+    plain_ms, profiled_ms = alone.own_ms(threads), profiled.own_ms(threads)
+    floor = _floor(nodes, profiled_ms - plain_ms)
     nodes = [replace(node, ms=node.ms - floor) for node in nodes]
     return Profile(
         nodes=tuple(sorted(nodes, key=lambda node: -node.ms)),
-        plain_ms=plain_row,
-        profiled_ms=profiled_row,
-        p50_ms=float(np.median(plain_ms)),
+        plain_ms=plain_ms,
+        profiled_ms=profiled_ms,
+        p50_ms=float(np.median(alone.wall_ms)),
+        waited=alone.waited(threads),
         floor_ms=floor,
         runs=len(feeds),
         rounds=rounds,
@@ -174,43 +178,68 @@ def _affordable(
 ) -> tuple[list[Feeds], int]:
     """Return as many rows and rounds as the time allows, by the second run of the first row."""
     infer(feeds[0])
-    one = _timed(infer, feeds[0]) / 1e3
+    one = _timed(infer, feeds[0])[0] / 1e3
     runs = seconds / max(2 * one, 1e-6)
     rounds = int(np.clip(runs // len(feeds) - _WARM_UP_ROUNDS, _FEWEST_ROUNDS, ROUNDS))
     rows = int(np.clip(runs // (rounds + _WARM_UP_ROUNDS), _FEWEST_ROWS, len(feeds)))
     return feeds[:rows], rounds
 
 
+@dataclass(frozen=True, slots=True)
+class _Timing:
+    """Hold what runs took by the clock and of the processor, in ms; both (rounds, runs)."""
+
+    wall_ms: Floats
+    cpu_ms: Floats
+
+    def own_ms(self, threads: int) -> float:
+        """Return the mean over runs of the lower quartile over rounds, without waiting.
+
+        Of one thread the processor's time is that; several threads spin, so the clock's it is.
+        """
+        chosen = self.cpu_ms if threads == 1 else self.wall_ms
+        return float(np.quantile(chosen, _QUARTILE, axis=0).mean())
+
+    def waited(self, threads: int) -> float:
+        """Return the share of the time in which something else had the one thread's core."""
+        if threads != 1:
+            return 0.0
+        return max(1 - float(self.cpu_ms.sum() / self.wall_ms.sum()), 0.0)
+
+
 def _rounds(
     infer: Callable[[Feeds], object], profiler: Profiler, feeds: list[Feeds], rounds: int
-) -> tuple[Floats, Floats]:
-    """Return latencies without and with the profiler, each of shape (rounds, rows), in ms."""
+) -> tuple[_Timing, _Timing]:
+    """Time the runs without and with the profiler, in turns."""
     plain, profiled = [], []
     for _ in range(_WARM_UP_ROUNDS + rounds):
         plain.append([_timed(infer, row) for row in feeds])
         profiled.append([_timed(profiler.infer, row) for row in feeds])
-    return np.array(plain[_WARM_UP_ROUNDS:]), np.array(profiled[_WARM_UP_ROUNDS:])
+    return _timing(plain[_WARM_UP_ROUNDS:]), _timing(profiled[_WARM_UP_ROUNDS:])
 
 
-def _timed(infer: Callable[[Feeds], object], feeds: Feeds) -> float:
-    start = time.perf_counter_ns()
+def _timing(rounds: Sequence[Sequence[tuple[float, float]]]) -> _Timing:
+    both = np.array(rounds, dtype=np.float64)
+    return _Timing(both[:, :, 0], both[:, :, 1])
+
+
+def _timed(infer: Callable[[Feeds], object], feeds: Feeds) -> tuple[float, float]:
+    """Run once; return what it took by the clock and of the processor, in ms."""
+    cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     infer(feeds)
-    return (time.perf_counter_ns() - start) / 1e6
+    wall = time.perf_counter_ns() - wall
+    return wall / 1e6, (time.process_time_ns() - cpu) / 1e6
 
 
-def _typical(runs: Sequence[Mapping[str, float]], rounds: int, rows: int) -> dict[str, float]:
-    """Return each operator's mean over rows of its median over rounds.
+def _by_name(runs: Sequence[Mapping[str, float]], rounds: int) -> dict[str, float]:
+    """Return each operator's mean over runs of its lower quartile over rounds.
 
-    The median leaves out the rounds in which something else had the core.
+    Operators are short, so that few of them wait for the core; the quartile leaves those out.
     """
     names = list(dict.fromkeys(name for run in runs for name in run))
     seen = np.array([[run.get(name, 0.0) for name in names] for run in runs])
-    typical = np.median(seen.reshape(rounds, rows, len(names)), axis=0).mean(axis=0)
+    typical = np.quantile(seen.reshape(rounds, -1, len(names)), _QUARTILE, axis=0).mean(axis=0)
     return dict(zip(names, map(float, typical), strict=True))
-
-
-def _mean_of_medians(latencies: Floats) -> float:
-    return float(np.median(latencies, axis=0).mean())
 
 
 def _onnxruntime(model: Path, threads: int) -> AbstractContextManager[Profiler]:

@@ -123,100 +123,22 @@ def _named(dtype: str) -> str:
     return _DTYPES.get(dtype, dtype)
 
 
-_DTYPES = dict(
-    [("float", "fp32"), ("f32", "fp32"), ("float16", "fp16"), ("f16", "fp16")]
-    + [("bfloat16", "bf16"), ("double", "fp64"), ("f64", "fp64"), ("boolean", "bool")]
-    + [("i4", "int4"), ("u4", "uint4"), ("i8", "int8"), ("u8", "uint8")]
-    + [("i32", "int32"), ("i64", "int64")]
-)
-_READERS.get(artifact.format)
-    if reader is None:
-        return []
-    try:
-        found = list(reader(artifact.model_file))
-    except Exception as error:  # each library raises its own types
-        raise ArtifactError(
-            f"{artifact.model_file}: cannot be read ({agent.first_line(error)})",
-            expected="an intact model",
-            action="make the artifact again",
-        ) from error
-    return sorted(found, key=lambda tensor: -tensor.size)
-
-
-def duplicates(found: Sequence[Tensor]) -> list[list[Tensor]]:
-    """Group tensors of the same type and bytes, the most wasteful group first."""
-    groups: dict[tuple[str, str], list[Tensor]] = {}
-    for tensor in found:
-        if tensor.content:
-            groups.setdefault((tensor.dtype, tensor.content), []).append(tensor)
-    repeated = [group for group in groups.values() if len(group) > 1]
-    return sorted(repeated, key=lambda group: -group[0].size * (len(group) - 1))
-
-
-def _onnx(model: Path) -> Iterator[Tensor]:
-    import onnx
-
-    graph = onnx.load(str(model)).graph
-    constants = [
-        attribute.t
-        for node in graph.node
-        if node.op_type == "Constant"
-        for attribute in node.attribute
-        if attribute.name == "value"
-    ]
-    for tensor in [*graph.initializer, *constants]:
-        yield _onnx_tensor(tensor)
-
-
-def _onnx_tensor(tensor: Any) -> Tensor:
-    from onnx import TensorProto, numpy_helper
-
-    data = tensor.raw_data or numpy_helper.to_array(tensor).tobytes()
-    dtype = TensorProto.DataType.Name(tensor.data_type).lower()
-    return Tensor(tensor.name, _named(dtype), tuple(tensor.dims), len(data), _digest(data))
-
-
-def _openvino(model: Path) -> Iterator[Tensor]:
-    for op in agent.read_openvino(model).get_ordered_ops():
-        if op.get_type_name() == "Constant":
-            port = op.output(0)
-            data = op.get_data().tobytes() if op.get_byte_size() >= _COMPARED_FROM else b""
-            yield Tensor(
-                name=op.get_friendly_name(),
-                dtype=_named(port.element_type.get_type_name()),
-                shape=tuple(port.shape),
-                size=op.get_byte_size(),
-                content=_digest(data),
-            )
-
-
-def _safetensors(model: Path) -> Iterator[Tensor]:
-    """Read a safetensors file: eight bytes of length, a JSON header, then the data."""
-    with model.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(length))
-        for name, row in header.items():
-            if name == "__metadata__":
-                continue
-            first, end = row["data_offsets"]
-            stream.seek(8 + length + first)
-            data = stream.read(end - first)
-            dtype = _named(row["dtype"].lower())
-            yield Tensor(name, dtype, tuple(row["shape"]), len(data), _digest(data))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest() if len(data) >= _COMPARED_FROM else ""
-
-
-def _named(dtype: str) -> str:
-    return _DTYPES.get(dtype, dtype)
-
-
 _DTYPES = {
-    **{"float": "fp32", "f32": "fp32", "float16": "fp16", "f16": "fp16"},
-    **{"bfloat16": "bf16", "double": "fp64", "f64": "fp64"},
-    **{"i8": "int8", "u8": "uint8", "i4": "int4", "u4": "uint4"},
-    **{"i32": "int32", "i64": "int64", "boolean": "bool"},
+    "float": "fp32",
+    "f32": "fp32",
+    "float16": "fp16",
+    "f16": "fp16",
+    "bfloat16": "bf16",
+    "double": "fp64",
+    "f64": "fp64",
+    "i4": "int4",
+    "u4": "uint4",
+    "i8": "int8",
+    "u8": "uint8",
+    "i32": "int32",
+    "i64": "int64",
+    "boolean": "bool",
 }
+"""The names that libraries give types, where they are not the field's."""
+
 _READERS = {"onnx": _onnx, "openvino": _openvino, "huggingface": _safetensors}
