@@ -20,6 +20,7 @@ from profiles.device import DeviceProfile, load_profile
 from profiles.probe import Facts, probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import InputError, UnknownNameError
+from runtimes.files import write_text
 
 CANDIDATE = "candidate"
 
@@ -75,6 +76,8 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
             baseline=stored,
             missing=_missing(request),
         )
+        if request.samples:
+            write_text(request.samples, "")  # an earlier gate's samples would read as this one's
         outcome = measure_and_judge(
             job, facts=facts, progress=progress, shared=shared, stream=request.samples
         )
@@ -107,6 +110,12 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
         names += ["regression"] if request.reference is not None else []
         names += ["regression-baseline"] if request.baseline is not None else []
     typed = {metric: _typed(metric, limit) for metric, limit in request.budgets.items()}
+    if request.unlabelled and (unmet := next(filter(_needs_labels, typed), None)):
+        raise InputError(
+            f"--budget {unmet} with --unlabelled",
+            expected="rows with labels, which accuracy is measured on",
+            action="leave --unlabelled out, or the budget",
+        )
     found = [_with(load_profile(name), typed) for name in names]
     if not found and typed:
         found = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
@@ -146,11 +155,13 @@ def _with(profile: DeviceProfile, typed: Mapping[str, Budget]) -> DeviceProfile:
 
 def _without_accuracy(profile: DeviceProfile) -> DeviceProfile:
     kept = {
-        metric: budget
-        for metric, budget in profile.budgets.items()
-        if not metric.startswith(("accuracy", "f1_"))
+        metric: budget for metric, budget in profile.budgets.items() if not _needs_labels(metric)
     }
     return profile.model_copy(update={"budgets": kept})
+
+
+def _needs_labels(metric: str) -> bool:
+    return metric.startswith(("accuracy", "f1_"))
 
 
 def _report(

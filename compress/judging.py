@@ -29,6 +29,7 @@ from profiles.measurement import (
 )
 from profiles.noise import Noise, look
 from profiles.probe import Facts
+from profiles.statistics import Interval
 from runtimes.artifact import Artifact
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined, measure
 
@@ -285,9 +286,9 @@ class _Bench:
         reference = self._job.reference
         source = self._source(name)
         figures = Figures({}, source)
-        if self._samples[name].blocks:
-            beside = self._samples[reference] if reference else None
-            figures |= summarise(self._samples[name], beside, source=source)
+        beside = self._samples[reference] if reference else None
+        found = summarise(self._samples[name], beside, source=source)
+        figures |= found if self._samples[name].blocks else _exact(found)
         if name in self._logits:
             known = self._logits.get(reference) if reference else None
             figures |= summarise_quality(
@@ -299,7 +300,8 @@ class _Bench:
                 source=source,
             )
         if fault := self._samples[name].fault:
-            figures |= Figures({}, source, dict.fromkeys(METRICS, f"the process failed: {fault}"))
+            why = f"the process failed: {fault.splitlines()[0]}"
+            figures |= Figures({}, source, dict.fromkeys(METRICS, why))
         return figures
 
     def _source(self, name: str) -> Source:
@@ -315,6 +317,12 @@ class _Bench:
         """Return the seconds that went into inference and into models' own starts."""
         efforts = [samples.effort for samples in self._samples.values()]
         return self._answering_s + sum(one.inference_s + one.starting_s for one in efforts)
+
+
+def _exact(figures: Figures) -> Figures:
+    """Keep the figures that need no process, such as sizes."""
+    kept = {name: known for name, known in figures.sums.items() if isinstance(known, Interval)}
+    return Figures(kept, figures.source)
 
 
 _SHOWN = (

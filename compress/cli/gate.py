@@ -105,7 +105,7 @@ def gate(
         unlabelled=unlabelled,
         repeat=_command(),
     )
-    _prepare(junit, markdown, github=github)
+    _prepare(samples, junit, markdown, github=github)
     progress = terminal(quiet)
     report = judge_model(request, progress, default_cache().shared)
     for warning in report.warnings:
@@ -138,16 +138,27 @@ def _prepare(*files: Path | None, github: bool) -> None:
     import os
 
     from compress.report.github import summary_file
-    from runtimes.errors import InputError
 
-    for file in files:
-        folder = (
-            next((one for one in file.absolute().parents if one.exists()), None) if file else None
-        )
-        if folder is not None and not os.access(folder, os.W_OK):
-            raise InputError(f"{file}: {folder} cannot be written to", expected="a writable folder")
+    for file in filter(None, files):
+        _try_to_write(file)
     if github:
         summary_file(os.environ)
+
+
+def _try_to_write(file: Path) -> None:
+    """Raise InputError when the nearest folder that exists takes no file; leave nothing there."""
+    import tempfile
+
+    from runtimes.errors import InputError
+
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise InputError(
+            f"{file}: {folder} takes no file ({error.strerror})", expected="a writable folder"
+        ) from error
 
 
 def _write(
