@@ -66,7 +66,10 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class NoiseReport:
-    """Hold how small a regression the machine resolves, and what a look at it showed."""
+    """Hold how small a regression the machine resolves, and what a look at it showed.
+
+    `clean` is the share of the samples, 0 to 1, that nothing preempted in either process.
+    """
 
     model: str
     runtime: str
@@ -74,6 +77,7 @@ class NoiseReport:
     latency_p50_ms: float
     seconds: float
     rounds: int
+    clean: float
     look: Noise
     resolutions: tuple[Resolution, ...]
 
@@ -86,6 +90,7 @@ class NoiseReport:
             "latency_p50_ms": self.latency_p50_ms,
             "seconds": self.seconds,
             "rounds": self.rounds,
+            "clean": self.clean,
             "confidence": CONFIDENCE,
             "power": POWER,
             "metrics": {row.metric: row.to_json() for row in self.resolutions},
@@ -156,6 +161,7 @@ def measure_noise(
             rounds.append(_round(work, replace(plan, seed=seed, first_process=len(rounds))))
             spent = time.monotonic() - start
             advance(round(spent) - round(began), f"round {len(rounds)}")
+    resolutions = tuple(resolution(metric, rounds) for metric in _QUANTILES)
     return NoiseReport(
         model=work.name,
         runtime=RUNTIME_OF[work.artifact.format],
@@ -163,8 +169,9 @@ def measure_noise(
         latency_p50_ms=float(np.median([ms for own, _ in rounds for ms in own])),
         seconds=time.monotonic() - start,
         rounds=len(rounds),
+        clean=sum(len(own) for own, _ in rounds) / (len(rounds) * plan.blocks * plan.block_runs),
         look=seen,
-        resolutions=tuple(resolution(metric, rounds) for metric in _QUANTILES),
+        resolutions=resolutions,
     )
 
 
@@ -243,7 +250,8 @@ def noise_lines(report: NoiseReport) -> list[str]:
         ),
         "",
         f"Measured: {report.model} against itself, {report.rounds} rounds, "
-        f"{report.latency_p50_ms:.2f} ms a row in {report.runtime}.",
+        f"{report.latency_p50_ms:.2f} ms a row in {report.runtime}; "
+        f"clean {100 * report.clean:.0f} %.",
         *look_lines(report.look),
     ]
 

@@ -61,7 +61,7 @@ def doctor(context: click.Context, /, noise: bool, as_json: bool, **options: Any
 
     \b
     Keys of --noise --json: seconds, rounds, model, runtime, threads,
-    latency_p50_ms, confidence, power, and
+    latency_p50_ms, confidence, power, clean (share of undisturbed samples),
       metrics.NAME.ratio, lower, upper   the model over itself; 1 without noise
       metrics.NAME.resolves              smallest regression seen, 0.02 is 2 %
       metrics.NAME.gate_resolves         what a gate at tier ci sees at its last look

@@ -85,6 +85,7 @@ def report(builtin: Workload) -> NoiseReport:
 def test_a_real_session_says_what_it_resolves(report: NoiseReport) -> None:
     assert report.rounds == FEWEST_ROUNDS  # the time was too short for more
     assert report.latency_p50_ms > 0
+    assert 0 < report.clean <= 1
     assert [row.metric for row in report.resolutions] == ["latency_p50_ratio", "latency_p90_ratio"]
     for row in report.resolutions:
         assert row.seen.lower is not None
