@@ -137,7 +137,8 @@ class _Graph:
         node = self._final.get(name)
         if node is None:
             return ""
-        scopes = [p.value for p in node.metadata_props if p.key == _SCOPES]
+        known = [node, *filter(None, [self._source.get(name)])]  # fusion drops metadata
+        scopes = [p.value for one in known for p in one.metadata_props if p.key == _SCOPES]
         if scopes:
             return _last_scope(scopes[0])
         followers = [self._consumers[out] for out in node.output if out in self._consumers]

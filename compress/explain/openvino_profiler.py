@@ -13,6 +13,8 @@ from runtimes import agent
 
 _WEIGHTS_AT = {"Gather": 0, "MatMul": 1}
 """Which operand holds the weights, where an operator has any."""
+_REARRANGE = ("Transpose", "Reorder", "Reshape", "Convert")
+"""What may stand between a product and its weights in the compiled graph."""
 
 
 class OpenVINOProfiler:
@@ -67,6 +69,10 @@ class OpenVINOProfiler:
         self._request = self._compiled = self._network = None
 
 
+def _layer(op: Any) -> str:
+    return str(op.get_rt_info()["layerType"].astype(str))
+
+
 class _Graph:
     """Look executed operators up: in the compiled graph, and through it in the model's own."""
 
@@ -75,15 +81,17 @@ class _Graph:
         self._final = {op.get_friendly_name(): op for op in compiled.get_ordered_ops()}
 
     def weights(self, name: str) -> str:
-        """Return the type and shape of an operator's constant matrix, "" for none."""
+        """Return the type and shape of a product's constant operand, "" for none."""
         op = self._final.get(name)
-        ports = [op.input_value(i) for i in range(op.get_input_size())] if op else []
-        for port in ports[1:]:
-            info = port.get_node().get_rt_info()
-            if info["layerType"].astype(str) == "Const" and len(port.partial_shape) > 1:
-                shape = "×".join(map(str, port.partial_shape))
-                return f"{port.element_type.get_type_name()} {shape}"
-        return ""
+        if op is None or op.get_input_size() < 2:
+            return ""
+        port = op.input_value(1)
+        source = port.get_node()
+        while _layer(source) in _REARRANGE:
+            source = source.input_value(0).get_node()
+        if _layer(source) != "Const":
+            return ""
+        return f"{port.element_type.get_type_name()} {'×'.join(map(str, port.partial_shape))}"
 
     def module(self, name: str) -> str:
         """Return the layer whose named weights an operator reads, "" where they lost their name."""

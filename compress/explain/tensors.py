@@ -111,6 +111,8 @@ def _safetensors(model: Path) -> Iterator[Tensor]:
             first, end = row["data_offsets"]
             stream.seek(8 + length + first)
             data = stream.read(end - first)
+            if len(data) < end - first:
+                raise ValueError(f"{name} ends before its last byte")
             dtype = _named(row["dtype"].lower())
             yield Tensor(name, dtype, tuple(row["shape"]), len(data), _digest(data))
 
