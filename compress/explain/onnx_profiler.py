@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from compress.explain.op_kinds import onnx_compute
 from compress.explain.profiling import Feeds, Node
@@ -22,6 +22,8 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 
 class OnnxProfiler:
     """Profile one ONNX model with the agent's own session options and the profiler on."""
+
+    counts_itself: ClassVar[bool] = True
 
     def __init__(self, model: Path, threads: int) -> None:
         onnxruntime = agent.import_onnxruntime()

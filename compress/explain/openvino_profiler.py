@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from compress.explain.op_kinds import openvino_compute
 from compress.explain.profiling import Feeds, Node
@@ -19,6 +19,8 @@ _REARRANGE = ("Transpose", "Reorder", "Reshape", "Convert")
 
 class OpenVINOProfiler:
     """Profile one model, compiled as the agent compiles it, with performance counters on."""
+
+    counts_itself: ClassVar[bool] = False
 
     def __init__(self, model: Path, threads: int) -> None:
         core = agent.openvino_core()

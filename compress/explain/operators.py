@@ -234,8 +234,8 @@ def _ms(nodes: Sequence[Node]) -> float:
 def _notes(found: Profile, artifact: Artifact, metric: str) -> list[str]:
     said = [
         f"without the profiler p50 is {found.p50_ms:.3f} ms ({found.runs} runs, {found.rounds}"
-        f" rounds, in this process); with it a run takes {100 * found.overhead:+.0f} %,"
-        f" and {1e3 * found.floor_ms:.1f} µs of it are taken off each node"
+        f" rounds, in this process); with it a run takes {100 * found.overhead:+.0f} %"
+        + (f", {1e3 * found.floor_ms:.1f} µs are taken off each node" if found.floor_ms else "")
     ]
     if found.waited > _NOTABLE_WAIT:
         said.append(

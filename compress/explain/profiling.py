@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,12 @@ class Profile:
 
 
 class Profiler(Protocol):
-    """Run a model with its runtime's profiler on."""
+    """Run a model with its runtime's profiler on.
+
+    `counts_itself` says that an operator's time holds some of the profiler's own: see `_floor`.
+    """
+
+    counts_itself: ClassVar[bool]
 
     def infer(self, feeds: Feeds) -> None:
         """Run one row."""
@@ -137,7 +142,7 @@ def profile(
     except agent.AgentError as error:
         raise BackendError(str(error)) from error
     plain_ms, profiled_ms = alone.own_ms(threads), profiled.own_ms(threads)
-    floor = _floor(nodes, profiled_ms - plain_ms)
+    floor = _floor(nodes, profiled_ms - plain_ms) if profiler.counts_itself else 0.0
     nodes = [replace(node, ms=node.ms - floor) for node in nodes]
     return Profile(
         nodes=tuple(sorted(nodes, key=lambda node: -node.ms)),
