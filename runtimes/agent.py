@@ -531,8 +531,9 @@ class Worker:
     ) -> dict[str, Any]:
         """Count the rows that `concurrency` threads classify in a second, `batch` at a time.
 
-        The model stays as it was opened for single rows; each thread has been through all
-        batches once before it counts.
+        The model stays as it was opened for single rows. Each thread goes through all batches,
+        again until `seconds` have passed, so that every model meets the same mix of lengths; the
+        widest batch warms it up.
         """
         from concurrent.futures import ThreadPoolExecutor
 
@@ -575,15 +576,14 @@ def timed(infer: Callable[[dict[str, Any]], Any], feeds: dict[str, Any]) -> tupl
 def _batches_per_s(
     infer: Callable[[dict[str, Any]], Any], batches: Sequence[dict[str, Any]], seconds: float
 ) -> float:
-    for feeds in batches:
-        infer(feeds)
-    start, done = time.perf_counter(), 0
-    while True:
-        infer(batches[done % len(batches)])
-        done += 1
+    infer(max(batches, key=lambda feeds: max(array.shape[1] for array in feeds.values())))
+    start, done, elapsed = time.perf_counter(), 0, 0.0
+    while not done or elapsed < seconds:
+        for feeds in batches:
+            infer(feeds)
+        done += len(batches)
         elapsed = time.perf_counter() - start
-        if elapsed >= seconds:
-            return done / elapsed
+    return done / elapsed
 
 
 def preemptions() -> int:

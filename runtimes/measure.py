@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from runtimes.agent import RUNTIMES as MEASURED
 from runtimes.errors import InputError, UnsupportedError
@@ -39,8 +39,9 @@ __all__ = [
     "measure",
 ]
 
+_LOAD_ROWS = 32
 _LOAD_BATCHES = 4
-"""How many different batches a load goes through."""
+"""A load goes through this many rows, and this many batches, at least."""
 
 
 def measure(
@@ -66,11 +67,11 @@ def measure(
     - `throughput`: the keys of Throughput
     - `fault`: `fault`
 
-    Raises InputError on nothing to measure, UnsupportedError on a format or runtime that the
-    agent does not run.
+    Raises InputError on nothing to measure or a stream that cannot be written, UnsupportedError
+    on a format or runtime that the agent does not run.
     """
     _check(variants, texts)
-    with stream.open("a", encoding="utf-8", buffering=1) if stream else nullcontext() as lines:
+    with _opened(stream) if stream else nullcontext() as lines:
         units = expected_runs(1, plan)
         records = [Record(variant, units, advance, lines) for variant in variants]
         session = _Session(records, list(texts), plan)
@@ -93,12 +94,16 @@ def expected_runs(variants: int, plan: MeasurePlan) -> int:
 
 
 class _Round:
-    """Name the rows that one process of every variant runs; only those are encoded there."""
+    """Name the rows that one process of every variant runs; only those are encoded there.
 
-    def __init__(self, process: int, blocks: list[list[int]]) -> None:
+    Each load takes its rows from the front of `loaded`.
+    """
+
+    def __init__(self, process: int, blocks: list[list[int]], loaded: list[int]) -> None:
         self.process = process
         self.blocks = blocks
-        self.used = list(dict.fromkeys(row for rows in blocks for row in rows))
+        self.loaded = loaded
+        self.used = list(dict.fromkeys(row for rows in (*blocks, loaded) for row in rows))
         self._places = {row: place for place, row in enumerate(self.used)}
 
     def encoded(self, rows: list[int]) -> list[int]:
@@ -117,7 +122,10 @@ class _Session:
 
     def measure_round(self, process: int) -> None:
         """Measure every variant in a fresh process of its own, interleaved."""
-        current = _Round(process, [next(self._rows) for _ in range(self._plan.blocks)])
+        blocks = [next(self._rows) for _ in range(self._plan.blocks)]
+        loaded = max((_load_rows(load) for load in self._plan.loads), default=0)
+        rows = range(len(self._texts))
+        current = _Round(process, blocks, self._random.sample(rows, min(loaded, len(rows))))
         with ExitStack() as stack:
             workers: dict[Record, Worker] = {}
             for record in self._shuffled():
@@ -207,7 +215,7 @@ class _Session:
                 batch=load.batch,
                 concurrency=load.concurrency,
                 seconds=plan.load_s,
-                rows=current.encoded(current.used[: _LOAD_BATCHES * load.batch]),
+                rows=current.encoded(current.loaded[: _load_rows(load)]),
             )
             record.bore(current.process, load, reply)
 
@@ -227,6 +235,10 @@ def _sound(records: Sequence[Record]) -> Iterator[Record]:
     return (record for record in records if not record.fault)
 
 
+def _load_rows(load: Load) -> int:
+    return max(_LOAD_ROWS, _LOAD_BATCHES * load.batch)
+
+
 def _shuffled_rows(rows: int, block_runs: int, generator: random.Random) -> Iterator[list[int]]:
     """Yield blocks of row indices that go through all rows in a new order each time."""
     waiting: list[int] = []
@@ -235,6 +247,17 @@ def _shuffled_rows(rows: int, block_runs: int, generator: random.Random) -> Iter
             waiting += generator.sample(range(rows), rows)
         yield waiting[:block_runs]
         waiting = waiting[block_runs:]
+
+
+def _opened(stream: Path) -> IO[str]:
+    """Open a file whose lines others can read as they come."""
+    try:
+        return stream.open("a", encoding="utf-8", buffering=1)
+    except OSError as error:
+        raise InputError(
+            f"{stream}: the samples cannot be written ({error.strerror})",
+            action="name a file in a folder that is there",
+        ) from None
 
 
 def _check(variants: Sequence[Variant], texts: Sequence[str]) -> None:

@@ -107,7 +107,11 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Say where a variant's processes spent the session: what remains is the engine's own."""
+    """Say where a variant's processes spent the session, in seconds.
+
+    Inference is the warm-up, the timed runs and the loads; starting is from the interpreter to
+    the first result, cached or not. What remains of the session's wall time is the engine's own.
+    """
 
     inference_s: float = 0.0
     starting_s: float = 0.0

@@ -191,8 +191,9 @@ _SIGNALS = {
 
 def _cause(code: int, said: str, oom_kills_before: int | None) -> str:
     """Say what probably ended a process, from its exit code and its last words."""
-    name = signal.Signals(-code).name if code < 0 else ""
-    exit_text = f"signal {-code}, {name}" if name else f"exit code {code}"
+    name = {known.value: known.name for known in signal.Signals}.get(-code, "")
+    exit_text = f"signal {-code}" if code < 0 else f"exit code {code}"
+    exit_text += f", {name}" if name else ""
     if name == "SIGKILL":
         return f"{exit_text}: {_killer(oom_kills_before)}"
     if any(word in said for word in _MEMORY_WORDS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import signal
 import statistics
 import subprocess
@@ -175,6 +176,12 @@ def test_nothing_to_measure_is_refused(texts: tuple[str, ...], tmp_path: Path) -
         measure(twice, texts, PLAN)
 
 
+def test_a_stream_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    variant = Variant("fast", tiny_onnx(tmp_path / "fast"), "onnxruntime")
+    with pytest.raises(InputError, match=r"(?s)samples\.jsonl: .*folder that is there"):
+        measure([variant], TEXTS, PLAN, stream=tmp_path / "nowhere" / "samples.jsonl")
+
+
 def test_a_runtime_that_does_not_load_the_format_is_refused(tmp_path: Path) -> None:
     variant = Variant("torch", tiny_onnx(tmp_path), "torch")
     with pytest.raises(UnsupportedError, match="'torch'"):
@@ -193,13 +200,30 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def test_a_killed_worker_is_reported_with_its_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGKILL, "signal 9, SIGKILL: "),
+        (signal.SIGABRT, "signal 6, SIGABRT: the runtime gave up"),
+        (signal.SIGILL, "signal 4, SIGILL: the runtime was built for another processor"),
+        (signal.SIGTERM, "signal 15, SIGTERM"),
+        (signal.SIGRTMIN + 1, f"signal {signal.SIGRTMIN + 1}"),
+    ],
+)
+def test_a_killed_worker_is_reported_with_its_signal(
+    number: int, said: str, tmp_path: Path
+) -> None:
     with _worker(tiny_onnx(tmp_path)) as worker:
-        worker.ask("load", 60, text="my card")
-        os.kill(worker.pid, signal.SIGKILL)
-        with pytest.raises(BackendError, match="signal 9"):
+        worker.ask("peak", 60)
+        os.kill(worker.pid, number)
+        with pytest.raises(BackendError, match=re.escape(f"ended during 'peak' ({said}")):
             worker.ask("peak", 60)
     assert not _alive(worker.pid)
+
+
+def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
+    with pytest.raises(BackendError, match="cannot be started"):
+        Worker(tmp_path, runtime="onnxruntime", threads=1, wrap=lambda _: ["/no/such/command"])
 
 
 def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
