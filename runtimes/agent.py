@@ -436,7 +436,6 @@ class Worker:
         self._started_ns = started_ns
         self._classifier: Classifier | None = None
         self._feeds: list[dict[str, Any]] = []
-        self._machine = Machine()
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what one request asks."""
@@ -554,6 +553,10 @@ class Worker:
                 raise AgentError(f"{concurrency} callers of {batch} rows: {said}") from error
         return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
 
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        return Machine()  # not before it is asked for: a cold start has no use for it
+
     def _loaded(self) -> Classifier:
         if self._classifier is None:
             raise AgentError("the first request must be load")
@@ -631,7 +634,14 @@ class Machine:
         self._cpus = root / "sys/devices/system/cpu"
         counters = self._cpus.glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
         self._counters = [_opened(path) for path in sorted(counters)]
-        self._raspberry = _opened(root / "sys/devices/platform/soc/soc:firmware/get_throttled")
+        firmware = (root / "sys/devices/platform").glob("soc*/soc*:firmware/get_throttled")
+        self._raspberry = [_opened(path) for path in firmware]
+        coolers = (root / "sys/class/thermal").glob("cooling_device*/type")
+        self._slowed = [
+            _opened(path.with_name("cur_state"))
+            for path in sorted(coolers)
+            if "cpufreq" in _read(_opened(path))
+        ]
         self._times = _opened(root / "proc/stat")
         self._own = _opened(root / "proc/self/stat")
         self._clocks: dict[str, int | None] = {}
@@ -654,11 +664,13 @@ class Machine:
         }
 
     def _held_back(self) -> bool:
-        """Tell whether a Raspberry Pi caps its clock now.
+        """Tell whether the kernel, or a Raspberry Pi's firmware, caps the clock now.
 
-        Bits 1 to 3 of its firmware's word: frequency capped, throttled, soft limit of temperature.
+        The kernel cools with a state above 0 of a device that slows the CPU. Bits 1 to 3 of the
+        firmware's word: frequency capped, throttled, soft limit of temperature.
         """
-        return bool(_number(_read(self._raspberry), 16) & 0b1110)
+        cooled = any(_number(_read(state)) for state in self._slowed)
+        return cooled or any(_number(_read(word), 16) & 0b1110 for word in self._raspberry)
 
     def _mhz(self) -> float | None:
         """Return the clock of the CPU that the process was last seen on."""

@@ -10,6 +10,7 @@ from runtimes.agent import Machine
 
 CPU = "sys/devices/system/cpu"
 PI = "sys/devices/platform/soc/soc:firmware/get_throttled"
+PI5 = "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled"
 STAT = "proc/stat"
 
 
@@ -55,10 +56,29 @@ def test_a_counter_that_rose_is_throttling(tmp_path: Path, counter: str) -> None
         ("?\n", False),
     ],
 )
+@pytest.mark.parametrize("name", [PI, PI5])
 def test_a_raspberry_pi_says_that_it_is_throttled(
-    tmp_path: Path, word: str, throttled: bool
+    tmp_path: Path, name: str, word: str, throttled: bool
 ) -> None:
-    _write(tmp_path, PI, word)
+    _write(tmp_path, name, word)
+    machine = Machine(tmp_path)
+    assert machine.evidence(machine.state())["throttled"] is throttled
+
+
+@pytest.mark.parametrize(
+    ("kind", "state", "throttled"),
+    [
+        ("cpufreq-cpu0", 0, False),
+        ("cpufreq-cpu0", 2, True),
+        ("thermal-cpufreq-4", 1, True),
+        ("pwm-fan", 3, False),
+    ],
+)
+def test_the_kernel_cools_by_slowing_the_cpu(
+    tmp_path: Path, kind: str, state: int, throttled: bool
+) -> None:
+    _write(tmp_path, "sys/class/thermal/cooling_device0/type", f"{kind}\n")
+    _write(tmp_path, "sys/class/thermal/cooling_device0/cur_state", f"{state}\n")
     machine = Machine(tmp_path)
     assert machine.evidence(machine.state())["throttled"] is throttled
 
