@@ -111,7 +111,8 @@ def _dominant(found: Profile) -> str:
 def _said(row: Products) -> str:
     what = "with weights" if row.weighted else "of two activations"
     compute = _COMPUTE.get(row.compute, row.compute)
-    return f"{row.count} {what} compute in {compute} ({percent(row.share)})"
+    verb = "computes" if row.count == 1 else "compute"
+    return f"{plural(row.count, 'product')} {what} {verb} in {compute} ({percent(row.share)})"
 
 
 def _lever(found: Profile, artifact: Artifact) -> str:

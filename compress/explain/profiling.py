@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from compress.explain.op_kinds import PRODUCT, kind_of
 from compress.explain.question import runtime_of, sample
 from runtimes import agent
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError
+from runtimes.errors import BackendError, EdgepressError
 
 ROWS = 24
 ROUNDS = 7
@@ -131,7 +131,7 @@ def profile(
     runtime fails.
     """
     runtime = runtime_of(artifact)
-    try:
+    with _border(artifact.model_file):
         plain = agent.load(artifact.path, threads, runtime)
         feeds = _batches(plain, list(texts), batch)
         feeds, rounds = _affordable(feeds, plain.infer, seconds)
@@ -139,8 +139,6 @@ def profile(
             alone, profiled = _rounds(plain.infer, profiler, feeds, rounds)
             runs = profiler.finish()[_WARM_UP_ROUNDS * len(feeds) :]
             nodes = profiler.nodes(_by_name(runs, rounds))
-    except agent.AgentError as error:
-        raise BackendError(str(error)) from error
     plain_ms, profiled_ms = alone.own_ms(threads), profiled.own_ms(threads)
     floor = _floor(nodes, profiled_ms - plain_ms) if profiler.counts_itself else 0.0
     nodes = [replace(node, ms=node.ms - floor) for node in nodes]
@@ -155,6 +153,20 @@ def profile(
         rounds=rounds,
         batch=batch,
     )
+
+
+@contextmanager
+def _border(model: Path) -> Iterator[None]:
+    """Translate what the agent and the runtimes raise into BackendError."""
+    try:
+        yield
+    except EdgepressError:
+        raise
+    except agent.AgentError as error:
+        raise BackendError(str(error)) from error
+    except Exception as error:  # each runtime raises its own types
+        said = f"{model}: failed while it was profiled ({agent.first_line(error)})"
+        raise BackendError(said) from error
 
 
 def _batches(classifier: agent.Classifier, texts: list[str], batch: int) -> list[Feeds]:

@@ -103,7 +103,7 @@ def test_a_forgotten_node_is_found_on_the_fp32_path(mixed: Artifact, tmp_path: P
     integer = [row for row in products(found) if row.compute == "int8"]
     assert [row.count for row in integer] == [LAYERS]
     answer = explain(asked("latency_p90_ms", mixed, tmp_path)).answer
-    assert "1 with weights compute in FP32" in answer
+    assert "1 product with weights computes in FP32" in answer
     assert "left out of the quantization" in answer
     assert headline("latency_p90_ms", mixed, tiny.TEXTS).startswith("1 node on the FP32 path (")
 
@@ -189,6 +189,30 @@ def test_a_damaged_model_is_an_error_of_the_backend(make: Any, tmp_path: Path) -
     model.model_file.write_bytes(b"no model")
     with pytest.raises(BackendError, match="cannot load it"):
         profile(model, tiny.TEXTS, 1, 0.1)
+
+
+def test_a_model_that_fails_while_it_runs_is_an_error_of_the_backend(tmp_path: Path) -> None:
+    import onnx
+
+    model = tiny.tiny_onnx(tmp_path / "m")
+    graph = onnx.load(model.model_file)
+    table = next(tensor for tensor in graph.graph.initializer if tensor.name == "table")
+    short = onnx.numpy_helper.to_array(table)[:3]  # the tokens' ids are larger
+    table.CopyFrom(onnx.numpy_helper.from_array(short, "table"))
+    onnx.save(graph, model.model_file)
+    with pytest.raises(BackendError, match="failed while it was profiled"):
+        profile(model, tiny.TEXTS, 1, 0.1)
+    assert headline("latency_p50_ms", model, tiny.TEXTS) == ""
+
+
+def test_weights_in_a_file_of_their_own_are_profiled_too(tmp_path: Path) -> None:
+    import onnx
+
+    model = tiny.tiny_onnx(tmp_path / "m", hidden=64)
+    graph = onnx.load(model.model_file)
+    onnx.save(graph, model.model_file, save_as_external_data=True, location="model.onnx.data")
+    found = profile(model, tiny.TEXTS, 1, 0.1)
+    assert "float 64×64" in {node.weights for node in found.nodes}
 
 
 @given(
