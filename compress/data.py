@@ -105,7 +105,7 @@ def load_dataset(settings: DataSettings, folder: Path, seed: int) -> Dataset:
     train, validation, test = (
         read.split(names) for names in (settings.train, settings.validation, settings.test)
     )
-    unlabeled = read.texts(settings.unlabeled)
+    unlabeled = tuple(dict.fromkeys(read.texts(settings.unlabeled)))
     _check_classes(train, settings)
     if not settings.test:
         train, test = _split_off("test", train, settings.test_share, seed)
@@ -145,7 +145,7 @@ def load_labelled(
 
 
 def load_texts(settings: DataSettings, folder: Path) -> Rows:
-    """Load the texts of `settings.test`, whatever their labels; the same text once."""
+    """Load the texts of `settings.test` without their labels."""
     return Rows(_Reader(settings, folder).texts(settings.test), ())
 
 
@@ -172,8 +172,8 @@ class _Reader:
         ]
 
     def texts(self, names: Sequence[str]) -> tuple[str, ...]:
-        found = [row[0] for name in names for row in self._rows(name, (self._settings.text,))]
-        return tuple(dict.fromkeys(found))
+        columns = (self._settings.text,)
+        return tuple(row[0] for name in names for row in self._rows(name, columns))
 
     def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
         table = read_table(name, self._folder, columns, self._settings.origin)

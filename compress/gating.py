@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compress.data import DataSettings, Rows, load_labelled, load_texts
 from compress.evidence import now
+from compress.explain.explain import headline
 from compress.judging import Job, Measured, Outcome, as_baseline, measure_and_judge
 from compress.plan import REFERENCE
 from compress.report.gate_report import Fault, GatedModel, GateReport
@@ -17,12 +18,14 @@ from compress.validate import deployable, open_reference, runnable
 from profiles.baseline import Baseline, read_baseline, remarks
 from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
+from profiles.gate import Status, Verdict
 from profiles.probe import Facts, probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import InputError, UnknownNameError
 from runtimes.files import write_text
 
 CANDIDATE = "candidate"
+_EXPLAINED_ROWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     profiles = chosen_profiles(request)
     stored = read_baseline(request.baseline) if request.baseline else None
     artifact = runnable(read_artifact(request.candidate))
-    rows = _rows(request, artifact, progress)
+    rows = _rows(request, profiles, artifact, progress)
     facts = probe()
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         candidates = [deployable(CANDIDATE, artifact)]
@@ -84,8 +87,14 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     return _report(request, outcome, facts, rows, stored)
 
 
-def _rows(request: GateRequest, artifact: Artifact, progress: Progress) -> Rows:
-    if request.unlabelled:
+def _rows(
+    request: GateRequest,
+    profiles: Sequence[DeviceProfile],
+    artifact: Artifact,
+    progress: Progress,
+) -> Rows:
+    """Load the rows; without labels when no budget asks for them, which saves classifying all."""
+    if not any(_needs_labels(metric) for profile in profiles for metric in profile.budgets):
         return load_texts(request.data, Path())
     rows, warnings = load_labelled(request.data, Path(), artifact.labels)
     for warning in warnings:
@@ -105,7 +114,7 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
 
     Budgets that unlabelled rows cannot decide are left out.
     """
-    names = list(request.profiles)
+    names = list(dict.fromkeys(request.profiles))
     if not names:
         names += ["regression"] if request.reference is not None else []
         names += ["regression-baseline"] if request.baseline is not None else []
@@ -187,11 +196,35 @@ def _report(
         overhead=outcome.overhead,
         machine=facts.to_json(),
         models=tuple(_model(row) for row in reversed(outcome.measured)),
-        verdicts=outcome.verdicts,
+        verdicts=tuple(_explained(outcome, rows, verdict) for verdict in outcome.verdicts),
         noise=outcome.noise.reasons,
         faults=tuple(faults),
         warnings=_warnings(outcome, facts, rows, stored),
     )
+
+
+def _explained(outcome: Outcome, rows: Rows, verdict: Verdict) -> Verdict:
+    """Say beside each budget that was broken what is behind its figure, where that is quick."""
+    row = outcome.of(CANDIDATE)
+    if row.samples.fault:
+        return verdict
+    said: dict[str, str] = {}
+    for check in verdict.checks:
+        family = check.budget.metric.split("_")[0]
+        if check.status is Status.FAIL and check.counts and not check.why and family not in said:
+            said[family] = headline(
+                check.budget.metric,
+                row.candidate.artifact,
+                rows.texts[:_EXPLAINED_ROWS],
+                threads=row.samples.threads,
+            )
+    checks = (
+        replace(check, why=said.get(check.budget.metric.split("_")[0], ""))
+        if check.status is Status.FAIL and not check.why
+        else check
+        for check in verdict.checks
+    )
+    return replace(verdict, checks=tuple(checks))
 
 
 def _model(row: Measured) -> GatedModel:

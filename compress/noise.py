@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from compress.plan import RUNTIME_OF
 from compress.reading import read_table
 from compress.stage import Progress
 from compress.tiers import TIERS
+from profiles.measurement import paired_rounds
 from profiles.noise import FEWEST_ROUNDS, Noise, look, resolvable_ratio
 from profiles.probe import Facts, probe
 from profiles.statistics import Interval, mean_interval
@@ -23,7 +24,6 @@ from runtimes.agent import RUNTIMES
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import DataError, QualityError, UnsupportedError
 from runtimes.measure import MeasurePlan, Variant, measure
-from runtimes.samples import Block
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -218,17 +218,8 @@ def _round(work: Workload, plan: MeasurePlan) -> Round:
     found = measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
     for samples in found.values():
         samples.raise_fault()
-    one, other = (found[twin.name].blocks for twin in twins)
-    places = {block.place: block for block in other}
-    pairs = [pair for block in one for pair in _clean(block, places[block.place])]
-    return [a for a, _ in pairs], [b for _, b in pairs]
-
-
-def _clean(one: Block, other: Block) -> Iterator[tuple[float, float]]:
-    """Yield both latencies of each row that neither process was disturbed in."""
-    rows = zip(one.latency_ms, other.latency_ms, strict=True)
-    dirty = zip(one.contaminated, other.contaminated, strict=True)
-    return (pair for pair, flags in zip(rows, dirty, strict=True) if not any(flags))
+    one, other = paired_rounds(*(found[twin.name].blocks for twin in twins))
+    return (one[0].tolist(), other[0].tolist()) if one else ([], [])
 
 
 def noise_lines(report: NoiseReport) -> list[str]:

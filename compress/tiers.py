@@ -54,10 +54,11 @@ class Demand:
 def demand_of(profiles: Sequence[DeviceProfile], tier: Tier, threads: int | None = None) -> Demand:
     """Return what suits every profile; the first one's threads are used where none are given.
 
-    A budget on a percentile of cold starts needs as many as bound it at the first look.
+    A budget on a percentile of cold starts needs as many as bound it at the look that may
+    spend least.
     """
     confidence = max((profile.confidence for profile in profiles), default=0.95)
-    median = samples_needed(0.5, 1 - (1 - confidence) * tier.shares[0])
+    median = samples_needed(0.5, 1 - (1 - confidence) * min(tier.shares))
     budgets = [budget for profile in profiles for budget in profile.budgets.values()]
     return Demand(
         threads=profiles[0].runtime.threads if threads is None else threads,
@@ -71,7 +72,7 @@ def demand_of(profiles: Sequence[DeviceProfile], tier: Tier, threads: int | None
 def _starts(prefix: str, budgets: Sequence[Budget], tier: Tier) -> int:
     return max(
         (
-            samples_needed(q, 1 - (1 - budget.confidence) * tier.shares[0])
+            samples_needed(q, 1 - (1 - budget.confidence) * min(tier.shares))
             for budget in budgets
             for name, q in _COLD_STARTS.items()
             if budget.metric == f"{prefix}{name}_ms"

@@ -141,7 +141,7 @@ def summarise(
         "artifact_mb": _exact(samples.size_mb),
     }
     if reference is not None:
-        rounds = _rounds(steady, _steady(reference.blocks, usual))
+        rounds = paired_rounds(steady, _steady(reference.blocks, usual))
         sums |= _against(samples, reference, rounds)
     kept = {
         name: known if isinstance(known, Interval) else functools.cache(known)
@@ -227,7 +227,8 @@ Rounds = tuple[list[Floats], list[Floats]]
 """Latencies of two variants on the same rows, clean in both: an array a round for each."""
 
 
-def _rounds(mine: Sequence[Block], reference: Sequence[Block]) -> Rounds:
+def paired_rounds(mine: Sequence[Block], reference: Sequence[Block]) -> Rounds:
+    """Pair two variants' latencies row by row and round by round, where both are clean."""
     theirs = {(block.process, block.place): block for block in reference}
     rounds: dict[int, list[Floats]] = {}
     for block in mine:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from profiles.probe import Facts, _cgroup_folders
+from profiles.probe import Facts, cgroup_folders
 from runtimes.agent import probe_ms
 
 PROBE_CV = 0.05
@@ -307,7 +307,7 @@ def _waited_s(root: Path) -> float | None:
 
 def _throttled_s(root: Path) -> float | None:
     """Read how long quotas stopped this process's control groups, added up."""
-    texts = [_text(folder / "cpu.stat") for folder in _cgroup_folders(root)]
+    texts = [_text(folder / "cpu.stat") for folder in cgroup_folders(root)]
     found = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
     first_version = _text(root / "sys/fs/cgroup/cpu/cpu.stat")
     found += [int(ns) / 1e9 for ns in re.findall(r"throttled_time (\d+)", first_version)]

@@ -228,7 +228,7 @@ def _usable_cpus(root: Path) -> float:
 
 def _cgroup_quota(root: Path) -> float | None:
     quotas = []
-    for folder in _cgroup_folders(root):
+    for folder in cgroup_folders(root):
         quota, _, period = (_text(folder / "cpu.max") or "").partition(" ")
         if quota.isdigit() and period.isdigit():
             quotas.append(int(quota) / int(period))
@@ -241,14 +241,14 @@ def _cgroup_quota(root: Path) -> float | None:
 
 def _memory_mb(root: Path) -> int | None:
     found = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
-    limits = [_number(folder / "memory.max") for folder in _cgroup_folders(root)]
+    limits = [_number(folder / "memory.max") for folder in cgroup_folders(root)]
     limits.append(_number(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"))
     sizes = [limit / 2**20 for limit in limits if limit]
     sizes += [int(found[1]) / 1024] if found else []
     return int(min(sizes)) if sizes else None
 
 
-def _cgroup_folders(root: Path) -> list[Path]:
+def cgroup_folders(root: Path) -> list[Path]:
     """List this process's cgroup v2 folders, from its own up to the root: each one limits."""
     base = root / "sys/fs/cgroup"
     found = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
