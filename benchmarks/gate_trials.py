@@ -30,11 +30,10 @@ OURS = "edgepress"
 JUDGED = "latency_p50_ratio"
 """The budget whose limit the trials set; the other tools judge the same question."""
 
-# It ends with its parent, also with one that was killed.
+# It ends with its parent, also with one that was killed, be it before this starts.
 _SPIN = """
-import os
-parent = os.getppid()
-while os.getppid() == parent:
+import os, sys
+while os.getppid() == int(sys.argv[1]):
     for _ in range(1_000_000):
         pass
 """
@@ -119,7 +118,9 @@ def loaded_core(wanted: bool = True) -> Iterator[int | None]:
     if not wanted:
         yield None
         return
-    process = subprocess.Popen([sys.executable, "-c", _SPIN])
+    process = subprocess.Popen(
+        [sys.executable, "-c", _SPIN, str(os.getpid())], stdout=subprocess.DEVNULL
+    )
     try:
         yield process.pid
     finally:

@@ -462,9 +462,9 @@ def table(found: Mapping[str, Any]) -> str:
         lines.append(
             (
                 f"{row['nominal_percent']:g}",
-                _shown(row["percent"]) + ("" if row["within"] else " off"),
-                _shown(row["shorter_percent"]),
-                _shown(row["longer_percent"]),
+                shown_percent(row["percent"]) + ("" if row["within"] else " off"),
+                shown_percent(row["shorter_percent"]),
+                shown_percent(row["longer_percent"]),
                 f"{row['columns']}",
                 f"{row['logits_differ']:.1g}",
             )
@@ -476,7 +476,8 @@ def table(found: Mapping[str, Any]) -> str:
     )
 
 
-def _shown(figure: Mapping[str, float | None]) -> str:
+def shown_percent(figure: Mapping[str, float | None]) -> str:
+    """Write how much slower a copy is, with its bounds; a question mark is one not supported."""
     value, lower, upper = (
         "?" if figure[name] is None else f"{figure[name]:.2f}"
         for name in ("value", "lower", "upper")
