@@ -270,13 +270,15 @@ def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
     from scipy.stats import norm
 
     value, confidence = measurement.value, measurement.confidence
-    bad = measurement.upper if budget.side == "max" else measurement.lower
     noun = "samples" if budget.kind.machine_bound else "rows"
-    if value is None or bad is None or confidence is None:
-        return "not enough samples"
-    deviation = abs(bad - value) / norm.ppf(confidence)
+    if value is None or confidence is None:
+        return f"not enough {noun}"
+    beyond = measurement.lower if value > budget.limit else measurement.upper
+    if beyond is None:
+        return f"not enough {noun}"
+    deviation = abs(beyond - value) / norm.ppf(confidence)
     margin = abs(value - budget.limit)
-    if margin < deviation / _HOPELESS**0.5:
+    if margin <= deviation / _HOPELESS**0.5:
         return f"too close to the limit for any number of {noun}"
     needed = rows_needed(deviation**2 * measurement.samples, margin, budget.confidence)
     return f"needs about {_rounded(needed):,} {noun} (have {measurement.samples:,})"

@@ -292,6 +292,18 @@ def test_it_says_when_nothing_would(here: Facts) -> None:
     assert verdict.checks[0].why == "too close to the limit for any number of rows"
 
 
+@pytest.mark.parametrize(
+    ("lower", "value", "upper"), [(0.1, 0.1, 0.995), (0.9, 0.95, 0.995), (0.985, 0.995, 0.996)]
+)
+def test_what_would_decide_is_always_more_than_there_is(
+    here: Facts, lower: float, value: float, upper: float
+) -> None:
+    measured = _measured("accuracy", value, lower, upper, samples=10)
+    why = judge(_profile({"accuracy": {"min": 0.99}}), measured, here).checks[0].why
+    needed = int(why.removeprefix("needs about ").split()[0].replace(",", ""))
+    assert needed > 10, why
+
+
 def test_a_refused_percentile_says_what_it_needs(here: Facts) -> None:
     why = "needs 46 samples (have 20)"
     measured = _measured("latency_p90_ms", None, 30, None, samples=20, why=why)
