@@ -270,7 +270,7 @@ def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
     from scipy.stats import norm
 
     value, confidence = measurement.value, measurement.confidence
-    noun = "samples" if budget.kind.machine_bound else "rows"
+    noun = _noun(budget)
     if value is None or confidence is None:
         return f"not enough {noun}"
     beyond = measurement.lower if value > budget.limit else measurement.upper
@@ -282,6 +282,16 @@ def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
         return f"too close to the limit for any number of {noun}"
     needed = rows_needed(deviation**2 * measurement.samples, margin, budget.confidence)
     return f"needs about {_rounded(needed):,} {noun} (have {measurement.samples:,})"
+
+
+def _noun(budget: Budget) -> str:
+    """Say what a figure's samples are."""
+    if not budget.kind.machine_bound:
+        return "rows"
+    if budget.metric.startswith("cold_start"):
+        return "cold starts"
+    of_processes = budget.metric.startswith(("rss_peak", "throughput"))
+    return "processes" if of_processes or budget.kind.against == "baseline" else "samples"
 
 
 def _rounded(count: int) -> int:

@@ -293,6 +293,24 @@ def test_it_says_when_nothing_would(here: Facts) -> None:
 
 
 @pytest.mark.parametrize(
+    ("metric", "noun"),
+    [
+        ("latency_p90_ratio", "samples"),
+        ("cold_start_p50_ratio", "cold starts"),
+        ("rss_peak_ratio", "processes"),
+        ("latency_p90_vs_baseline", "processes"),
+    ],
+)
+def test_what_would_decide_is_counted_as_it_was_measured(
+    here: Facts, metric: str, noun: str
+) -> None:
+    measured = _measured(metric, 1.02, 0.9, 1.2, samples=10)
+    why = judge(_profile({metric: {"max": 1.1}}), measured, here).checks[0].why
+    assert why.startswith("needs about")
+    assert f" {noun} (have 10)" in why
+
+
+@pytest.mark.parametrize(
     ("lower", "value", "upper"), [(0.1, 0.1, 0.995), (0.9, 0.95, 0.995), (0.985, 0.995, 0.996)]
 )
 def test_what_would_decide_is_always_more_than_there_is(
