@@ -54,9 +54,7 @@ def save_baseline(
     )
     facts = probe()
     outcome = measure_and_judge(job, facts=facts, progress=progress, shared=shared)
-    outcome.raise_faults()
-    for reason in outcome.noise.reasons:
-        progress.warn(f"noise: {reason}")
+    outcome.accept(progress)
     found = as_baseline(outcome.of(MODEL), rows, facts)
     write_baseline(out, found)
     return found

@@ -118,10 +118,12 @@ class Outcome:
         """Return one model's figures."""
         return next(row for row in self.measured if row.candidate.name == name)
 
-    def raise_faults(self) -> None:
-        """Raise BackendError when any model's process failed."""
+    def accept(self, progress: Progress) -> None:
+        """Warn of a noisy machine; raise BackendError when any model's process failed."""
         for row in self.measured:
             row.samples.raise_fault()
+        for reason in self.noise.reasons:
+            progress.warn(f"noise: {reason}")
 
 
 def measure_and_judge(

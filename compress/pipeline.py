@@ -115,7 +115,7 @@ class Run:
             shared=self.cache.shared,
             stream=stream,
         )
-        outcome.raise_faults()
+        outcome.accept(self.progress)
         return outcome
 
     def _judged(self, outcome: Outcome) -> tuple[Report, Status]:

@@ -93,8 +93,8 @@ def measure_model(
             threads=load_profile(profile).runtime.threads,
         )
         outcome = measure_and_judge(job, facts=probe(), progress=progress, shared=shared)
-    outcome.raise_faults()
-    for warning in (*warnings, *(f"noise: {reason}" for reason in outcome.noise.reasons)):
+    outcome.accept(progress)
+    for warning in warnings:
         progress.warn(warning)
     return outcome.of(MODEL)
 

@@ -99,7 +99,7 @@ def validate(
             seed=seed,
         )
         outcome = measure_and_judge(job, facts=probe(), progress=progress, stream=stream)
-    outcome.raise_faults()
+    outcome.accept(progress)
     return Validation(outcome)
 
 

@@ -91,7 +91,7 @@ def test_a_model_that_breaks_leaves_the_rest_standing(model: Artifact, tmp_path:
     assert "the process failed" in latency.why
     assert size.status is Status.PASS
     with pytest.raises(BackendError, match=r"model\.onnx"):
-        outcome.raise_faults()
+        outcome.accept(Silence())
 
 
 # What budgets ask for
