@@ -6,11 +6,11 @@ Every second gate runs while another process works a core, so that both halves s
 else the machine does meanwhile. Beside each gate, in the same minute and condition, the other
 tools of benchmarks/other_gates.py judge the same two folders.
 
---json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds`,
-`methods` (where each other method is from), `results`: by condition (`quiet`, `loaded`, `all`)
-and method {`trials`, `fail`, `inconclusive`, `pass`, `fail_share` {value, lower, upper}: exact
-one-sided 95 % bounds}, `metrics`: the same for each budget of ours over all gates, `costs` by
-condition {`gate_s` {median, most}, `looks` (gates by looks), `overhead` {median, most}}, and
+--json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds`
+(of the last session), `methods` (where each other method is from), `results`: by condition
+(`quiet`, `loaded`, `all`) and method {`trials`, `fail`, `inconclusive`, `pass`, `fail_share`
+{value, lower, upper}: exact one-sided 95 % bounds}, `metrics`: the same for each budget of ours
+over all gates, `costs` by condition {`gate_s` {median, most}, `looks` (gates by looks), `overhead` {median, most}}, and
 `trials`, each gate as it was. FILE's name with `.trials.jsonl` gets a line a gate as they come:
 --resume goes on where a killed run stopped.
 """

@@ -12,11 +12,11 @@ benchmarks/other_gates.py judge the same two folders by the same limit.
 A slowdown within the limit should PASS: it is what the budget allows. One beyond it is caught
 reliably when at least 90 % of the gates FAIL, also of every larger one.
 
---json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds`,
-`planted` (as in planted.json), `methods`, `results`: a list of {`limit`, `nominal_percent`,
-`true_percent` {value, lower, upper}, `methods`: by name {`trials`, `fail`, `inconclusive`,
-`pass`, `fail_share` {value, lower, upper}: exact one-sided 95 % bounds}, `metrics`: the same for
-each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}}, `caught`: by limit the smallest
+--json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds`
+(of the last session), `planted` (as in planted.json), `methods`, `results`: a list of {`limit`,
+`nominal_percent`, `true_percent` {value, lower, upper}, `methods`: by name {`trials`, `fail`,
+`inconclusive`, `pass`, `fail_share` {value, lower, upper}: exact one-sided 95 % bounds},
+`metrics`: the same for each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}}, `caught`: by limit the smallest
 nominal percent that is caught reliably, by method, null where none is, and `trials`, each gate as
 it was. FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a
 killed run stopped.
@@ -129,7 +129,7 @@ def count_caught(
             data=data,
             text=text,
             out=planted,
-            percent=(0, *PERCENTS),
+            percent=PERCENTS,
             rows=rows,
             rounds=40,
             seed=seed,

@@ -44,12 +44,12 @@ from profiles.probe import probe
 from profiles.statistics import Interval, percentile_interval
 from runtimes import agent
 from runtimes.artifact import MANIFEST, Artifact, read_artifact, write_artifact
-from runtimes.errors import EdgepressError, InputError, UnsupportedError
+from runtimes.errors import BackendError, EdgepressError, InputError, UnsupportedError
 from runtimes.files import new_folder, write_json
 from runtimes.measure import MeasurePlan, Variant, measure
 from runtimes.samples import Samples
 
-PERCENTS = (3.0, 5.0, 10.0, 20.0)
+PERCENTS = (0.0, 3.0, 5.0, 10.0, 20.0)
 TOLERANCE = 0.5
 """Percentage points that a planted slowdown may lie off its nominal one."""
 
@@ -321,9 +321,15 @@ def _calibrate(
             _plant(plain, nominal, count, out) for nominal, count in columns.items() if count
         ]
         samples = _session(plain, planted, texts, rounds, seed + guess)
-        found = [percent_slower(samples[one.name], samples[PLAIN]).value or 0.0 for one in planted]
+        found = [percent_slower(samples[one.name], samples[PLAIN]).value for one in planted]
         _tell(guess, planted, found)
-        seen += [(one.columns, value) for one, value in zip(planted, found, strict=True)]
+        both = zip(planted, found, strict=True)
+        seen += [(one.columns, value) for one, value in both if value is not None]
+        if not seen:
+            raise BackendError(
+                "every sample was preempted or waited",
+                action="end what else uses the processor, or wait until it ends",
+            )
         columns = {nominal: next_guess(seen, nominal, most) for nominal in wanted}
     return columns
 
@@ -373,6 +379,8 @@ def _session(
 def percent_slower(slowed: Samples, plain: Samples) -> Interval:
     """Return how many percent slower a variant is, with one-sided 95 % bounds."""
     ratios = list(_round_ratios(slowed, plain))
+    if not ratios:
+        return Interval(None, None, None, 0, "no row ran clean in both")
     bound = percentile_interval(ratios, 0.5, 0.95, noun="rounds")
     lower, upper = (None if it is None else 100 * (it - 1) for it in (bound.lower, bound.upper))
     return Interval(100 * (float(np.median(ratios)) - 1), lower, upper, bound.samples, bound.why)
@@ -390,9 +398,10 @@ def _round_ratios(slowed: Samples, plain: Samples) -> Iterator[float]:
     return (float(np.median(ratios)) for ratios in rounds.values() if ratios)
 
 
-def _tell(guess: int, planted: Sequence[Planted], found: Sequence[float]) -> None:
+def _tell(guess: int, planted: Sequence[Planted], found: Sequence[float | None]) -> None:
     said = (
-        f"{one.nominal:g} % with {one.columns} columns: {value:.2f} %"
+        f"{one.nominal:g} % with {one.columns} columns:"
+        f" {'?' if value is None else f'{value:.2f}'} %"
         for one, value in zip(planted, found, strict=True)
     )
     click.echo(f"guess {guess + 1}: {'; '.join(said)}", err=True)
@@ -413,7 +422,6 @@ def _row(
         ("longer_percent", lambda row: len(texts[row]) > middle),
     ):
         halves[key] = _bounds(percent_slower(only_rows(slowed, keep), only_rows(usual, keep)))
-    assert reached.value is not None
     return {
         "folder": one.artifact.path.name,
         "nominal_percent": one.nominal,
@@ -421,7 +429,7 @@ def _row(
         "digest": one.artifact.digest,
         "percent": _bounds(reached),
         **halves,
-        "within": abs(reached.value - one.nominal) <= TOLERANCE,
+        "within": reached.value is not None and abs(reached.value - one.nominal) <= TOLERANCE,
         "logits_differ": logits_differ(plain, one.artifact, texts[:50]),
     }
 

@@ -218,6 +218,11 @@ def test_a_slowdown_is_of_the_same_rows_and_clean_samples() -> None:
     assert only_rows(samples(1.0), lambda row: row > 1).blocks[0].rows == (2, 3)
 
 
+def test_a_slowdown_without_clean_samples_is_not_known() -> None:
+    only_dirty = only_rows(samples(1.0, dirty=True), lambda row: row == 3)
+    assert percent_slower(only_dirty, only_dirty).value is None
+
+
 # --- trials --------------------------------------------------------------------------------------
 
 
