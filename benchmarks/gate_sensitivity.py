@@ -16,9 +16,9 @@ reliably when at least 90 % of the gates FAIL, also of every larger one.
 (of the last session), `planted` (as in planted.json), `methods`, `results`: a list of {`limit`,
 `nominal_percent`, `true_percent` {value, lower, upper}, `methods`: by name {`trials`, `fail`,
 `inconclusive`, `pass`, `fail_share` {value, lower, upper}: exact one-sided 95 % bounds},
-`metrics`: the same for each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}}, `caught`: by limit the smallest
-nominal percent that is caught reliably, by method, null where none is, and `trials`, each gate as
-it was. FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a
+`metrics`: the same for each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}},
+`caught`: by limit the smallest nominal percent that is caught reliably, by method, null where
+none is, and `trials`, each gate as it was. FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a
 killed run stopped.
 """
 

@@ -25,15 +25,8 @@ from benchmarks.other_gates import (
     second_of_rounds,
     sequential_samples,
 )
-from benchmarks.planted_slowdown import (
-    add_work,
-    dense_layers,
-    logits_differ,
-    next_guess,
-    only_rows,
-    percent_slower,
-    slow_copy,
-)
+from benchmarks.planted_slowdown import logits_differ, next_guess, only_rows, percent_slower
+from benchmarks.planted_work import add_work, dense_layers, described, slow_copy
 from runtimes import agent
 from runtimes.artifact import read_artifact, write_artifact
 from runtimes.errors import ArtifactError, InputError, UnsupportedError
@@ -114,7 +107,7 @@ def quantized(folder: Path) -> Any:
         extra_options=options,
     )
     (folder / "artifact.json").unlink()
-    return write_artifact(folder, **planted_slowdown._described(artifact))
+    return write_artifact(folder, **described(artifact))
 
 
 @pytest.mark.parametrize("make", [lambda folder: tiny.tiny_onnx(folder, layers=2), quantized])
