@@ -31,7 +31,8 @@ def answers(
     """Return logits of shape (rows, classes), each text alone at its own length.
 
     The bundle's own code runs them, so that what is reported is what is deployed. Answers are
-    kept in `shared` by the model's digest, the runtime's version and the texts.
+    kept in `shared` by the model's digest, the runtime's version and the texts. Raises
+    BackendError when the runtime does not load the model or fails on a row.
     """
     return kept_logits(
         _file(artifact, runtime, texts, shared),
@@ -50,14 +51,25 @@ def _run(
 ) -> NDArray[np.float32]:
     try:
         classifier = agent.load(artifact.path, threads=threads, runtime=runtime)
-        logits = np.zeros((len(texts), len(artifact.labels)), dtype=np.float32)
-        with progress.task(f"accuracy of {name}", len(texts)) as advance:
-            for row, text in enumerate(texts):
-                logits[row] = classifier.logits(text)
-                if (row + 1) % _CHUNK == 0 or row + 1 == len(texts):
-                    advance((row % _CHUNK) + 1, "")
     except agent.AgentError as error:
         raise BackendError(str(error)) from error
+    logits = np.zeros((len(texts), len(artifact.labels)), dtype=np.float32)
+    with progress.task(f"accuracy of {name}", len(texts)) as advance:
+        for row, text in enumerate(texts):
+            logits[row] = _one(classifier, text, row)
+            if (row + 1) % _CHUNK == 0 or row + 1 == len(texts):
+                advance((row % _CHUNK) + 1, "")
+    return logits
+
+
+def _one(classifier: agent.Classifier, text: str, row: int) -> NDArray[np.float32]:
+    try:
+        logits: NDArray[np.float32] = classifier.logits(text)
+    except Exception as error:  # whatever a runtime raises; the text itself may be private
+        raise BackendError(
+            f"the model fails on row {row + 1} of the data: {agent.first_line(error)}",
+            action="try that row alone: `edgepress predict`",
+        ) from error
     return logits
 
 

@@ -31,6 +31,7 @@ from profiles.noise import Noise, look
 from profiles.probe import Facts
 from profiles.statistics import Interval
 from runtimes.artifact import Artifact
+from runtimes.errors import BackendError
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined, measure
 
 
@@ -228,18 +229,25 @@ class _Bench:
     def _answer(self) -> None:
         """Classify the labelled rows with every model whose process did not fail."""
         started = time.perf_counter()
-        for name, candidate in self._candidates.items():
+        for name in self._candidates:
             if self._job.rows.labels and not self._fault(name):
-                self._logits[name] = answers(
-                    candidate.artifact,
-                    candidate.runtime,
-                    self._job.rows.texts,
-                    threads=self._demand.threads,
-                    progress=self._progress,
-                    name=name,
-                    shared=self._shared,
-                )
+                try:
+                    self._logits[name] = self._answers(name)
+                except BackendError as error:
+                    self._samples[name] = replace(self._samples[name], fault=str(error))
         self._answering_s = time.perf_counter() - started
+
+    def _answers(self, name: str) -> NDArray[np.float32]:
+        candidate = self._candidates[name]
+        return answers(
+            candidate.artifact,
+            candidate.runtime,
+            self._job.rows.texts,
+            threads=self._demand.threads,
+            progress=self._progress,
+            name=name,
+            shared=self._shared,
+        )
 
     def _pair(self) -> list[str]:
         return list(dict.fromkeys(filter(None, (self._job.reference, self._job.judged))))

@@ -17,8 +17,8 @@ from junitparser import JUnitXml
 
 from compress.cli.main import run
 from profiles.budget import METRICS
-from runtimes.artifact import TensorSpec, write_artifact
-from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx, tiny_tokenizer
+from runtimes.artifact import read_artifact, write_artifact
+from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
 
 PROFILE = """schema = 1
 name = "{name}"
@@ -218,37 +218,26 @@ def test_another_device_ends_in_4_but_sizes_are_judged(ground: Path, gate: Gate)
     assert said.check("artifact_mb")["status"] == "PASS"
 
 
-def faulty(folder: Path) -> None:
-    """Make a model that loads, and raises at the first row: its embedding lacks the tokens."""
+def lacking(folder: Path, tokens: int) -> None:
+    """Make a model that loads, and raises at the first token beyond those it knows."""
     import onnx
     from onnx import numpy_helper
 
-    folder.mkdir()
+    shutil.copytree(folder.parent / "model", folder)
     graph = onnx_graph()
     table = next(row for row in graph.graph.initializer if row.name == "table")
-    table.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(table)[:4].copy(), "table"))
+    known = numpy_helper.to_array(table)[:tokens].copy()
+    table.CopyFrom(numpy_helper.from_array(known, "table"))
     onnx.save(graph, folder / "model.onnx")
-    tiny_tokenizer(folder)
-    write_artifact(
-        folder,
-        format="onnx",
-        precision="fp32",
-        task="text-classification",
-        labels=LABELS,
-        max_length=32,
-        inputs=tuple(
-            TensorSpec(name, "int64", ("batch", "sequence"))
-            for name in ("input_ids", "attention_mask")
-        ),
-        outputs=(TensorSpec("logits", "float32", ("batch", len(LABELS))),),
-        parameters=1,
-        model_type="bert",
-    )
+    artifact = read_artifact(folder)
+    kept = ("format", "precision", "task", "labels", "max_length", "inputs", "outputs")
+    stated = {name: getattr(artifact, name) for name in kept}
+    write_artifact(folder, **stated, parameters=1, model_type="bert")
 
 
 @pytest.fixture(scope="module")
 def crashed(ground: Path, gate: Gate) -> Said:
-    faulty(ground / "faulty")
+    lacking(ground / "faulty", tokens=4)
     return gate("faulty", "--reference", "copy", "--junit", "crashed.xml", "--json", "-q")
 
 
@@ -276,6 +265,20 @@ def test_a_crash_is_told_in_one_line_at_each_check(crashed: Said) -> None:
 
 def test_a_crash_is_an_error_in_the_junit_file(ground: Path, crashed: Said) -> None:
     assert JUnitXml.fromfile(str(ground / "crashed.xml")).errors == 1
+
+
+def test_a_row_that_a_model_raises_on_is_a_fault_beside_what_was_measured(
+    ground: Path, gate: Gate
+) -> None:
+    lacking(ground / "rare", tokens=68)  # all but the one of "az" that is not in the other rows
+    rows = "".join(f"{text},{LABELS[0]}\n" for text in [*TEXTS * 200, "az"])
+    (ground / "rare.csv").write_text(f"text,label\n{rows}")
+    said = gate("rare", "--data", "rare.csv", "--budget", "accuracy=0.1", "--json")
+    assert said.code == 5
+    assert "indices element out of data bounds" in said.report["faults"][0]["said"]
+    figures = {row["metric"]: row["value"] for row in said.report["models"][0]["figures"]}
+    assert figures["latency_p50_ms"] > 0
+    assert said.check("accuracy")["status"] == "NOT_MEASURED"
 
 
 def test_a_baseline_of_another_machine_only_warns(
