@@ -11,8 +11,10 @@ tools of benchmarks/other_gates.py judge the same two folders.
 (`quiet`, `loaded`, `all`) and method {`trials`, `fail`, `inconclusive`, `pass`, `fail_share`
 {value, lower, upper}: exact one-sided 95 % bounds}, `metrics`: the same for each budget of ours
 over all gates, `costs` by condition {`gate_s` {median, most},
-`looks` (gates by looks), `overhead` {median, most}}, and `trials`, each gate as it was. FILE's name with `.trials.jsonl` gets a line a gate as they come:
---resume goes on where a killed run stopped.
+`looks` (gates by looks), `overhead` {median, most}}, and `trials`, each gate as it was.
+
+FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a killed
+run stopped.
 """
 
 from __future__ import annotations

@@ -18,8 +18,10 @@ reliably when at least 90 % of the gates FAIL, also of every larger one.
 `inconclusive`, `pass`, `fail_share` {value, lower, upper}: exact one-sided 95 % bounds},
 `metrics`: the same for each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}},
 `caught`: by limit the smallest nominal percent that is caught reliably, by method, null where
-none is, and `trials`, each gate as it was. FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a
-killed run stopped.
+none is, and `trials`, each gate as it was.
+
+FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a killed
+run stopped.
 """
 
 from __future__ import annotations
