@@ -1,123 +1,264 @@
-"""The gate against simulated sessions whose truth is known: how often is it wrong?"""
+"""The gate against simulated sessions whose truth is known: how often is it wrong?
+
+Each question is put to at least 2,000 sessions of every kind of machine, look by look as the ci
+tier does. The two models are equally fast; another truth is a limit that is scaled the other
+way, since every bound scales with the latencies.
+"""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from profiles.device import DeviceProfile
-from profiles.gate import Status, judge
-from profiles.measurement import Measurement, summarise
+from profiles.budget import Budget
+from profiles.device import DeviceProfile, load_profile
+from profiles.gate import Circumstances, Status, Verdict, judge
+from profiles.measurement import Figures
 from profiles.probe import probe
-from runtimes.measure import Block, Samples
+from profiles.statistics import mean_interval
+from tests.profiles.simulated import CI, MACHINES, Floats, Session, true_quantile
 
-Floats = NDArray[np.float64]
-
-PROCESSES, PLACES, RUNS = 4, 5, 30
-GATES = 150
+GATES = 2_000
 HERE = probe()
+RATIOS = ("latency_p50_ratio", "latency_p90_ratio")
+ABSOLUTE = ("latency_p50_ms", "latency_p90_ms")
+FIGURES = (*ABSOLUTE, "speedup")
+"""Nothing of p50's ratio: it is the speed-up turned over, and so are its bounds."""
 
 
-class Session:
-    """Simulate one session of two variants; the reference is `ratio` times as slow."""
+@dataclass(slots=True)
+class Tally:
+    """Count verdicts by question, those of the first look apart, and bounds beyond the truth."""
 
-    def __init__(self, kind: str, seed: int, ratio: float) -> None:
-        self.rng = np.random.default_rng(seed)
-        shape = (PROCESSES, PLACES, RUNS)
-        progress = np.arange(PROCESSES * PLACES).reshape(PROCESSES, PLACES, 1)
-        self.pace = np.ones((PROCESSES, PLACES, 1))
-        if kind == "drift":
-            self.pace = 1 + 0.03 * progress / progress.max()
-        if kind == "throttled":
-            self.pace = np.where(progress >= progress.size / 2, 1.4, 1.0)
-        self.preempted = 0.3 if kind == "preempted" else 0.0
-        self.tail = 0.05 if kind == "heavy tail" else 0.0
-        self.candidate = self._samples(shape, 1.0)
-        self.reference = self._samples(shape, ratio)
+    verdicts: Counter[tuple[str, Status]] = field(default_factory=Counter)
+    at_once: Counter[tuple[str, Status]] = field(default_factory=Counter)
+    missed: Counter[tuple[str, str]] = field(default_factory=Counter)
+    gates: int = 0
 
-    def _samples(self, shape: tuple[int, int, int], ms: float) -> Samples:
-        rng = self.rng
-        level = rng.normal(0, 0.01, (shape[0], 1, 1)) + rng.normal(0, 0.01, (*shape[:2], 1))
-        latency = ms * np.exp(level) * (1 + 0.05 * rng.standard_gamma(1, shape))
-        latency = latency + ms * (rng.random(shape) < self.tail) * rng.pareto(1.5, shape)
-        dirty = rng.random(shape) < self.preempted
-        latency = self.pace * latency + dirty * rng.exponential(2.0, shape)
-        return _samples(latency, dirty, self.pace)
+    def share(self, question: str, status: Status) -> float:
+        """Return how often a question came to this."""
+        return self.verdicts[question, status] / self.gates
+
+    def share_at_once(self, question: str, status: Status) -> float:
+        """Return how often a question came to this at the first look."""
+        return self.at_once[question, status] / self.gates
+
+    def missed_by(self, metric: str, side: str) -> float:
+        """Return how often a 95 % bound of the first look was beyond the truth."""
+        return self.missed[metric, side] / self.gates
 
 
-def _samples(latency: Floats, dirty: NDArray[np.bool_], pace: Floats) -> Samples:
-    blocks = tuple(
-        Block(
-            process=process,
-            order=2 * (process * PLACES + place),
-            latency_ms=tuple(latency[process, place].tolist()),
-            contaminated=tuple(dirty[process, place].tolist()),
-            probe_ms=(float(pace[process, place, 0]),) * 2,
-            place=place,
-            rows=tuple(range(RUNS)),
-        )
-        for process in range(PROCESSES)
-        for place in range(PLACES)
-    )
-    return Samples("m", "onnxruntime", "1", 1, blocks, (), (), (), (), 1.0)
+def _profile(limits: Mapping[str, float]) -> DeviceProfile:
+    side = {True: "min", False: "max"}
+    rows = {metric: {side[metric == "speedup"]: limit} for metric, limit in limits.items()}
+    return DeviceProfile.model_validate({"schema": 1, "name": "simulated", "budgets": rows})
+
+
+def _truths(kind: str, look: int = -1) -> dict[str, float]:
+    """Return each metric's truth; a machine that drifts has another one at each look."""
+    machine, processes = MACHINES[kind], CI.looks[look]
+    absolute = {"latency_p50_ms": 0.5, "latency_p90_ms": 0.9}
+    truths = {metric: true_quantile(machine, q, processes) for metric, q in absolute.items()}
+    return {"speedup": 1.0, "latency_p90_ratio": 1.0, **truths}
+
+
+def _with_room(truths: Mapping[str, float], metric: str, room: float) -> DeviceProfile:
+    """Limit one metric to its truth with some room, which may be negative (below 1)."""
+    truth = truths[metric]
+    return _profile({metric: truth / room if metric == "speedup" else truth * room})
+
+
+def _shipped(slower: float) -> DeviceProfile:
+    """Return the timing budgets of profile "regression", for a model that much slower."""
+    budgets: Mapping[str, Budget] = load_profile("regression").budgets
+    return _profile({metric: budgets[metric].limit / slower for metric in RATIOS})
+
+
+def _common(kind: str) -> dict[str, DeviceProfile]:
+    truths = _truths(kind)
+    return {
+        "equal": _shipped(1.0),
+        "slower": _shipped(1.1),
+        **{f"{metric} met": _with_room(truths, metric, 1.1) for metric in FIGURES},
+        **{f"{metric} missed": _with_room(truths, metric, 1 / 1.1) for metric in FIGURES},
+    }
+
+
+def _at_the_limit(kind: str) -> dict[str, DeviceProfile]:
+    truths = _truths(kind)
+    return {
+        **{metric: _with_room(truths, metric, 1.0) for metric in truths},
+        "both ratios": _profile(dict.fromkeys(RATIOS, 1.0)),
+        "all": _profile(truths),
+    }
+
+
+def _gate(profile: DeviceProfile, session: Session) -> tuple[Verdict, int]:
+    """Judge look by look, while what counts is undecided; return how many looks it took."""
+    for look, share in enumerate(CI.shares):
+        verdict = judge(profile, session.figures(look), HERE, Circumstances(share=share))
+        if not any(c.counts and c.status is Status.INCONCLUSIVE for c in verdict.checks):
+            break
+    return verdict, look + 1
+
+
+def _tally(kind: str, profiles: Mapping[str, DeviceProfile], seeds: Iterable[int]) -> Tally:
+    tally, truths = Tally(), _truths(kind, look=0)
+    for seed in seeds:
+        session = Session(MACHINES[kind], seed)
+        for question, profile in profiles.items():
+            verdict, looks = _gate(profile, session)
+            tally.verdicts[question, verdict.status] += 1
+            tally.at_once[question, verdict.status] += looks == 1
+        tally.missed.update(_misses(session.figures(0), truths))
+        tally.gates += 1
+    return tally
+
+
+def _misses(figures: Figures, truths: Mapping[str, float]) -> Iterable[tuple[str, str]]:
+    for metric, truth in truths.items():
+        found = figures.at(metric, 0.95)
+        assert found is not None
+        if found.lower is not None and found.lower > truth:
+            yield metric, "lower"
+        if found.upper is not None and found.upper < truth:
+            yield metric, "upper"
 
 
 @cache
-def _true_p90(kind: str) -> float:
-    """Return the p90 of a long session at the speed of a machine that is not throttled."""
-    steady = "calm" if kind == "throttled" else kind
-    sessions = [Session(steady, seed, 1.0).candidate for seed in range(10_000, 10_150)]
-    values = [block.latency_ms for samples in sessions for block in samples.blocks]
-    return float(np.quantile(np.concatenate(values), 0.9))
-
-
-def _tally(kind: str, metric: str, limit: float, ratio: float = 2.0) -> Counter[Status]:
-    side = "max" if metric == "latency_p90_ms" else "min"
-    profile = DeviceProfile.model_validate(
-        {"schema": 1, "name": "sim", "budgets": {metric: {side: limit}}}
-    )
-    return Counter(judge(profile, figures, HERE).status for figures in _measured(kind, ratio))
+def _answers(kind: str) -> Tally:
+    return _tally(kind, _common(kind), range(GATES))
 
 
 @cache
-def _measured(kind: str, ratio: float) -> list[tuple[Measurement, ...]]:
-    sessions = (Session(kind, seed, ratio) for seed in range(GATES))
-    return [summarise(session.candidate, session.reference) for session in sessions]
+def _answers_at_the_limit(kind: str, gates: int) -> Tally:
+    return _tally(kind, _at_the_limit(kind), range(gates))
 
 
-KINDS = pytest.mark.parametrize("kind", ["calm", "heavy tail", "drift", "throttled", "preempted"])
-CASES: dict[str, tuple[str, Callable[[str, float], float]]] = {
-    "p90": ("latency_p90_ms", lambda kind, room: _true_p90(kind) * room),
-    "speed-up": ("speedup", lambda _kind, room: 2.0 / room),
-}
+KINDS = pytest.mark.parametrize("kind", MACHINES)
+THROTTLED = ("throttled", "mix")
 
 
-@KINDS
-@pytest.mark.parametrize("case", CASES)
-def test_a_budget_met_with_room_does_not_fail(kind: str, case: str) -> None:
-    metric, limit = CASES[case]
-    assert _tally(kind, metric, limit(kind, 1.1))[Status.FAIL] <= 0.01 * GATES
+def _known_fault(request: pytest.FixtureRequest, kind: str, metric: str) -> None:
+    """Mark what `summarise` gets wrong: throttled for most of a session, it takes it as usual."""
+    if kind in THROTTLED and metric in ABSOLUTE:
+        reason = "blocks are held against the median probe, which is of a throttled machine"
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
 
 
-@KINDS
-@pytest.mark.parametrize("case", CASES)
-def test_a_budget_missed_by_a_tenth_does_not_pass(kind: str, case: str) -> None:
-    metric, limit = CASES[case]
-    assert _tally(kind, metric, limit(kind, 1 / 1.1))[Status.PASS] <= 0.05 * GATES
+def _sure(share: float, gates: int = GATES) -> float:
+    """Return what a share that is true stays under in such a count, all but once in a thousand."""
+    return share + 3.1 * math.sqrt(share * (1 - share) / gates)
 
 
 @KINDS
 def test_equals_are_no_regression(kind: str) -> None:
-    assert _tally(kind, "speedup", 0.95, ratio=1.0)[Status.FAIL] <= 0.01 * GATES
+    assert _answers(kind).share("equal", Status.FAIL) <= 0.01
 
 
-def test_the_gate_does_decide() -> None:
+@KINDS
+def test_a_tenth_slower_does_not_pass(kind: str) -> None:
+    """p50 is over its limit by half of that, p90 at its limit."""
+    assert _answers(kind).share("slower", Status.PASS) <= 0.05
+
+
+@KINDS
+@pytest.mark.parametrize("metric", FIGURES)
+def test_a_budget_met_with_room_does_not_fail(
+    kind: str, metric: str, request: pytest.FixtureRequest
+) -> None:
+    _known_fault(request, kind, metric)
+    assert _answers(kind).share(f"{metric} met", Status.FAIL) <= 0.01
+
+
+@KINDS
+@pytest.mark.parametrize("metric", FIGURES)
+def test_a_budget_missed_by_a_tenth_does_not_pass(kind: str, metric: str) -> None:
+    assert _answers(kind).share(f"{metric} missed", Status.PASS) <= 0.05
+
+
+@pytest.mark.parametrize("kind", ["calm", "heavy tail", "drift", "preempted"])
+def test_a_slower_model_is_caught(kind: str) -> None:
     """Never being wrong is easy for one that never decides."""
-    assert _tally("calm", "latency_p90_ms", 1.1 * _true_p90("calm"))[Status.PASS] > 0.9 * GATES
-    assert _tally("preempted", "speedup", 2 / 1.1)[Status.PASS] > 0.9 * GATES
-    assert _tally("preempted", "speedup", 2 * 1.1)[Status.FAIL] > 0.9 * GATES
+    answers = _answers(kind)
+    assert answers.share("slower", Status.FAIL) > 0.95
+    assert answers.share("equal", Status.PASS) > 0.95
+    assert answers.share("speedup missed", Status.FAIL) > 0.99
+    assert answers.share("speedup met", Status.PASS) > 0.99
+
+
+def test_a_clear_margin_is_decided_at_the_first_look() -> None:
+    answers = _answers("calm")
+    for metric in ("latency_p50_ms", "speedup"):
+        assert answers.share_at_once(f"{metric} met", Status.PASS) > 0.9
+        assert answers.share_at_once(f"{metric} missed", Status.FAIL) > 0.9
+    assert answers.share_at_once("equal", Status.PASS) > 0.8
+
+
+# Bounds: a side of 95 % misses 5 % of the time, two points more or less
+
+
+@KINDS
+@pytest.mark.parametrize("metric", ["speedup", "latency_p90_ratio"])
+def test_bounds_of_ratios_are_nominal(kind: str, metric: str) -> None:
+    answers = _answers(kind)
+    for side in ("lower", "upper"):
+        assert 0.03 <= answers.missed_by(metric, side) <= 0.07
+
+
+@KINDS
+@pytest.mark.parametrize("metric", ABSOLUTE)
+def test_bounds_of_latencies_cover(kind: str, metric: str, request: pytest.FixtureRequest) -> None:
+    """Conservative: the wider of two bounds, and rows that go round are drawn evenly."""
+    if (kind, metric) != ("mix", "latency_p50_ms"):
+        _known_fault(request, kind, metric)
+    answers = _answers(kind)
+    assert max(answers.missed_by(metric, side) for side in ("lower", "upper")) <= 0.07
+
+
+# At the limit, where a verdict either way is an error, over all looks
+
+
+def _keeps_its_risk(kind: str, gates: int) -> None:
+    answers = _answers_at_the_limit(kind, gates)
+    for question in _at_the_limit(kind):
+        drifts = MACHINES[kind].drift and question in ABSOLUTE
+        assert answers.share(question, Status.FAIL) <= _sure(0.05, gates), question
+        # A machine that gets slower by the hour was faster when a first look passed it.
+        assert drifts or answers.share(question, Status.PASS) <= _sure(0.05, gates), question
+
+
+def test_looks_spend_the_risk_once() -> None:
+    _keeps_its_risk("calm", gates=500)
+
+
+@pytest.mark.slow
+@KINDS
+def test_looks_spend_the_risk_once_on_every_machine(kind: str) -> None:
+    _keeps_its_risk(kind, GATES)
+
+
+def test_looks_that_each_spend_all_of_it_are_wrong_too_often() -> None:
+    """Which is why the risk is spent over them."""
+    rng = np.random.default_rng(0)
+    sessions = np.exp(rng.normal(0, 0.02, (GATES, CI.looks[-1])))
+    spent = np.mean([_falls(ratios, CI.shares) for ratios in sessions])
+    whole = np.mean([_falls(ratios, (1.0, 1.0, 1.0)) for ratios in sessions])
+    assert spent <= _sure(0.05)
+    assert spent >= 0.025
+    assert whole > 0.08
+
+
+def _falls(ratios: Floats, shares: Iterable[float]) -> bool:
+    """Tell whether any look's lower bound is over the true ratio, 1."""
+    lower = (
+        mean_interval(ratios[:processes], 1 - 0.05 * share).lower
+        for processes, share in zip(CI.looks, shares, strict=True)
+    )
+    return any(bound is not None and bound > 1 for bound in lower)

@@ -1,0 +1,218 @@
+"""Sessions of two models whose truth is known, as a real machine would show them.
+
+Both run the same rows, whose lengths differ, so that latencies are wide and skewed. Each fresh
+process has its luck with memory layout (1.5 %), each block its own level (0.8 %), each run its
+noise. A machine adds what it does to both: heavy tails, drift, throttling, preemption.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.tiers import TIERS
+from profiles.measurement import Figures, summarise
+from profiles.statistics import Interval
+from runtimes.samples import Block, Samples
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+CI = TIERS["ci"]
+PLACES, RUNS = CI.plan.blocks, CI.plan.block_runs
+LAYOUT, LEVEL, NOISE = 0.015, 0.008, 0.03
+ROWS = 1_000
+THROTTLED_PACE = 1.35
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Say what a machine does to whatever runs on it.
+
+    `tail` is the share of runs with a Pareto delay (exponent 1.5), `drift` how much slower it is
+    by the end of the longest session, `throttled` the share of sessions in which it slows down
+    for good half-way through the first look, `preempted` the share of preempted runs: 5 % of
+    those go unseen, and 1 % of the others are flagged for nothing.
+    """
+
+    tail: float = 0.0
+    drift: float = 0.0
+    throttled: float = 0.0
+    preempted: float = 0.0
+
+
+MACHINES = {
+    "calm": Machine(),
+    "heavy tail": Machine(tail=0.05),
+    "drift": Machine(drift=0.08),
+    "throttled": Machine(throttled=1.0),
+    "preempted": Machine(preempted=0.3),
+    "mix": Machine(tail=0.02, drift=0.04, throttled=0.3, preempted=0.15),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """Hold what a candidate and a reference showed; axes are variant, process, place and run.
+
+    `slot` is each block's place in the session; `probe_ms` is before and after each block.
+    """
+
+    first_process: int
+    latency_ms: Floats
+    flagged: Bools
+    probe_ms: Floats
+    throttled: Bools
+    slot: NDArray[np.int64]
+
+
+class Session:
+    """Show two models that are equally fast, look by look as the ci tier takes them."""
+
+    def __init__(self, machine: Machine, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        throttles = rng.random() < machine.throttled
+        middle = CI.looks[0] * PLACES  # of twice as many blocks, both variants'
+        self._machine = machine
+        self._seed = seed
+        self._throttles_at = middle + float(rng.uniform(-4, 4)) if throttles else math.inf
+        self._shows_throttling = rng.random() < 0.5  # a machine may keep it to itself
+        self._samples: list[tuple[Samples, Samples]] = []
+        self._figures: list[Figures] = []
+
+    def figures(self, look: int) -> Figures:
+        """Return what is known after a look (0 is the first) of the ci tier."""
+        while len(self._figures) <= look:
+            self._look(len(self._figures))
+        return self._figures[look]
+
+    def _look(self, number: int) -> None:
+        before = CI.looks[number - 1] if number else 0
+        pair = _both(self.raw(CI.looks[number] - before, before))
+        if self._samples:
+            known = self._samples[-1]
+            pair = (_longer(known[0], pair[0]), _longer(known[1], pair[1]))
+        self._samples.append(pair)
+        self._figures.append(summarise(*pair))
+
+    def raw(self, processes: int, first_process: int = 0) -> Raw:
+        """Draw some processes of both models."""
+        rng, machine = np.random.default_rng([self._seed, first_process]), self._machine
+        shape = (2, processes, PLACES, RUNS)
+        slot = _slots(rng, processes) + 2 * PLACES * first_process
+        level = rng.normal(0, LAYOUT, (2, processes, 1)) + rng.normal(0, LEVEL, shape[:3])
+        ms = _row_ms()[_rows(rng, shape[1:])] * np.exp(level)[..., None]
+        ms *= 1 + NOISE * rng.standard_exponential(shape)
+        if machine.tail:
+            ms += (rng.random(shape) < machine.tail) * rng.pareto(1.5, shape)
+        ms *= self._pace(slot, np.arange(RUNS) / RUNS)
+        flagged = np.zeros(shape, dtype=bool)
+        if machine.preempted:
+            flagged = _preempt(rng, machine.preempted, ms)
+        throttled = (slot + 1 > self._throttles_at) & self._shows_throttling
+        return Raw(first_process, ms, flagged, self._probe(rng, slot), throttled, slot)
+
+    def _pace(self, slot: NDArray[np.int64], within: Floats) -> Floats:
+        """Return how much longer everything takes, `within` each block (a share of its way)."""
+        at = slot[..., None] + within
+        drift = 1 + self._machine.drift * at / (2 * PLACES * CI.looks[-1])
+        found: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
+        return found
+
+    def _probe(self, rng: np.random.Generator, slot: NDArray[np.int64]) -> Floats:
+        """Probe the pace, 1 % off, and once in a hundred times preempted."""
+        pace = self._pace(slot, np.array([0.0, 1.0]))
+        found: Floats = pace * np.exp(rng.normal(0, 0.01, pace.shape))
+        return found * (1 + 0.3 * (rng.random(pace.shape) < 0.01))
+
+
+def _preempt(rng: np.random.Generator, share: float, ms: Floats) -> Bools:
+    """Delay runs in place, long ones more often; return which were flagged."""
+    load = share * rng.uniform(0.5, 1.5, (1, ms.shape[1], 1, 1))
+    preempted = rng.random(ms.shape) < load * np.minimum(ms, 2)
+    ms += preempted * rng.exponential(2.0, ms.shape)
+    luck = rng.random(ms.shape)
+    return np.where(preempted, luck > 0.05, luck < 0.01)
+
+
+@cache
+def _row_ms() -> Floats:
+    """Return each row's latency: part of it fixed, part by its length in tokens."""
+    tokens = np.clip(np.random.default_rng(0).lognormal(np.log(12), 0.5, ROWS), 4, 64)
+    found: Floats = 0.4 + 0.6 * tokens / tokens.mean()
+    return found
+
+
+def _rows(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.int64]:
+    """Go through all rows in a new order each time."""
+    runs = int(np.prod(shape))
+    orders = [rng.permutation(ROWS) for _ in range(-(-runs // ROWS))]
+    return np.concatenate(orders)[:runs].reshape(shape)
+
+
+def _slots(rng: np.random.Generator, processes: int) -> NDArray[np.int64]:
+    """Order the two variants' blocks: ABBA within each process, which of them is A by chance."""
+    first = rng.integers(0, 2, (processes, 1))
+    second = (first + np.arange(PLACES)) % 2
+    pairs = 2 * np.arange(processes * PLACES).reshape(processes, PLACES)
+    return np.stack([pairs + second, pairs + 1 - second])
+
+
+def _both(raw: Raw) -> tuple[Samples, Samples]:
+    return _samples(raw, 0), _samples(raw, 1)
+
+
+def _samples(raw: Raw, variant: int) -> Samples:
+    seen = (raw.latency_ms, raw.flagged, raw.probe_ms, raw.throttled, raw.slot)
+    columns = (one[variant].reshape(-1, *one.shape[3:]).tolist() for one in seen)
+    blocks = tuple(
+        Block(
+            process=raw.first_process + number // PLACES,
+            order=slot,
+            latency_ms=tuple(ms),
+            contaminated=tuple(flagged),
+            probe_ms=(probe_ms[0], probe_ms[1]),
+            place=number % PLACES,
+            throttled=throttled,
+        )
+        for number, (ms, flagged, probe_ms, throttled, slot) in enumerate(
+            zip(*columns, strict=True)
+        )
+    )
+    return Samples("m", "onnxruntime", "1", 1, blocks, (), (), (), (), 1.0)
+
+
+def _longer(first: Samples, more: Samples) -> Samples:
+    """Return what `joined` does, where blocks have their places in the whole session already."""
+    return replace(first, blocks=first.blocks + more.blocks)
+
+
+@cache
+def true_quantile(machine: Machine, q: float, processes: int = CI.looks[-1]) -> float:
+    """Return a latency's q-quantile over many sessions, at a pace that is not throttled."""
+    cool = replace(machine, throttled=0.0)
+    sessions = (Session(cool, 10**6 + seed) for seed in range(2_400 // processes))
+    whole = [session.raw(processes).latency_ms.ravel() for session in sessions]
+    return float(np.quantile(np.concatenate(whole), q))
+
+
+def block_bootstrap(
+    blocks: Floats,
+    statistic: Callable[[Floats], Floats],
+    confidence: float,
+    rng: np.random.Generator,
+    resamples: int = 400,
+) -> Interval:
+    """Bound a statistic by resampling whole blocks, shape (blocks, …): the percentile bootstrap.
+
+    `statistic` maps (resamples, blocks, …) to (resamples,). Davison & Hinkley 1997, "Bootstrap
+    Methods and their Application", §3.8.
+    """
+    picked = rng.integers(0, len(blocks), (resamples, len(blocks)))
+    lower, upper = np.quantile(statistic(blocks[picked]), [1 - confidence, confidence])
+    return Interval(float(statistic(blocks[None])[0]), float(lower), float(upper), blocks.size)
