@@ -268,10 +268,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:
         csv.writer(stream).writerows([("text", "label"), *rows])
     command = folder / "bin" / "edgepress"
     command.parent.mkdir()
-    command.write_text(
-        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-        "from compress.cli.main import main\nmain()\n"
-    )
+    start = "from compress.cli.main import main; main()"
+    command.write_text(f"#!/bin/sh\nexec {shlex.quote(sys.executable)} -c '{start}' \"$@\"\n")
     command.chmod(command.stat().st_mode | stat.S_IXUSR)
     return folder
 
