@@ -116,7 +116,7 @@ class Circumstances:
     """Say how it stands where a profile is judged.
 
     `share` of each budget's risk is what this look at machine-bound figures may spend. `noise`
-    says why the machine is too noisy for a FAIL on an absolute figure, `foreign` why a stored
+    says why the machine is too noisy for a FAIL on what was timed alone, `foreign` why a stored
     baseline is no ground for one, `missing` why a metric is not there (by metric, or by what it
     is compared `against`).
     """
@@ -216,7 +216,7 @@ class _Bench:
         bad = found.upper if budget.side == "max" else found.lower
         if bad is not None and budget.meets(bad):
             return Status.PASS, found.why
-        if fell and self.at.noise and _absolute(budget):
+        if fell and self.at.noise and _timed_alone(budget):
             return Status.INCONCLUSIVE, "over the limit, but the machine was noisy"
         if fell:
             return Status.FAIL, found.why
@@ -229,8 +229,10 @@ class _Bench:
         return missing.get(budget.metric) or missing.get(budget.kind.against) or "not measured"
 
 
-def _absolute(budget: Budget) -> bool:
-    return budget.kind.machine_bound and not budget.kind.against
+def _timed_alone(budget: Budget) -> bool:
+    """Tell whether noise could be all there is to it: a reference in the same run bears it too."""
+    beside = budget.kind.against == "reference"
+    return budget.kind.machine_bound and not beside and not budget.metric.startswith("rss_peak")
 
 
 def _wrong_device(budget: Budget, bench: _Bench) -> Check:

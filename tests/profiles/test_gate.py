@@ -210,6 +210,22 @@ def test_on_a_noisy_machine_an_absolute_figure_passes_and_never_fails(here: Fact
     assert quick.status is Status.PASS
 
 
+@pytest.mark.parametrize(
+    ("metric", "status"),
+    [
+        ("latency_p50_vs_baseline", Status.INCONCLUSIVE),  # the baseline did not bear the noise
+        ("cold_start_p50_ms", Status.INCONCLUSIVE),
+        ("latency_p50_ratio", Status.FAIL),  # the reference did
+        ("rss_peak_mb", Status.FAIL),  # no neighbour makes a process larger
+        ("rss_peak_vs_baseline", Status.FAIL),
+    ],
+)
+def test_noise_excuses_what_is_timed_alone(here: Facts, metric: str, status: Status) -> None:
+    noisy = Circumstances(noise="others use 1.9 of 2 cores")
+    measured = _measured(metric, 1.3, 1.2, 1.4)
+    assert judge(_profile({metric: {"max": 1.1}}), measured, here, noisy).status is status
+
+
 # Waivers and baselines
 
 WAIVER = {"reason": "the new tokenizer, #12", "expires": "2026-06-30"}
