@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.export.first_token import read_first_token
 from compress.export.onnx_graph import save_onnx
 from compress.export.parity import Feeds
+from compress.export.plain_mask import plain_masks
 from runtimes.errors import BackendError
 
 if TYPE_CHECKING:
@@ -37,7 +39,9 @@ def export_onnx(model: Any, feeds: Feeds, max_length: int, path: Path) -> None:
     `feeds` are int64 (2 or more, 2 or more). The same weights give the same bytes. Raises
     BackendError when the exporter cannot trace the model.
     """
-    save_onnx(_trace(model, feeds, max_length), path)
+    traced = _trace(model, feeds, max_length)
+    read_first_token(traced)
+    save_onnx(traced, path)
 
 
 def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:
@@ -45,7 +49,7 @@ def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:
 
     batch = torch.export.Dim("batch", min=1, max=1024)
     sequence = torch.export.Dim("sequence", min=2, max=max_length)
-    with quiet_exporter():
+    with quiet_exporter(), plain_masks():
         try:
             program = torch.onnx.export(
                 model,
