@@ -18,7 +18,7 @@ from compress.tiers import TIERS, Demand, Tier, demand_of
 from profiles.baseline import Baseline, baseline_of, compare, strangeness
 from profiles.budget import METRICS
 from profiles.device import DeviceProfile
-from profiles.gate import Circumstances, Status, Verdict, judge, shown
+from profiles.gate import Circumstances, Verdict, judge, shown
 from profiles.measurement import (
     Figures,
     Measurement,
@@ -256,11 +256,7 @@ class _Bench:
         """Tell whether more samples could decide what counts."""
         if any(self._fault(name) for name in self._pair()):
             return False
-        return any(
-            check.counts and check.budget.kind.machine_bound and check.status is Status.INCONCLUSIVE
-            for verdict in verdicts
-            for check in verdict.checks
-        )
+        return any(verdict.open for verdict in verdicts)
 
     def _verdicts(self, number: int, noise: Noise) -> list[Verdict]:
         row = self._measured(self._job.judged, number)

@@ -16,7 +16,7 @@ from profiles.budget import Budget
 from profiles.device import DeviceProfile
 from profiles.measurement import Figures, Measurement
 from profiles.probe import Facts, matches
-from profiles.statistics import holm, rows_needed
+from profiles.statistics import holm, normal_quantile, rows_needed
 
 
 class Status(StrEnum):
@@ -99,6 +99,15 @@ class Verdict:
     checks: tuple[Check, ...]
     why: str = ""
     conditions: str = ""
+
+    @property
+    def open(self) -> bool:
+        """Tell whether more samples could decide it: a budget that counts fell for good."""
+        counted = [check for check in self.checks if check.counts]
+        return all(check.status is not Status.FAIL for check in counted) and any(
+            check.status is Status.INCONCLUSIVE and check.budget.kind.machine_bound
+            for check in counted
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the verdict, ready for a report."""
@@ -269,8 +278,6 @@ def _status(checks: Sequence[Check]) -> Status:
 
 def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
     """Extrapolate from the interval's width, which shrinks with the root of the samples."""
-    from scipy.stats import norm
-
     value, confidence = measurement.value, measurement.confidence
     noun = _noun(budget)
     if value is None or confidence is None:
@@ -278,7 +285,7 @@ def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
     beyond = measurement.lower if value > budget.limit else measurement.upper
     if beyond is None:
         return f"not enough {noun}"
-    deviation = abs(beyond - value) / norm.ppf(confidence)
+    deviation = abs(beyond - value) / normal_quantile(confidence)
     margin = abs(value - budget.limit)
     if margin <= deviation / _HOPELESS**0.5:
         return f"too close to the limit for any number of {noun}"

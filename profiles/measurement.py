@@ -29,6 +29,11 @@ from runtimes.measure import Block, ColdStart, Samples
 STEADY = 1.10
 """A block is off when a probe beside it took longer than this many times the usual one."""
 
+FULL_PACE = 0.1
+"""The quantile of the probes that a session's absolute figures are held against: what the
+machine can do, though it be throttled for most of the session. Ratios, whose two sides slow down
+together, are held against the median."""
+
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 
 
@@ -129,8 +134,8 @@ def summarise(
     remaining sample: users feel preemption too. Ratios use the clean ones alone.
     """
     at = source or Source(runtime=samples.runtime, runtime_version=samples.runtime_version)
-    usual = _usual_probe_ms(samples, reference)
-    steady = _steady(samples.blocks, usual)
+    usual = _probe_ms(samples, reference, 0.5)
+    steady = _steady(samples.blocks, _probe_ms(samples, reference, FULL_PACE))
     sums: dict[str, Sum | Interval] = {
         **_latencies(steady),
         **_cold_starts("cold_start", samples.cold_starts),
@@ -141,7 +146,7 @@ def summarise(
         "artifact_mb": _exact(samples.size_mb),
     }
     if reference is not None:
-        rounds = paired_rounds(steady, _steady(reference.blocks, usual))
+        rounds = paired_rounds(_steady(samples.blocks, usual), _steady(reference.blocks, usual))
         sums |= _against(samples, reference, rounds)
     kept = {
         name: known if isinstance(known, Interval) else functools.cache(known)
@@ -183,7 +188,7 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     """Say in one line how the samples came about."""
     blocks = samples.blocks
     flags = [flag for block in blocks for flag in block.contaminated]
-    steady = _steady(blocks, _usual_probe_ms(samples, reference))
+    steady = _steady(blocks, _probe_ms(samples, reference, FULL_PACE))
     clean = 1 - sum(flags) / max(len(flags), 1)
     processes = len({block.process for block in blocks})
     throttled = sum(block.throttled for block in blocks)
@@ -196,7 +201,7 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
 
 def process_quantiles(samples: Samples, q: float) -> list[float]:
     """Return each process's q-quantile of clean latencies, for a ratio to another session."""
-    steady = _steady(samples.blocks, _usual_probe_ms(samples, None))
+    steady = _steady(samples.blocks, _probe_ms(samples, None, FULL_PACE))
     clean: dict[int, list[float]] = {}
     for block in steady:
         kept = zip(block.latency_ms, block.contaminated, strict=True)
@@ -337,9 +342,10 @@ def _absent(samples: Samples) -> dict[str, str]:
     return dict.fromkeys(names, why) if why else {}
 
 
-def _usual_probe_ms(samples: Samples, reference: Samples | None) -> float:
+def _probe_ms(samples: Samples, reference: Samples | None, q: float) -> float:
+    """Return a quantile of the session's probes: FULL_PACE or the median."""
     blocks = samples.blocks + (reference.blocks if reference else ())
-    return float(np.median([block.probe_ms for block in blocks])) if blocks else 0.0
+    return float(np.quantile([block.probe_ms for block in blocks], q)) if blocks else 0.0
 
 
 def _steady(blocks: Sequence[Block], usual_ms: float) -> tuple[Block, ...]:
