@@ -119,6 +119,7 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
         names += ["regression"] if request.reference is not None else []
         names += ["regression-baseline"] if request.baseline is not None else []
     typed = {metric: _typed(metric, limit) for metric, limit in request.budgets.items()}
+    _check_comparisons(request, typed)
     if request.unlabelled and (unmet := next(filter(_needs_labels, typed), None)):
         raise InputError(
             f"--budget {unmet} with --unlabelled",
@@ -137,6 +138,19 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
             action="`edgepress profile list` shows the profiles, docs/gate.md the metrics",
         )
     return tuple(found)
+
+
+def _check_comparisons(request: GateRequest, typed: Mapping[str, Budget]) -> None:
+    """Refuse a typed budget whose comparison was not asked for, before anything is measured."""
+    there = {"reference": request.reference, "baseline": request.baseline}
+    for metric, budget in typed.items():
+        against = budget.kind.against
+        if against and there[against] is None:
+            raise InputError(
+                f"--budget {metric} without --{against}",
+                expected=f"something to compare with: --{against}",
+                action=f"give it, or limit another metric than {metric}",
+            )
 
 
 def _typed(metric: str, limit: float) -> Budget:

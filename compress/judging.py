@@ -162,7 +162,7 @@ class _Bench:
         self._shared = shared
         self._stream = stream
         self._tier: Tier = TIERS[job.tier]
-        self._demand: Demand = demand_of(job.profiles, self._tier, job.threads)
+        self._demand: Demand = demand_of(job.profiles, self._tier, facts, job.threads)
         self._candidates = {candidate.name: candidate for candidate in job.candidates}
         self._samples: dict[str, Samples] = {}
         self._logits: dict[str, NDArray[np.float32]] = {}

@@ -120,11 +120,13 @@ def gate(
 
 def _limits(budgets: tuple[str, ...]) -> dict[str, float]:
     """Read METRIC=LIMIT; raise BadParameter for anything else."""
-    found = {}
+    found: dict[str, float] = {}
     for typed in budgets:
-        metric, _, limit = typed.partition("=")
+        metric, limit = (part.strip() for part in typed.partition("=")[::2])
+        if metric in found:
+            raise click.BadParameter(f"{metric} is given twice", param_hint="--budget")
         try:
-            found[metric.strip()] = float(limit)
+            found[metric] = float(limit)
         except ValueError:
             raise click.BadParameter(
                 f"{typed!r}; expected METRIC=LIMIT, as in latency_p90_ms=40",

@@ -128,7 +128,7 @@ def _verbose(arguments: list[str]) -> tuple[bool, list[str]]:
 
 
 def _interrupted() -> int:
-    click.echo("interrupted; the same command takes it up where it was", err=True)
+    click.echo("interrupted; a run that is given again takes it up where it was", err=True)
     return INTERRUPTED
 
 

@@ -213,12 +213,31 @@ def test_unlabelled_rows_measure_no_accuracy(failed: Said) -> None:
 
 
 @pytest.mark.parametrize(("policy", "code"), [("fail", 3), ("warn", 0), ("pass", 0)])
-def test_what_stays_undecided_is_for_the_user_to_weigh(gate: Gate, policy: str, code: int) -> None:
-    said = gate("model", "--budget", "speedup=2", "--inconclusive", policy)
+def test_what_stays_undecided_is_for_the_user_to_weigh(
+    ground: Path, gate: Gate, policy: str, code: int
+) -> None:
+    there = profile(ground, "compares", "speedup = {min = 2}\n")
+    said = gate("model", "--profile", there, "--inconclusive", policy)
     assert said.code == code
-    assert said.out.startswith("INCONCLUSIVE  budgets")
+    assert said.out.startswith("INCONCLUSIVE  compares")
     assert "needs --reference" in said.out
     assert ("let through because of --inconclusive warn" in said.err) == (policy == "warn")
+
+
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [
+        (("speedup=2",), "speedup without --reference"),
+        (("artifact_vs_baseline=1.1",), "artifact_vs_baseline without --baseline"),
+        (("artifact_mb=2", "artifact_mb=3"), "artifact_mb is given twice"),
+    ],
+)
+def test_typed_budgets_that_cannot_be_are_refused_at_once(
+    gate: Gate, typed: tuple[str, ...], says: str
+) -> None:
+    said = gate("model", *(part for budget in typed for part in ("--budget", budget)))
+    assert said.code == 2
+    assert says in said.err
 
 
 def test_another_device_ends_in_4_but_sizes_are_judged(ground: Path, gate: Gate) -> None:

@@ -11,7 +11,7 @@ from compress.data import Rows
 from compress.judging import Candidate, Job, Outcome, measure_and_judge
 from compress.stage import Silence
 from compress.tiers import TIERS, demand_of
-from profiles.device import DeviceProfile
+from profiles.device import DeviceProfile, Match
 from profiles.gate import Status
 from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
@@ -103,10 +103,18 @@ def test_budgets_ask_for_starts_and_loads() -> None:
         cold_start_uncached_p50_ms={"max": 900},
         throughput_b8_c2_rows_per_s={"min": 10},
     )
-    demand = demand_of([profile], TIERS["ci"])
+    demand = demand_of([profile], TIERS["ci"], probe())
     assert demand.cold_starts >= 46
     assert demand.uncached_starts >= 8
     assert [(load.batch, load.concurrency) for load in demand.loads] == [(8, 2)]
+
+
+def test_another_devices_budgets_ask_for_nothing() -> None:
+    profile = _profile(cold_start_p90_ms={"max": 900}, throughput_b8_c2_rows_per_s={"min": 10})
+    board = profile.model_copy(update={"match": Match(device_tree_model="Some Board*")})
+    demand = demand_of([board], TIERS["ci"], probe())
+    assert demand.cold_starts < 46
+    assert demand.loads == ()
 
 
 @pytest.mark.parametrize("tier", TIERS)
