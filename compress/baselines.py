@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.data import DataSettings, load_labelled, load_texts
-from compress.judging import Job, as_baseline, measure_and_judge
+from compress.data import DataSettings
+from compress.judging import as_baseline
 from compress.stage import Progress
-from compress.validate import MODEL, deployable, runnable
+from compress.validate import measure_model
 from profiles.baseline import Baseline, compare, write_baseline
 from profiles.budget import METRICS
-from profiles.device import load_profile
 from profiles.measurement import Measurement
-from profiles.probe import probe
-from runtimes.artifact import read_artifact
 
 CONFIDENCE = 0.95
 
@@ -35,27 +32,18 @@ def save_baseline(
 
     Raises BackendError when a process of it fails: half a baseline is none.
     """
-    artifact = runnable(read_artifact(model))
-    if unlabelled:
-        rows = load_texts(data, Path())
-    else:
-        rows, warnings = load_labelled(data, Path(), artifact.labels)
-        for warning in warnings:
-            progress.warn(warning)
-    job = Job(
-        candidates=[deployable(MODEL, artifact)],
-        judged=MODEL,
-        reference=None,
-        rows=rows,
-        profiles=(),
+    session = measure_model(
+        model,
+        None,
+        data,
+        profile=profile,
         tier=tier,
         seed=seed,
-        threads=load_profile(profile).runtime.threads,
+        unlabelled=unlabelled,
+        progress=progress,
+        shared=shared,
     )
-    facts = probe()
-    outcome = measure_and_judge(job, facts=facts, progress=progress, shared=shared)
-    outcome.accept(progress)
-    found = as_baseline(outcome.of(MODEL), rows, facts)
+    found = as_baseline(session.model, session.rows, session.facts)
     write_baseline(out, found)
     return found
 

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-from compress.data import DataSettings, load_labelled
-from compress.judging import Job, Measured, measure_and_judge
-from compress.plan import REFERENCE
-from compress.stage import Progress
-from compress.validate import MODEL, deployable, open_reference, runnable
 from profiles.budget import METRICS
-from profiles.device import load_profile
 from profiles.measurement import Measurement
-from profiles.probe import probe
-from runtimes.artifact import read_artifact
 
 DRIFT = 0.05
 """What a shared machine's pace changes from day to day, on top of what one session shows."""
@@ -58,45 +48,6 @@ class Suggestion:
         parts = [f"{self.side} = {self.limit:g}", f'level = "{self.level}"']
         parts += [] if self.confidence is None else [f"confidence = {self.confidence:g}"]
         return f"# {self.reason}\n{self.metric} = {{{', '.join(parts)}}}"
-
-
-def measure_model(
-    model: Path,
-    reference: str | None,
-    data: DataSettings,
-    *,
-    profile: str,
-    tier: str,
-    seed: int,
-    progress: Progress,
-    shared: Path | None = None,
-) -> Measured:
-    """Measure a model, beside its reference if one is given, without judging it.
-
-    Raises BackendError when a process of either fails.
-    """
-    artifact = runnable(read_artifact(model))
-    rows, warnings = load_labelled(data, Path(), artifact.labels)
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        candidates = [deployable(MODEL, artifact)]
-        if reference is not None:
-            known = open_reference(reference, artifact, Path(scratch), seed, progress)
-            candidates.insert(0, deployable(REFERENCE, known))
-        job = Job(
-            candidates=candidates,
-            judged=MODEL,
-            reference=None if reference is None else REFERENCE,
-            rows=rows,
-            profiles=(),
-            tier=tier,
-            seed=seed,
-            threads=load_profile(profile).runtime.threads,
-        )
-        outcome = measure_and_judge(job, facts=probe(), progress=progress, shared=shared)
-    outcome.accept(progress)
-    for warning in warnings:
-        progress.warn(warning)
-    return outcome.of(MODEL)
 
 
 def suggest_budgets(

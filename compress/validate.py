@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.data import DataSettings, load_labelled
+from compress.data import DataSettings, Rows, load_labelled, load_texts
 from compress.evidence import stage_row, summary
 from compress.export.stage import Export
 from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
@@ -17,7 +17,7 @@ from compress.stage import Progress
 from compress.teacher import open_model
 from profiles.device import load_profile
 from profiles.gate import Verdict
-from profiles.probe import probe
+from profiles.probe import Facts, probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.session import RUNTIMES
@@ -101,6 +101,60 @@ def validate(
         outcome = measure_and_judge(job, facts=probe(), progress=progress, stream=stream)
     outcome.accept(progress)
     return Validation(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Hold what was found of a model that was measured and not judged, and on what."""
+
+    model: Measured
+    rows: Rows
+    facts: Facts
+
+
+def measure_model(
+    model: Path,
+    reference: str | None,
+    data: DataSettings,
+    *,
+    profile: str,
+    tier: str,
+    seed: int,
+    progress: Progress,
+    unlabelled: bool = False,
+    shared: Path | None = None,
+) -> Session:
+    """Measure a model with the profile's threads, beside a reference if one is given.
+
+    Raises what `validate` does, and BackendError when a process of either fails.
+    """
+    artifact = runnable(read_artifact(model))
+    rows, warnings = (
+        (load_texts(data, Path()), [])
+        if unlabelled
+        else load_labelled(data, Path(), artifact.labels)
+    )
+    for warning in warnings:
+        progress.warn(warning)
+    facts = probe()
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        candidates = [deployable(MODEL, artifact)]
+        if reference is not None:
+            known = open_reference(reference, artifact, Path(scratch), seed, progress)
+            candidates.insert(0, deployable(REFERENCE, known))
+        job = Job(
+            candidates=candidates,
+            judged=MODEL,
+            reference=None if reference is None else REFERENCE,
+            rows=rows,
+            profiles=(),
+            tier=tier,
+            seed=seed,
+            threads=load_profile(profile).runtime.threads,
+        )
+        outcome = measure_and_judge(job, facts=facts, progress=progress, shared=shared)
+    outcome.accept(progress)
+    return Session(outcome.of(MODEL), rows, facts)
 
 
 def deployable(name: str, artifact: Artifact) -> Candidate:

@@ -108,9 +108,10 @@ def suggest(
 
     from compress.cache import default_cache
     from compress.data import DataSettings
-    from compress.suggest import measure_model, suggest_budgets
+    from compress.suggest import suggest_budgets
+    from compress.validate import measure_model
 
-    found = measure_model(
+    session = measure_model(
         artifact,
         reference,
         DataSettings(train=(), test=data, text=text, label=label),
@@ -120,7 +121,7 @@ def suggest(
         progress=terminal(quiet),
         shared=default_cache().shared,
     )
-    suggestions, refused = suggest_budgets(found.measurements, headroom)
+    suggestions, refused = suggest_budgets(session.model.measurements, headroom)
     if as_json:
         rows = [dataclasses.asdict(row) for row in suggestions]
         print_json({"budgets": rows, "refused": refused})
