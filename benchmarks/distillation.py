@@ -283,7 +283,7 @@ def _figures(
     repeats: Sequence[Sequence[Turn]], ours: Sequence[Sequence[Turn]], target: float
 ) -> dict[str, Any]:
     seconds = _epochs(repeats)
-    slower = ratio_interval([[s] for s in _epochs(ours)], [[s] for s in seconds], 0.95)
+    slower = ratio_interval([[s] for s in seconds], [[s] for s in _epochs(ours)], 0.95)
     needed = [
         next(number for number, turn in enumerate(turns) if (turn["accuracy"] or -1) >= target)
         for turns in repeats
