@@ -79,7 +79,7 @@ def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) 
     kind = METRICS[figure.metric]
     sign = 1 if kind.side == "max" else -1
     allowance = _ALLOWANCES[figure.metric] + headroom
-    limit = _outwards((2 * bad - value) * (1 + allowance) ** sign, up=sign > 0)
+    limit = _outwards((2 * bad - value) * (1 + allowance) ** sign, bad, up=sign > 0)
     parts = [f"{value:.4g} here" + ("" if figure.exact else f", bound {bad:.4g}")]
     parts += [] if figure.exact else ["twice its distance from the value"]
     parts += [f"{allowance:.0%} for drift and head-room"] if allowance else []
@@ -93,8 +93,11 @@ def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) 
     )
 
 
-def _outwards(value: float, *, up: bool) -> float:
-    """Round to three figures, away from what was measured."""
+def _outwards(value: float, bad: float, *, up: bool) -> float:
+    """Round to three figures, away from what was measured: `bad` must meet the result."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2)
+    away = 1 if up else -1
+    # A hair keeps a limit that is round already; where it goes too far, one step back is enough.
     steps = math.ceil(value / step - 1e-9) if up else math.floor(value / step + 1e-9)
-    return float(f"{steps * step:.6g}")
+    limit = float(f"{steps * step:.6g}")
+    return limit if (limit - bad) * away >= 0 else float(f"{(steps + away) * step:.6g}")

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compress.suggest import suggest_budgets
@@ -66,6 +66,7 @@ def test_what_is_known_too_roughly_gets_no_budget() -> None:
     assert "too roughly" in refused[0]
 
 
+@example("accuracy", 1.0, 2.220446049250313e-16, 0.0)
 @given(
     st.sampled_from(["latency_p50_ms", "rss_peak_mb", "speedup", "accuracy", "f1_macro"]),
     st.floats(0.05, 1.0),
