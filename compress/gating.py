@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from compress.data import DataSettings, Rows, load_labelled, load_texts
+from compress.data import DataSettings, Rows
 from compress.evidence import now
 from compress.explain.explain import headline
-from compress.judging import Job, Measured, Outcome, as_baseline, measure_and_judge
-from compress.plan import REFERENCE
+from compress.judging import Job, Measured, Outcome, as_baseline
 from compress.report.gate_report import Fault, GatedModel, GateReport
 from compress.stage import Progress
-from compress.validate import deployable, open_reference, runnable
+from compress.validate import load_rows, measure_beside, runnable
 from profiles.baseline import Baseline, read_baseline, remarks
 from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Status, Verdict
 from profiles.probe import Facts, probe
-from runtimes.artifact import Artifact, read_artifact
+from runtimes.artifact import read_artifact
 from runtimes.errors import InputError, UnknownNameError
 from runtimes.files import write_text
 
@@ -59,47 +57,33 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     profiles = chosen_profiles(request)
     stored = read_baseline(request.baseline) if request.baseline else None
     artifact = runnable(read_artifact(request.candidate))
-    rows = _rows(request, profiles, artifact, progress)
+    # Rows without labels save classifying them all, where no budget asks for it.
+    labelled = any(_needs_labels(metric) for profile in profiles for metric in profile.budgets)
+    rows = load_rows(request.data, artifact, labelled=labelled, progress=progress)
     facts = probe()
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        candidates = [deployable(CANDIDATE, artifact)]
-        if request.reference is not None:
-            known = open_reference(
-                request.reference, artifact, Path(scratch), request.seed, progress
-            )
-            candidates.insert(0, deployable(REFERENCE, known))
-        job = Job(
-            candidates=candidates,
-            judged=CANDIDATE,
-            reference=REFERENCE if request.reference is not None else None,
-            rows=rows,
-            profiles=profiles,
-            tier=request.tier,
-            seed=request.seed,
-            baseline=stored,
-            missing=_missing(request),
-        )
-        if request.samples:
-            write_text(request.samples, "")  # an earlier gate's samples would read as this one's
-        outcome = measure_and_judge(
-            job, facts=facts, progress=progress, shared=shared, stream=request.samples
-        )
+    job = Job(
+        candidates=(),
+        judged=CANDIDATE,
+        reference=None,
+        rows=rows,
+        profiles=profiles,
+        tier=request.tier,
+        seed=request.seed,
+        baseline=stored,
+        missing=_missing(request),
+    )
+    if request.samples:
+        write_text(request.samples, "")  # an earlier gate's samples would read as this one's
+    outcome = measure_beside(
+        job,
+        artifact,
+        request.reference,
+        facts=facts,
+        progress=progress,
+        shared=shared,
+        stream=request.samples,
+    )
     return _report(request, outcome, facts, rows, stored)
-
-
-def _rows(
-    request: GateRequest,
-    profiles: Sequence[DeviceProfile],
-    artifact: Artifact,
-    progress: Progress,
-) -> Rows:
-    """Load the rows; without labels when no budget asks for them, which saves classifying all."""
-    if not any(_needs_labels(metric) for profile in profiles for metric in profile.budgets):
-        return load_texts(request.data, Path())
-    rows, warnings = load_labelled(request.data, Path(), artifact.labels)
-    for warning in warnings:
-        progress.warn(warning)
-    return rows
 
 
 def _missing(request: GateRequest) -> dict[str, str]:

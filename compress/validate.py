@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress.data import DataSettings, Rows, load_labelled, load_texts
@@ -82,25 +82,51 @@ def validate(
     A reference that is a torch model is exported to fp32 ONNX first: eager torch would flatter
     the model. Raises UnsupportedError for a model that no runtime here loads.
     """
-    devices = [load_profile(name) for name in profiles]
+    devices = tuple(load_profile(name) for name in profiles)
     artifact = runnable(read_artifact(model))
-    rows, warnings = load_labelled(test, Path(), artifact.labels)
-    for warning in warnings:
-        progress.warn(warning)
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        known = open_reference(reference, artifact, Path(scratch), seed, progress)
-        job = Job(
-            candidates=[deployable(REFERENCE, known), deployable(MODEL, artifact)],
-            judged=MODEL,
-            reference=REFERENCE,
-            rows=rows,
-            profiles=devices,
-            tier=tier,
-            seed=seed,
-        )
-        outcome = measure_and_judge(job, facts=probe(), progress=progress, stream=stream)
+    rows = load_rows(test, artifact, labelled=True, progress=progress)
+    job = Job((), MODEL, None, rows, devices, tier, seed)
+    outcome = measure_beside(
+        job, artifact, reference, facts=probe(), progress=progress, stream=stream
+    )
     outcome.accept(progress)
     return Validation(outcome)
+
+
+def load_rows(
+    data: DataSettings, artifact: Artifact, *, labelled: bool, progress: Progress
+) -> Rows:
+    """Load the rows that a model is measured on, and warn of what is weak about them."""
+    if not labelled:
+        return load_texts(data, Path())
+    rows, warnings = load_labelled(data, Path(), artifact.labels)
+    for warning in warnings:
+        progress.warn(warning)
+    return rows
+
+
+def measure_beside(
+    job: Job,
+    artifact: Artifact,
+    reference: str | None,
+    *,
+    facts: Facts,
+    progress: Progress,
+    shared: Path | None = None,
+    stream: Path | None = None,
+) -> Outcome:
+    """Do a job whose judged model is `artifact`, beside a reference if one is given.
+
+    The job comes without candidates. A torch reference lives for as long as it is measured.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        candidates = [deployable(job.judged, artifact)]
+        if reference is not None:
+            known = open_reference(reference, artifact, Path(scratch), job.seed, progress)
+            candidates.insert(0, deployable(REFERENCE, known))
+            job = replace(job, reference=REFERENCE)
+        job = replace(job, candidates=candidates)
+        return measure_and_judge(job, facts=facts, progress=progress, shared=shared, stream=stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,30 +155,13 @@ def measure_model(
     Raises what `validate` does, and BackendError when a process of either fails.
     """
     artifact = runnable(read_artifact(model))
-    rows, warnings = (
-        (load_texts(data, Path()), [])
-        if unlabelled
-        else load_labelled(data, Path(), artifact.labels)
-    )
-    for warning in warnings:
-        progress.warn(warning)
+    rows = load_rows(data, artifact, labelled=not unlabelled, progress=progress)
+    threads = load_profile(profile).runtime.threads
     facts = probe()
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        candidates = [deployable(MODEL, artifact)]
-        if reference is not None:
-            known = open_reference(reference, artifact, Path(scratch), seed, progress)
-            candidates.insert(0, deployable(REFERENCE, known))
-        job = Job(
-            candidates=candidates,
-            judged=MODEL,
-            reference=None if reference is None else REFERENCE,
-            rows=rows,
-            profiles=(),
-            tier=tier,
-            seed=seed,
-            threads=load_profile(profile).runtime.threads,
-        )
-        outcome = measure_and_judge(job, facts=facts, progress=progress, shared=shared)
+    job = Job((), MODEL, None, rows, (), tier, seed, threads=threads)
+    outcome = measure_beside(
+        job, artifact, reference, facts=facts, progress=progress, shared=shared
+    )
     outcome.accept(progress)
     return Session(outcome.of(MODEL), rows, facts)
 
