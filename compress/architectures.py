@@ -27,6 +27,7 @@ class Architecture:
     key: str
     value: str
     attention_output: str
+    attention_norm: str
     ffn_in: str
     ffn_out: str
     word_embeddings: str
@@ -46,6 +47,7 @@ def _bert_like(model_type: str, base: str) -> Architecture:
         key="attention.self.key",
         value="attention.self.value",
         attention_output="attention.output.dense",
+        attention_norm="attention.output.LayerNorm",
         ffn_in="intermediate.dense",
         ffn_out="output.dense",
         word_embeddings=f"{base}.embeddings.word_embeddings",
@@ -65,6 +67,7 @@ _FULL = (
         key="attention.k_lin",
         value="attention.v_lin",
         attention_output="attention.out_lin",
+        attention_norm="sa_layer_norm",
         ffn_in="ffn.lin1",
         ffn_out="ffn.lin2",
         word_embeddings="distilbert.embeddings.word_embeddings",
@@ -80,6 +83,7 @@ _FULL = (
         key="attention.attn.k",
         value="attention.attn.v",
         attention_output="attention.attn.o",
+        attention_norm="attention.LayerNorm",
         ffn_in="intermediate.dense",
         ffn_out="output.dense",
         word_embeddings="mpnet.embeddings.word_embeddings",

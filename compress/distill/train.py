@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from compress.batches import Batch, encode
 from compress.compact import compact_vocabulary
+from compress.distill.first_token import first_token_only
 from compress.distill.losses import UNLABELLED, distillation_loss
 from compress.distill.teacher_logits import teacher_logits
 from compress.stage import RunContext
@@ -60,7 +62,11 @@ def distil(
         )
         return value if internals is None else value + internals.loss(output, batch)
 
-    with compact_vocabulary(student, train, validation) as (small_train, small_validation):
+    only_first = nullcontext() if plan.hidden_states else first_token_only(student)
+    with (
+        only_first,
+        compact_vocabulary(student, train, validation) as (small_train, small_validation),
+    ):
         return fit(
             student,
             small_train,
