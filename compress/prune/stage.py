@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from compress.architectures import require
+from compress.prune.pieces import Alphabet, PieceChoice
 from compress.stage import Made, RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
@@ -33,10 +34,12 @@ class Prune:
 
     `ffn` and `heads` are the shares that go, chosen by Fisher importance over at most `rows`
     training rows, the same number in every layer. `layers` is the number that stays, evenly
-    spaced. `vocabulary` drops the pieces that the training and unlabelled text lacks, but for
-    those that spell any word and the most frequent ones, up to `vocabulary_floor` in all.
-    Afterwards the model is distilled from the teacher for `recovery_epochs`, unless only
-    pieces were dropped.
+    spaced. `vocabulary` drops the pieces that occur less than `least_count` times in the
+    training and unlabelled text, but for those that spell any word of the `alphabet` ("all"
+    that the tokenizer knows, or what was "seen") and the most frequent ones, up to
+    `vocabulary_floor` in all; "seen" must not make more than `most_unknown` of the validation
+    rows' pieces unknown. Afterwards the model is distilled from the teacher for
+    `recovery_epochs`, unless every training row is still spelt, and answered, as before.
     """
 
     kind: ClassVar[str] = "prune"
@@ -49,6 +52,9 @@ class Prune:
     layers: int | None = None
     vocabulary: bool = False
     vocabulary_floor: Annotated[int, Field(ge=0)] = _FLOOR
+    alphabet: Alphabet = "all"
+    least_count: Annotated[int, Field(ge=1)] = 1
+    most_unknown: Annotated[float, Field(ge=0, le=1)] = 0.005
     rows: Annotated[int, Field(ge=1)] = 512
     recovery_epochs: Annotated[int, Field(ge=0, le=1000)] = 3
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 2e-4
@@ -73,7 +79,7 @@ class Prune:
             raise RecipeError(
                 f"prune: layers = {self.layers}", expected="the number of layers that stay, ≥ 1"
             )
-        if not (self._cuts_weights() or self.vocabulary):
+        if not (self._changes_answers() or self.vocabulary):
             raise RecipeError(
                 "prune removes nothing",
                 expected="at least one of ffn, heads, layers and vocabulary",
@@ -96,7 +102,7 @@ class Prune:
         if self.ffn or self.heads:
             metrics |= self._cut_units(model, source, context)
         if self.vocabulary:
-            metrics |= prune_vocabulary(model, source, context.data, self.vocabulary_floor, folder)
+            metrics |= prune_vocabulary(model, source, context, self._pieces(), folder)
         metrics["parameters"] = sum(weight.numel() for weight in model.parameters())
         metrics |= self._recover(model, source, context, folder)
         return save_model(model, source, folder, metrics=metrics)
@@ -130,7 +136,7 @@ class Prune:
     def _recover(
         self, model: nn.Module, source: Artifact, context: RunContext, folder: Path
     ) -> dict[str, float]:
-        if self.recovery_epochs == 0 or not self._cuts_weights():
+        if self.recovery_epochs == 0 or not self._changes_answers():
             return {}
         if context.teacher is None:
             context.progress.warn("prune: no teacher to recover from; the model stays as cut")
@@ -149,16 +155,22 @@ class Prune:
             batch_size=self.batch_size,
         )
 
-    def _cuts_weights(self) -> bool:
-        """Tell whether training rows are answered otherwise after the cut.
+    def _pieces(self) -> PieceChoice:
+        return PieceChoice(
+            self.vocabulary_floor, self.alphabet, self.least_count, self.most_unknown
+        )
 
-        The vocabulary's pruning changes none of them: their pieces all stay.
+    def _changes_answers(self) -> bool:
+        """Tell whether training rows may be answered otherwise after the cut.
+
+        A vocabulary that keeps all of their pieces changes none of them.
         """
-        return bool(self.ffn or self.heads or self.layers)
+        respelt = self.vocabulary and self.least_count > 1
+        return bool(self.ffn or self.heads or self.layers or respelt)
 
     def _warnings(self) -> list[str]:
         found = []
-        if self.recovery_epochs == 0 and self._cuts_weights():
+        if self.recovery_epochs == 0 and self._changes_answers():
             found.append("prune: recovery_epochs = 0 leaves the model as cut: expect a loss")
         if self.learning_rate > 1e-3:
             found.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")

@@ -1,10 +1,10 @@
-"""Keep the word pieces that a task's text uses, and those that spell everything else."""
+"""Cut a model and its tokenizer down to the word pieces that a task needs."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.architectures import architecture, part
-from compress.data import Dataset
 from compress.models import load_tokenizer
+from compress.prune.pieces import PieceChoice, choose_pieces, token_ids, unknown_id
 from compress.prune.tokenizer_json import (
     Tree,
     id_table,
-    merge_pairs,
     pieces_of,
     rewrite_tokenizer,
     rewrite_tokenizer_config,
 )
+from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError
 from runtimes.files import write_json
@@ -30,9 +30,6 @@ from runtimes.files import write_json
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import nn
-
-_RESERVED = re.compile(r"[\[<]unused_?\d+[\]>]")
-_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +41,41 @@ class Spelling:
 
 
 def prune_vocabulary(
-    model: nn.Module, source: Artifact, data: Dataset, floor: int, folder: Path
+    model: nn.Module, source: Artifact, context: RunContext, choice: PieceChoice, folder: Path
 ) -> dict[str, float]:
     """Drop the pieces that the task does without: tokenizer files, embedding rows, config.
 
     The tokenizer files are written to `folder`; the model is changed in place. Pieces are
-    counted over train and unlabelled text only. Returns figures on the validation rows.
+    counted over train and unlabelled text only. Where an alphabet of the seen characters makes
+    more than `choice.most_unknown` of the validation rows' pieces unknown, all characters stay,
+    with a warning. Returns figures on the validation rows, and the growth of the counted ones.
     Raises ArtifactError when the tokenizer does not fit the model.
     """
+    config: Any = model.config
     old = load_tokenizer(source.path, source.max_length)
     tree = json.loads((source.path / "tokenizer.json").read_text(encoding="utf-8"))
-    texts = (*data.train.texts, *data.unlabeled)
-    kept = choose_pieces(tree, count_pieces(old, texts), floor, model.config)
+    texts = (*context.data.train.texts, *context.data.unlabeled)
+    counts = count_pieces(old, texts)
+
+    def cut(choice: PieceChoice) -> tuple[NDArray[np.int64], Tokenizer, dict[str, float]]:
+        kept = choose_pieces(tree, counts, choice, config)
+        table = id_table(kept, len(pieces_of(tree)))
+        _write_files(source.path, tree, table, folder)
+        new = load_tokenizer(folder, source.max_length)
+        return kept, new, _figures(old, new, tree, table, context.data.validation.texts)
+
+    kept, new, figures = cut(choice)
+    if choice.alphabet != "all" and (lost := _lost(figures)) > choice.most_unknown:
+        context.progress.warn(
+            f"prune: alphabet = {choice.alphabet!r} makes {lost:.2%} of the validation rows'"
+            f" pieces unknown, over most_unknown = {choice.most_unknown:g}: all characters stay"
+        )
+        kept, new, figures = cut(dataclasses.replace(choice, alphabet="all"))
     table = id_table(kept, len(pieces_of(tree)))
+    growth = _check_rows(old, new, table, unknown_id(tree), texts)
     _slice_embeddings(model, kept)
-    _renumber(model.config, table)
-    _write_files(source.path, tree, table, folder)
-    new = load_tokenizer(folder, source.max_length)
-    _check_rows(old, new, table, texts)
-    return _figures(old, new, tree, table, data.validation.texts)
+    _renumber(config, table)
+    return figures | {"counted_token_growth": growth}
 
 
 def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -73,29 +86,6 @@ def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64
     return counts
 
 
-def choose_pieces(
-    tree: Tree, counts: NDArray[np.int64], floor: int, config: Any
-) -> NDArray[np.int64]:
-    """Return the ids to keep, in ascending order.
-
-    They are: those counted, added tokens, whatever the model kind needs to spell any word that
-    it could spell, and then the lowest other ids up to `floor` pieces in all. Tokenizers are
-    trained so that ids rank by frequency in general text, so these are the likeliest in text
-    that was not seen.
-    """
-    pieces = pieces_of(tree)
-    keep = np.zeros(len(pieces), dtype=bool)
-    keep[np.flatnonzero(counts)] = True
-    keep[sorted(_fixed_ids(tree, config, len(pieces)))] = True
-    keep[_SPELLING[tree["model"]["type"]](tree["model"], pieces)] = True
-    usable = np.array([bool(p) and not _RESERVED.fullmatch(p) for p in pieces])
-    spare = np.flatnonzero(usable & ~keep)
-    keep[spare[: max(0, floor - int(keep.sum()))]] = True
-    if tree["model"]["type"] == "BPE":
-        _close_over_merges(tree["model"], keep)
-    return np.flatnonzero(keep)
-
-
 def spelling(tokenizer: Tokenizer, texts: Sequence[str], unknown: int | None) -> Spelling:
     """Return the mean length and the share of unknown pieces over some texts."""
     rows = tokenizer.encode_batch(list(texts), add_special_tokens=False)
@@ -104,105 +94,9 @@ def spelling(tokenizer: Tokenizer, texts: Sequence[str], unknown: int | None) ->
     return Spelling(tokens / max(1, len(rows)), unknowns / max(1, tokens))
 
 
-def unknown_id(tree: Tree) -> int | None:
-    """Return the id of the piece that stands for what cannot be spelt, if there is one."""
-    model = tree["model"]
-    if model["type"] == "Unigram":
-        return None if model.get("unk_id") is None else int(model["unk_id"])
-    piece = model.get("unk_token")
-    return model["vocab"].get(piece) if piece is not None else None
-
-
-def _fixed_ids(tree: Tree, config: Any, size: int) -> set[int]:
-    """Return added tokens, the unknown piece, the config's tokens and all up to padding's.
-
-    Padding must keep its id: RoBERTa and MPNet number positions from it on.
-    """
-    fixed = {token["id"] for token in tree["added_tokens"]}
-    fixed |= {index for index in (unknown_id(tree),) if index is not None}
-    fixed |= {index for index in _token_ids(config).values() if 0 <= index < size}
-    return fixed | set(range((config.pad_token_id or 0) + 1))
-
-
-def _token_ids(config: Any) -> dict[str, int]:
-    return {
-        name: value
-        for name, value in config.to_dict().items()
-        if name.endswith("_token_id") and isinstance(value, int)
-    }
-
-
-def _wordpiece_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
-    """Return every single character, alone and as a continuation.
-
-    Pieces with a character that has no such form of its own stay too.
-    """
-    prefix = model.get("continuing_subword_prefix") or ""
-    vocabulary = model["vocab"]
-
-    def letters(piece: str) -> list[str]:
-        if prefix and piece.startswith(prefix) and len(piece) > len(prefix):
-            return [prefix + letter for letter in piece[len(prefix) :]]
-        return [piece[:1], *(prefix + letter for letter in piece[1:])]
-
-    return _needed(pieces, letters, vocabulary)
-
-
-def _unigram_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
-    """Return every single character, the byte pieces, and what has a character without one."""
-    vocabulary = {piece for piece, _ in model["vocab"]}
-    needed = _needed(pieces, list, vocabulary)
-    bytes_ = [index for index, piece in enumerate(pieces) if _BYTE.fullmatch(piece)]
-    return np.union1d(needed, np.array(bytes_, dtype=np.int64))
-
-
-def _needed(
-    pieces: Sequence[str], letters: Callable[[str], list[str]], vocabulary: Any
-) -> NDArray[np.int64]:
-    indices = [
-        index
-        for index, piece in enumerate(pieces)
-        if piece
-        and (len(spelt := letters(piece)) == 1 or any(one not in vocabulary for one in spelt))
-    ]
-    return np.array(indices, dtype=np.int64)
-
-
-def _bpe_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
-    """Return every piece that no merge makes: the alphabet, which spells all."""
-    made = {_merged(model, pair) for pair in merge_pairs(model)}
-    indices = [index for index, piece in enumerate(pieces) if piece and piece not in made]
-    return np.array(indices, dtype=np.int64)
-
-
-_SPELLING: dict[str, Callable[[Tree, Sequence[str]], NDArray[np.int64]]] = {
-    "WordPiece": _wordpiece_spelling,
-    "Unigram": _unigram_spelling,
-    "BPE": _bpe_spelling,
-}
-
-
-def _close_over_merges(model: Tree, keep: NDArray[np.bool_]) -> None:
-    """Keep both parts of each kept piece, and theirs, so that its merges still run.
-
-    All merges that make a piece count: which one runs depends on the word around it. Then a
-    word whose pieces all stay is split as before.
-    """
-    vocabulary = model["vocab"]
-    parents: dict[int, set[int]] = {}
-    for pair in merge_pairs(model):
-        made = vocabulary[_merged(model, pair)]
-        parents.setdefault(made, set()).update(vocabulary[side] for side in pair)
-    waiting: list[int] = np.flatnonzero(keep).tolist()
-    while waiting:
-        for parent in parents.get(waiting.pop(), ()):
-            if not keep[parent]:
-                keep[parent] = True
-                waiting.append(parent)
-
-
-def _merged(model: Tree, pair: tuple[str, str]) -> str:
-    return pair[0] + pair[1].removeprefix(model.get("continuing_subword_prefix") or "")
+def _lost(figures: dict[str, float]) -> float:
+    """Return the share of unknown pieces that the cut has added."""
+    return figures["validation_unknown_share"] - figures["validation_unknown_share_before"]
 
 
 def _slice_embeddings(model: nn.Module, kept: NDArray[np.int64]) -> None:
@@ -224,7 +118,7 @@ def _slice_embeddings(model: nn.Module, kept: NDArray[np.int64]) -> None:
 
 
 def _renumber(config: Any, table: NDArray[np.int64]) -> None:
-    for name, index in _token_ids(config).items():
+    for name, index in token_ids(config).items():
         setattr(config, name, int(table[index]) if 0 <= index < len(table) else None)
 
 
@@ -237,18 +131,36 @@ def _write_files(source: Path, tree: Tree, table: NDArray[np.int64], folder: Pat
 
 
 def _check_rows(
-    old: Tokenizer, new: Tokenizer, table: NDArray[np.int64], texts: Sequence[str]
-) -> None:
-    """Raise QualityError unless every counted row is spelt by the same pieces as before."""
+    old: Tokenizer,
+    new: Tokenizer,
+    table: NDArray[np.int64],
+    unknown: int | None,
+    texts: Sequence[str],
+) -> float:
+    """Return how much longer the counted rows became, 1.0 where none of their pieces went.
+
+    Raises QualityError unless every row whose pieces all stay is spelt by the same ones as
+    before, and no row has more unknown pieces.
+    """
     before, after = old.encode_batch(list(texts)), new.encode_batch(list(texts))
     for text, was, now in zip(texts, before, after, strict=True):
-        if table[was.ids].tolist() != now.ids:
+        ids = table[was.ids]
+        whole = bool((ids >= 0).all())
+        if (whole and ids.tolist() != now.ids) or _unknowns(
+            now, None if unknown is None else int(table[unknown])
+        ) > _unknowns(was, unknown):
             raise QualityError(
                 f"the pruned tokenizer spells {text[:60]!r} otherwise than before",
                 expected=" ".join(was.tokens[:20]),
                 available=" ".join(now.tokens[:20]),
                 action="set vocabulary = false for this tokenizer, and report it",
             )
+    lengths = [sum(len(row.ids) for row in rows) for rows in (after, before)]
+    return round(lengths[0] / max(1, lengths[1]), 6)
+
+
+def _unknowns(row: Any, unknown: int | None) -> int:
+    return 0 if unknown is None else row.ids.count(unknown)
 
 
 def _figures(

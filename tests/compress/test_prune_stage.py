@@ -143,3 +143,19 @@ def test_fewer_pieces_alone_need_no_recovery(tmp_path: Path) -> None:
     assert "epochs" not in metrics
     assert metrics["pieces"] < metrics["pieces_before"]
     assert metrics["validation_unknown_share"] == metrics["validation_unknown_share_before"]
+
+
+def test_rarer_pieces_that_go_are_recovered_from(tmp_path: Path, teacher: Artifact) -> None:
+    stage = Prune(
+        vocabulary=True,
+        vocabulary_floor=0,
+        alphabet="seen",
+        least_count=24,
+        recovery_epochs=3,
+        learning_rate=1e-3,
+    )
+    made = execute(stage, teacher, context(tmp_path, teacher), tmp_path / "out")
+    metrics = made.history[-1].metrics
+    assert metrics["counted_token_growth"] > 1
+    assert metrics["epochs"] == 3
+    assert metrics["validation_accuracy"] > 0.8

@@ -18,6 +18,7 @@ from transformers import BertConfig
 from compress.architectures import FULL
 from compress.data import Dataset
 from compress.models import load_model, load_tokenizer
+from compress.prune.pieces import PieceChoice, choose_pieces, unknown_id
 from compress.prune.tokenizer_json import (
     id_table,
     merge_pairs,
@@ -25,13 +26,8 @@ from compress.prune.tokenizer_json import (
     rewrite_tokenizer,
     rewrite_tokenizer_config,
 )
-from compress.prune.vocabulary import (
-    choose_pieces,
-    count_pieces,
-    prune_vocabulary,
-    spelling,
-    unknown_id,
-)
+from compress.prune.vocabulary import count_pieces, prune_vocabulary, spelling
+from compress.stage import RunContext, Silence
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, UnsupportedError
 from tests.compress.models import encode, make_data, make_model
@@ -43,6 +39,8 @@ FEW = dataclasses.replace(
     unlabeled=DATA.unlabeled[:1],
 )
 """So little text that most pieces go."""
+
+ALL = PieceChoice()
 
 KINDS = ("bert", "roberta", "xlm-roberta")
 """One architecture of each tokenizer kind: WordPiece, byte-level BPE, Unigram."""
@@ -56,6 +54,7 @@ class Cut:
     folder: Path
     model: Any
     metrics: dict[str, float]
+    warnings: list[str]
 
     @property
     def tree(self) -> dict[str, Any]:
@@ -76,19 +75,21 @@ def read_tree(folder: Path) -> dict[str, Any]:
 
 
 class Cutter(Protocol):
-    def __call__(self, model_type: str, data: Dataset = FEW, floor: int = 0) -> Cut: ...
+    def __call__(self, model_type: str, data: Dataset = FEW, choice: PieceChoice = ...) -> Cut: ...
 
 
 @pytest.fixture(scope="module")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Cutter:
     @cache
-    def make(model_type: str, data: Dataset = FEW, floor: int = 0) -> Cut:
+    def make(model_type: str, data: Dataset = FEW, choice: PieceChoice = ALL) -> Cut:
         home = tmp_path_factory.mktemp(model_type)
         source = make_model(home / "source", model_type, vocab=600)
         model = load_model(source.path)
         folder = home / "pruned"
         folder.mkdir()
-        return Cut(source, folder, model, prune_vocabulary(model, source, data, floor, folder))
+        told = RunContext(data, None, seed=7, scratch=home / "scratch", progress=Silence())
+        metrics = prune_vocabulary(model, source, told, choice, folder)
+        return Cut(source, folder, model, metrics, told.progress.warnings)
 
     return make
 
@@ -173,7 +174,7 @@ def test_the_floor_adds_the_lowest_ids(cut: Cutter, model_type: str) -> None:
     least = cut(model_type).metrics["pieces"]
     total = cut(model_type).metrics["pieces_before"]
     floor = int(least + total) // 2
-    made = cut(model_type, FEW, floor)
+    made = cut(model_type, FEW, PieceChoice(floor))
     assert floor <= made.metrics["pieces"] <= total
     added = (made.table() >= 0) & (cut(model_type).table() < 0)
     left = np.flatnonzero(made.table() < 0)
@@ -183,7 +184,7 @@ def test_the_floor_adds_the_lowest_ids(cut: Cutter, model_type: str) -> None:
         made.metrics["validation_token_growth"]
         <= cut(model_type).metrics["validation_token_growth"]
     )
-    everything = cut(model_type, FEW, 100_000).metrics
+    everything = cut(model_type, FEW, PieceChoice(100_000)).metrics
     assert everything["pieces"] == total
     assert everything["validation_token_growth"] == 1.0
 
@@ -200,24 +201,24 @@ def wordpiece(*pieces: str) -> dict[str, Any]:
     return {"model": model | {"vocab": vocabulary}, "added_tokens": []}
 
 
-def chosen(tree: dict[str, Any], floor: int) -> set[str]:
+def chosen(tree: dict[str, Any], choice: PieceChoice, **counted: int) -> set[str]:
     pieces = pieces_of(tree)
-    nothing = np.zeros(len(pieces), dtype=np.int64)
+    counts = np.array([counted.get(piece, 0) for piece in pieces], dtype=np.int64)
     config = BertConfig(pad_token_id=0)
-    return {pieces[index] for index in choose_pieces(tree, nothing, floor, config)}
+    return {pieces[index] for index in choose_pieces(tree, counts, choice, config)}
 
 
 def test_reserved_pieces_are_not_taken_to_reach_the_floor() -> None:
     letters = [form for letter in "[unsed0]" for form in (letter, f"##{letter}")]
     tree = wordpiece("[PAD]", "[unused0]", "[UNK]", "use", "need", *letters)
-    assert chosen(tree, 0) == {"[PAD]", "[UNK]", *letters}
-    assert chosen(tree, 19) == {"[PAD]", "[UNK]", "use", *letters}
-    assert chosen(tree, 100) == {"[PAD]", "[UNK]", "use", "need", *letters}
+    assert chosen(tree, PieceChoice(0)) == {"[PAD]", "[UNK]", *letters}
+    assert chosen(tree, PieceChoice(19)) == {"[PAD]", "[UNK]", "use", *letters}
+    assert chosen(tree, PieceChoice(100)) == {"[PAD]", "[UNK]", "use", "need", *letters}
 
 
 def test_a_piece_stays_when_one_of_its_letters_has_no_form_of_its_own() -> None:
     tree = wordpiece("[PAD]", "[UNK]", "a", "##a", "b", "ab", "aa", "##ba")
-    assert chosen(tree, 0) == {"[PAD]", "[UNK]", "a", "##a", "b", "ab", "##ba"}
+    assert chosen(tree, PieceChoice(0)) == {"[PAD]", "[UNK]", "a", "##a", "b", "ab", "##ba"}
 
 
 def test_figures_are_of_the_validation_rows(cut: Cutter) -> None:
@@ -277,7 +278,13 @@ def test_a_tokenizer_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     (source.path / "tokenizer.json").write_text(json.dumps(tree))
     model = load_model(source.path)
     with pytest.raises(ArtifactError, match="the model has"):
-        prune_vocabulary(model, source, DATA, 100_000, tmp_path)
+        prune_vocabulary(
+            model,
+            source,
+            RunContext(DATA, None, seed=7, scratch=tmp_path / "scratch"),
+            PieceChoice(100_000),
+            tmp_path,
+        )
 
 
 def test_pieces_are_counted_with_their_specials(cut: Cutter) -> None:
@@ -286,3 +293,73 @@ def test_pieces_are_counted_with_their_specials(cut: Cutter) -> None:
     counts = count_pieces(tokenizer, ["card card", "card"])
     assert counts[tokenizer.token_to_id("card")] == 3
     assert counts[tokenizer.token_to_id("[CLS]")] == 2
+
+
+SEEN = PieceChoice(alphabet="seen", most_unknown=1.0)
+_ASCII_ROWS = tuple(text for text in DATA.train.texts if text.isascii())[:20]
+ASCII = dataclasses.replace(
+    FEW, train=dataclasses.replace(FEW.train, texts=_ASCII_ROWS, labels=(0,) * 20), unlabeled=()
+)
+"""Rows without a letter beyond ASCII."""
+
+
+def test_the_seen_alphabet_is_ascii_and_what_the_counted_pieces_are_made_of() -> None:
+    forms = [form for letter in "ab!éß中" for form in (letter, f"##{letter}")]
+    tree = wordpiece("[PAD]", "[UNK]", *forms, "bß", "bé")
+    everything = chosen(tree, PieceChoice())
+    assert {"中", "##ß", "é"} <= everything
+    seen = chosen(tree, SEEN, bé=2)
+    assert seen == {"[PAD]", "[UNK]", "a", "##a", "b", "##b", "!", "##!", "é", "##é", "bé"}
+    tree = wordpiece("[PAD]", "[UNK]", "中", *forms, "ba")
+    assert {"ba"} == chosen(tree, dataclasses.replace(SEEN, floor=9)) - chosen(tree, SEEN)
+
+
+def test_rare_pieces_go_and_smaller_ones_spell_their_words() -> None:
+    letters = [form for letter in "ab" for form in (letter, f"##{letter}")]
+    tree = wordpiece("[PAD]", "[UNK]", *letters, "ab", "ba")
+    assert chosen(tree, PieceChoice(least_count=3), ab=2, ba=3) == {
+        "[PAD]",
+        "[UNK]",
+        *letters,
+        "ba",
+    }
+
+
+@pytest.mark.parametrize("model_type", KINDS)
+def test_a_seen_alphabet_spells_counted_text_as_before(cut: Cutter, model_type: str) -> None:
+    made = cut(model_type, ASCII, SEEN)
+    table = made.table()
+    old, new = (load_tokenizer(folder, 64) for folder in (made.source.path, made.folder))
+    for text in ASCII.train.texts:
+        assert new.encode(text).ids == table[old.encode(text).ids].tolist()
+    assert made.metrics["counted_token_growth"] == 1.0
+    assert made.metrics["pieces"] <= cut(model_type, ASCII).metrics["pieces"]
+    unknown = unknown_id(made.new_tree)
+    strange = new.encode("ß", add_special_tokens=False).ids
+    assert (unknown in strange) == (model_type != "roberta")  # bytes spell everything
+
+
+@pytest.mark.parametrize("model_type", KINDS)
+def test_a_least_count_lengthens_rows_and_makes_nothing_unknown(
+    cut: Cutter, model_type: str
+) -> None:
+    usual = cut(model_type, DATA)
+    made = cut(model_type, DATA, PieceChoice(least_count=80))
+    assert made.metrics["pieces"] < usual.metrics["pieces"]
+    assert made.metrics["counted_token_growth"] > usual.metrics["counted_token_growth"] == 1.0
+    assert (
+        made.metrics["validation_unknown_share"] <= made.metrics["validation_unknown_share_before"]
+    )
+
+
+def test_all_characters_stay_where_unseen_rows_need_them(cut: Cutter) -> None:
+    foreign = dataclasses.replace(ASCII.validation, texts=("Straße 2nd", "a card"), labels=(0, 0))
+    data = dataclasses.replace(ASCII, validation=foreign)
+    strict = dataclasses.replace(SEEN, most_unknown=0.005)
+    made = cut("bert", data, strict)
+    assert "all characters stay" in made.warnings[0]
+    assert made.new_tree == cut("bert", data).new_tree
+    loose = cut("bert", data, SEEN)
+    assert loose.warnings == []
+    assert loose.metrics["validation_unknown_share"] > 0.1
+    assert loose.metrics["pieces"] < made.metrics["pieces"]

@@ -1,0 +1,175 @@
+"""Choose the word pieces that a task needs: those its text uses, and those that spell the rest."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.prune.tokenizer_json import Tree, merge_pairs, pieces_of
+
+Alphabet = Literal["all", "seen"]
+
+_ASCII = frozenset(string.ascii_letters + string.digits + string.punctuation)
+_RESERVED = re.compile(r"[\[<]unused_?\d+[\]>]")
+_BYTE = re.compile(r"<0x[0-9A-F]{2}>")
+
+
+@dataclass(frozen=True, slots=True)
+class PieceChoice:
+    """Say which pieces stay.
+
+    `floor` pieces at least. `alphabet` "all" keeps every character that the tokenizer spells
+    with, "seen" those of ASCII and of the counted text: others become the unknown piece.
+    Pieces that occur less than `least_count` times go, and what they spelt is spelt by smaller
+    ones. `most_unknown` is the share (0..1) of unknown pieces that "seen" may add to validation
+    text.
+    """
+
+    floor: int = 0
+    alphabet: Alphabet = "all"
+    least_count: int = 1
+    most_unknown: float = 0.005
+
+
+def choose_pieces(
+    tree: Tree, counts: NDArray[np.int64], choice: PieceChoice, config: Any
+) -> NDArray[np.int64]:
+    """Return the ids to keep, in ascending order.
+
+    They are: those counted often enough, added tokens, whatever the model kind needs to spell
+    any word of the chosen alphabet, and then the lowest other ids of that alphabet up to the
+    floor. Tokenizers are trained so that ids rank by frequency in general text, so these are
+    the likeliest in text that was not seen. Byte-level BPE spells with bytes, of which all stay.
+    """
+    pieces = pieces_of(tree)
+    keep = np.zeros(len(pieces), dtype=bool)
+    keep[np.flatnonzero(counts >= choice.least_count)] = True
+    keep[sorted(_fixed_ids(tree, config, len(pieces)))] = True
+    spelt = _in_alphabet(tree, counts, choice)
+    keep[_SPELLING[tree["model"]["type"]](tree["model"], spelt)] = True
+    usable = np.array([bool(p) and not _RESERVED.fullmatch(p) for p in spelt])
+    spare = np.flatnonzero(usable & ~keep)
+    keep[spare[: max(0, choice.floor - int(keep.sum()))]] = True
+    if tree["model"]["type"] == "BPE":
+        _close_over_merges(tree["model"], keep)
+    return np.flatnonzero(keep)
+
+
+def _in_alphabet(tree: Tree, counts: NDArray[np.int64], choice: PieceChoice) -> list[str]:
+    """Return all pieces by id, with those outside the chosen alphabet blank.
+
+    The characters of the counted pieces are those of the text as the tokenizer normalises it.
+    """
+    pieces = pieces_of(tree)
+    if choice.alphabet == "all" or tree["model"]["type"] == "BPE":
+        return pieces
+    letters = _ASCII.union(*(pieces[index] for index in np.flatnonzero(counts)))
+    return [piece if letters.issuperset(piece) else "" for piece in pieces]
+
+
+def unknown_id(tree: Tree) -> int | None:
+    """Return the id of the piece that stands for what cannot be spelt, if there is one."""
+    model = tree["model"]
+    if model["type"] == "Unigram":
+        return None if model.get("unk_id") is None else int(model["unk_id"])
+    piece = model.get("unk_token")
+    return model["vocab"].get(piece) if piece is not None else None
+
+
+def _fixed_ids(tree: Tree, config: Any, size: int) -> set[int]:
+    """Return added tokens, the unknown piece, the config's tokens and all up to padding's.
+
+    Padding must keep its id: RoBERTa and MPNet number positions from it on.
+    """
+    fixed = {token["id"] for token in tree["added_tokens"]}
+    fixed |= {index for index in (unknown_id(tree),) if index is not None}
+    fixed |= {index for index in token_ids(config).values() if 0 <= index < size}
+    return fixed | set(range((config.pad_token_id or 0) + 1))
+
+
+def token_ids(config: Any) -> dict[str, int]:
+    """Return the configuration's special tokens by the name of their key."""
+    return {
+        name: value
+        for name, value in config.to_dict().items()
+        if name.endswith("_token_id") and isinstance(value, int)
+    }
+
+
+def _wordpiece_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
+    """Return every single character, alone and as a continuation.
+
+    Pieces with a character that has no such form of its own stay too.
+    """
+    prefix = model.get("continuing_subword_prefix") or ""
+    vocabulary = model["vocab"]
+
+    def letters(piece: str) -> list[str]:
+        if prefix and piece.startswith(prefix) and len(piece) > len(prefix):
+            return [prefix + letter for letter in piece[len(prefix) :]]
+        return [piece[:1], *(prefix + letter for letter in piece[1:])]
+
+    return _needed(pieces, letters, vocabulary)
+
+
+def _unigram_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
+    """Return every single character, the byte pieces, and what has a character without one."""
+    vocabulary = {piece for piece, _ in model["vocab"]}
+    needed = _needed(pieces, list, vocabulary)
+    bytes_ = [index for index, piece in enumerate(pieces) if _BYTE.fullmatch(piece)]
+    return np.union1d(needed, np.array(bytes_, dtype=np.int64))
+
+
+def _needed(
+    pieces: Sequence[str], letters: Callable[[str], list[str]], vocabulary: Any
+) -> NDArray[np.int64]:
+    indices = [
+        index
+        for index, piece in enumerate(pieces)
+        if piece
+        and (len(spelt := letters(piece)) == 1 or any(one not in vocabulary for one in spelt))
+    ]
+    return np.array(indices, dtype=np.int64)
+
+
+def _bpe_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
+    """Return every piece that no merge makes: the alphabet, which spells all."""
+    made = {_merged(model, pair) for pair in merge_pairs(model)}
+    indices = [index for index, piece in enumerate(pieces) if piece and piece not in made]
+    return np.array(indices, dtype=np.int64)
+
+
+_SPELLING: dict[str, Callable[[Tree, Sequence[str]], NDArray[np.int64]]] = {
+    "WordPiece": _wordpiece_spelling,
+    "Unigram": _unigram_spelling,
+    "BPE": _bpe_spelling,
+}
+
+
+def _close_over_merges(model: Tree, keep: NDArray[np.bool_]) -> None:
+    """Keep both parts of each kept piece, and theirs, so that its merges still run.
+
+    All merges that make a piece count: which one runs depends on the word around it. Then a
+    word whose pieces all stay is split as before.
+    """
+    vocabulary = model["vocab"]
+    parents: dict[int, set[int]] = {}
+    for pair in merge_pairs(model):
+        made = vocabulary[_merged(model, pair)]
+        parents.setdefault(made, set()).update(vocabulary[side] for side in pair)
+    waiting: list[int] = np.flatnonzero(keep).tolist()
+    while waiting:
+        for parent in parents.get(waiting.pop(), ()):
+            if not keep[parent]:
+                keep[parent] = True
+                waiting.append(parent)
+
+
+def _merged(model: Tree, pair: tuple[str, str]) -> str:
+    return pair[0] + pair[1].removeprefix(model.get("continuing_subword_prefix") or "")
