@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,27 +16,30 @@ if TYPE_CHECKING:
 _LEAST_VALUES = 4096
 """Smaller tables (token types) save nothing that their scales do not cost."""
 
-_BLOCK = {8: 128, 4: 32}
+BLOCK = {8: 128, 4: 32}
+"""Columns that share a scale: wider blocks of 4 bits cost more accuracy than they save bytes."""
 
 
 def quantize_embeddings(model: ModelProto, bits: int) -> None:
     """Replace look-ups in fp32 tables by GatherBlockQuantized (com.microsoft), in place.
 
-    Symmetric: a value is (q - 2^(bits-1)) · scale of its block. Only the rows that are looked
-    up are ever expanded.
+    A value is (q - 2^(bits-1)) · scale of its block. Only the rows that are looked up are ever
+    expanded. The largest table, that of the pieces, gets `bits`, and every other 8: a token's
+    position adds an error as large as its piece's, from a table that is small anyway.
     """
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    for node in _lookups(graph):
-        name = node.input[0]
-        table = numpy_helper.to_array(weights(graph)[name])
-        packed, scales = pack_rows(table, bits, _BLOCK[bits])
-        names = f"{name}_q{bits}", f"{name}_scale"
-        if names[0] not in weights(graph):
-            graph.initializer.append(numpy_helper.from_array(packed, names[0]))
-            graph.initializer.append(numpy_helper.from_array(scales, names[1]))
-        _look_up_quantized(node, names, bits)
+    tables = {name: numpy_helper.to_array(weights(graph)[name]) for name in _tables(graph)}
+    largest = max(tables, key=lambda name: tables[name].size, default="")
+    for name, table in tables.items():
+        width = bits if name == largest else 8
+        packed, scales = pack_rows(table, width, BLOCK[width])
+        names = f"{name}_q{width}", f"{name}_scale"
+        graph.initializer.append(numpy_helper.from_array(packed, names[0]))
+        graph.initializer.append(numpy_helper.from_array(scales, names[1]))
+        for node in [node for node in graph.node if node.input[:1] == [name]]:
+            _look_up_quantized(graph, node, names, width)
     if not any(row.domain == "com.microsoft" for row in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     drop_unused_weights(graph)
@@ -43,55 +47,60 @@ def quantize_embeddings(model: ModelProto, bits: int) -> None:
 
 def pack_rows(
     table: NDArray[np.float32], bits: int, block: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """Return a (rows, width) table as uint8 (rows, width · bits / 8) and its scales (rows, blocks).
 
+    Scales are fp16 beside 4 bits, where fp32 would add a quarter to the values, else fp32.
+    The value furthest from 0 in a block becomes the lowest integer, -2^(bits-1), so a scale has
+    the opposite sign: the whole range is used, where a symmetric one leaves an integer out.
     4-bit values lie two a byte, the even column in the low half.
     """
     rows, width = table.shape
     blocks = -(-width // block)
     padded = np.pad(table, ((0, 0), (0, blocks * block - width))).reshape(rows, blocks, block)
     half = 1 << (bits - 1)
-    scales = np.abs(padded).max(axis=-1) / (half - 1)
-    scales = np.where(scales > 0, scales, 1.0).astype(np.float32)
-    whole = np.rint(padded / scales[..., None]).astype(np.int16) + half
+    furthest = np.take_along_axis(padded, np.abs(padded).argmax(-1)[..., None], -1)[..., 0]
+    scales = (furthest / -half).astype(np.float16 if bits == 4 else np.float32)
+    scales[scales == 0] = 1.0
+    whole = np.rint(padded / scales[..., None].astype(np.float32)).clip(-half, half - 1) + half
     values = whole.astype(np.uint8).reshape(rows, -1)[:, :width]
     if bits == 4:
         values = values[:, 0::2] | (values[:, 1::2] << 4)
     return np.ascontiguousarray(values), scales
 
 
-def _lookups(graph: GraphProto) -> list[NodeProto]:
-    tables = {
+def _tables(graph: GraphProto) -> list[str]:
+    """Return the large fp32 tables that are only looked up."""
+    used, looked_up = (
+        uses(graph),
+        Counter(node.input[0] for node in graph.node if node.op_type == "Gather"),
+    )
+    return [
         tensor.name
         for tensor in graph.initializer
         if len(tensor.dims) == 2 and np.prod(tensor.dims) >= _LEAST_VALUES and tensor.data_type == 1
-    }
-    found = [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]
-    by_gather: dict[str, int] = {}
-    for node in found:
-        by_gather[node.input[0]] = by_gather.get(node.input[0], 0) + 1
-    used = uses(graph)
-    return [node for node in found if used[node.input[0]] == by_gather[node.input[0]]]
+        if 0 < looked_up[tensor.name] == used[tensor.name]
+    ]
 
 
-def _look_up_quantized(node: NodeProto, names: tuple[str, str], bits: int) -> None:
-    from onnx import helper
+def _look_up_quantized(
+    graph: GraphProto, node: NodeProto, names: tuple[str, str], bits: int
+) -> None:
+    from onnx import TensorProto, helper
 
-    settings: dict[str, Any] = {
-        "bits": bits,
-        "block_size": _BLOCK[bits],
-        "gather_axis": 0,
-        "quantize_axis": 1,
-    }
-    inputs = [names[0], node.input[1], names[1]]
-    node.CopyFrom(
-        helper.make_node(
-            "GatherBlockQuantized",
-            inputs,
-            list(node.output),
-            name=node.name,
-            domain="com.microsoft",
-            **settings,
-        )
+    looked_up = f"{node.output[0]}_fp16" if bits == 4 else node.output[0]
+    replacement = helper.make_node(
+        "GatherBlockQuantized",
+        [names[0], node.input[1], names[1]],
+        [looked_up],
+        name=node.name,
+        domain="com.microsoft",
+        bits=bits,
+        block_size=BLOCK[bits],
+        gather_axis=0,
+        quantize_axis=1,
     )
+    if bits == 4:  # the result's type is the scales'
+        cast = helper.make_node("Cast", [looked_up], list(node.output), to=TensorProto.FLOAT)
+        graph.node.insert(list(graph.node).index(node) + 1, cast)
+    node.CopyFrom(replacement)

@@ -295,14 +295,36 @@ def test_a_sure_drop_needs_more_than_a_few_rows() -> None:
 def test_packed_rows_unpack_within_half_a_step(
     rows: int, width: int, kind: tuple[int, int], seed: int
 ) -> None:
+    """But for values as far out as a block's furthest, on its other side, within one step."""
     bits, block = kind
     table = np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
     packed, scales = pack_rows(table, bits, block)
     values = packed.astype(int)
     if bits == 4:
         values = np.stack([values & 15, values >> 4], axis=-1).reshape(rows, width)
-    steps = np.repeat(scales, block, axis=1)[:, :width]
-    assert np.all(np.abs((values - (1 << (bits - 1))) * steps - table) <= steps * 0.5001)
+    steps = np.repeat(scales.astype(np.float32), block, axis=1)[:, :width]
+    whole = values - (1 << (bits - 1))
+    limit = np.where(whole == (1 << (bits - 1)) - 1, 1.01, 0.501)
+    assert np.all(np.abs(whole * steps - table) <= limit * np.abs(steps))
+    assert np.all(whole.min(axis=1) == -(1 << (bits - 1)))
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    packed, scales = pack_rows(np.zeros((1, 32), np.float32), 4, 32)
+    assert (packed == 0x88).all()
+    assert np.isfinite(scales).all()
+
+
+def test_four_bits_are_for_the_largest_table_alone(tmp_path: Path) -> None:
+    graph = load_onnx(_run(tmp_path, embeddings="int4").model_file).graph
+    found = {
+        node.input[0]: {one.name: one.i for one in node.attribute}["bits"]
+        for node in graph.node
+        if node.op_type == "GatherBlockQuantized"
+    }
+    assert found["bert.embeddings.word_embeddings.weight_q4"] == 4
+    assert set(found.values()) <= {4, 8}
+    assert list(found.values()).count(4) == 1
 
 
 def test_roberta_int8_dynamic(tmp_path: Path) -> None:
