@@ -17,7 +17,8 @@ class Architecture:
 
     `base` is the backbone's attribute. Paths under `layers` are relative to one layer.
     `config_*` are the keys of config.json that follow when a part is resized. `position_bias`
-    is an embedding with one column a head that all layers share, where there is one.
+    is an embedding with one column a head that all layers share, where there is one. The
+    classifier is `head_out`, which reads what `head_in` makes of the first token.
     """
 
     model_type: str
@@ -31,14 +32,26 @@ class Architecture:
     ffn_in: str
     ffn_out: str
     word_embeddings: str
+    head_in: str
+    head_out: str
     config_layers: str = "num_hidden_layers"
     config_heads: str = "num_attention_heads"
     config_ffn: str = "intermediate_size"
     position_bias: str | None = None
     stages: frozenset[str] = frozenset({"finetune", "distill", "prune", "quantize", "export"})
 
+    @property
+    def embeddings(self) -> str:
+        """Return the path of the module that adds up word, position and type embeddings."""
+        return self.word_embeddings.rpartition(".")[0]
 
-def _bert_like(model_type: str, base: str) -> Architecture:
+
+def _bert_like(
+    model_type: str,
+    base: str,
+    head_in: str = "classifier.dense",
+    head_out: str = "classifier.out_proj",
+) -> Architecture:
     return Architecture(
         model_type=model_type,
         base=base,
@@ -51,11 +64,13 @@ def _bert_like(model_type: str, base: str) -> Architecture:
         ffn_in="intermediate.dense",
         ffn_out="output.dense",
         word_embeddings=f"{base}.embeddings.word_embeddings",
+        head_in=head_in,
+        head_out=head_out,
     )
 
 
 _FULL = (
-    _bert_like("bert", "bert"),
+    _bert_like("bert", "bert", head_in="bert.pooler.dense", head_out="classifier"),
     _bert_like("roberta", "roberta"),
     _bert_like("xlm-roberta", "roberta"),
     _bert_like("electra", "electra"),
@@ -71,6 +86,8 @@ _FULL = (
         ffn_in="ffn.lin1",
         ffn_out="ffn.lin2",
         word_embeddings="distilbert.embeddings.word_embeddings",
+        head_in="pre_classifier",
+        head_out="classifier",
         config_layers="n_layers",
         config_heads="n_heads",
         config_ffn="hidden_dim",
@@ -87,6 +104,8 @@ _FULL = (
         ffn_in="intermediate.dense",
         ffn_out="output.dense",
         word_embeddings="mpnet.embeddings.word_embeddings",
+        head_in="classifier.dense",
+        head_out="classifier.out_proj",
         position_bias="mpnet.encoder.relative_attention_bias",
     ),
 )

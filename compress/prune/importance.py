@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from compress.architectures import architecture, part
 from compress.batches import Examples, encode, in_order
+from compress.prune.hidden import stream_points
 from compress.prune.slicing import head_counts
 from compress.stage import Advance, RunContext
 from runtimes.artifact import Artifact
@@ -27,10 +28,16 @@ _TEMPERATURE = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Importance:
-    """Hold the importance of each unit: `heads` (layers, heads), `ffn` (layers, units)."""
+    """Hold the importance of each unit.
+
+    `heads` (layers, heads), `ffn` (layers, units), the residual stream's `stream` (hidden,),
+    and the classifier's inner `head` (hidden,).
+    """
 
     heads: NDArray[np.float64]
     ffn: NDArray[np.float64]
+    stream: NDArray[np.float64]
+    head: NDArray[np.float64]
 
 
 def fisher_importance(model: nn.Module, rows: Examples, seed: int, advance: Advance) -> Importance:
@@ -61,7 +68,8 @@ def fisher_importance(model: nn.Module, rows: Examples, seed: int, advance: Adva
             totals = [a + b for a, b in zip(totals, squares, strict=True)] if totals else squares
             advance(len(batch.rows), "")
     means = [total.numpy() / len(rows) for total in totals]
-    return Importance(np.stack(means[0::2]), np.stack(means[1::2]))
+    stream, head, *units = means
+    return Importance(np.stack(units[0::2]), np.stack(units[1::2]), stream, head)
 
 
 def _own_loss(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -110,24 +118,34 @@ def measure_importance(
 
 @contextmanager
 def _masks(model: nn.Module, batch: int, heads: int) -> Iterator[list[Any]]:
-    """Multiply each head's and each FFN unit's output by a mask of ones, one a row.
+    """Multiply each unit's output by a mask of ones, one a row.
 
-    The masks alternate: heads (batch, heads) and units (batch, ffn) of layer 0, 1, …
+    The masks are the stream's, one wherever it is normalised (batch, hidden), the classifier's
+    inner one (batch, hidden), and then alternately heads (batch, heads) and units (batch, ffn)
+    of layer 0, 1, …
     """
     import torch
 
     config: Any = model.config
     parts = architecture(config.model_type)
-    masks: list[Any] = []
-    hooks = []
+    hidden = int(config.hidden_size)
+
+    def fresh(count: int) -> Any:
+        return torch.ones(batch, count, requires_grad=True)
+
+    masks = [fresh(hidden), fresh(hidden)]
+    hooks = [
+        part(model, path).register_forward_hook(_masking_output(masks[0]))
+        for path in stream_points(model)
+    ]
+    hooks.append(part(model, parts.head_out).register_forward_pre_hook(_masking(masks[1])))
     for layer in part(model, parts.layers):
         for path, count in (
             (parts.attention_output, heads),
             (parts.ffn_out, part(layer, parts.ffn_out).in_features),
         ):
-            mask = torch.ones(batch, count, requires_grad=True)
-            masks.append(mask)
-            hooks.append(part(layer, path).register_forward_pre_hook(_masking(mask)))
+            masks.append(fresh(count))
+            hooks.append(part(layer, path).register_forward_pre_hook(_masking(masks[-1])))
     try:
         yield masks
     finally:
@@ -136,12 +154,17 @@ def _masks(model: nn.Module, batch: int, heads: int) -> Iterator[list[Any]]:
 
 
 def _masking(mask: Any) -> Callable[[Any, tuple[Any, ...]], tuple[Any, ...]]:
-    def multiply(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        width = inputs[0].shape[-1] // mask.shape[1]
-        wide = mask.repeat_interleave(width, dim=1)[:, None, :]
-        return (inputs[0] * wide, *inputs[1:])
+    return lambda _, inputs: (_masked(inputs[0], mask), *inputs[1:])
 
-    return multiply
+
+def _masking_output(mask: Any) -> Callable[[Any, tuple[Any, ...], Any], Any]:
+    return lambda _, __, output: _masked(output, mask)
+
+
+def _masked(states: Any, mask: Any) -> Any:
+    """Return states (batch, …, width) times a mask (batch, units), each unit equally wide."""
+    wide = mask.repeat_interleave(states.shape[-1] // mask.shape[1], dim=1)
+    return states * (wide if states.dim() == 2 else wide[:, None, :])
 
 
 @contextmanager

@@ -65,8 +65,8 @@ def prune_ffn(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
     config: Any = model.config
     parts = architecture(config.model_type)
     for layer, units in zip(part(model, parts.layers), kept, strict=True):
-        layer.set_submodule(parts.ffn_in, _rows(part(layer, parts.ffn_in), units))
-        layer.set_submodule(parts.ffn_out, _columns(part(layer, parts.ffn_out), units))
+        layer.set_submodule(parts.ffn_in, linear_rows(part(layer, parts.ffn_in), units))
+        layer.set_submodule(parts.ffn_out, linear_columns(part(layer, parts.ffn_out), units))
     setattr(config, parts.config_ffn, len(kept[0]))
 
 
@@ -79,7 +79,7 @@ def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
     """
     import torch
 
-    from compress.prune.modeling_edgepress import PRUNED, resize_heads
+    from compress.prune.modeling_edgepress import resize_heads
 
     config: Any = model.config
     parts = architecture(config.model_type)
@@ -88,7 +88,51 @@ def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
     with torch.no_grad():
         for name, weight in weights.items():
             model.get_parameter(name).copy_(weight)
-    config.edgepress_heads = len(kept[0])
+    say_heads(config, len(kept[0]))
+
+
+def cut_positions(model: nn.Module, max_length: int) -> None:
+    """Drop the position embeddings that texts of at most `max_length` tokens never reach.
+
+    RoBERTa and MPNet number positions from the one after padding's.
+    """
+    config: Any = model.config
+    embeddings = part(model, architecture(config.model_type).embeddings)
+    old = embeddings.position_embeddings
+    first = 0 if old.padding_idx is None else old.padding_idx + 1
+    if first + max_length >= old.num_embeddings:
+        return
+    keep_rows(embeddings, "position_embeddings", np.arange(first + max_length))
+    for name in ("position_ids", "token_type_ids"):
+        if hasattr(embeddings, name):
+            setattr(embeddings, name, getattr(embeddings, name)[:, : first + max_length])
+    config.max_position_embeddings = first + max_length
+
+
+def keep_rows(model: nn.Module, path: str, kept: NDArray[np.int64]) -> None:
+    """Keep the given rows of the embedding at `path`."""
+    old = part(model, path)
+    model.set_submodule(path, resized_embedding(old.weight.detach()[kept], old.padding_idx))
+
+
+def resized_embedding(weight: Any, padding_idx: int | None) -> nn.Embedding:
+    """Return an embedding of these weights' shape that holds a copy of them."""
+    from torch import nn
+
+    rows, width = weight.shape
+    return nn.Embedding(rows, width, padding_idx, _weight=weight.clone())
+
+
+def say_heads(config: Any, heads: int) -> None:
+    """Write down how many heads a layer has, where it is not as many as fill the width."""
+    from compress.prune.modeling_edgepress import PRUNED
+
+    if heads == getattr(config, architecture(config.model_type).config_heads):
+        for name in ("edgepress_heads", "auto_map"):
+            if hasattr(config, name):
+                delattr(config, name)
+        return
+    config.edgepress_heads = heads
     config.auto_map = {
         "AutoModelForSequenceClassification": (
             f"modeling_edgepress.{PRUNED[config.model_type].__name__}"
@@ -120,9 +164,9 @@ def _sliced_attention(
         units = (heads[:, None] * width + np.arange(width)).ravel()
         for path in (parts.query, parts.key, parts.value):
             name = f"{parts.layers}.{number}.{path}"
-            weights |= _named(name, _rows(part(model, name), units))
+            weights |= _named(name, linear_rows(part(model, name), units))
         name = f"{parts.layers}.{number}.{parts.attention_output}"
-        weights |= _named(name, _columns(part(model, name), units))
+        weights |= _named(name, linear_columns(part(model, name), units))
     if parts.position_bias is not None:
         bias = part(model, parts.position_bias)
         weights[f"{parts.position_bias}.weight"] = bias.weight.detach()[:, kept[0]].clone()
@@ -133,13 +177,13 @@ def _named(name: str, module: nn.Module) -> dict[str, Any]:
     return {f"{name}.{key}": value.detach() for key, value in module.named_parameters()}
 
 
-def _rows(linear: nn.Linear, units: NDArray[np.int64]) -> nn.Linear:
+def linear_rows(linear: nn.Linear, units: NDArray[np.int64]) -> nn.Linear:
     """Return a linear layer with the given outputs."""
     bias = None if linear.bias is None else linear.bias.detach()[units]
     return _linear(linear.weight.detach()[units], bias)
 
 
-def _columns(linear: nn.Linear, units: NDArray[np.int64]) -> nn.Linear:
+def linear_columns(linear: nn.Linear, units: NDArray[np.int64]) -> nn.Linear:
     """Return a linear layer with the given inputs."""
     bias = None if linear.bias is None else linear.bias.detach()
     return _linear(linear.weight.detach()[:, units], bias)

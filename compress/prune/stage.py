@@ -30,16 +30,20 @@ rows) or 1.6 % (1,000 rows), against 1.5 % and 8.8 % without a floor."""
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Prune:
-    """Remove a share of the FFN units and heads, whole layers, and unused word pieces.
+    """Remove FFN units, heads, hidden dimensions, whole layers, and unused word pieces.
 
     `ffn` and `heads` are the shares that go, chosen by Fisher importance over at most `rows`
-    training rows, the same number in every layer. `layers` is the number that stays, evenly
-    spaced. `vocabulary` drops the pieces that occur less than `least_count` times in the
-    training and unlabelled text, but for those that spell any word of the `alphabet` ("all"
-    that the tokenizer knows, or what was "seen") and the most frequent ones, up to
-    `vocabulary_floor` in all; "seen" must not make more than `most_unknown` of the validation
-    rows' pieces unknown. Afterwards the model is distilled from the teacher for
-    `recovery_epochs`, unless every training row is still spelt, and answered, as before.
+    training rows, the same number in every layer. `hidden` is the width of the residual stream
+    that stays, whole heads wide; no more heads stay than fill it. `layers` is the number that
+    stays, evenly spaced. Positions beyond the source's longest text always go.
+
+    `vocabulary` drops the pieces that occur less than `least_count` times in the training and
+    unlabelled text, but for those that spell any word of the `alphabet` ("all" that the
+    tokenizer knows, or what was "seen") and the most frequent ones, up to `vocabulary_floor` in
+    all; "seen" must not make more than `most_unknown` of the validation rows' pieces unknown.
+
+    Afterwards the model is distilled from the teacher for `recovery_epochs`, unless every
+    training row is still spelt, and answered, as before.
     """
 
     kind: ClassVar[str] = "prune"
@@ -49,6 +53,7 @@ class Prune:
 
     ffn: float = 0.0
     heads: float = 0.0
+    hidden: int | None = None
     layers: int | None = None
     vocabulary: bool = False
     vocabulary_floor: Annotated[int, Field(ge=0)] = _FLOOR
@@ -75,14 +80,15 @@ class Prune:
                     expected=f"the share that goes, 0 to {_MOST}",
                     action=f"write {name} = 0.5 to remove half",
                 )
-        if self.layers is not None and self.layers < 1:
-            raise RecipeError(
-                f"prune: layers = {self.layers}", expected="the number of layers that stay, ≥ 1"
-            )
+        for name, kept in (("layers", self.layers), ("hidden", self.hidden)):
+            if kept is not None and kept < 1:
+                raise RecipeError(
+                    f"prune: {name} = {kept}", expected=f"how much of {name} stays, 1 or more"
+                )
         if not (self._changes_answers() or self.vocabulary):
             raise RecipeError(
                 "prune removes nothing",
-                expected="at least one of ffn, heads, layers and vocabulary",
+                expected="at least one of ffn, heads, hidden, layers and vocabulary",
                 action="set one, or leave the stage out",
             )
         require(model_type, "prune")
@@ -91,7 +97,7 @@ class Prune:
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Cut layers, then units, then pieces; recover; write the model."""
         from compress.models import load_model, save_model
-        from compress.prune.slicing import evenly_spaced, keep_layers
+        from compress.prune.slicing import cut_positions, evenly_spaced, keep_layers
         from compress.prune.vocabulary import prune_vocabulary
 
         model = load_model(source.path)
@@ -99,7 +105,8 @@ class Prune:
         if self.layers is not None:
             metrics |= {"layers_before": model.config.num_hidden_layers, "layers": self.layers}
             keep_layers(model, evenly_spaced(model.config.num_hidden_layers, self.layers))
-        if self.ffn or self.heads:
+        cut_positions(model, source.max_length)
+        if self.ffn or self.heads or self.hidden:
             metrics |= self._cut_units(model, source, context)
         if self.vocabulary:
             metrics |= prune_vocabulary(model, source, context, self._pieces(), folder)
@@ -110,7 +117,8 @@ class Prune:
     def _cut_units(
         self, model: nn.Module, source: Artifact, context: RunContext
     ) -> dict[str, float]:
-        from compress.prune.importance import measure_importance
+        from compress.prune.hidden import hidden_width, prune_hidden
+        from compress.prune.importance import measure_importance, strongest
         from compress.prune.slicing import (
             ffn_width,
             head_count,
@@ -119,18 +127,27 @@ class Prune:
             shares_heads,
         )
 
+        wide, most = hidden_width(model, self.hidden)
         found = measure_importance(model, source, context, rows=self.rows)
         width = ffn_width(found.ffn.shape[1], self.ffn)
-        count = head_count(found.heads.shape[1], self.heads)
+        count = min(head_count(found.heads.shape[1], self.heads), most)
         cut = partial(_cut, context=context)
         metrics = cut("ffn", self.ffn, found.ffn, width, partial(prune_ffn, model))
-        return metrics | cut(
+        metrics |= cut(
             "heads",
             self.heads,
             found.heads,
             count,
             partial(prune_heads, model),
             same=shares_heads(model),
+        )
+        inner = strongest(found.head[None], wide)[0]
+        return metrics | cut(
+            "hidden",
+            self.hidden or 0,
+            found.stream[None],
+            wide,
+            lambda kept: prune_hidden(model, kept[0], inner),
         )
 
     def _recover(
@@ -166,7 +183,7 @@ class Prune:
         A vocabulary that keeps all of their pieces changes none of them.
         """
         respelt = self.vocabulary and self.least_count > 1
-        return bool(self.ffn or self.heads or self.layers or respelt)
+        return bool(self.ffn or self.heads or self.hidden or self.layers or respelt)
 
     def _warnings(self) -> list[str]:
         found = []

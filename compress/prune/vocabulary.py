@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from compress.architectures import architecture, part
 from compress.models import load_tokenizer
 from compress.prune.pieces import PieceChoice, choose_pieces, token_ids, unknown_id
+from compress.prune.slicing import keep_rows
 from compress.prune.tokenizer_json import (
     Tree,
     id_table,
@@ -100,20 +101,15 @@ def _lost(figures: dict[str, float]) -> float:
 
 
 def _slice_embeddings(model: nn.Module, kept: NDArray[np.int64]) -> None:
-    import torch
-    from torch import nn
-
     config: Any = model.config
     path = architecture(config.model_type).word_embeddings
-    old = part(model, path)
-    if len(kept) and kept[-1] >= old.num_embeddings:
+    rows = part(model, path).num_embeddings
+    if len(kept) and kept[-1] >= rows:
         raise ArtifactError(
-            f"the tokenizer has piece {int(kept[-1])}, the model has {old.num_embeddings} rows",
+            f"the tokenizer has piece {int(kept[-1])}, the model has {rows} rows",
             expected="a tokenizer.json that belongs to this model",
         )
-    weight = old.weight.detach()[torch.from_numpy(kept)].clone()
-    new = nn.Embedding(len(kept), weight.shape[1], old.padding_idx, _weight=weight)
-    model.set_submodule(path, new)
+    keep_rows(model, path, kept)
     config.vocab_size = len(kept)
 
 

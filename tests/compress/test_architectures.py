@@ -24,6 +24,9 @@ def test_every_path_and_key_is_the_models_own(tmp_path: Path, model_type: str) -
     assert getattr(model.config, parts.config_heads) == 4
     assert getattr(model.config, parts.config_ffn) == 80
     assert part(model, parts.word_embeddings).num_embeddings == model.config.vocab_size
+    assert part(model, parts.embeddings).word_embeddings is part(model, parts.word_embeddings)
+    assert part(model, parts.head_in).weight.shape == (48, 48)
+    assert part(model, parts.head_out).weight.shape == (model.config.num_labels, 48)
     for layer in part(model, parts.layers):
         for path in (parts.query, parts.key, parts.value, parts.attention_output):
             assert part(layer, path).weight.shape == (48, 48)

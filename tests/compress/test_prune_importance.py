@@ -45,6 +45,8 @@ def test_importance_has_a_figure_for_every_unit(tmp_path: Path, model_type: str)
     found, again = importance_of(model, rows), importance_of(model, rows)
     assert found.heads.shape == (3, 4)
     assert found.ffn.shape == (3, 128)
+    assert found.stream.shape == found.head.shape == (64,)
+    assert (found.stream > 0).all()
     assert (found.heads > 0).all()
     np.testing.assert_array_equal(found.ffn, again.ffn)
     np.testing.assert_array_equal(found.heads, again.heads)
@@ -60,8 +62,10 @@ def test_a_unit_that_says_nothing_has_no_importance(tmp_path: Path) -> None:
     with torch.no_grad():
         part(model, f"{parts.layers}.1.{parts.ffn_out}").weight[:, 5] = 0
         part(model, f"{parts.layers}.0.{parts.attention_output}").weight[:, 16:32] = 0
+        part(model, parts.head_out).weight[:, 7] = 0
     found = importance_of(model, rows_of(artifact, model, 20))
     assert found.ffn[1, 5] == 0
+    assert found.head[7] == 0
     assert found.heads[0, 1] == 0
     assert (found.ffn[0] > 0).all()
 
@@ -84,6 +88,18 @@ def test_masks_carry_each_rows_own_gradient(tmp_path: Path) -> None:
         assert numeric[row].item() == pytest.approx(gradient[row, 1].item(), rel=1e-3, abs=1e-6)
         others = [other for other in range(3) if other != row]
         assert numeric[others].abs().max().item() == pytest.approx(0, abs=1e-7)
+
+
+@pytest.mark.parametrize("model_type", ["bert", "electra"])
+def test_the_streams_mask_is_wherever_it_is_normalised(tmp_path: Path, model_type: str) -> None:
+    artifact = make_model(tmp_path / "model", model_type, layers=1)
+    model = load_model(artifact.path)
+    inputs = rows_of(artifact, model, 3).collate(np.arange(3)).inputs
+    with _masks(model, 3, 4) as masks, torch.no_grad():
+        masks[0][1] = 0
+        states = model(**inputs, output_hidden_states=True).hidden_states
+    assert [state.shape[-1] for state in states] == [64, 64]
+    assert all((state[1] == 0).all() and (state[0] != 0).any() for state in states)
 
 
 def test_strong_units_hold_the_accuracy_that_weak_ones_lose(tmp_path: Path) -> None:

@@ -66,6 +66,15 @@ def test_plain_transformers_loads_narrow_ffns_fewer_layers_and_pieces(
     assert tokenizer(TEXTS)["input_ids"] == [row.ids for row in rows]
 
 
+@pytest.mark.parametrize("model_type", FULL)
+def test_plain_transformers_loads_a_narrower_stream(tmp_path: Path, model_type: str) -> None:
+    artifact = pruned(tmp_path, model_type, hidden=48, ffn=0.5)
+    ours, theirs = load_model(artifact.path), by_transformers(artifact.path, trust=False)
+    assert (ours.config.hidden_size, ours.config.num_attention_heads) == (48, 3)
+    assert type(theirs) is type(ours)
+    torch.testing.assert_close(logits(theirs, artifact), logits(ours, artifact))
+
+
 @pytest.mark.usefixtures("code_cache")
 @pytest.mark.parametrize("model_type", FULL)
 def test_transformers_loads_fewer_heads_when_it_may_run_the_shipped_file(

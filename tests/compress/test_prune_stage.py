@@ -92,7 +92,7 @@ def test_a_share_that_rounds_to_nothing_changes_nothing_and_says_so(
     silence = Silence()
     told = dataclasses.replace(context(tmp_path), progress=silence)
     made = execute(Prune(heads=0.1, recovery_epochs=0), teacher, told, tmp_path / "out")
-    assert made.parameters == teacher.parameters
+    assert made.parameters == teacher.parameters - 2 * 64  # positions beyond its longest text
     assert not (made.path / "modeling_edgepress.py").exists()
     assert silence.warnings == ["prune: heads = 0.1 of 4 rounds to none: all stay"]
 
@@ -105,6 +105,15 @@ def test_layers_that_the_model_does_not_have_are_an_error(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("hidden", [40, 80])
+def test_a_width_of_no_whole_heads_is_an_error(
+    tmp_path: Path, teacher: Artifact, hidden: int
+) -> None:
+    with pytest.raises(RecipeError, match=f"hidden = {hidden}") as caught:
+        execute(Prune(hidden=hidden), teacher, context(tmp_path), tmp_path / "out")
+    assert "a multiple of 16" in str(caught.value.expected)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -112,6 +121,7 @@ def test_layers_that_the_model_does_not_have_are_an_error(
         ({"ffn": -0.1}, "ffn = -0.1"),
         ({"heads": 0.96}, "heads = 0.96"),
         ({"layers": 0}, "layers = 0"),
+        ({"hidden": 0}, "hidden = 0"),
         ({}, "removes nothing"),
         ({"ffn": float("nan")}, "ffn = nan"),
     ],

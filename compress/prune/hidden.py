@@ -1,0 +1,135 @@
+"""Narrow the residual stream: every layer then reads and writes fewer dimensions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.architectures import Architecture, architecture, part
+from compress.prune.slicing import (
+    head_counts,
+    linear_columns,
+    linear_rows,
+    resized_embedding,
+    say_heads,
+)
+from runtimes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.int64]) -> None:
+    """Keep the given dimensions of the residual stream, and as many of the head's inner ones.
+
+    Heads keep their width. A model that has as many heads as fill the new width is a plain
+    one; where it has more or fewer, `edgepress_heads` says so.
+    """
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    heads, width = head_counts(model)
+    _check_projection(model, len(stream))
+    for path in stream_points(model):
+        model.set_submodule(path, _narrow(part(model, path), stream))
+    _narrow_embeddings(model, parts, stream)
+    for layer in part(model, parts.layers):
+        for path in (parts.query, parts.key, parts.value, parts.ffn_in):
+            layer.set_submodule(path, linear_columns(part(layer, path), stream))
+        for path in (parts.attention_output, parts.ffn_out):
+            layer.set_submodule(path, linear_rows(part(layer, path), stream))
+    inner = linear_rows(linear_columns(part(model, parts.head_in), stream), head)
+    model.set_submodule(parts.head_in, inner)
+    model.set_submodule(parts.head_out, linear_columns(part(model, parts.head_out), head))
+    config.hidden_size = len(stream)
+    setattr(config, parts.config_heads, len(stream) // width)
+    say_heads(config, heads)
+
+
+def hidden_width(model: nn.Module, asked: int | None) -> tuple[int, int]:
+    """Return the width that the residual stream is to have, and the heads that fill it.
+
+    Without a width asked for, they are the model's own. Raises RecipeError on a width that is
+    no whole number of heads, or wider than the model.
+    """
+    config: Any = model.config
+    heads, width = head_counts(model)
+    own = int(config.hidden_size)
+    if asked is None:
+        return own, heads
+    if asked > own or asked % width:
+        raise RecipeError(
+            f"prune: hidden = {asked}",
+            expected=f"at most {own}, the model's, and a multiple of {width}, a head's width",
+            action=f"write hidden = {max(width, min(asked, own) // width * width)}",
+        )
+    return asked, asked // width
+
+
+def stream_points(model: nn.Module) -> list[str]:
+    """Return the paths of the modules whose output is the residual stream.
+
+    They are the layer norms, and ELECTRA's projection of narrower embeddings, whose own norm
+    is before the stream.
+    """
+    from torch import nn
+
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    projection = _projection(model)
+    names = dict(model.named_modules())
+    before = f"{parts.embeddings}." if projection in names else None
+    points = [
+        name
+        for name, module in names.items()
+        if isinstance(module, nn.LayerNorm) and not (before and name.startswith(before))
+    ]
+    return [projection, *points] if before else points
+
+
+def _check_projection(model: nn.Module, width: int) -> None:
+    config: Any = model.config
+    if _projection(model) in stream_points(model) and config.embedding_size == width:
+        raise RecipeError(
+            f"prune: hidden = {width}",
+            expected=f"another width than embedding_size: at that one {config.model_type} has no"
+            " projection from its embeddings",
+            action="choose a width one head wider or narrower",
+        )
+
+
+def _projection(model: nn.Module) -> str:
+    config: Any = model.config
+    return f"{architecture(config.model_type).base}.embeddings_project"
+
+
+def _narrow_embeddings(model: nn.Module, parts: Architecture, stream: NDArray[np.int64]) -> None:
+    """Keep the given columns, unless a projection leads from the embeddings to the stream."""
+    from torch import nn
+
+    config: Any = model.config
+    if _projection(model) in stream_points(model):
+        return
+    embeddings = part(model, parts.embeddings)
+    for name, old in list(embeddings.named_children()):
+        if isinstance(old, nn.Embedding):
+            new = resized_embedding(old.weight.detach()[:, stream], old.padding_idx)
+            embeddings.set_submodule(name, new)
+    if hasattr(config, "embedding_size"):
+        config.embedding_size = len(stream)
+
+
+def _narrow(module: nn.Module, stream: NDArray[np.int64]) -> nn.Module:
+    """Return a layer norm, or a linear layer, of the given outputs."""
+    import torch
+    from torch import nn
+
+    if isinstance(module, nn.Linear):
+        return linear_rows(module, stream)
+    assert isinstance(module, nn.LayerNorm)
+    new = nn.LayerNorm(len(stream), module.eps)
+    with torch.no_grad():
+        new.weight.copy_(module.weight[stream])
+        new.bias.copy_(module.bias[stream])
+    return new
