@@ -85,10 +85,12 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], config: Any) -> Encoded:
     )
 
 
-def shuffled(examples: Examples, size: int, seed: int) -> list[NDArray[np.int64]]:
-    """Return an epoch's batches of row numbers: random, but of similar lengths within a batch."""
+def shuffled(
+    examples: Examples, rows: NDArray[np.int64], size: int, seed: int
+) -> list[NDArray[np.int64]]:
+    """Return the given rows in batches: random, but of similar lengths within a batch."""
     generator = np.random.default_rng(seed)
-    order = generator.permutation(len(examples))
+    order = generator.permutation(rows)
     lengths = examples.lengths()
     batches: list[NDArray[np.int64]] = []
     for start in range(0, len(order), size * _POOL):

@@ -31,6 +31,9 @@ CATASTROPHIC_RATE = 1e-3
 Loss = Callable[[Any, Batch], "torch.Tensor"]
 """Return the scalar loss of a model's output on a batch."""
 
+RowsOf = Callable[[int], NDArray[np.int64]]
+"""Return the places of the rows of an epoch, counted from 0; as many in each."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
@@ -78,17 +81,19 @@ def fit(
     progress: Progress,
     name: str,
     extra: nn.Module | None = None,
+    rows_of: RowsOf | None = None,
 ) -> Fitted:
     """Train in place and leave the best epoch's weights in the model.
 
-    `extra` holds further parameters that only the loss uses (projections). Raises QualityError
-    when the loss is no longer finite.
+    `extra` holds further parameters that only the loss uses (projections). Every epoch takes
+    all rows, or those of `rows_of`. Raises QualityError when the loss is no longer finite.
     """
     from torch import nn
 
     start = time.perf_counter()
     extra = nn.ModuleList() if extra is None else extra
-    loop = _Loop(model, extra, train, loss, plan, scratch / "checkpoint.pt")
+    rows_of = rows_of or (lambda epoch: np.arange(len(train)))
+    loop = _Loop(model, extra, train, loss, plan, scratch / "checkpoint.pt", rows_of)
     state = loop.state
     with progress.task(name, plan.epochs * loop.steps) as advance:
         advance(state.step, "resumed" if state.step else "")
@@ -119,6 +124,7 @@ class _Loop:
         loss: Loss,
         plan: TrainPlan,
         path: Path,
+        rows_of: RowsOf,
     ) -> None:
         from accelerate import Accelerator
 
@@ -126,12 +132,13 @@ class _Loop:
         for module in (model, extra):  # first, since the optimizer's state follows its weights
             module.to(self._accelerator.device)
         optimizer = _optimizer(model, extra, plan)
-        self.steps = math.ceil(len(train) / plan.batch_size)
+        self.steps = math.ceil(len(rows_of(0)) / plan.batch_size)
         self.checkpoint = Checkpoint(path, plan, model, optimizer, extra)
         self.state = self.checkpoint.restore()
         self.model, self._optimizer = self._accelerator.prepare(model, optimizer)
         self._parameters = [*model.parameters(), *extra.parameters()]
         self._train, self._loss, self._plan = train, loss, plan
+        self._rows_of = rows_of
 
     def epoch(self, advance: Advance) -> None:
         """Take every batch once, in an order and with dropout of (seed, epoch) alone."""
@@ -141,7 +148,8 @@ class _Loop:
         torch.manual_seed(seed)
         self.model.train()
         running: float | None = None
-        for rows in shuffled(self._train, self._plan.batch_size, seed):
+        taken = self._rows_of(self.state.epoch)
+        for rows in shuffled(self._train, taken, self._plan.batch_size, seed):
             value = self._step(self._train.collate(rows))
             running = value if running is None else 0.95 * running + 0.05 * value
             advance(1, f"loss {running:.3f}")

@@ -31,8 +31,9 @@ class Distill:
     """Train a student of `layers` of the teacher's layers, or of another `student` folder.
 
     `layers` are evenly spaced and the last is always kept, or are those that `keep` names,
-    counted from 0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabelled text;
-    `hidden` and `relations` weigh the inner losses of TinyBERT and MiniLMv2.
+    counted from 0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabelled text and
+    on `augment` disturbed copies of the rows, of which each epoch takes one in turn; `hidden`
+    and `relations` weigh the inner losses of TinyBERT and MiniLMv2.
     """
 
     kind: ClassVar[str] = "distill"
@@ -47,6 +48,7 @@ class Distill:
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     hidden: Annotated[float, Field(ge=0)] = 0.0
     relations: Annotated[float, Field(ge=0)] = 0.0
+    augment: Annotated[int, Field(ge=0, le=64)] = 0
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -95,6 +97,7 @@ class Distill:
                 self._plan(context.seed),
                 temperature=self.temperature,
                 alpha=self.alpha,
+                augment=self.augment,
                 internals=internals,
             )
         return save_model(student, origin, folder, labels=source.labels, metrics=fitted.metrics())
@@ -149,6 +152,7 @@ class Distill:
             return None
         from compress.batches import encode
         from compress.distill.internals import Internals
+        from compress.distill.rows import TrainingRows
         from compress.models import load_model, load_tokenizer
 
         if tokenizer.to_str() != load_tokenizer(teacher.path, teacher.max_length).to_str():
@@ -159,7 +163,7 @@ class Distill:
             )
         require(student.config.model_type, "distill")
         model = load_model(teacher.path)
-        texts = (*context.data.train.texts, *context.data.unlabeled)
+        texts = TrainingRows.of(context.data, self.augment, context.seed).texts
         return Internals(
             student,
             model,

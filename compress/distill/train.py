@@ -10,8 +10,8 @@ import numpy as np
 from compress.batches import Batch, encode
 from compress.compact import compact_vocabulary
 from compress.distill.first_token import first_token_only
-from compress.distill.losses import UNLABELLED, distillation_loss
-from compress.distill.teacher_logits import teacher_logits
+from compress.distill.losses import distillation_loss
+from compress.distill.rows import TrainingRows
 from compress.stage import RunContext
 from compress.training import Fitted, TrainPlan, fit
 from runtimes.artifact import Artifact
@@ -33,19 +33,21 @@ def distil(
     *,
     temperature: float,
     alpha: float,
+    augment: int = 0,
     name: str = "distil",
     internals: Internals | None = None,
 ) -> Fitted:
     """Train `student` in place on cached teacher logits, labelled rows and unlabelled text.
 
-    `internals` adds losses on hidden states and attention relations; these need the teacher's
-    forward pass in every step, which logits alone do not.
+    An epoch adds one of `augment` disturbed copies of the labelled rows, in turn. `internals`
+    adds losses on hidden states and attention relations; these need the teacher's forward pass
+    in every step, which logits alone do not.
     """
     data = context.data
-    texts = (*data.train.texts, *data.unlabeled)
-    labels = np.array([*data.train.labels, *[UNLABELLED] * len(data.unlabeled)], dtype=np.int64)
-    soft = teacher_logits(teacher, texts, context)
-    train = encode(tokenizer, texts, student.config)
+    rows = TrainingRows.of(data, augment, context.seed)
+    soft = rows.teacher_logits(teacher, context)
+    labels = rows.labels
+    train = encode(tokenizer, rows.texts, student.config)
     validation = encode(tokenizer, data.validation.texts, student.config)
     targets = np.array(data.validation.labels, dtype=np.int64)
 
@@ -77,4 +79,5 @@ def distil(
             progress=context.progress,
             name=name,
             extra=None if internals is None else internals.projections,
+            rows_of=rows.of_epoch,
         )

@@ -1,0 +1,76 @@
+"""More text of the same kind for a teacher to answer: rows cut, joined and disturbed at random."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+Words = list[str]
+_Change = Callable[[Words, Sequence[Words], np.random.Generator], Words]
+
+_SHARE = 0.15
+"""Of the words of a row, how many are dropped or replaced: BERT's own share of masked ones."""
+_FEW = 4
+"""Rows of fewer words are joined with another one: there is too little to disturb."""
+_LONG_WORD = 24
+"""Longer on average, what stands between spaces is no word: such text is cut by characters."""
+
+
+def augmented(texts: Sequence[str], seed: Sequence[int]) -> tuple[str, ...]:
+    """Return one disturbed copy of each text, deterministic under the seed.
+
+    A copy has words dropped or replaced by other rows' words, its parts swapped, or a part of
+    another row joined to it. Its label may change with it, so it is for distilling only: the
+    teacher answers the copy itself (as TinyBERT's augmented rows, Jiao et al. 2020, section
+    3.2, without a language model; Wei & Zou 2019, "EDA", for the changes).
+    """
+    generator = np.random.default_rng(list(seed))
+    separator = _separator(texts)
+    rows = [text.split(separator) if separator else list(text) for text in texts]
+    return tuple((separator or "").join(_changed(row, rows, generator)) for row in rows)
+
+
+def _separator(texts: Sequence[str]) -> str | None:
+    """Return what parts words; None for scripts that write them without spaces."""
+    spaces = sum(text.count(" ") for text in texts)
+    letters = sum(map(len, texts))
+    return " " if letters <= _LONG_WORD * (spaces + len(texts)) else None
+
+
+def _changed(row: Words, rows: Sequence[Words], generator: np.random.Generator) -> Words:
+    change = _joined if len(row) < _FEW else _CHANGES[int(generator.integers(len(_CHANGES)))]
+    return change(row, rows, generator)
+
+
+def _dropped(row: Words, _: Sequence[Words], generator: np.random.Generator) -> Words:
+    kept = [word for word in row if generator.random() >= _SHARE]
+    return kept or row
+
+
+def _swapped(row: Words, _: Sequence[Words], generator: np.random.Generator) -> Words:
+    place = int(generator.integers(1, len(row)))
+    return row[place:] + row[:place]
+
+
+def _replaced(row: Words, rows: Sequence[Words], generator: np.random.Generator) -> Words:
+    """Take words from rows drawn at random, so that frequent words come often."""
+
+    def other() -> str:
+        found = rows[int(generator.integers(len(rows)))]
+        return found[int(generator.integers(len(found)))]
+
+    return [other() if generator.random() < _SHARE else word for word in row]
+
+
+def _joined(row: Words, rows: Sequence[Words], generator: np.random.Generator) -> Words:
+    """Put a part of another row before or after a part of this one."""
+    other = rows[int(generator.integers(len(rows)))]
+    mine = int(generator.integers(min(2, len(row)), len(row) + 1))
+    theirs = int(generator.integers(1, len(other) + 1))
+    if generator.random() < 0.5:
+        return row[:mine] + other[-theirs:]
+    return other[:theirs] + row[-mine:]
+
+
+_CHANGES: tuple[_Change, ...] = (_dropped, _swapped, _replaced, _joined)
