@@ -300,7 +300,7 @@ class _Bench:
             figures |= summarise_quality(
                 self._job.rows.labels,
                 self._logits[name].argmax(axis=1),
-                len(self._candidates[name].artifact.labels),
+                self._candidates[name].artifact.labels,
                 None if known is None else known.argmax(axis=1),
                 seed=self._job.seed,
                 source=source,
@@ -335,6 +335,7 @@ _SHOWN = (
     "accuracy",
     "f1_macro",
     "accuracy_retention",
+    "worst_class_retention",
     "latency_p50_ms",
     "latency_p90_ms",
     "speedup",

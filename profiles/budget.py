@@ -37,6 +37,7 @@ METRICS = {
     "accuracy": Metric("fraction", "min", machine_bound=False),
     "f1_macro": Metric("fraction", "min", machine_bound=False),
     "accuracy_retention": Metric("fraction", "min", machine_bound=False, against="reference"),
+    "worst_class_retention": Metric("fraction", "min", machine_bound=False, against="reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
     "rss_peak_mb": Metric("MB", "max", machine_bound=True),
     "cold_start_p50_ms": Metric("ms", "max", machine_bound=True),

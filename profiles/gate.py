@@ -231,7 +231,8 @@ class _Bench:
             return Status.FAIL, found.why
         if self.breaks(budget, 1.0):
             return Status.INCONCLUSIVE, "over the limit alone, not among so many checks (Holm)"
-        return Status.INCONCLUSIVE, found.why or _what_would_decide(budget, found)
+        more = "" if found.value is None and found.why else _what_would_decide(budget, found)
+        return Status.INCONCLUSIVE, "; ".join(filter(None, (more, found.why)))
 
     def _missing(self, budget: Budget) -> str:
         missing = {**self.figures.absent, **self.at.missing}

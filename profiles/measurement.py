@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from profiles import metrics
 from profiles.budget import metric_named
+from profiles.class_retention import count_classes, worst_class_interval
 from profiles.statistics import (
     Floats,
     Interval,
@@ -159,7 +160,7 @@ def summarise(
 def summarise_quality(
     truth: ArrayLike,
     predicted: ArrayLike,
-    classes: int,
+    labels: Sequence[str],
     reference_predicted: ArrayLike | None = None,
     *,
     seed: int = 7,
@@ -167,10 +168,10 @@ def summarise_quality(
 ) -> Figures:
     """Turn predictions into accuracy, macro F1 and, beside a reference's, retention.
 
-    `truth` and the predictions are class indices of the same rows, shape (rows,).
+    `truth` and the predictions are indices into `labels`, of the same rows, shape (rows,).
     Raises DataError when they are not.
     """
-    counts = metrics.confusion(truth, predicted, classes)
+    counts = metrics.confusion(truth, predicted, len(labels))
     right = np.asarray(truth) == np.asarray(predicted)
     sums: dict[str, Sum] = {
         "accuracy": lambda c: wilson_interval(int(right.sum()), len(right), c),
@@ -179,7 +180,9 @@ def summarise_quality(
     if reference_predicted is not None:
         known = np.asarray(truth) == np.asarray(reference_predicted)
         metrics.retention(right, known)  # refuses rows that do not fit
+        by_class = count_classes(truth, predicted, reference_predicted)
         sums["accuracy_retention"] = lambda c: paired_retention(right, known, c, seed)
+        sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
     return Figures(
         {name: functools.cache(known_sum) for name, known_sum in sums.items()}, source or Source()
     )

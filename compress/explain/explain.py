@@ -22,6 +22,7 @@ FAMILIES = {
     "rss_peak": "compress.explain.memory:explain",
     "accuracy": "compress.explain.quality:explain",
     "f1": "compress.explain.quality:explain",
+    "worst_class": "compress.explain.quality:explain",
     "sustained": "compress.explain.sustained:explain",
 }
 """What explains the metrics whose names begin so."""

@@ -48,6 +48,7 @@ _METRICS = {
     "rss_peak_mb": "peak memory",
     "speedup": "speed-up",
     "sustained_p90_ratio": "sustained latency p90",
+    "worst_class_retention": "worst class's retention",
 }
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
