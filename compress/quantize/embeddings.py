@@ -59,14 +59,15 @@ def pack_rows(
     blocks = -(-width // block)
     padded = np.pad(table, ((0, 0), (0, blocks * block - width))).reshape(rows, blocks, block)
     half = 1 << (bits - 1)
-    furthest = np.take_along_axis(padded, np.abs(padded).argmax(-1)[..., None], -1)[..., 0]
+    low, high = padded.min(axis=-1), padded.max(axis=-1)
+    furthest = np.where(-low > high, low, high)
     scales = (furthest / -half).astype(np.float16 if bits == 4 else np.float32)
     scales[scales == 0] = 1.0
     whole = np.rint(padded / scales[..., None].astype(np.float32)).clip(-half, half - 1) + half
     values = whole.astype(np.uint8).reshape(rows, -1)[:, :width]
-    if bits == 4:
-        values = values[:, 0::2] | (values[:, 1::2] << 4)
-    return np.ascontiguousarray(values), scales
+    if bits == 8:
+        return np.ascontiguousarray(values), scales
+    return values[:, 0::2] | (values[:, 1::2] << np.uint8(4)), scales
 
 
 def _tables(graph: GraphProto) -> list[str]:
