@@ -10,14 +10,15 @@ and of the feed-forward block run on one token in place of all.
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from compress.export.graph_index import Shape, attribute, shapes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
-Shape = tuple[int | str, ...]
 Input = tuple[int, int]
 """A node's index in the graph, and the place of one of its inputs."""
 
@@ -51,7 +52,7 @@ class _Cone:
     def __init__(self, graph: GraphProto) -> None:
         self._graph = graph
         self._nodes = list(graph.node)
-        self._shapes = _shapes(graph)
+        self._shapes = shapes(graph)
         self._zeros = _zeros(graph)
         self._outputs = {output.name for output in graph.output}
         self._readers: dict[str, list[Input]] = defaultdict(list)
@@ -87,7 +88,7 @@ class _Cone:
         return (
             node.op_type == "Gather"
             and node.input[1] in self._zeros
-            and _attribute(node, "axis", 0) in (1, -2)
+            and attribute(node, "axis", 0) in (1, -2)
             and len(self._shapes.get(node.input[0], ())) == 3
         )
 
@@ -103,7 +104,7 @@ class _Cone:
         if node.op_type == "MatMul":
             return self._of_product(node, axis)
         if node.op_type == "Transpose":
-            order = _attribute(node, "perm", [])
+            order = attribute(node, "perm", [])
             return {0: order[axis] - len(order)} if order else {}
         return self._of_reshape(node, axis) if node.op_type == "Reshape" else {}
 
@@ -123,7 +124,7 @@ class _Cone:
         return len(shape) >= -axis and shape[axis] != 1
 
     def _along_last(self, node: NodeProto) -> bool:
-        return _attribute(node, "axis", -1) in (-1, len(self._shapes[node.output[0]]) - 1)
+        return attribute(node, "axis", -1) in (-1, len(self._shapes[node.output[0]]) - 1)
 
     def _of_product(self, node: NodeProto, axis: int) -> dict[int, int]:
         if axis in (-1, -2):
@@ -145,7 +146,7 @@ class _Cone:
         rest = self._shapes[node.output[0]][position + 1 :]
         lengths = [0] * position + [1] + [int(length) for length in rest]
         node.input[1] = self._constant(f"{node.output[0]}_first_shape", lengths)
-        kept = [attribute for attribute in node.attribute if attribute.name != "allowzero"]
+        kept = [one for one in node.attribute if one.name != "allowzero"]
         del node.attribute[:]
         node.attribute.extend(kept)
 
@@ -169,26 +170,8 @@ class _Cone:
         return name
 
 
-def _attribute(node: NodeProto, name: str, default: Any) -> Any:
-    from onnx import helper
-
-    found = (helper.get_attribute_value(one) for one in node.attribute if one.name == name)
-    return next(found, default)
-
-
 def _static(shape: Shape) -> bool:
     return all(isinstance(length, int) for length in shape)
-
-
-def _shapes(graph: GraphProto) -> dict[str, Shape]:
-    """Return the shapes of all values: a number, or a name for what is only known at run time."""
-    found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        dims = value.type.tensor_type.shape.dim
-        found[value.name] = tuple(
-            dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in dims
-        )
-    return found
 
 
 def _zeros(graph: GraphProto) -> set[str]:

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.export.first_token import read_first_token
 from compress.export.onnx_graph import save_onnx
+from compress.export.opening import Opening
 from compress.export.parity import Feeds
 from compress.export.plain_mask import plain_masks
+from compress.export.rewrite import rewrite
 from runtimes.errors import BackendError
 
 if TYPE_CHECKING:
@@ -33,15 +34,19 @@ _LOGGERS = (
 )
 
 
-def export_onnx(model: Any, feeds: Feeds, max_length: int, path: Path) -> None:
-    """Write a classifier as one ONNX file, inputs in the order of `feeds`, output `logits`.
+def export_onnx(
+    model: Any, feeds: Feeds, max_length: int, opening: Opening, path: Path
+) -> tuple[str, ...]:
+    """Write a classifier as one ONNX file with output `logits`; return its inputs' names.
 
-    `feeds` are int64 (2 or more, 2 or more). The same weights give the same bytes. Raises
-    BackendError when the exporter cannot trace the model.
+    `feeds` are int64 (2 or more, 2 or more). An input that is the same for every text, as
+    `opening` says, is left out. The same weights give the same bytes. Raises BackendError when
+    the exporter cannot trace the model.
     """
     traced = _trace(model, feeds, max_length)
-    read_first_token(traced)
+    rewrite(traced, max_length, opening)
     save_onnx(traced, path)
+    return tuple(value.name for value in traced.graph.input)
 
 
 def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:

@@ -71,7 +71,7 @@ def tidy(model: ModelProto) -> None:
         message.doc_string = ""
     for tensor in _constants(model.graph):
         _clamp_mask(tensor)
-    _share_equal_weights(model.graph)
+    share_equal_weights(model.graph)
     drop_unused_weights(model.graph)
 
 
@@ -106,7 +106,8 @@ def drop_unused_weights(graph: GraphProto) -> None:
         graph.initializer.extend(kept)
 
 
-def _share_equal_weights(graph: GraphProto) -> None:
+def share_equal_weights(graph: GraphProto) -> None:
+    """Let equal initializers be one; the others are left without readers."""
     first: dict[tuple[Any, ...], str] = {}
     same: dict[str, str] = {}
     for tensor in graph.initializer:

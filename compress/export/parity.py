@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.export.opening import Opening
 from compress.models import load_tokenizer
 from runtimes import agent
 from runtimes.artifact import Artifact
@@ -30,20 +31,27 @@ class ExampleFeeds:
     inputs: tuple[str, ...]
     vocabulary: int
     pad_id: int
+    opening: Opening
 
     @classmethod
     def of(cls, artifact: Artifact) -> ExampleFeeds:
-        """Read the vocabulary's size and the padding token of an artifact's tokenizer."""
+        """Read the vocabulary's size, padding and opening of an artifact's tokenizer."""
         tokenizer = load_tokenizer(artifact.path, artifact.max_length)
         pad = _pad_token(artifact.path)
         pad_id = tokenizer.token_to_id(pad) if pad else None
         names = tuple(spec.name for spec in artifact.inputs)
-        return cls(names, tokenizer.get_vocab_size(), pad_id or 0)
+        opening = Opening.of(artifact.path, artifact.max_length)
+        return cls(names, tokenizer.get_vocab_size(), pad_id or 0, opening)
 
     def draw(self, rows: int, length: int, padding: int = 0) -> Feeds:
-        """Return int64 (rows, length) arrays; the last row ends with `padding` masked tokens."""
+        """Return int64 (rows, length) arrays; the last row ends with `padding` masked tokens.
+
+        Rows begin as the tokenizer's do, which a graph may rely on.
+        """
         source = np.random.default_rng(rows * 4099 + length)
         ids = source.integers(0, self.vocabulary, (rows, length))
+        if self.opening.first_id is not None:
+            ids[:, 0] = self.opening.first_id
         mask = np.ones_like(ids)
         if padding:
             mask[-1, -padding:] = 0
@@ -92,15 +100,18 @@ def torch_run(model: Any) -> Run:
 
 
 def file_run(folder: Path, model_format: str) -> Run:
-    """Return an exported folder's way from arrays to logits, as the bundle runs it."""
+    """Return an exported folder's way from arrays to logits, as the bundle runs it.
+
+    Feeds that it has no input for are left out, as the bundle leaves them.
+    """
     manifest = agent.Manifest(model_format, (), 0)
     name = agent.choose_runtime(manifest, None)
     agent.import_runtime(name)
     try:
-        run: Run = agent.open_backend(folder, manifest, name, 1).run
+        backend = agent.open_backend(folder, manifest, name, 1)
     except agent.AgentError as error:
         raise QualityError(f"the exported model does not load: {error}") from error
-    return lambda feeds: np.asarray(run(feeds))
+    return lambda feeds: np.asarray(backend.run({name: feeds[name] for name in backend.inputs}))
 
 
 def _shapes(max_length: int) -> tuple[tuple[int, int, int], ...]:

@@ -17,7 +17,7 @@ from compress.export.parity import ExampleFeeds, Run, check_parity, file_run, to
 from compress.export.tensorrt_export import export_tensorrt
 from compress.models import TOKENIZER_FILES, load_model
 from compress.stage import Made, RunContext
-from runtimes.artifact import Artifact
+from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import UnsupportedError
 
 Format = Literal["onnx", "openvino", "tensorrt"]
@@ -66,7 +66,7 @@ class Export:
         copy_tokenizer(source.path, folder)
         examples = ExampleFeeds.of(source)
         plain = folder if self.format == "onnx" else context.scratch
-        reference = _plain_onnx(source, examples, plain)
+        reference, inputs = _plain_onnx(source, examples, plain)
         metrics: dict[str, float] = {}
         made = folder / "model.onnx"
         if self.format == "openvino":
@@ -74,13 +74,13 @@ class Export:
             export_openvino(plain / "model.onnx", made)
         elif self.format == "tensorrt":
             copy_tokenizer(source.path, plain)
-            onnx = dataclasses.replace(source, path=plain, format="onnx")
+            onnx = dataclasses.replace(source, path=plain, format="onnx", inputs=inputs)
             metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
         if self.format != "tensorrt":
             found = file_run(folder, self.format)
             difference = check_parity(reference, found, examples, source.max_length, made)
             metrics = {"difference": difference}
-        return _describe(self, source, metrics)
+        return _describe(self, source, inputs, metrics)
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
@@ -90,15 +90,19 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, folder / name)
 
 
-def _plain_onnx(source: Artifact, examples: ExampleFeeds, folder: Path) -> Run:
-    """Write the fp32 ONNX file into `folder`, and return what it is to compute."""
+def _plain_onnx(
+    source: Artifact, examples: ExampleFeeds, folder: Path
+) -> tuple[Run, tuple[TensorSpec, ...]]:
+    """Write the fp32 ONNX file into `folder`; return what it is to compute, and its inputs."""
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
     if source.format == "onnx":
-        shutil.copyfile(source.model_file, folder / "model.onnx")
-        return file_run(source.path, "onnx")
+        shutil.copyfile(source.model_file, path)
+        return file_run(source.path, "onnx"), source.inputs
     model = load_model(source.path)
-    export_onnx(model, examples.draw(2, 8), source.max_length, folder / "model.onnx")
-    return torch_run(model)
+    feeds = examples.draw(2, 8)
+    names = export_onnx(model, feeds, source.max_length, examples.opening, path)
+    return torch_run(model), tuple(spec for spec in source.inputs if spec.name in names)
 
 
 def _refuse_quantized(source: Artifact) -> None:
@@ -110,14 +114,16 @@ def _refuse_quantized(source: Artifact) -> None:
         )
 
 
-def _describe(stage: Export, source: Artifact, metrics: dict[str, float]) -> Made:
+def _describe(
+    stage: Export, source: Artifact, inputs: tuple[TensorSpec, ...], metrics: dict[str, float]
+) -> Made:
     return Made(
         format=stage.produces(source.format),
         precision="int8" if stage.format == "tensorrt" else "fp32",
         labels=source.labels,
         max_length=source.max_length,
         parameters=source.parameters,
-        inputs=source.inputs,
+        inputs=inputs,
         outputs=tuple(dataclasses.replace(spec, name="logits") for spec in source.outputs),
         model_type=source.model_type,
         metrics=metrics,
