@@ -11,7 +11,7 @@ from compress.bundle import check_bundle, write_bundle
 from compress.cache import Cache, intact
 from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
 from compress.plan import REFERENCE, RUNTIME_OF, TEACHER, Plan, Step
-from compress.report.schema import Report, StageRow, write_report
+from compress.report.schema import Report, Search, StageRow, write_report
 from compress.run_folder import RunFolder
 from compress.stage import Progress, RunContext
 from compress.teacher import import_model
@@ -22,7 +22,10 @@ from runtimes.files import stable_hash
 
 @dataclass(slots=True)
 class Run:
-    """Hold one plan under way: what is made so far, and the report of it."""
+    """Hold one plan under way: what is made so far, and the report of it.
+
+    `search` is what chose the plan's stages, for the report.
+    """
 
     plan: Plan
     cache: Cache
@@ -31,6 +34,7 @@ class Run:
     command: str
     fresh: bool = False
     tier: str = "ci"
+    search: Search | None = None
     made: dict[str, Artifact] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
 
@@ -73,7 +77,7 @@ class Run:
         if step.name != REFERENCE and step.stage.kind == "export":
             target = replace(target, runtime=RUNTIME_OF[step.stage.produces("huggingface")])
         return RunContext(
-            data=self.plan.data,
+            data=self.plan.rows_for(step.stage),
             teacher=tuned,
             seed=self.plan.recipe.seed,
             scratch=Path(),
@@ -184,6 +188,7 @@ class Run:
             environment=evidence.environment(self.plan.facts),
             tools=evidence.tools(),
             artifacts={name: name for name in self.made},
+            search=self.search,
         )
 
     def _write(self, report: Report) -> None:

@@ -53,7 +53,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Hold what a checked recipe will do."""
+    """Hold what a checked recipe will do.
+
+    With `refit` rows all stages but a fine-tuning learn from these: what was chosen on the
+    validation rows is fixed by then.
+    """
 
     recipe: Recipe
     teacher: Artifact
@@ -63,12 +67,17 @@ class Plan:
     target: Target
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
+    refit: Dataset | None = None
 
     @property
     def teacher_step(self) -> str:
         """Return the step whose artifact is the teacher: the last fine-tuning, or the import."""
         tuned = [step.name for step in self.steps if step.stage.kind == "finetune"]
         return tuned[-1] if tuned else TEACHER
+
+    def rows_for(self, stage: Stage) -> Dataset:
+        """Return the rows that a stage learns from."""
+        return self.data if self.refit is None or stage.kind == "finetune" else self.refit
 
     def lines(self) -> list[str]:
         """Describe the plan, a line a step."""
@@ -92,7 +101,7 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
 
     Raises InputError's kinds for the first thing that cannot work; nothing is written.
     """
-    steps = _steps(recipe)
+    steps = steps_of(recipe)
     devices = _profiles(profiles) if profiles else _profiles(recipe.profiles, recipe.folder)
     check_devices(devices, recipe.export.formats)
     check_precisions(recipe.stages, recipe.export.formats)
@@ -165,7 +174,7 @@ def _fit_labels(recipe: Recipe, teacher: Artifact, data: Dataset) -> Dataset:
     return align_labels(data, teacher.labels)
 
 
-def _steps(recipe: Recipe) -> tuple[Step, ...]:
+def steps_of(recipe: Recipe) -> tuple[Step, ...]:
     """Lay out the trunk of torch stages, then a branch of export and quantization a format."""
     export = STAGES.resolve("export")
     steps: list[Step] = []

@@ -17,17 +17,41 @@ from runtimes.errors import RecipeError, UnknownNameError, suggest
 
 Format = Literal["onnx", "openvino", "tensorrt"]
 
+Epochs = Annotated[int, Field(ge=1, le=1000)]
+
 _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class TeacherSettings(BaseModel):
-    """The recipe's [teacher]: a folder, a Hub id or python:PACKAGE/FOLDER, and its task."""
+    """The recipe's [teacher]: a folder, a Hub id or python:PACKAGE/FOLDER, and its task.
+
+    `saw_validation` says whether it was trained on the rows that validation is; None finds out.
+    """
 
     model_config = _STRICT
 
     path: str
     task: str = "text-classification"
     max_length: Annotated[int, Field(ge=8, le=8192)] | None = None
+    saw_validation: bool | None = None
+
+
+class TargetSettings(BaseModel):
+    """The recipe's [target]: what a search's answer must meet, and what it may cost.
+
+    `retention_lower` is the least of retention's lower bound; by default one point less.
+    """
+
+    model_config = _STRICT
+
+    retention: Annotated[float, Field(gt=0, le=1)] = 0.99
+    retention_lower: Annotated[float, Field(gt=0, le=1)] | None = None
+    latency_p90_ms: Annotated[float, Field(gt=0)] | None = None
+    artifact_mb: Annotated[float, Field(gt=0)] | None = None
+    minutes: Annotated[float, Field(gt=0)] = 60.0
+    max_trials: Annotated[int, Field(ge=1)] | None = None
+    seeds: Annotated[int, Field(ge=1, le=100)] = 1
+    rungs: Annotated[tuple[Epochs, ...], Field(min_length=1)] = (3, 8, 20)
 
 
 class ExportSettings(BaseModel):
@@ -58,6 +82,7 @@ class _File(BaseModel):
     teacher: TeacherSettings
     data: DataSettings
     stage: tuple[dict[str, Any], ...] = ()
+    target: TargetSettings | None = None
     export: ExportSettings = ExportSettings()
 
 
@@ -91,6 +116,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     export: ExportSettings
     folder: Path
+    target: TargetSettings | None = None
 
 
 def read_recipe(path: Path, *, data_folder: str | None = None) -> Recipe:
@@ -138,6 +164,7 @@ def parse_recipe(content: dict[str, Any], folder: Path, name: str) -> Recipe:
         ),
         export=file.export,
         folder=folder,
+        target=file.target,
     )
 
 

@@ -16,6 +16,7 @@ import click
 COMMANDS = {
     "demo": "Fine-tune, compress and judge a support-ticket router, offline.",
     "run": "Take a teacher through a recipe and judge the result.",
+    "search": "Find the fastest and smallest student that keeps the accuracy.",
     "finetune": "Fine-tune a pretrained model on labelled text.",
     "distill": "Distil a teacher into a smaller student.",
     "prune": "Remove heads, FFN units, layers or vocabulary.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,17 +50,21 @@ def run(
 ) -> int:
     """Take a teacher through RECIPE (a TOML file) and judge the result.
 
+    With a [target] the stages after fine-tuning are searched for, as `edgepress search` does.
     Everything is checked before any training. A run that was stopped takes up where it was
     when the same command is given again. The exit code is the verdict's.
     """
+    from compress.cli.search import find
     from compress.recipe import read_recipe
 
     parts = ["edgepress", "run", str(recipe), "--out", str(out)]
     parts += [part for name in profiles for part in ("--profile", name)]
     parts += ["--data", data] if data else []
-    return carry_out(
-        read_recipe(recipe, data_folder=data),
-        out,
+    found = read_recipe(recipe, data_folder=data)
+    work = carry_out if found.target is None else partial(find, target=found.target)
+    return work(
+        found,
+        out=out,
         profiles=profiles,
         dry_run=dry_run,
         fresh=not resume,
@@ -101,11 +106,12 @@ def carry_out(
     if as_json:
         print_json(to_json(report))
     else:
-        _print(report, out)
+        print_report(report, out)
     return status.exit_code
 
 
-def _print(report: object, out: Path) -> None:
+def print_report(report: object, out: Path) -> None:
+    """Print a finished run's table, its verdicts and where its results are."""
     from rich.console import Console
 
     from compress.report import terminal as shown

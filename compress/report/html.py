@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from compress.report import html_tables, scatter, units, wording
+from compress.report import html_search, html_tables, scatter, units, wording
 from compress.report.markup import Child, Markup, join, tag
 from compress.report.schema import Figures, Report, StageRow, Status, Verdict
 
@@ -25,6 +25,7 @@ def render(report: Report) -> str:
         _section("Accuracy against latency", _trade(rows)),
         _section("Stages", html_tables.stages(rows), html_tables.settings(rows)),
         _budgets(report),
+        _section("Search", html_search.render(report.search)) if report.search else None,
         _section("Rows and warnings", _rows_and_warnings(report)),
         _section("Environment", _environment(report)),
         _section("Repeat it", _command(report)),

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from compress.report import units, wording
-from compress.report.schema import Report, StageRow, Verdict
+from compress.report.schema import Report, Search, StageRow, Verdict
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
 _STAGES = (
     "stage|parameters|MB|accuracy|retention|p50 ms|p90 ms|speed-up",
     ":--|--:|--:|--:|--:|--:|--:|--:",
 )
+_SHAPES = ("front|MB|accuracy|retention|speed-up", ":--|--:|--:|--:|--:")
 _BUDGETS = ("|budget|asks for|measured|confidence|why", ":--|:--|:--|:--|--:|:--")
 
 
@@ -23,6 +24,7 @@ def render(report: Report) -> str:
         *_verdict_blocks(report),
         _table(_STAGES, [_stage(row) for row in wording.table_rows(report)]),
         *(_budgets(verdict) for verdict in report.verdicts if verdict.checks),
+        *(_search(report.search) if report.search else ()),
         _bullets(f"⚠ {escape(text)}" for text in report.warnings),
         _details(report),
     ]
@@ -87,6 +89,25 @@ def _table(head: tuple[str, str], rows: Sequence[Sequence[str]]) -> str:
 
 def _bullets(lines: Iterator[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _search(search: Search) -> Iterator[str]:
+    """Yield the goal, the control and the front."""
+    yield f"Search: {escape(search.goal)}; against {escape(search.control)}"
+    yield _table(
+        _SHAPES,
+        [
+            [
+                f"**{escape(row.name)}**" if row.name == search.answer else escape(row.name),
+                units.megabytes(row.size_mb),
+                units.percent(row.accuracy),
+                f"{units.percent(row.retention.value)} ≥ {units.percent(row.retention.lower)}",
+                f"{row.speedup:.1f}×",
+            ]
+            for row in search.trials
+            if row.front
+        ],
+    )
 
 
 def _details(report: Report) -> str:

@@ -21,8 +21,9 @@ _ROUND_SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Size a drawing, in its own units."""
+    """Size a drawing, in its own units; `name` is the class that shows it on such a screen."""
 
+    name: str
     width: float
     height: float
     font: float
@@ -38,8 +39,8 @@ class Layout:
         return Box(self.left, self.top, self.width - self.right, self.height - self.bottom)
 
 
-WIDE = Layout(width=880, height=460, font=13, largest_radius=26)
-NARROW = Layout(width=360, height=400, font=11.5, largest_radius=18)
+WIDE = Layout("wide", width=880, height=460, font=13, largest_radius=26)
+NARROW = Layout("narrow", width=360, height=400, font=11.5, largest_radius=18)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def render(seen: Sequence[Point], layout: Layout, ident: str) -> Markup:
         _labels(seen, x, y, sizes, layout),
         _size_key(sizes, layout),
         viewBox=f"0 0 {layout.width:g} {layout.height:g}",
-        class_=f"scatter {ident}",
+        class_=f"scatter {layout.name}",
         role="img",
         aria_labelledby=f"{ident}-title {ident}-desc",
     )

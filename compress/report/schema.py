@@ -174,6 +174,55 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTrial:
+    """Hold a shape's longest training in a search, judged on the validation rows.
+
+    `deployed` says that the quantized model was judged, not the fp32 student; `front` that no
+    other deployed one beats it in retention, speed-up and size.
+    """
+
+    name: str
+    epochs: int
+    deployed: bool
+    front: bool
+    accuracy: float
+    retention: Interval
+    speedup: float
+    latency_p50_ms: float
+    latency_p90_ms: float
+    size_mb: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedRow:
+    """Hold the answer made again with another seed, judged on the test rows."""
+
+    seed: int
+    accuracy: float
+    retention: Interval
+    size_mb: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """Hold what a search looked at and what it chose, by the trials' names.
+
+    `control` is the model that retention is measured against, and `why` it.
+    """
+
+    goal: str
+    control: str
+    why: str
+    answer: str | None
+    smallest: str | None
+    trials: tuple[SearchTrial, ...] = ()
+    seconds: float
+    rss_peak_mb: float
+    seeds: tuple[SeedRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Hold a run's evidence. `complete` is False while stages are still to come.
 
@@ -196,6 +245,7 @@ class Report:
     tools: Mapping[str, str] = field(default_factory=dict)
     measurement: Measurement | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
+    search: Search | None = None
 
 
 def to_json(report: Report) -> dict[str, Any]:

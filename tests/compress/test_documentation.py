@@ -11,7 +11,7 @@ import pytest
 from compress.architectures import FULL, PARTIAL, supports
 from compress.cli.main import COMMANDS
 from compress.data import DataSettings
-from compress.recipe import ExportSettings, TeacherSettings, read_recipe
+from compress.recipe import ExportSettings, TargetSettings, TeacherSettings, read_recipe
 from compress.stage import STAGES
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def test_the_readme_says_what_each_architecture_supports(model_type: str) -> Non
     assert said == {stage for stage in stages if supports(model_type, stage)}
 
 
-@pytest.mark.parametrize("model", [TeacherSettings, DataSettings, ExportSettings])
+@pytest.mark.parametrize("model", [TeacherSettings, DataSettings, ExportSettings, TargetSettings])
 def test_every_table_key_of_a_recipe_is_documented(model: type) -> None:
     for name in model.model_fields:  # type: ignore[attr-defined]
         assert f"`{name}`" in RECIPE

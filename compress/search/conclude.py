@@ -1,0 +1,166 @@
+"""Make the answer of a search with all rows, judge it on the test rows, and report it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from compress import evidence
+from compress.answers import answers
+from compress.pipeline import Run
+from compress.plan import RUNTIME_OF, Plan, steps_of
+from compress.report.schema import Interval, Report, Search, SearchTrial, SeedRow
+from compress.run_folder import RunFolder
+from compress.search.choice import Goal, Standing
+from compress.search.request import SearchResult, refit_rows
+from profiles.budget import Budget
+from profiles.gate import Status
+from profiles.statistics import paired_retention
+from runtimes.artifact import Artifact
+
+
+def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[Report, Status]:
+    """Train the answer again on training and validation rows, judge it, and write the report.
+
+    The goal's limits take the place of the profiles' own. Where nothing met the goal the report
+    shows what was found, and the status is FAIL.
+    """
+    if result.answer is None:
+        return _unmet(result, command), Status.FAIL
+    plan = final_plan(result, result.answer)
+    seeds = _seeds(result, result.answer)
+    run = Run(
+        plan,
+        result.request.cache,
+        RunFolder(result.request.out),
+        result.request.board,
+        command,
+        tier=tier,
+        search=_section(result, seeds),
+    )
+    return run.execute()
+
+
+def final_plan(result: SearchResult, row: Standing) -> Plan:
+    """Return the plan that makes a shape as a recipe's stages would."""
+    plan = result.request.plan
+    recipe = replace(plan.recipe, stages=(*plan.recipe.stages, *result.stages(row)))
+    budgets = _budgets(result.request.goal)
+    return replace(
+        plan,
+        recipe=recipe,
+        steps=steps_of(recipe),
+        refit=refit_rows(plan.data),
+        profiles=tuple(
+            profile.model_copy(update={"budgets": profile.budgets | budgets})
+            for profile in plan.profiles
+        ),
+    )
+
+
+def _budgets(goal: Goal) -> dict[str, Budget]:
+    limits = {
+        "accuracy_retention": ("min", goal.retention_lower),
+        "latency_p90_ms": ("max", goal.latency_p90_ms),
+        "artifact_mb": ("max", goal.artifact_mb),
+    }
+    return {
+        metric: Budget.model_validate({"metric": metric, side: limit})
+        for metric, (side, limit) in limits.items()
+        if limit is not None
+    }
+
+
+def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
+    """Refit the answer with each further seed, and say how each does on the test rows.
+
+    One seed is the report's own model, and needs no table.
+    """
+    request = result.request
+    seeds = range(request.plan.recipe.seed, request.plan.recipe.seed + request.refits)
+    if len(seeds) < 2:
+        return ()
+    reference = _right(result, request.workshop().reference)
+    found = []
+    for seed in seeds:
+        request.board.note(f"refit with seed {seed}")
+        model = result.refit(row.trial.shape, row.trial.epochs, seed)
+        right = _right(result, model)
+        kept = paired_retention(right, reference, 0.95, seed)
+        retention = Interval(kept.value, kept.lower, kept.upper)
+        size_mb = round(model.size_mb, 4)
+        found.append(
+            SeedRow(seed=seed, accuracy=float(right.mean()), retention=retention, size_mb=size_mb)
+        )
+    return tuple(found)
+
+
+def _right(result: SearchResult, model: Artifact) -> np.typing.NDArray[np.bool_]:
+    request = result.request
+    test = request.plan.data.test
+    logits = answers(
+        model,
+        RUNTIME_OF[model.format],
+        test.texts,
+        threads=request.plan.target.threads,
+        progress=request.board,
+        name="test",
+        shared=request.cache.shared,
+    )
+    return np.asarray(logits.argmax(axis=1) == np.array(test.labels))
+
+
+def _unmet(result: SearchResult, command: str) -> Report:
+    from compress.report.files import render_files
+    from compress.report.schema import write_report
+
+    plan, folder = result.request.plan, result.request.out
+    report = Report(
+        name=plan.recipe.name,
+        created=evidence.now(),
+        seed=plan.recipe.seed,
+        command=command,
+        rows=evidence.row_counts(plan),
+        warnings=tuple(dict.fromkeys((*plan.warnings, *result.request.board.warnings))),
+        environment=evidence.environment(plan.facts),
+        tools=evidence.tools(),
+        artifacts={name: f"search/{path.name}" for name, path in result.models.items()},
+        search=_section(result, ()),
+    )
+    write_report(folder / "report.json", report)
+    render_files(report, folder)
+    return report
+
+
+def _section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
+    """Return what the report says of the search."""
+    front = {row.trial.name for row in result.pareto}
+    return Search(
+        goal=result.request.goal.text(),
+        control=result.control.name,
+        why=result.control.why,
+        answer=result.answer.trial.name if result.answer else None,
+        smallest=result.smallest.trial.name if result.smallest else None,
+        trials=tuple(_trial(row, row.trial.name in front) for row in result.rows),
+        seconds=round(result.seconds, 1),
+        rss_peak_mb=round(result.rss_peak_mb, 1),
+        seeds=seeds,
+    )
+
+
+def _trial(row: Standing, front: bool) -> SearchTrial:
+    trial = row.trial
+    return SearchTrial(
+        name=trial.name,
+        epochs=trial.epochs,
+        deployed=trial.deployed,
+        front=front,
+        accuracy=trial.accuracy,
+        retention=Interval(row.retention, row.lower, None),
+        speedup=trial.latency.speedup,
+        latency_p50_ms=trial.latency.p50_ms,
+        latency_p90_ms=trial.latency.p90_ms,
+        size_mb=trial.size_mb,
+        seconds=trial.seconds,
+    )

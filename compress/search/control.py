@@ -1,0 +1,51 @@
+"""What retention is measured against on rows that the teacher may have been trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from compress.plan import Plan
+from compress.search.shape import Shape
+from compress.search.space import Space
+from compress.search.trial import Control, Trial
+
+
+def teacher_saw_validation(plan: Plan) -> tuple[bool, str]:
+    """Tell whether the teacher was probably trained on the validation rows, and why.
+
+    A finished teacher whose validation rows are split off the training file was: it is right on
+    nearly all of them, which no student that has not seen them can be.
+    """
+    said = plan.recipe.teacher.saw_validation
+    if said is not None:
+        return said, f"[teacher] saw_validation = {str(said).lower()}"
+    if any(step.stage.kind == "finetune" for step in plan.steps):
+        return False, "the recipe trains the teacher without the validation rows"
+    if plan.recipe.data.validation:
+        return False, "the validation rows are a file of their own"
+    return True, "the teacher came finished and the validation rows are split off its train file"
+
+
+def control_shape(space: Space) -> Shape:
+    """Return the least compressed of the first shapes."""
+    return max(space.first(), key=space.work)
+
+
+def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | None:
+    """Return the control's longest fp32 training, or None before there is one.
+
+    It has seen the rows as little as the other students: what leaks through the layers that it
+    copied makes it stronger, and retention lower.
+    """
+    plain = [trial for trial in trials if trial.shape.trained_as == shape.trained_as]
+    if not plain:
+        return None
+    longest = max(plain, key=lambda trial: trial.epochs)
+    name = f"student {longest.name}, fp32"
+    return Control(name, longest.student_right, why, longest.shape, longest.epochs)
+
+
+def provisional(trials: Sequence[Trial]) -> Control:
+    """Return the most accurate student, to rank the others by before there is a control."""
+    best = max(trials, key=lambda trial: trial.accuracy)
+    return Control(f"student {best.name}", best.student_right, "there is no control yet")

@@ -1,0 +1,153 @@
+"""What a search is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+from compress.cache import Cache, default_cache
+from compress.data import Dataset, Rows
+from compress.plan import Plan, make_plan
+from compress.recipe import Recipe, TargetSettings
+from compress.search.choice import Goal, Standing
+from compress.search.shape import Shape, settings_kept, stages_of
+from compress.search.trial import Control
+from compress.search.workshop import Workshop
+from compress.stage import Progress, Silence, Stage
+from runtimes.artifact import Artifact
+from runtimes.files import stable_hash
+
+_ONE_POINT = 0.01
+
+
+class Board(Progress, Protocol):
+    """Show how far a search is, its trainings and its shapes."""
+
+    def show(self, rows: Sequence[Standing], goal: Goal) -> None:
+        """Show every shape's longest training."""
+
+
+class NoBoard(Silence):
+    """Show nothing, and keep the warnings."""
+
+    def show(self, rows: Sequence[Standing], goal: Goal) -> None:
+        """Do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """Say what is searched: `plan` has no stage but a fine-tuning, `stages` are the recipe's own.
+
+    Settings of `stages` that no shape decides are kept. `limit_s` bounds the whole search with
+    its `refits` and the last measurement, `max_trials` the trainings. `storage` is any optuna
+    RDB address; None is a sqlite file in `out`. `rungs` are the epochs of the successive
+    halving. `fresh` begins another study; finished stages
+    are still taken from the cache.
+    """
+
+    plan: Plan
+    cache: Cache
+    out: Path
+    goal: Goal
+    stages: tuple[Stage, ...] = ()
+    limit_s: float | None = 3600.0
+    max_trials: int | None = None
+    storage: str | None = None
+    rungs: tuple[int, ...] = (3, 8, 20)
+    refits: int = 1
+    fresh: bool = False
+    board: Board = field(default_factory=NoBoard)
+
+    def lines(self) -> list[str]:
+        """Describe what will be searched, in a line a thing."""
+        trials = f", at most {self.max_trials} trainings" if self.max_trials else ""
+        time = "no limit" if self.limit_s is None else f"{self.limit_s / 60:g} minutes"
+        return [
+            *self.plan.lines(),
+            f"goal      {self.goal.text()}",
+            f"search    {time}{trials}, {'/'.join(map(str, self.rungs))} epochs",
+        ]
+
+    def workshop(self) -> Workshop:
+        """Return what carries out this search's stages."""
+        return Workshop(self.plan, settings_kept(self.stages), self.cache, self.board)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hold what a search found, of the validation rows alone; `rows` are the fastest first.
+
+    `answer` is the fastest that meets the goal, None where none does. `models` are the
+    deployed models of the front, by the trial's name, trained without the validation rows.
+    """
+
+    request: SearchRequest
+    control: Control
+    rows: tuple[Standing, ...]
+    answer: Standing | None
+    smallest: Standing | None
+    pareto: tuple[Standing, ...]
+    models: dict[str, Path]
+    seconds: float
+    rss_peak_mb: float
+
+    def stages(self, row: Standing) -> tuple[Stage, ...]:
+        """Return the stages that make a shape, as a recipe holds them."""
+        kept = settings_kept(self.request.stages)
+        return stages_of(row.trial.shape, row.trial.epochs, kept)
+
+    def refit(self, shape: Shape, epochs: int, seed: int) -> Artifact:
+        """Train a shape again on training and validation rows; return what is deployed."""
+        shop, data = self.request.workshop(), refit_rows(self.request.plan.data)
+        student = shop.student(shape, epochs, data=data, seed=seed)
+        return shop.deployed(student, shape, data=data, seed=seed)
+
+
+def refit_rows(data: Dataset) -> Dataset:
+    """Return the rows with those of validation among the ones that are trained on.
+
+    What was chosen by them is fixed by then: shape, epochs and settings.
+    """
+    train, validation = data.train, data.validation
+    joined = Rows(train.texts + validation.texts, train.labels + validation.labels)
+    return replace(data, train=joined, digest=stable_hash([data.digest, "refit"]))
+
+
+def request_of(
+    recipe: Recipe,
+    target: TargetSettings,
+    out: Path,
+    *,
+    profiles: tuple[str, ...] = (),
+    storage: str | None = None,
+    fresh: bool = False,
+    board: Board | None = None,
+) -> SearchRequest:
+    """Check a recipe and return the search for its target.
+
+    Raises what `make_plan` does.
+    """
+    tuning = tuple(stage for stage in recipe.stages if stage.kind == "finetune")
+    lower = target.retention_lower
+    goal = Goal(
+        target.retention,
+        max(target.retention - _ONE_POINT, 0.0) if lower is None else lower,
+        target.latency_p90_ms,
+        target.artifact_mb,
+    )
+    return SearchRequest(
+        plan=make_plan(replace(recipe, stages=tuning), out, profiles=profiles),
+        cache=default_cache(),
+        out=out,
+        goal=goal,
+        stages=recipe.stages,
+        limit_s=target.minutes * 60,
+        max_trials=target.max_trials,
+        storage=storage,
+        rungs=tuple(sorted(set(target.rungs))),
+        refits=target.seeds,
+        fresh=fresh,
+        board=board or NoBoard(),
+    )

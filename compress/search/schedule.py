@@ -1,0 +1,162 @@
+"""What a search trains next: rules on what is known, each yielding the best of its kind first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from compress.search.choice import (
+    Goal,
+    Standing,
+    can_win,
+    fastest,
+    optimistic,
+    smallest,
+    standings,
+)
+from compress.search.control import control_of, provisional
+from compress.search.shape import Shape
+from compress.search.space import Space
+from compress.search.trial import Control, Latency, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Train a shape for so many epochs; `deploy` makes the model that would be deployed too."""
+
+    shape: Shape
+    epochs: int
+    deploy: bool = False
+
+
+@dataclass(slots=True)
+class Known:
+    """Hold what a search knows.
+
+    `teacher` is the control where the teacher has not seen the validation rows; otherwise the
+    student of `control_shape` is, as soon as it is trained. `closed` shapes failed, or were
+    looked at and not worth training.
+    """
+
+    space: Space
+    goal: Goal
+    rungs: tuple[int, ...]
+    seed: int
+    teacher: Control | None
+    control_shape: Shape
+    why: str
+    trials: list[Trial] = field(default_factory=list)
+    closed: set[Shape] = field(default_factory=set)
+
+    @property
+    def control(self) -> Control:
+        """Return what retention is measured against; there must be a trial."""
+        found = self.teacher or control_of(self.trials, self.control_shape, self.why)
+        return found or provisional(self.trials)
+
+    @property
+    def rows(self) -> list[Standing]:
+        """Return every shape's longest training, the fastest first."""
+        return standings(self.trials, self.control, self.seed) if self.trials else []
+
+    def reach(self, row: Standing) -> float:
+        """Return the retention that a shape may reach when it is trained to the end."""
+        return optimistic(row, self.trials, self.rungs[-1], self.control)
+
+    def further(self, row: Standing) -> Task | None:
+        """Return the next training of a shape, deployed after the last rung; None at its end."""
+        if row.trial.shape in self.closed:
+            return None
+        if row.trial.epochs >= self.rungs[-1]:
+            return None if row.trial.deployed else self.task(row.trial.shape, row.trial.epochs)
+        return self.task(row.trial.shape, min(e for e in self.rungs if e > row.trial.epochs))
+
+    def task(self, shape: Shape, epochs: int) -> Task:
+        """Return a task that deploys the model after the last rung."""
+        return Task(shape, epochs, deploy=epochs >= self.rungs[-1])
+
+    def untried(self, shapes: Sequence[Shape]) -> Iterator[Task]:
+        """Yield the first training of the shapes that nothing is known of."""
+        tried = {trial.shape for trial in self.trials} | self.closed
+        yield from (Task(shape, self.rungs[0]) for shape in shapes if shape not in tried)
+
+    def worth(self, shape: Shape, latency: Latency, size_mb: float) -> bool:
+        """Tell whether a shape that answers perfectly would change the answer or the front."""
+        hoped = Trial(shape, 0, latency, size_mb, 0.0, (True,))
+        if not self.goal.fits(hoped):
+            return False
+        rows = self.rows
+        first, least = fastest(rows, self.goal), smallest(rows, self.goal)
+        if first is None or least is None:
+            return can_win(Standing(hoped, 1.0, 1.0), 1.0, rows)
+        faster = latency.speedup > first.trial.latency.speedup
+        return faster or size_mb < least.trial.size_mb
+
+
+def first(known: Known) -> Iterator[Task]:
+    """Yield the fixed shapes, the fastest first."""
+    yield from known.untried(known.space.first())
+
+
+def control(known: Known) -> Iterator[Task]:
+    """Yield the control's training to the end, or else as far as time allows."""
+    if known.teacher is not None:
+        return
+    done = [t.epochs for t in known.trials if t.shape == known.control_shape]
+    longer = [epochs for epochs in known.rungs if epochs > max(done, default=0)]
+    yield from (known.task(known.control_shape, epochs) for epochs in longer[::-1])
+
+
+def faster(known: Known) -> Iterator[Task]:
+    """Yield what may meet the goal and is faster than what does, the fastest first."""
+    rows, goal = known.rows, known.goal
+    best = fastest(rows, goal)
+    for row in rows:
+        ahead = best is None or row.trial.latency.speedup > best.trial.latency.speedup
+        yield from _promising(known, row) if ahead else ()
+
+
+def smaller(known: Known) -> Iterator[Task]:
+    """Yield what may meet the goal and is smaller than what does, the smallest first."""
+    rows, goal = known.rows, known.goal
+    best = smallest(rows, goal)
+    for row in sorted(rows, key=lambda row: row.trial.size_mb):
+        if best is not None and row.trial.size_mb < best.trial.size_mb:
+            yield from _promising(known, row)
+
+
+def nearby(known: Known) -> Iterator[Task]:
+    """Yield one step further from what meets the goal, or one step back from what fails it."""
+    rows, goal, space = known.rows, known.goal, known.space
+    met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
+    if met:
+        shapes = [s for row in met for s in space.neighbours(row.trial.shape, smaller=True)]
+    else:
+        best = max((r for r in rows if goal.fits(r.trial)), key=lambda r: r.retention, default=None)
+        shapes = list(space.neighbours(best.trial.shape, smaller=False)) if best else []
+    yield from known.untried(list(dict.fromkeys(shapes)))
+
+
+def rest(known: Known) -> Iterator[Task]:
+    """Yield what can still be on the front, the fastest first."""
+    rows = known.rows
+    for row in rows:
+        task = known.further(row)
+        if task is not None and can_win(row, known.reach(row), rows):
+            yield task
+
+
+def undeployed(known: Known) -> Iterator[Task]:
+    """Yield what was not trained to the end and is on the front, what meets the goal first."""
+    rows, goal = known.rows, known.goal
+    front = [r for r in rows if not r.trial.deployed and can_win(r, r.retention, rows)]
+    held = sorted(front, key=lambda r: not (r.retention >= goal.retention and goal.fits(r.trial)))
+    for row in held:
+        if row.trial.shape not in known.closed:
+            yield Task(row.trial.shape, row.trial.epochs, deploy=True)
+
+
+def _promising(known: Known, row: Standing) -> Iterator[Task]:
+    task = known.further(row)
+    if task and known.goal.fits(row.trial) and known.reach(row) >= known.goal.retention:
+        yield task

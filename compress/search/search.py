@@ -1,0 +1,254 @@
+"""Search a teacher's smaller shapes for the fastest and the smallest that meet a goal."""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compress.run_folder import RunFolder
+from compress.search import schedule
+from compress.search.choice import Standing, fastest, pareto, smallest
+from compress.search.clock import CLOSING_S, Clock
+from compress.search.control import control_shape, teacher_saw_validation
+from compress.search.request import SearchRequest, SearchResult
+from compress.search.schedule import Known, Task
+from compress.search.shape import DECIDED, Shape
+from compress.search.space import Space, space_of
+from compress.search.study import Study, default_storage
+from compress.search.trial import Control, Latency, Trial
+from compress.sources import code_digest
+from compress.stage import STAGES, tool_versions
+from runtimes.artifact import Artifact
+from runtimes.errors import QualityError
+from runtimes.files import stable_hash
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial as Asked
+
+FOLDER = "search"
+"""Where a run's folder holds the study and the front's models."""
+_RULES = (
+    *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
+    schedule.nearby,
+)
+_CONTROL_SHARE = 0.5
+"""Of the time that is left, what the control's training may take."""
+_PROPOSALS = 6
+"""Shapes in a row that the sampler may propose in vain before it is not asked any more."""
+
+
+def search(request: SearchRequest) -> SearchResult:
+    """Screen shapes by speed and size, train what can still win for longer, and choose.
+
+    Successive halving over epochs (Jamieson & Talwalkar 2016, "Non-stochastic Best Arm
+    Identification and Hyperparameter Optimization"), where what goes on is not a fixed share
+    but what can still be the answer or on the front of retention, speed-up and size. Only
+    training and validation rows are seen. What a killed search did is taken from the study and
+    the cache. Raises UnsupportedError for an architecture that cannot be cut.
+    """
+    return _Search(request).result()
+
+
+class _Search:
+    """Hold a search under way."""
+
+    def __init__(self, request: SearchRequest) -> None:
+        self._request = request
+        self._clock = Clock(request.limit_s)
+        RunFolder(request.out).claim(request.plan.recipe.name, fresh=request.fresh)
+        self._shop = request.workshop()
+        scheme = request.plan.profiles[0].quantization.scheme
+        self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form)
+        self._study = self._opened()
+        self._known = self._begun()
+        self._in_vain = 0
+
+    def result(self) -> SearchResult:
+        """Train until nothing can win, or trials or time are used up; then choose."""
+        progress, known = self._request.board, self._known
+        for warning in self._request.plan.warnings:
+            progress.warn(warning)
+        named = "a student" if known.teacher is None else "the teacher"
+        progress.note(f"control   {named}: {known.why}")
+        while self._trials_left() and self._step():
+            pass
+        for task in list(schedule.undeployed(known)):
+            if self._clock.left_s > 2 * self._clock.making_s + CLOSING_S:
+                self._carry_out(task)
+        return self._chosen()
+
+    def _step(self) -> bool:
+        """Do what is worth the most: the answer first, the front's rest last."""
+        task = self._first_that_fits(*_RULES)
+        if task is None and self._may_propose():
+            self._propose()
+            return True
+        task = task or self._first_that_fits(schedule.rest)
+        if task is not None:
+            self._carry_out(task)
+        return task is not None
+
+    def _first_that_fits(self, *rules: Callable[[Known], Iterator[Task]]) -> Task | None:
+        found = (task for rule in rules for task in rule(self._known))
+        return next((task for task in found if self._fits(task)), None)
+
+    def _fits(self, task: Task) -> bool:
+        """Tell whether a training, and the refits of an answer that it may be, fit the time."""
+        work = self._space.work(task.shape)
+        if task.shape == self._known.control_shape and self._known.teacher is None:
+            longest = _CONTROL_SHARE * self._clock.left_s
+            if self._clock.training_s(work, task.epochs) > longest:
+                return False
+        return self._clock.allows(work, task.epochs, self._request.refits)
+
+    def _trials_left(self) -> bool:
+        most = self._request.max_trials
+        return most is None or len(self._known.trials) < most
+
+    def _may_propose(self) -> bool:
+        least = min(self._space.first(), key=self._space.work)
+        return self._in_vain < _PROPOSALS and self._fits(Task(least, self._known.rungs[0]))
+
+    def _propose(self) -> None:
+        """Ask the sampler for a shape, and train it if it is new and can win."""
+        known = self._known
+        asked, shape = self._study.propose(known.rungs[0])
+        before = len(known.trials)
+        if list(known.untried([shape])):
+            self._carry_out(Task(shape, known.rungs[0]), asked)
+        else:
+            self._study.dismiss(asked, "known already")
+        self._in_vain = 0 if len(known.trials) > before else self._in_vain + 1
+
+    def _carry_out(self, task: Task, asked: Asked | None = None) -> None:
+        """Screen a shape, train it if it can win, and keep what was found."""
+        asked = asked or self._study.ask(task.shape, task.epochs)
+        try:
+            trial = self._trained(task)
+        except QualityError as error:
+            self._request.board.warn(f"{task.shape.name}: {error}")
+            trial, why = None, str(error)
+        else:
+            why = "cannot win"
+        if trial is None:
+            self._known.closed.add(task.shape)
+            self._study.dismiss(asked, why)
+            return
+        self._known.trials.append(trial)
+        self._study.tell(asked, trial)
+        self._request.board.show(self._known.rows, self._known.goal)
+
+    def _trained(self, task: Task) -> Trial | None:
+        """Return a trial of the shape, or None where nothing that it answers could win."""
+        shape, known = task.shape, self._known
+        latency, size_mb = self._screened(shape)
+        new = shape not in (*self._space.first(), *(trial.shape for trial in known.trials))
+        if new and not known.worth(shape, latency, size_mb):
+            return None
+        self._request.board.note(f"{shape.name}: {task.epochs} epochs")
+        student = self._shop.student(shape, task.epochs)
+        seconds = student.history[-1].seconds
+        self._clock.trained(self._space.work(shape), task.epochs, seconds)
+        right = self._shop.right(student)
+        deployed = self._deployed_right(student, shape) if task.deploy else None
+        return Trial(shape, task.epochs, latency, size_mb, seconds, right, deployed)
+
+    def _deployed_right(self, student: Artifact, shape: Shape) -> tuple[bool, ...]:
+        return self._shop.right(self._shop.deployed(student, shape))
+
+    def _screened(self, shape: Shape) -> tuple[Latency, float]:
+        """Return how fast and large a shape is; the first ones are measured side by side."""
+        study = self._study
+        if study.size_mb(shape) is None or study.latency(shape) is None:
+            first = self._space.first()
+            shapes = first if shape in first else [shape]
+            begun = time.monotonic()
+            models = {one: self._shop.untrained(one) for one in shapes}
+            self._clock.made((time.monotonic() - begun) / len(shapes))
+            for one, model in models.items():
+                study.keep_size(one, model.size_mb)
+            timed = {one: model for one, model in models.items() if study.latency(one) is None}
+            for one, found in (self._shop.timed(timed) if timed else {}).items():
+                study.keep_latency(one, found)
+        latency, size_mb = study.latency(shape), study.size_mb(shape)
+        assert latency is not None
+        assert size_mb is not None
+        return latency, size_mb
+
+    def _chosen(self) -> SearchResult:
+        known = self._known
+        rows, front = known.rows, pareto(known.rows)
+        answer, least = fastest(rows, known.goal), smallest(rows, known.goal)
+        self._warn(answer, known.control)
+        folder = RunFolder(self._request.out / FOLDER)
+        models = {row.trial.name: self._model(row, folder) for row in front}
+        return SearchResult(
+            request=self._request,
+            control=known.control,
+            rows=tuple(rows),
+            answer=answer,
+            smallest=least,
+            pareto=tuple(front),
+            models=models,
+            seconds=self._clock.spent_s,
+            rss_peak_mb=_rss_peak_mb(),
+        )
+
+    def _model(self, row: Standing, folder: RunFolder) -> Path:
+        student = self._shop.student(row.trial.shape, row.trial.epochs)
+        model = self._shop.deployed(student, row.trial.shape)
+        return folder.keep(model, row.trial.name).path
+
+    def _warn(self, answer: Standing | None, control: Control) -> None:
+        if answer is None or control.shape is None:
+            return
+        if answer.trial.shape == control.shape:
+            self._request.board.warn(
+                "the answer is the control itself: its retention is only what quantizing costs"
+            )
+        elif answer.trial.epochs > control.epochs:
+            self._request.board.warn(
+                f"the control was trained for {control.epochs} epochs only, the answer for"
+                f" {answer.trial.epochs}: retention looks better than it is; give more --time"
+            )
+
+    def _begun(self) -> Known:
+        """Return what an earlier process of this search left."""
+        plan, request = self._request.plan, self._request
+        saw, why = teacher_saw_validation(plan)
+        teacher = None if saw else Control("teacher", self._shop.right(self._shop.reference), why)
+        trials = self._study.trials()
+        for trial in trials:
+            self._clock.trained(self._space.work(trial.shape), trial.epochs, trial.seconds)
+        shape = control_shape(self._space)
+        return Known(
+            self._space, request.goal, request.rungs, plan.recipe.seed, teacher, shape, why, trials
+        )
+
+    def _opened(self) -> Study:
+        request, plan = self._request, self._request.plan
+        folder = request.out / FOLDER
+        storage = request.storage or default_storage(folder)
+        name = f"{plan.recipe.name}-{stable_hash(self._identity())[:12]}"
+        seed = plan.recipe.seed
+        return Study(storage, name, self._space, request.rungs, seed, fresh=request.fresh)
+
+    def _identity(self) -> list[object]:
+        """Return what makes another search's trials useless to this one; goals do not."""
+        plan, shop = self._request.plan, self._shop
+        code = [code_digest(STAGES.resolve(kind).__module__) for kind in DECIDED]
+        return [
+            *(shop.teacher.digest, shop.data.digest, plan.recipe.seed, plan.facts.fingerprint()),
+            *(shop.form, dict(shop.kept), dataclasses.asdict(plan.target), code, tool_versions()),
+            *(self._request.rungs, self._space.choices),
+        ]
+
+
+def _rss_peak_mb() -> float:
+    """Return the most memory of this process and of its largest child together."""
+    uses = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(resource.getrusage(use).ru_maxrss for use in uses) * 1024 / 1e6

@@ -1,0 +1,113 @@
+"""Which shapes there are for a teacher, which come first, and which lie next to one another."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from compress.architectures import architecture
+from compress.models import load_config
+from compress.quantize.stage import Quantize
+from compress.search.shape import Shape, can_narrow
+from runtimes.artifact import Artifact
+from runtimes.errors import RecipeError
+
+_SHARES = (0.0, 0.25, 0.5, 0.75)
+_HEADS = (0.0, 0.5)
+_NARROWER = (0.75, 0.5)
+_FLOORS = (0, 8000)
+_DEEPEST = 4
+_FIRST = ((1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0))
+"""Layers, and the share of the FFN that goes, fastest first: a short search ends with these."""
+
+_FIXED_WORK = 0.15
+"""What a step costs beside its layers, as a part of a whole layer: embeddings, head, optimizer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Hold the choices of each dimension, from the least that is cut to the most."""
+
+    layers: tuple[int, ...]
+    hidden: tuple[int | None, ...]
+    embeddings: tuple[str | None, ...]
+    scheme: str
+    teacher_hidden: int
+    teacher_ffn: int
+
+    @property
+    def choices(self) -> dict[str, tuple[Any, ...]]:
+        """Return the choices by the name of the shape's field, each in the order of the cut."""
+        return {
+            "layers": self.layers,
+            "ffn": _SHARES,
+            "heads": _HEADS,
+            "hidden": self.hidden,
+            "vocabulary_floor": _FLOORS[::-1],
+            "embeddings": self.embeddings,
+        }
+
+    def first(self) -> list[Shape]:
+        """Return the shapes that are tried before any other, the fastest first."""
+        return list(dict.fromkeys(self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST))
+
+    def neighbours(self, shape: Shape, *, smaller: bool) -> Iterator[Shape]:
+        """Yield the shapes that are cut by one step more (or less) in one dimension."""
+        for name, choices in self.choices.items():
+            place = choices.index(getattr(shape, name)) + (1 if smaller else -1)
+            if 0 <= place < len(choices):
+                yield dataclasses.replace(shape, **{name: choices[place]})
+
+    def as_large(self, shape: Shape, other: Shape) -> bool:
+        """Tell whether a shape is cut no more than another in any dimension."""
+        return all(
+            choices.index(getattr(shape, name)) <= choices.index(getattr(other, name))
+            for name, choices in self.choices.items()
+        )
+
+    def work(self, shape: Shape) -> float:
+        """Return a training step's work in multiples of one whole layer's."""
+        wide = shape.hidden or self.teacher_hidden
+        whole = self.teacher_hidden * (4 * self.teacher_hidden + 2 * self.teacher_ffn)
+        cut = wide * (4 * wide * (1 - shape.heads) + 2 * self.teacher_ffn * (1 - shape.ffn))
+        return _FIXED_WORK + shape.layers * cut / whole
+
+    def _plain(self, layers: int, ffn: float) -> Shape:
+        return Shape(layers, ffn, scheme=self.scheme, embeddings=self.embeddings[-1])
+
+
+def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
+    """Return what can be cut from a teacher; `form` is the exported format.
+
+    Raises UnsupportedError for an architecture that cannot be cut.
+    """
+    parts = architecture(teacher.model_type)
+    config = load_config(teacher.path)
+    depth = int(getattr(config, parts.config_layers))
+    heads = int(getattr(config, parts.config_heads))
+    hidden = int(config.hidden_size)
+    widths = {round(heads * share) * hidden // heads for share in _NARROWER}
+    narrower = sorted(widths - {hidden, 0}, reverse=True) if can_narrow() else []
+    return Space(
+        layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
+        hidden=(None, *narrower),
+        embeddings=_embeddings(teacher.model_type, scheme, form),
+        scheme=scheme,
+        teacher_hidden=hidden,
+        teacher_ffn=int(getattr(config, parts.config_ffn)),
+    )
+
+
+def _embeddings(model_type: str, scheme: str, form: str) -> tuple[str | None, ...]:
+    """Return the widths of embeddings that a scheme takes, the widest first."""
+    taken = []
+    for width in ("int8", "int4"):
+        stage = Quantize(scheme=scheme, embeddings=width)  # type: ignore[arg-type]
+        try:
+            stage.check(model_type, form)
+        except RecipeError:
+            continue
+        taken.append(width)
+    return tuple(taken) or (None,)

@@ -1,0 +1,169 @@
+"""Make what a search needs from stages, through the cache: teacher, students, deployed models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from compress.answers import answers
+from compress.cache import Cache, intact
+from compress.data import Dataset, Rows
+from compress.export.stage import Export
+from compress.judging import Candidate, Job, measure_and_judge
+from compress.plan import REFERENCE, RUNTIME_OF, Plan
+from compress.preflight import FORMAT_OF
+from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
+from compress.search.trial import Latency
+from compress.stage import Progress, RunContext, Stage
+from compress.teacher import import_model
+from runtimes.artifact import Artifact
+from runtimes.errors import BackendError
+from runtimes.files import stable_hash
+
+
+@dataclass(slots=True)
+class Workshop:
+    """Carry out stages on a plan's rows but those of its test split, which it never holds."""
+
+    plan: Plan
+    kept: Settings
+    cache: Cache
+    progress: Progress
+    data: Dataset = field(init=False)
+    teacher: Artifact = field(init=False)
+    reference: Artifact = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.data = replace(self.plan.data, test=Rows((), ()))
+        self.teacher = self._imported()
+        for step in self.plan.steps:
+            if step.stage.kind == "finetune":
+                self.teacher = self._make(step.stage, self.teacher, taught=False)
+        self.reference = self._make(Export(format="onnx"), self.teacher)
+
+    @property
+    def form(self) -> str:
+        """Return the format that the first profile's runtime takes, or else the first one made."""
+        formats = self.plan.recipe.export.formats
+        wanted = FORMAT_OF.get(self.plan.target.runtime, "onnx")
+        return next((form for form in formats if form == wanted), formats[0])
+
+    @property
+    def runtime(self) -> str:
+        """Return what runs the exported models."""
+        return RUNTIME_OF[self.form]
+
+    def untrained(self, shape: Shape) -> Artifact:
+        """Return a deployable model as fast and as large as the shape's student."""
+        cut = self._make(cut_of(shape, self.kept, depth=True), self.teacher)
+        return self.deployed(cut, shape, judged=False)
+
+    def student(
+        self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
+    ) -> Artifact:
+        """Return the trained student, fp32."""
+        cut = self._make(cut_of(shape, self.kept), self.teacher, data=data, seed=seed)
+        return self._make(training_of(shape, epochs, self.kept), cut, data=data, seed=seed)
+
+    def deployed(
+        self,
+        student: Artifact,
+        shape: Shape,
+        *,
+        judged: bool = True,
+        data: Dataset | None = None,
+        seed: int | None = None,
+    ) -> Artifact:
+        """Return a student exported and quantized."""
+        forms = dict.fromkeys(("onnx", self.form))
+        for form in forms:
+            student = self._make(Export(format=form), student, data=data, seed=seed)  # type: ignore[arg-type]
+        stage = quantization_of(shape, self.kept, judged=judged)
+        return self._make(stage, student, data=data, seed=seed)
+
+    def right(self, model: Artifact) -> tuple[bool, ...]:
+        """Return which validation rows a model is right on; a torch model as it is trained."""
+        rows = self.data.validation
+        found = self._logits(model, rows)
+        return tuple((found.argmax(axis=1) == np.array(rows.labels)).tolist())
+
+    def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
+        """Measure models beside the teacher's fp32 ONNX on the validation texts."""
+        names = {shape: shape.timed_as.name for shape in models}
+        candidates = [Candidate(REFERENCE, self.reference, RUNTIME_OF["onnx"])]
+        candidates += [Candidate(names[s], model, self.runtime) for s, model in models.items()]
+        job = Job(
+            candidates=candidates,
+            judged=candidates[-1].name,
+            reference=REFERENCE,
+            rows=Rows(self.data.validation.texts, ()),
+            profiles=(),
+            tier="quick",
+            seed=self.plan.recipe.seed,
+            threads=self.plan.target.threads,
+        )
+        found = measure_and_judge(job, facts=self.plan.facts, progress=self.progress)
+        found.accept(self.progress)
+        return {shape: _latency(found.of(name).value, name) for shape, name in names.items()}
+
+    def _logits(self, model: Artifact, rows: Rows) -> np.typing.NDArray[np.float32]:
+        if model.format != "huggingface":
+            return answers(
+                model,
+                RUNTIME_OF[model.format],
+                rows.texts,
+                threads=self.plan.target.threads,
+                progress=self.progress,
+                name="validation",
+                shared=self.cache.shared,
+            )
+        from compress.batches import encode
+        from compress.models import load_model, load_tokenizer
+        from compress.training import logits_of
+
+        torch_model = load_model(model.path)
+        tokenizer = load_tokenizer(model.path, model.max_length)
+        return logits_of(torch_model, encode(tokenizer, rows.texts, torch_model.config))
+
+    def _imported(self) -> Artifact:
+        source = self.plan.teacher
+        target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
+        return intact(target) or import_model(source, target)
+
+    def _make(
+        self,
+        stage: Stage,
+        source: Artifact,
+        *,
+        data: Dataset | None = None,
+        seed: int | None = None,
+        taught: bool = True,
+    ) -> Artifact:
+        target = self.plan.target
+        if stage.kind == "export":
+            target = replace(target, runtime=RUNTIME_OF[stage.produces(source.format)])
+        context = RunContext(
+            data=self.data if data is None else data,
+            teacher=self.teacher if taught else None,
+            seed=self.plan.recipe.seed if seed is None else seed,
+            scratch=Path(),
+            target=target,
+            progress=self.progress,
+            shared=self.cache.shared,
+        )
+        context = replace(context, scratch=self.cache.scratch(stage, source, context))
+        return self.cache.make(stage, source, context)[0]
+
+
+def _latency(value: Callable[[str], float | None], name: str) -> Latency:
+    metrics = ("latency_p50_ms", "latency_p90_ms", "speedup")
+    p50, p90, speedup = (value(metric) for metric in metrics)
+    if p50 is None or p90 is None or speedup is None:
+        raise BackendError(
+            f"{name}: its latency was not measured",
+            action="see the warnings above; `edgepress doctor` says what works here",
+        )
+    return Latency(p50, p90, speedup)
