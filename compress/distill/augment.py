@@ -17,7 +17,7 @@ _LONG_WORD = 24
 """Longer on average, what stands between spaces is no word: such text is cut by characters."""
 
 
-def augmented(texts: Sequence[str], seed: Sequence[int]) -> tuple[str, ...]:
+def augmented(texts: Sequence[str], seed: int) -> tuple[str, ...]:
     """Return one disturbed copy of each text, deterministic under the seed.
 
     A copy has words dropped or replaced by other rows' words, its parts swapped, or a part of
@@ -25,7 +25,7 @@ def augmented(texts: Sequence[str], seed: Sequence[int]) -> tuple[str, ...]:
     teacher answers the copy itself (as TinyBERT's augmented rows, Jiao et al. 2020, section
     3.2, without a language model; Wei & Zou 2019, "EDA", for the changes).
     """
-    generator = np.random.default_rng(list(seed))
+    generator = np.random.default_rng(seed)
     separator = _separator(texts)
     rows = [text.split(separator) if separator else list(text) for text in texts]
     return tuple((separator or "").join(_changed(row, rows, generator)) for row in rows)

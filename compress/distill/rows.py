@@ -24,10 +24,13 @@ class TrainingRows:
     labels: NDArray[np.int64]
 
     @classmethod
-    def of(cls, data: Dataset, augment: int, seed: int) -> TrainingRows:
-        """Return a data set's training rows, its unlabelled text and `augment` copies."""
+    def of(cls, data: Dataset, augment: int) -> TrainingRows:
+        """Return a data set's training rows, its unlabelled text and `augment` copies.
+
+        The copies are the same for every seed of a training: the teacher answers them once.
+        """
         own = (*data.train.texts, *data.unlabeled)
-        copies = tuple(augmented(data.train.texts, (seed, copy)) for copy in range(augment))
+        copies = tuple(augmented(data.train.texts, copy) for copy in range(augment))
         labels = np.full(len(own) + sum(map(len, copies)), UNLABELLED, dtype=np.int64)
         labels[: len(data.train)] = data.train.labels
         return cls(own, copies, labels)

@@ -163,7 +163,7 @@ class Distill:
             )
         require(student.config.model_type, "distill")
         model = load_model(teacher.path)
-        texts = TrainingRows.of(context.data, self.augment, context.seed).texts
+        texts = TrainingRows.of(context.data, self.augment).texts
         return Internals(
             student,
             model,

@@ -44,7 +44,7 @@ def distil(
     in every step, which logits alone do not.
     """
     data = context.data
-    rows = TrainingRows.of(data, augment, context.seed)
+    rows = TrainingRows.of(data, augment)
     soft = rows.teacher_logits(teacher, context)
     labels = rows.labels
     train = encode(tokenizer, rows.texts, student.config)

@@ -25,9 +25,9 @@ WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=8), min_size=1, max_si
 
 @given(rows=st.lists(WORDS.map(" ".join), min_size=1, max_size=20), seed=st.integers(0, 99))
 def test_copies_hold_the_rows_words_and_come_again(rows: list[str], seed: int) -> None:
-    copies = augmented(rows, (seed, 0))
+    copies = augmented(rows, seed)
     assert len(copies) == len(rows)
-    assert copies == augmented(rows, (seed, 0))
+    assert copies == augmented(rows, seed)
     known = {word for row in rows for word in row.split(" ")}
     assert all(copy.strip() for copy in copies)
     assert {word for copy in copies for word in copy.split(" ")} <= known
@@ -35,7 +35,7 @@ def test_copies_hold_the_rows_words_and_come_again(rows: list[str], seed: int) -
 
 def test_most_copies_differ_from_their_rows_and_from_one_another() -> None:
     texts = DATA.train.texts
-    one, two = augmented(texts, (7, 0)), augmented(texts, (7, 1))
+    one, two = augmented(texts, 7), augmented(texts, 8)
     assert np.mean([a != b for a, b in zip(texts, one, strict=True)]) > 0.6
     assert np.mean([a != b for a, b in zip(one, two, strict=True)]) > 0.6
 
@@ -45,7 +45,7 @@ def test_text_without_spaces_is_cut_by_characters() -> None:
         "我的卡还没有到，请问什么时候可以收到我的新银行卡呢",
         "为什么我的转账还没有到账，已经过了三天了还是没有",
     ] * 4
-    copies = augmented(rows, (1, 0))
+    copies = augmented(rows, 1)
     assert any(a != b for a, b in zip(rows, copies, strict=True))
     assert set("".join(copies)) <= set("".join(rows))
 
@@ -54,13 +54,13 @@ def test_each_epoch_takes_the_rows_and_one_copy_in_turn() -> None:
     data = dataclasses.replace(
         DATA, train=Rows(DATA.train.texts[:5], DATA.train.labels[:5]), unlabeled=("one", "two")
     )
-    rows = TrainingRows.of(data, 2, seed=3)
+    rows = TrainingRows.of(data, 2)
     assert rows.labels.tolist() == [*data.train.labels, *[UNLABELLED] * 12]
     assert len(rows.texts) == 17
     assert rows.of_epoch(0).tolist() == [*range(7), *range(7, 12)]
     assert rows.of_epoch(1).tolist() == [*range(7), *range(12, 17)]
     assert rows.of_epoch(2).tolist() == rows.of_epoch(0).tolist()
-    assert TrainingRows.of(data, 0, seed=3).of_epoch(4).tolist() == list(range(7))
+    assert TrainingRows.of(data, 0).of_epoch(4).tolist() == list(range(7))
 
 
 @pytest.mark.parametrize("relations", [0.0, 1.0])
