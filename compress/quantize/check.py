@@ -22,7 +22,7 @@ _SURE = 1.645
 """Standard errors of a one-sided 95 % bound."""
 
 _TRY = {
-    "int8-dynamic": "try embeddings = 'fp32', or distil a while longer before",
+    "int8-dynamic": "try embeddings = 'int8', weights = 'int8', or distil a while longer before",
     "int8-static": "try scheme 'int8-dynamic', or more calibration rows",
     "int4-weight-only": "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'",
     "fp16": "try scheme 'int8-dynamic'",

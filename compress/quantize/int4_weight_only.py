@@ -12,8 +12,11 @@ from compress.stage import RunContext
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
+
     from compress.quantize.stage import Quantize
 
+_BLOCK = 32
 _INT8_PRODUCTS = 4
 """accuracy_level 4: activations are multiplied in 8 bits."""
 
@@ -24,20 +27,30 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     Pooler and classifier, Gemm nodes, stay fp32. Symmetric only: AVX2's asymmetric kernel
     is wrong for one row (onnxruntime#29853).
     """
+    result = quantize_products(load_onnx(source.model_file), settings.block_size or _BLOCK)
+    if settings.embeddings != "fp32":
+        quantize_embeddings(result, 8 if settings.embeddings == "int8" else 4)
+    save_onnx(result, folder / source.model_file.name)
+
+
+def quantize_products(
+    model: ModelProto, block_size: int, names: list[str] | None = None
+) -> ModelProto:
+    """Return the model with MatMulNBits for the MatMul nodes of these names, or for all."""
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    model = load_onnx(source.model_file)
+    if names is not None and not names:
+        return model
     with quiet_quantizer():
         quantizer = MatMulNBitsQuantizer(
             model,
             bits=4,
-            block_size=settings.block_size,
+            block_size=block_size,
             is_symmetric=True,
             accuracy_level=_INT8_PRODUCTS,
             op_types_to_quantize=("MatMul",),
+            nodes_to_include=names,
         )
         quantizer.process()
-    result = quantizer.model.model
-    if settings.embeddings != "fp32":
-        quantize_embeddings(result, 8 if settings.embeddings == "int8" else 4)
-    save_onnx(result, folder / source.model_file.name)
+    result: ModelProto = quantizer.model.model
+    return result

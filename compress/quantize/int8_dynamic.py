@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compress.export.onnx_graph import load_onnx, save_onnx
+from compress.export.parity import ExampleFeeds
 from compress.quantize.embeddings import quantize_embeddings
+from compress.quantize.int4_weight_only import quantize_products
+from compress.quantize.one_token import one_token_products
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 
@@ -14,9 +17,15 @@ if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
 
 
+_BLOCK = 128
+_TOKENS = 8
+"""The length of a text that shows which products are on one token."""
+
+
 def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:
     """Write S8 per-channel weights with U8 run-time activations.
 
+    With `weights` int4, those of products on one token are written in 4 bits instead.
     Without an 8-bit dot product weights keep 7 bits, because x86's `vpmaddubsw` saturates
     (onnxruntime#6004).
     """
@@ -24,17 +33,21 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     model = load_onnx(source.model_file)
+    narrow: list[str] = []
+    if settings.weights == "int4":
+        narrow = one_token_products(model, ExampleFeeds.of(source).draw(1, _TOKENS))
     add_pre_process_metadata(model)  # or the quantizer advises to run what would undo the export
     path = folder / source.model_file.name
     quantize_dynamic(
         model,
         str(path),
         op_types_to_quantize=["MatMul", "Gemm"],
+        nodes_to_exclude=narrow,
         per_channel=True,
         reduce_range=not context.target.int8_dot,
         weight_type=QuantType.QInt8,
     )
-    result = load_onnx(path)
+    result = quantize_products(load_onnx(path), settings.block_size or _BLOCK, narrow)
     if settings.embeddings != "fp32":
         quantize_embeddings(result, 4 if settings.embeddings == "int4" else 8)
     save_onnx(result, path)

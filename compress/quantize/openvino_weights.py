@@ -13,6 +13,8 @@ from runtimes.artifact import Artifact
 if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
 
+_BLOCK = 32
+
 
 def quantize_int8(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:  # noqa: ARG001 - every scheme has this signature
     """Write symmetric per-channel INT8 weights.
@@ -33,7 +35,7 @@ def quantize_int4(source: Artifact, settings: Quantize, context: RunContext, fol
         folder,
         lambda nncf: {
             "mode": nncf.CompressWeightsMode.INT4_SYM,
-            "group_size": settings.block_size,
+            "group_size": settings.block_size or _BLOCK,
             "all_layers": settings.embeddings == "int4",
         },
     )

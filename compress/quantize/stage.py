@@ -54,9 +54,11 @@ _LARGEST = {"int8-dynamic": 0.55, "int8-static": 0.55, "int4-weight-only": 0.5, 
 class Quantize:
     """Quantize an exported model and check the result on real rows against its source.
 
-    `embeddings` None takes the scheme's own width. `calibration_rows` real training rows set
-    static ranges. `block_size` weights share a 4-bit scale. `max_drop` is the loss of accuracy
-    (0..1) on validation rows that is still a result; the gate judges more finely.
+    `embeddings` None takes the scheme's own width. `weights` int4 narrows those that int8-dynamic
+    multiplies with one token alone. `calibration_rows` real training rows set static ranges.
+    `block_size` weights share a 4-bit scale; None takes 32, or 128 for one token, where wider
+    blocks are faster. `max_drop` is the loss of accuracy (0..1) on validation rows that is still
+    a result; the gate judges more finely.
     """
 
     kind: ClassVar[str] = "quantize"
@@ -65,9 +67,10 @@ class Quantize:
     uses_data: ClassVar[bool] = True
 
     scheme: Scheme = "int8-dynamic"
+    weights: Literal["int8", "int4"] = "int8"
     embeddings: Embeddings | None = None
     calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
-    block_size: Literal[16, 32, 64, 128] = 32
+    block_size: Literal[16, 32, 64, 128] | None = None
     max_drop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.03
 
     def produces(self, source_format: str) -> str:
@@ -84,6 +87,12 @@ class Quantize:
                 f"embeddings {self.embeddings!r} with scheme {self.scheme!r} on {source_format}",
                 available=", ".join(widths) or "none: the scheme decides",
                 action="leave `embeddings` out",
+            )
+        if self.weights == "int4" and (source_format, self.scheme) != ("onnx", "int8-dynamic"):
+            raise RecipeError(
+                f"weights 'int4' with scheme {self.scheme!r} on {source_format}",
+                expected="scheme 'int8-dynamic' on onnx",
+                action="leave `weights` out, or use scheme 'int4-weight-only' for all weights",
             )
         return []
 

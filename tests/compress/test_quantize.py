@@ -34,12 +34,13 @@ LARGEST = {"int8-dynamic": 0.4, "int8-static": 0.4, "int4-weight-only": 0.3, "fp
 
 class _QuantizeContract(StageContract):
     scheme = "int8-dynamic"
+    weights = "int8"
     format = "onnx"
 
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls) -> Quantize:
-        return Quantize(scheme=cls.scheme, calibration_rows=32)  # type: ignore[arg-type]
+        return Quantize(scheme=cls.scheme, weights=cls.weights, calibration_rows=32)  # type: ignore[arg-type]
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -65,6 +66,10 @@ class _QuantizeContract(StageContract):
 
 class TestOnnxInt8Dynamic(_QuantizeContract):
     pass
+
+
+class TestOnnxInt4OneToken(_QuantizeContract):
+    weights = "int4"
 
 
 class TestOnnxInt8Static(_QuantizeContract):
@@ -214,6 +219,23 @@ def test_embeddings_that_a_scheme_cannot_choose_are_refused() -> None:
         Quantize("fp16", embeddings="int4").check("bert", "onnx")
 
 
+def test_weights_that_a_scheme_cannot_narrow_are_refused() -> None:
+    with pytest.raises(RecipeError, match="weights 'int4'"):
+        Quantize("int8-static", weights="int4").check("bert", "onnx")
+
+
+def test_only_products_on_one_token_get_four_bits(tmp_path: Path) -> None:
+    made = _run(tmp_path, weights="int4", block_size=32)
+    graph = load_onnx(made.model_file).graph
+    products = [node.op_type for node in graph.node if "MatMul" in node.op_type]
+    assert products[-1] == "MatMulInteger"  # the classifier's
+    narrow = [node for node in graph.node if node.op_type == "MatMulNBits"]
+    assert len(narrow) == 5  # of the last layer's first token: q, output, both of the FFN; pooler
+    assert products.count("MatMulInteger") >= 6  # the first layer's, and the classifier's
+    whole = _run(tmp_path / "whole", weights="int8")
+    assert made.size_bytes() < whole.size_bytes()
+
+
 def test_a_quantized_source_is_refused(tmp_path: Path) -> None:
     made = _run(tmp_path)
     with pytest.raises(UnsupportedError, match="int8 already"):
@@ -342,9 +364,10 @@ def test_roberta_int8_dynamic(tmp_path: Path) -> None:
 def test_every_architecture(
     tmp_path: Path, model_type: str, model_format: str, scheme: str
 ) -> None:
+    weights = "int4" if (model_format, scheme) == ("onnx", "int8-dynamic") else "int8"
     source = exported(model_format, model_type)
     made = execute(
-        Quantize(scheme=scheme, calibration_rows=32, max_drop=0.1),  # type: ignore[arg-type]
+        Quantize(scheme=scheme, weights=weights, calibration_rows=32, max_drop=0.1),  # type: ignore[arg-type]
         source,
         make_context(model_type),
         tmp_path / "result",
