@@ -63,7 +63,7 @@ class GraphIndex:
         """Append a node, to be brought into order by `order_nodes`; return its output."""
         from onnx import helper
 
-        node = helper.make_node(kind, inputs, [output], **settings)
+        node = helper.make_node(kind, inputs, [output], name=f"node_{output}", **settings)
         self.graph.node.append(node)
         self.makers[output] = self.graph.node[-1]
         for name in inputs:
