@@ -1,0 +1,106 @@
+"""Make the peers' models and measure them beside the teacher's fp32 ONNX: that they work here.
+
+    python -m benchmarks.peers.check --teacher FOLDER --train CSV --test CSV --out FOLDER
+
+One interleaved session in one thread on the first --rows rows of the test file; the same
+machinery as the frontier's, fewer rows.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from benchmarks.peers.make import PEERS, PeerModel, make_peers
+from compress.data import DataSettings, Rows, load_labelled
+from compress.judging import Candidate, Job, Measured, measure_and_judge
+from compress.plan import REFERENCE, RUNTIME_OF
+from compress.progress import Terminal
+from compress.teacher import open_model
+from compress.validate import deployable, open_reference
+from profiles.probe import probe
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import EdgepressError
+
+_COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
+"""The figures of the table, with their digits; one that the samples do not support is a dash."""
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--teacher", required=True, type=click.Path(path_type=Path))
+@click.option("--train", required=True, type=click.Path(path_type=Path))
+@click.option("--test", required=True, type=click.Path(path_type=Path))
+@click.option("--text", default="text", help="The column of texts.")
+@click.option("--label", default="label", help="The column of labels.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The models go here.")
+@click.option("--peer", "peers", multiple=True, type=click.Choice(PEERS), help="Default: all.")
+@click.option("--rows", default=64, type=click.IntRange(1), help="Rows of the test file.")
+def main(
+    teacher: Path,
+    train: Path,
+    test: Path,
+    text: str,
+    label: str,
+    out: Path,
+    peers: tuple[str, ...],
+    rows: int,
+) -> None:
+    """Make the peers' models and measure them beside the teacher's fp32 ONNX."""
+    try:
+        made = make_peers(teacher, train, text, label, out, peers or None)
+        source = open_model(str(teacher), task="text-classification")
+        known, _ = load_labelled(
+            DataSettings(train=(), test=str(test), text=text, label=label), Path(), source.labels
+        )
+        found = measured(made, source, Rows(known.texts[:rows], known.labels[:rows]))
+    except EdgepressError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    click.echo(table(made, found))
+
+
+def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, Measured]:
+    """Return what was found of the reference and of every model that is there, by name."""
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        progress = Terminal()
+        known = open_reference(str(teacher.path), teacher, Path(scratch), 7, progress)
+        candidates = [deployable(REFERENCE, known)]
+        candidates += [
+            Candidate(row.name, read_artifact(row.path), RUNTIME_OF[row.format])
+            for row in made
+            if row.path
+        ]
+        job = Job(candidates, REFERENCE, REFERENCE, rows, (), "quick", 7, threads=1)
+        outcome = measure_and_judge(job, facts=probe(), progress=progress)
+    return {row.candidate.name: row for row in outcome.measured}
+
+
+def table(made: list[PeerModel], found: dict[str, Measured]) -> str:
+    """Return a line a model: MB, accuracy, p50 and speed-up, or why there is none."""
+    head = ("MB", "accuracy", "p50 ms", "speed-up", "made in s")
+    lines = [f"{'':<58}" + "".join(f"{cell:>10}" for cell in head)]
+    lines.append(_line(REFERENCE, found[REFERENCE], ""))
+    for row in made:
+        if row.name in found:
+            name = f"{row.name} ({row.version})"
+            lines.append(_line(name, found[row.name], f"{row.seconds:.0f}"))
+        else:
+            lines.append(f"{row.name}: {row.error}")
+    return "\n".join(lines)
+
+
+def _line(name: str, row: Measured, seconds: str) -> str:
+    if row.samples.fault:
+        return f"{name}: {row.samples.fault}"
+    cells = [
+        "–" if (value := row.value(metric)) is None else f"{value:.{digits}f}"
+        for metric, digits in _COLUMNS.items()
+    ]
+    return f"{name:<58}" + "".join(f"{cell:>10}" for cell in (*cells, seconds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""What a peer's script is given and what it hands back.
+
+Every peer's environment imports this file and none of edgepress: the standard library alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+MODEL_FILE = {"onnx": "model.onnx", "openvino": "model.xml"}
+"""The file that a peer's model folder holds, by its format."""
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Say what a peer starts from.
+
+    `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
+    `max_length` tokens, and `folder` is where the models go, a folder each.
+    """
+
+    teacher: Path
+    texts: tuple[str, ...]
+    max_length: int
+    folder: Path
+
+    def write(self) -> Path:
+        """Write the job into its folder and return the file."""
+        file = self.folder / "job.json"
+        content = dataclasses.asdict(self)
+        file.write_text(json.dumps(content, default=str), encoding="utf-8")
+        return file
+
+
+@dataclass(frozen=True)
+class Row:
+    """Hold one model that a peer made, or, in `error`, why there is none.
+
+    `seconds` count from the teacher on, the export that a quantized model starts from included.
+    """
+
+    name: str
+    version: str
+    format: str
+    precision: str
+    folder: str
+    seconds: float
+    error: str = ""
+
+
+class Script:
+    """Make a peer's models one by one; a row is on disk as soon as it is known."""
+
+    def __init__(self, package: str) -> None:
+        """Read the job named on the command line; `package` gives every row its version."""
+        content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+        self.teacher = Path(content["teacher"])
+        self.texts: list[str] = content["texts"]
+        self.max_length: int = content["max_length"]
+        self.folder = Path(content["folder"])
+        self._package = package
+        self._rows: dict[str, Row] = {}
+
+    def make(
+        self,
+        name: str,
+        make: Callable[[Path], object],
+        *,
+        precision: str,
+        format: str = "onnx",  # noqa: A002 - the manifest's own word
+        after: str | None = None,
+    ) -> Path:
+        """Have `make` write the model file at the path that it is given, and return that path.
+
+        `after` names the row that it starts from; whatever goes wrong becomes the row's error.
+        """
+        folder = self.folder / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+        folder.mkdir()
+        file, started, error = folder / MODEL_FILE[format], time.perf_counter(), ""
+        before = self._rows[after] if after else None
+        try:
+            if before and before.error:
+                error = f"it starts from {after}, which failed"
+            else:
+                make(file)
+                error = "" if file.is_file() else f"it ended without {file.name}"
+        except Exception as caught:  # any peer, any type: the other rows stand
+            error = f"{type(caught).__name__}: {caught}".splitlines()[0]
+        seconds = time.perf_counter() - started + (before.seconds if before else 0.0)
+        version = f"{self._package} {importlib.metadata.version(self._package)}"
+        self._rows[name] = Row(name, version, format, precision, folder.name, seconds, error)
+        rows = [dataclasses.asdict(row) for row in self._rows.values()]
+        (self.folder / RESULTS).write_text(json.dumps(rows, indent=2), encoding="utf-8")
+        return file
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Return the rows that a script left in its folder, none where it did not come that far."""
+    file = folder / RESULTS
+    if not file.is_file():
+        return []
+    return [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def last_line(output: str) -> str:
+    """Return what a tool said last, which is where Python's errors stand."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return lines[-1][:300] if lines else "it said nothing"
+
+
+def call(tool: str, *arguments: str | Path) -> None:
+    """Run a command line tool of this environment; raise RuntimeError with its last line."""
+    command = [str(Path(sys.executable).with_name(tool)), *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout, flush=True)
+    if done.returncode:
+        raise RuntimeError(f"{tool} exited with {done.returncode}: {last_line(done.stdout)}")

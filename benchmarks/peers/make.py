@@ -1,0 +1,165 @@
+"""Make every peer's models from one teacher, each in the peer's own environment."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.peers.environments import interpreter, surroundings
+from benchmarks.peers.job import Job, Row, last_line, read_rows
+from compress.answers import answers
+from compress.data import DataSettings, load_labelled
+from compress.export.stage import copy_tokenizer
+from compress.places import cache_root
+from compress.plan import RUNTIME_OF
+from compress.progress import Terminal
+from compress.stage import Progress, Silence
+from compress.teacher import open_model
+from runtimes.artifact import Artifact, TensorSpec, write_artifact
+from runtimes.errors import BackendError, EdgepressError, UnknownNameError
+from runtimes.files import new_folder
+
+PEERS = ("onnxruntime", "nncf", "optimum", "olive")
+"""Each has NAME_int8.py, the script, and requirements/NAME.txt, its environment."""
+
+CALIBRATION_ROWS = 300
+_LONGEST_S = 3600.0
+_LOG = "log.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerModel:
+    """Hold a model that a peer made, as an artifact folder, or why there is none.
+
+    `version` is the peer's package and its version, `seconds` what it took from the teacher on.
+    With an `error`, one line, there is no `path`; `format` is "onnx" or "openvino" otherwise.
+    """
+
+    name: str
+    version: str = ""
+    format: str = ""
+    path: Path | None = None
+    seconds: float = 0.0
+    error: str = ""
+
+
+def make_peers(
+    teacher: Path,
+    train: Path,
+    text: str,
+    label: str,
+    folder: Path,
+    names: Sequence[str] | None = None,
+    *,
+    progress: Progress | None = None,
+    environments: Path | None = None,
+    seed: int = 7,
+) -> list[PeerModel]:
+    """Return every model of every peer, made in `folder`/PEER, which is replaced.
+
+    Calibration rows are drawn from `train`. Environments are kept below edgepress's cache, or in
+    `environments`. What fails is a row with its error, and the other peers go on. Raises
+    InputError for a teacher or a file that cannot be read, UnknownNameError for a peer.
+    """
+    wanted = PEERS if names is None else tuple(names)
+    for name in wanted:
+        if name not in PEERS:
+            raise UnknownNameError("peer", name, PEERS)
+    source = open_model(str(teacher), task="text-classification")
+    rows, _ = load_labelled(
+        DataSettings(train=(), test=str(train), text=text, label=label), Path(), source.labels
+    )
+    drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
+    texts = tuple(rows.texts[number] for number in drawn)
+    root = environments or cache_root() / "peers"
+    found = []
+    for name in wanted:
+        found += _make(name, source, texts, folder.resolve() / name, root, progress or Terminal())
+    return found
+
+
+def _make(
+    peer: str,
+    teacher: Artifact,
+    texts: tuple[str, ...],
+    folder: Path,
+    root: Path,
+    progress: Progress,
+) -> list[PeerModel]:
+    progress.note(f"peer {peer}: environment (minutes the first time), then its models")
+    try:
+        python = interpreter(peer, root)
+        with new_folder(folder):
+            pass
+        job = Job(teacher.path.resolve(), texts, teacher.max_length, folder)
+        error = _run_script(python, peer, job)
+    except EdgepressError as failure:
+        return [PeerModel(peer, error=failure.received)]
+    made = [_artifact(row, teacher, texts, folder) for row in read_rows(folder)]
+    if error or not made:
+        made.append(PeerModel(peer, error=error or "its script made nothing"))
+    return made
+
+
+def _run_script(python: Path, peer: str, job: Job) -> str:
+    """Run a peer's script; return what stopped it, empty where nothing did."""
+    command = [str(python), "-m", f"benchmarks.peers.{peer}_int8", str(job.write())]
+    log = job.folder / _LOG
+    with log.open("w", encoding="utf-8") as stream:
+        try:
+            done = subprocess.run(
+                command,
+                cwd=job.folder,
+                env=surroundings(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                timeout=_LONGEST_S,
+            )
+        except subprocess.TimeoutExpired:
+            return f"not done after {_LONGEST_S:.0f} s"
+    if done.returncode == 0:
+        return ""
+    said = last_line(log.read_text(encoding="utf-8", errors="replace"))
+    return f"its script ended with {done.returncode}: {said}"
+
+
+def _artifact(row: Row, teacher: Artifact, texts: tuple[str, ...], folder: Path) -> PeerModel:
+    """Make a peer's model folder an artifact, and see that it answers a row."""
+    error = row.error
+    place = folder / row.folder
+    if not error:
+        try:
+            _check(_described(row, teacher, place), texts[:1])
+        except EdgepressError as failure:
+            error = failure.received
+    if error:
+        return PeerModel(row.name, row.version, seconds=row.seconds, error=error)
+    return PeerModel(row.name, row.version, row.format, place, row.seconds)
+
+
+def _described(row: Row, teacher: Artifact, folder: Path) -> Artifact:
+    copy_tokenizer(teacher.path, folder)
+    return write_artifact(
+        folder,
+        format=row.format,
+        precision=row.precision,
+        task=teacher.task,
+        labels=teacher.labels,
+        max_length=teacher.max_length,
+        inputs=teacher.inputs,
+        outputs=(TensorSpec("logits", "float32", ("batch", len(teacher.labels))),),
+        parameters=teacher.parameters,
+        model_type=teacher.model_type,
+    )
+
+
+def _check(artifact: Artifact, texts: Sequence[str]) -> None:
+    runtime = RUNTIME_OF[artifact.format]
+    logits = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
+    if not np.isfinite(logits).all():
+        raise BackendError("its logits are not finite")

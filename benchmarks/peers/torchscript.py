@@ -1,0 +1,49 @@
+"""Export a transformers classifier as PyTorch's TorchScript exporter does it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+OPSET = 17
+
+
+def load(folder: Path) -> tuple[Any, Any]:
+    """Return the classifier in evaluation mode, and its tokenizer.
+
+    Attention is the plain one: it is what the fusions of ONNX Runtime know.
+    """
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager")
+    return model.eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def example_feeds(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:
+    """Tokenize texts, in the order in which the model's forward takes its arguments.
+
+    A traced graph has its inputs in that order; names in the tokenizer's would be swapped.
+    """
+    feeds = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=32)
+    return {
+        name: feeds[name] for name in inspect.signature(model.forward).parameters if name in feeds
+    }
+
+
+def export(model: Any, feeds: dict[str, Any], path: Path) -> None:
+    """Write the classifier with dynamic batch and length; its output is `logits`."""
+    import torch
+
+    axes = {name: {0: "batch", 1: "sequence"} for name in feeds}
+    torch.onnx.export(
+        model,
+        (),
+        str(path),
+        kwargs=feeds,
+        input_names=list(feeds),
+        output_names=["logits"],
+        dynamic_axes={**axes, "logits": {0: "batch"}},
+        opset_version=OPSET,
+        dynamo=False,
+    )

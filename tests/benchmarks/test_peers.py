@@ -1,0 +1,271 @@
+"""The peers: their environments' keys, their commands, their results, and one that is made."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.peers import environments, make
+from benchmarks.peers.check import measured, table
+from benchmarks.peers.job import Job, Script, call, last_line, read_rows
+from benchmarks.peers.make import PEERS, PeerModel, make_peers
+from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
+from compress.data import Rows
+from compress.stage import Silence
+from compress.teacher import open_model
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import BackendError, DataError, UnknownNameError
+from tests.compress.models import LABELS, make_data, make_model
+
+_STAND_IN = """
+import json, shutil, sys
+from pathlib import Path
+job = json.loads(Path(sys.argv[-1]).read_text())
+{body}
+"""
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return make_model(tmp_path_factory.mktemp("teacher") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the ONNX file that a stand-in for a peer hands out: three classes of any ids."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    ids = helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["batch", "length"])
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])
+    slopes = helper.make_tensor("slopes", TensorProto.FLOAT, [1, len(LABELS)], [1.0, 2.0, 3.0])
+    axis = helper.make_tensor("axis", TensorProto.INT64, [1], [1])
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["numbers", "axis"], ["mean"], keepdims=1),
+        helper.make_node("MatMul", ["mean", "slopes"], ["logits"]),
+    ]
+    graph = helper.make_graph(nodes, "tiny", [ids], [logits], [slopes, axis])
+    file = tmp_path_factory.mktemp("exported") / "model.onnx"
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=10), str(file))
+    return file
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("rows") / "train.csv"
+    data = make_data().train
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(("phrase", "intent"))
+        writer.writerows(zip(data.texts, (LABELS[i] for i in data.labels), strict=True))
+    return file
+
+
+Peers = Callable[..., list[PeerModel]]
+
+
+@pytest.fixture
+def peers(teacher: Artifact, rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peers:
+    """Make peers whose interpreter is a script of the test's own, by the peer's name."""
+
+    def run(**bodies: str) -> list[PeerModel]:
+        def interpreter(peer: str, root: Path) -> Path:
+            if peer not in bodies:
+                raise BackendError(f"pip install for {peer}: no network", action="get one")
+            python = tmp_path / f"{peer}.sh"
+            code = tmp_path / f"{peer}.py"
+            code.write_text(_STAND_IN.format(body=bodies[peer]), encoding="utf-8")
+            python.write_text(f'#!/bin/sh\nexec {sys.executable} {code} "$@"\n', encoding="utf-8")
+            python.chmod(0o755)
+            return python
+
+        monkeypatch.setattr(make, "interpreter", interpreter)
+        names = ["onnxruntime", "olive"]
+        out = tmp_path / "made"
+        return make_peers(teacher.path, rows, "phrase", "intent", out, names, progress=Silence())
+
+    return run
+
+
+def results(*found: dict[str, object]) -> str:
+    """Return code that leaves these rows, as a peer's script does."""
+    blank = {"version": "tool 1.0", "format": "onnx", "precision": "int8", "seconds": 2.0}
+    listed = json.dumps([blank | row for row in found])
+    return f"(Path(job['folder']) / 'results.json').write_text({listed!r})"
+
+
+def test_a_peer_that_cannot_be_installed_is_a_row_and_the_others_go_on(
+    peers: Peers, exported: Path
+) -> None:
+    body = "\n".join(
+        (
+            "folder = Path(job['folder']) / 'good'; folder.mkdir()",
+            f"shutil.copy({str(exported)!r}, folder)",
+            results({"name": "good", "folder": "good"}),
+        )
+    )
+    found = peers(olive=body)
+    assert [row.name for row in found] == ["onnxruntime", "good"]
+    assert found[0].error == "pip install for onnxruntime: no network"
+    assert found[0].path is None
+    assert (found[1].version, found[1].format, found[1].seconds) == ("tool 1.0", "onnx", 2.0)
+    assert found[1].path is not None
+    artifact = read_artifact(found[1].path)
+    assert (artifact.precision, artifact.labels) == ("int8", LABELS)
+    assert open_model(str(found[1].path), task="text-classification").format == "onnx"
+
+
+def test_a_script_that_dies_keeps_what_it_made_before(peers: Peers, exported: Path) -> None:
+    body = "\n".join(
+        (
+            "folder = Path(job['folder']) / 'good'; folder.mkdir()",
+            f"shutil.copy({str(exported)!r}, folder)",
+            results({"name": "good", "folder": "good"}),
+            "raise MemoryError('too big')",
+        )
+    )
+    good, died = peers(olive=body)[1:]
+    assert (good.name, good.error) == ("good", "")
+    assert (died.name, died.error) == ("olive", "its script ended with 1: MemoryError: too big")
+
+
+def test_a_script_that_ends_well_without_a_model_is_an_error(peers: Peers) -> None:
+    assert peers(olive="")[1].error == "its script made nothing"
+
+
+def test_a_model_that_no_runtime_loads_is_an_error(peers: Peers) -> None:
+    body = "\n".join(
+        (
+            "folder = Path(job['folder']) / 'bad'; folder.mkdir()",
+            "(folder / 'model.onnx').write_text('no model')",
+            results({"name": "bad", "folder": "bad"}),
+        )
+    )
+    bad = peers(olive=body)[1]
+    assert bad.path is None
+    assert "onnxruntime cannot load it" in bad.error
+    assert "\n" not in bad.error
+
+
+def test_the_job_has_training_rows_and_the_teacher(
+    peers: Peers, teacher: Artifact, tmp_path: Path
+) -> None:
+    peers(olive="")
+    job = json.loads((tmp_path / "made/olive/job.json").read_text(encoding="utf-8"))
+    assert set(job["texts"]) <= set(make_data().train.texts)
+    assert len(set(job["texts"])) == 300
+    assert (job["teacher"], job["max_length"]) == (str(teacher.path), teacher.max_length)
+
+
+def test_an_unknown_peer_and_rows_of_other_classes_are_refused(
+    teacher: Artifact, rows: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean 'olive'"):
+        make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["olve"])
+    with pytest.raises(DataError):
+        make_peers(teacher.path, rows, "intent", "phrase", tmp_path / "out", [])
+
+
+@pytest.fixture
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
+    job = Job(tmp_path / "teacher", ("a text",), 64, tmp_path)
+    monkeypatch.setattr(sys, "argv", ["script", str(job.write())])
+    return Script("pytest")
+
+
+def test_a_row_counts_the_export_that_it_starts_from(script: Script) -> None:
+    first = script.make("A + b", lambda file: file.write_text("model"), precision="fp32")
+    script.make("c", lambda file: file.write_text("model"), precision="int8", after="A + b")
+    one, other = read_rows(script.folder)
+    assert first == script.folder / "a-b" / "model.onnx"
+    assert (one.folder, one.error, one.precision) == ("a-b", "", "fp32")
+    assert one.version == f"pytest {pytest.__version__}"
+    assert other.seconds > one.seconds > 0
+
+
+def test_a_row_that_fails_says_why_and_so_does_what_starts_from_it(script: Script) -> None:
+    def fail(file: Path) -> None:
+        raise ValueError("no such operator\nby the way")
+
+    script.make("first", fail, precision="fp32")
+    script.make("second", lambda file: None, precision="int8", after="first")
+    script.make("third", lambda file: None, precision="int8", format="openvino")
+    assert [row.error for row in read_rows(script.folder)] == [
+        "ValueError: no such operator",
+        "it starts from first, which failed",
+        "it ended without model.xml",
+    ]
+
+
+def test_a_tool_that_fails_is_quoted() -> None:
+    with pytest.raises(RuntimeError, match=r"exited with 1: ZeroDivisionError: division by zero"):
+        call(Path(sys.executable).name, "-c", "1 / 0")
+    assert last_line("\n \n") == "it said nothing"
+
+
+def test_an_environment_is_another_one_for_other_pins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = environments.place("olive", tmp_path)
+    assert before == environments.place("olive", tmp_path)
+    assert before != environments.place("optimum", tmp_path)
+    monkeypatch.setattr(environments, "requirements", lambda peer: "torch==1.0\n")
+    assert before != environments.place("olive", tmp_path)
+
+
+def test_an_environment_is_made_once_and_only_counts_when_it_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def commands(code: str) -> Callable[[Path, str], list[str]]:
+        return lambda python, peer: [str(python), "-c", code]
+
+    bare = [sys.executable, "-m", "venv", "--clear", "--without-pip"]
+    monkeypatch.setattr(environments, "venv", lambda folder: [*bare, str(folder)])
+    monkeypatch.setattr(environments, "pip", commands("raise SystemExit('no match found')"))
+    with pytest.raises(BackendError, match="pip install for olive: no match found"):
+        environments.interpreter("olive", tmp_path)
+    monkeypatch.setattr(environments, "pip", commands("pass"))
+    python = environments.interpreter("olive", tmp_path)
+    assert python.is_file()
+    monkeypatch.setattr(environments, "pip", commands("raise SystemExit('asked again')"))
+    assert environments.interpreter("olive", tmp_path) == python
+
+
+@pytest.mark.parametrize("peer", PEERS)
+def test_every_peer_has_a_script_and_pins_that_begin_with_torch(peer: str) -> None:
+    assert (Path(make.__file__).parent / f"{peer}_int8.py").is_file()
+    lines = [row for row in environments.requirements(peer).splitlines() if row[:1] != "#"]
+    assert lines[0] == "torch==2.13.0"
+    assert all("==" in row for row in lines)
+
+
+def test_quantizing_follows_the_processor(tmp_path: Path) -> None:
+    vnni, old = {"avx2", "avx512f", "avx512_vnni"}, {"avx2"}
+    assert (optimum_flag(vnni, "x86_64"), saturates(vnni)) == ("--avx512_vnni", False)
+    assert optimum_flag({"avx2", "avx_vnni"}, "x86_64") == "--avx512_vnni"
+    assert optimum_flag({"avx2", "avx512f"}, "x86_64") == "--avx512"
+    assert (optimum_flag(old, "x86_64"), saturates(old)) == ("--avx2", True)
+    assert (optimum_flag({"asimd"}, "aarch64"), saturates({"asimd"})) == ("--arm64", False)
+    file = tmp_path / "cpuinfo"
+    file.write_text("vendor_id\t: X\nflags\t\t: fpu avx2\nflags\t\t: fpu\n", encoding="utf-8")
+    assert cpu_flags(file) == {"fpu", "avx2"}
+    assert cpu_flags(tmp_path / "absent") == frozenset()
+
+
+@pytest.mark.slow
+def test_onnxruntime_alone_makes_three_models_that_work(
+    teacher: Artifact, rows: Path, tmp_path: Path
+) -> None:
+    """Install the peer's environment for real: the package index must be reachable."""
+    found = make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["onnxruntime"])
+    assert [(row.error, row.format) for row in found] == [("", "onnx")] * 3
+    test = make_data().test
+    shown = measured(found, teacher, Rows(test.texts[:16], test.labels[:16]))
+    assert len(table(found, shown).splitlines()) == 5
