@@ -25,6 +25,7 @@ COMMANDS = {
     "validate": "Measure a model on this machine and judge it by a profile.",
     "gate": "Let a model pass only when its budgets are met; made for CI.",
     "baseline": "Store a measurement, show it, compare two.",
+    "sensitivity": "Say which classes, nodes and layers pay for a smaller model.",
     "budget": "Say why a figure is what it is, and suggest budgets.",
     "report": "Render a run's report.json as HTML, Markdown or a table.",
     "predict": "Classify text with an exported model.",

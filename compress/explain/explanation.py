@@ -32,6 +32,10 @@ class Table:
         keys = [column.key for column in self.columns]
         return [dict(zip(keys, row, strict=True)) for row in self.rows]
 
+    def cells(self, row: tuple[Any, ...]) -> list[str]:
+        """Write one row's values, each in its column's form."""
+        return [_cell(value, column) for value, column in zip(row, self.columns, strict=True)]
+
     def lines(self) -> list[str]:
         """Draw the table as plain text; a column with nothing in it is left out."""
         columns = [self._column(place) for place in range(len(self.columns))]

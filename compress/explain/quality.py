@@ -54,14 +54,15 @@ def explain(question: Question) -> Explanation:
     right equally often). tables: classes, confusions; with a reference lost and gained rows.
     """
     rows = question.labelled()
-    mine = _answered(question.artifact, rows, question, "the model")
+    mine = answered(question.artifact, rows, question, "the model")
     if question.reference is None:
         return _alone(mine, question)
-    theirs = _answered(question.reference, rows, question, "the reference")
+    theirs = answered(question.reference, rows, question, "the reference")
     return _compared(mine, theirs, rows, question)
 
 
-def _answered(artifact: Artifact, rows: Rows, question: Question, name: str) -> Answered:
+def answered(artifact: Artifact, rows: Rows, question: Question, name: str) -> Answered:
+    """Let a model classify rows with the bundle's own code; `name` is for the progress."""
     logits = answers(
         artifact,
         runtime_of(artifact),

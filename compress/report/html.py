@@ -31,13 +31,18 @@ def render(report: Report) -> str:
         _section("Repeat it", _command(report)),
     )
     judged = "".join(f": {wording.WORDS[row.status]}" for row in _worst_first(report)[:1])
+    return document(f"{report.name}{judged}", body)
+
+
+def document(title: str, body: Markup) -> str:
+    """Return a whole document, with its style inside."""
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
         tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{report.name}{judged} · edgepress"),
+        tag("title", f"{title} · edgepress"),
         tag("style", Markup(_style())),
     )
     return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"

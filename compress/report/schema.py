@@ -96,6 +96,25 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassRow:
+    """Hold what one class keeps of the teacher's accuracy, bounded by itself.
+
+    `lost` and `gained` are the rows that only one of the two has right; `confused` counts the
+    lost ones by the class that they are taken for. `retention` is empty where the teacher has no
+    row right.
+    """
+
+    label: str
+    rows: int
+    teacher_right: int
+    right: int
+    lost: int
+    gained: int
+    retention: Interval
+    confused: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """Hold one budget and what was measured against it.
 

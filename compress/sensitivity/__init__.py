@@ -1,0 +1,1 @@
+"""Which class, which node and which layer pays for a smaller model."""

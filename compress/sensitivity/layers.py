@@ -1,0 +1,92 @@
+"""Which layers of a torch model matter: each left out alone, and each one's Fisher mass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.architectures import architecture, part, require
+from compress.batches import Encoded, encode, in_order
+from compress.data import Rows
+from compress.prune.importance import fisher_importance
+from compress.sensitivity.nodes import Effect, compared
+from compress.stage import Progress
+from runtimes.artifact import Artifact
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """Hold what a layer is worth: `skipped` without it, and its share of all Fisher importance."""
+
+    layer: int
+    fisher_share: float
+    skipped: Effect
+
+
+def layer_costs(
+    model: Artifact, rows: Rows, seed: int, progress: Progress
+) -> tuple[LayerCost, ...]:
+    """Return the layers of a torch classifier, the one whose loss would hurt most first.
+
+    A skipped layer hands its input on. Runs the model once a layer on the rows, and once with
+    gradients. Raises UnsupportedError for an architecture whose layers are not known.
+    """
+    from compress.models import load_model, load_tokenizer
+
+    require(model.model_type, "prune")
+    network = load_model(model.path)
+    encoded = encode(load_tokenizer(model.path, model.max_length), rows.texts, network.config)
+    layers = list(part(network, architecture(model.model_type).layers))
+    with progress.task("layers", len(layers) + 1) as advance:
+        known = _logits(network, encoded)
+        advance(1, "")
+        effects = []
+        for layer in layers:
+            with _skipped(layer):
+                effects.append(compared(known, _logits(network, encoded), rows.labels))
+            advance(1, "")
+    with progress.task("importance", len(encoded)) as advance:
+        mass = fisher_importance(network, encoded, seed, advance)
+    share = mass.heads.sum(axis=1) + mass.ffn.sum(axis=1)
+    share = share / share.sum()
+    costs = [LayerCost(place, float(share[place]), effect) for place, effect in enumerate(effects)]
+    return tuple(sorted(costs, key=lambda cost: -cost.skipped.kl))
+
+
+def _logits(network: nn.Module, encoded: Encoded) -> NDArray[np.float32]:
+    import torch
+
+    rows: list[NDArray[np.int64]] = []
+    found: list[NDArray[np.float32]] = []
+    with torch.inference_mode():
+        for batch in in_order(encoded, _BATCH):
+            rows.append(batch.rows)
+            found.append(network(**batch.inputs).logits.numpy())
+    return np.concatenate(found)[np.argsort(np.concatenate(rows))]
+
+
+@contextmanager
+def _skipped(layer: nn.Module) -> Iterator[None]:
+    """Let a layer hand its input on as its output."""
+    hook = layer.register_forward_hook(_pass_on())
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _pass_on() -> Callable[[Any, tuple[Any, ...], Any], Any]:
+    def replace(_: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+        return (inputs[0], *output[1:]) if isinstance(output, tuple) else inputs[0]
+
+    return replace

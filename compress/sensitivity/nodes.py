@@ -1,0 +1,150 @@
+"""Which nodes of a quantized model pay: each quantized alone, and each restored alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.data import Rows
+from compress.export.onnx_graph import read_onnx
+from compress.sensitivity.restore import Source
+from compress.stage import Progress
+from runtimes import agent
+from runtimes.artifact import Artifact
+from runtimes.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+Logits = NDArray[np.float32]
+
+QUANTIZED = ("int8", "int4")
+"""The precisions whose nodes can be told apart; fp16 changes every value's type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Hold what a change does to answers: `kl` is the mean divergence from the source in nats.
+
+    `agreement` is the share of rows with the source's class, `accuracy` that of right ones.
+    """
+
+    kl: float
+    agreement: float
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCost:
+    """Hold what one quantized node costs.
+
+    `alone`: the fp32 source with this node alone quantized. `gain`: how much the divergence of
+    the quantized model falls when this node alone is fp32 again, which is what excluding it
+    from quantization would give.
+    """
+
+    node: str
+    kind: str
+    alone: Effect
+    gain: float
+
+
+def node_costs(
+    quantized: Artifact, source: Artifact, rows: Rows, scratch: Path, progress: Progress
+) -> tuple[Effect, tuple[NodeCost, ...]]:
+    """Return the whole model's divergence and each node's part, the most costly first.
+
+    Runs the model twice a node on the rows. Raises UnsupportedError when the artifact's nodes
+    cannot be told apart or `source` is not the model that it was quantized from.
+    """
+    pair = _paired(quantized, source)
+    values = pair.changed()
+    bench = _Bench(quantized, rows, scratch)
+    with progress.task("nodes", 2 * len(values) + 2) as advance:
+
+        def effect(restored: Sequence[str]) -> Effect:
+            found = bench.effect(pair.restored(restored))
+            advance(1, "")
+            return found
+
+        bench.known = bench.logits(pair.restored(values))
+        advance(1, "")
+        whole = effect([])
+        costs = [
+            NodeCost(
+                node=pair.label(value),
+                kind=pair.kind(value),
+                alone=effect([other for other in values if other != value]),
+                gain=whole.kl - effect([value]).kl,
+            )
+            for value in values
+        ]
+    return whole, tuple(sorted(costs, key=lambda cost: -cost.alone.kl))
+
+
+def _paired(quantized: Artifact, source: Artifact) -> Source:
+    if quantized.format != "onnx" or quantized.precision not in QUANTIZED:
+        raise UnsupportedError(
+            f"the nodes of {quantized.path.name} ({quantized.format}, {quantized.precision})",
+            expected=f"a quantized ONNX model: {' or '.join(QUANTIZED)}",
+        )
+    if source.format == "onnx" and source.precision == "fp32":
+        pair = Source(read_onnx(source.model_file), read_onnx(quantized.model_file))
+        if pair.is_source() and pair.changed():
+            return pair
+    raise UnsupportedError(
+        f"{source.path.name} is not the model that {quantized.path.name} was quantized from",
+        expected="its fp32 ONNX export",
+        action="name that with --source FOLDER; a run keeps it beside, as NN-export",
+    )
+
+
+class _Bench:
+    """Run variants of one model on the same rows, with the bundle's own code."""
+
+    def __init__(self, artifact: Artifact, rows: Rows, scratch: Path) -> None:
+        self._manifest = agent.Manifest(artifact.format, artifact.labels, artifact.max_length)
+        self._tokenizer = agent.load_tokenizer(artifact.path, self._manifest)
+        self._rows = rows
+        self._file = scratch / artifact.model_file.name
+        self.known: Logits = np.empty((0, 0), dtype=np.float32)
+        shutil.copytree(artifact.path, scratch, dirs_exist_ok=True)
+
+    def logits(self, model: ModelProto) -> Logits:
+        """Return logits of shape (rows, classes)."""
+        import onnx
+
+        onnx.save_model(model, str(self._file))
+        runtime = agent.choose_runtime(self._manifest, None)
+        agent.import_runtime(runtime)
+        backend = agent.open_backend(self._file.parent, self._manifest, runtime, 1)
+        classifier = agent.Classifier(self._manifest, self._tokenizer, backend)
+        return np.stack([classifier.logits(text) for text in self._rows.texts])
+
+    def effect(self, model: ModelProto) -> Effect:
+        """Compare a variant's answers with the source's."""
+        return compared(self.known, self.logits(model), self._rows.labels)
+
+
+def compared(known: Logits, found: Logits, labels: Sequence[int]) -> Effect:
+    """Return how far logits of shape (rows, classes) are from known ones."""
+    before, after = _log_softmax(known), _log_softmax(found)
+    answers = found.argmax(axis=1)
+    return Effect(
+        kl=float((np.exp(before) * (before - after)).sum(axis=1).mean()),
+        agreement=float(np.mean(answers == known.argmax(axis=1))),
+        accuracy=float(np.mean(answers == np.asarray(labels))),
+    )
+
+
+def _log_softmax(logits: Logits) -> NDArray[np.float64]:
+    wide = logits.astype(np.float64)
+    shifted = wide - wide.max(axis=1, keepdims=True)
+    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found

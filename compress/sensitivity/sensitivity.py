@@ -1,0 +1,206 @@
+"""Say which classes, nodes and layers pay for a model's size: three tables and one sentence."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compress.data import DataSettings, Rows
+from compress.explain.explanation import Column, Explanation, Table
+from compress.explain.quality import answered
+from compress.explain.question import Question
+from compress.quantize.check import pick_rows
+from compress.report.schema import ClassRow
+from compress.sensitivity.classes import class_costs
+from compress.sensitivity.layers import LayerCost, layer_costs
+from compress.sensitivity.nodes import Effect, NodeCost, node_costs
+from compress.stage import Progress, Silence
+from compress.teacher import open_model
+from compress.validate import open_reference
+from profiles.class_retention import count_classes, worst_class_interval
+from runtimes.artifact import Artifact
+from runtimes.errors import UnsupportedError
+
+_CONFUSED = 2
+"""Classes that a cell names; the JSON of `edgepress report` has all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Say what is looked at: a model, what it is compared with, and rows.
+
+    `source` is the fp32 export that a quantized model was made from; without one the reference
+    is taken for it. `rows` is how many rows nodes and layers are run on; classes take all.
+    """
+
+    model: str
+    reference: str
+    data: DataSettings
+    source: str | None = None
+    rows: int = 500
+    seed: int = 7
+    progress: Progress = field(default_factory=Silence)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Hold a model as it was given and as it runs: a torch model runs as its fp32 export."""
+
+    given: Artifact
+    runs: Artifact
+
+
+def sensitivity(asked: Asked) -> Explanation:
+    """Find what a model's classes, quantized nodes and layers cost or are worth.
+
+    figures: accuracy, reference_accuracy, worst_class_retention with its bounds, rows,
+    sampled_rows; of a quantized model also kl and agreement with its source. tables: classes;
+    nodes of a quantized ONNX model; layers of a torch model. What could not be told is a note.
+
+    Raises ArtifactError, DataError or UnsupportedError for models or rows that do not fit.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        folder = Path(scratch)
+        model = _opened(asked.model, folder / "model", asked)
+        known = open_reference(
+            asked.reference, model.runs, folder / "known", asked.seed, asked.progress
+        )
+        question = Question(
+            "worst_class_retention",
+            model.runs,
+            asked.data,
+            reference=known,
+            progress=asked.progress,
+        )
+        rows = question.labelled()
+        found = _classes(question, rows)
+        sampled = pick_rows(rows, asked.rows)
+        parts = [found, *_inner(model, known, sampled, folder, asked)]
+    return Explanation(
+        answer="; ".join(filter(None, (one.answer for one in parts))),
+        figures={
+            "rows": len(rows),
+            "sampled_rows": len(sampled),
+            **{name: value for one in parts for name, value in one.figures.items()},
+        },
+        tables=tuple(table for one in parts for table in one.tables),
+        notes=tuple(note for one in parts for note in one.notes),
+    )
+
+
+def _opened(path: str, scratch: Path, asked: Asked) -> Opened:
+    given = open_model(path, task="text-classification")
+    return Opened(given, open_reference(path, given, scratch, asked.seed, asked.progress))
+
+
+def _inner(
+    model: Opened, known: Artifact, rows: Rows, folder: Path, asked: Asked
+) -> Iterator[Explanation]:
+    """Yield what is inside the model: layers of a torch one, nodes of a quantized one."""
+    if model.given.format == "huggingface":
+        yield _layers(layer_costs(model.given, rows, asked.seed, asked.progress))
+        return
+    try:
+        source = known
+        if asked.source:
+            source = open_reference(
+                asked.source, model.runs, folder / "source", asked.seed, asked.progress
+            )
+        whole, costs = node_costs(model.runs, source, rows, folder / "variants", asked.progress)
+        yield _nodes(whole, costs)
+    except UnsupportedError as error:
+        yield Explanation("", {}, notes=(f"no table of nodes: {error}",))
+
+
+def _classes(question: Question, rows: Rows) -> Explanation:
+    reference = question.reference
+    assert reference is not None  # sensitivity names one
+    mine = answered(question.artifact, rows, question, "the model")
+    theirs = answered(reference, rows, question, "the reference")
+    labels = question.artifact.labels
+    counts = count_classes(mine.truth, mine.predicted, theirs.predicted)
+    worst = worst_class_interval(counts, labels, 0.95)
+    return Explanation(
+        answer=worst.why,
+        figures={
+            "accuracy": mine.accuracy,
+            "reference_accuracy": theirs.accuracy,
+            "worst_class_retention": worst.value,
+            "worst_class_retention_lower": worst.lower,
+            "worst_class_retention_upper": worst.upper,
+        },
+        tables=(class_table(class_costs(mine.truth, mine.predicted, theirs.predicted, labels)),),
+    )
+
+
+def class_table(rows: Sequence[ClassRow]) -> Table:
+    """Return the classes as a table, in their order."""
+    columns = (
+        *(Column("label", "class"), Column("rows", "rows", "d")),
+        *(Column("teacher_right", "reference right", "d"), Column("right", "right", "d")),
+        *(Column("lost", "lost", "d"), Column("gained", "gained", "d")),
+        *(Column("retention", "retention", ".3f"), Column("lower", "lower", ".3f")),
+        *(Column("upper", "upper", ".3f"), Column("confused", "now taken for")),
+    )
+    found = tuple(
+        (
+            *(row.label, row.rows, row.teacher_right, row.right, row.lost, row.gained),
+            *(row.retention.value, row.retention.lower, row.retention.upper),
+            ", ".join(f"{label} {n}" for label, n in list(row.confused.items())[:_CONFUSED]),
+        )
+        for row in rows
+    )
+    return Table("classes", "classes, the one that keeps least first", columns, found)
+
+
+_EFFECT = (
+    *(Column("kl", "KL", ".2e"), Column("agreement", "agreement", ".3f")),
+    Column("accuracy", "accuracy", ".3f"),
+)
+
+
+def _effect(effect: Effect) -> tuple[float, float, float]:
+    return effect.kl, effect.agreement, effect.accuracy
+
+
+def _nodes(whole: Effect, costs: Sequence[NodeCost]) -> Explanation:
+    columns = (
+        *(Column("node", "node"), Column("kind", "operator"), *_EFFECT),
+        Column("gain", "KL won back", ".2e"),
+    )
+    first = costs[0]
+    return Explanation(
+        answer=f"the quantized node that costs most is {first.node} ({first.kind}):"
+        f" KL {first.alone.kl:.2g} nats alone, of {whole.kl:.2g} for all {len(costs)}",
+        figures={"kl": whole.kl, "agreement": whole.agreement},
+        tables=(
+            Table(
+                "nodes",
+                "nodes, each quantized alone; won back: each alone left in fp32",
+                columns,
+                tuple((c.node, c.kind, *_effect(c.alone), c.gain) for c in costs),
+            ),
+        ),
+    )
+
+
+def _layers(costs: Sequence[LayerCost]) -> Explanation:
+    columns = (
+        *(Column("layer", "layer", "d"), Column("fisher_share", "Fisher mass", ".3f"), *_EFFECT),
+    )
+    last = costs[-1]
+    return Explanation(
+        answer=f"the layer that is missed least is {last.layer}: without it"
+        f" {last.skipped.agreement:.1%} of the answers stay",
+        figures={},
+        tables=(
+            Table(
+                "layers",
+                "layers, each left out alone, the one that is missed most first",
+                columns,
+                tuple((c.layer, c.fisher_share, *_effect(c.skipped)) for c in costs),
+            ),
+        ),
+    )
