@@ -1,0 +1,421 @@
+"""The frontier: how fast and how small a teacher becomes before it loses a hundredth.
+
+    python benchmarks/frontier.py --teacher FOLDER --train CSV --test CSV \\
+        --text COL --label COL --json FILE [--quick]
+
+From a fine-tuned text classifier and its rows, whatever they are about:
+
+1. `edgepress search` chooses the student on a validation part of the training file;
+2. the choice is trained again on all training rows, with as many seeds as --seeds;
+3. each peer quantizes the same teacher in an environment of its own (benchmarks/peers);
+4. all of them run on the test file in one interleaved session, one thread, batch 1 at the rows'
+   real lengths, beside the teacher's fp32 ONNX (edgepress's own export) in ONNX Runtime;
+5. each ingredient of the choice is left out in turn.
+
+No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
+`artifact` (the first seed), `seeds`, `peers`, `front` (the students of the search's Pareto
+front), `front_at` (the best retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`,
+`search` (wall time, peak memory, what retention was measured against), `against_peers`, `data`
+and `machine`. Beside it, FILE's name with .md is the table and with .html the drawing. What is
+made is kept in the folder of FILE's name, and a command that was killed goes on there. --quick
+searches for minutes, with one seed and no ablation.
+"""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+if not __package__:  # run as a file
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.frontier_ablation import ablation
+from benchmarks.frontier_rows import (
+    Contestant,
+    figures,
+    front_at,
+    measured_together,
+    page,
+    table,
+)
+from benchmarks.peers.make import PEERS, make_peers
+from compress.models import load_tokenizer
+from compress.recipe import parse_recipe
+from compress.run_folder import RunFolder
+from compress.search.board import TerminalBoard
+from compress.search.choice import Standing
+from compress.search.request import SearchRequest, SearchResult, request_of
+from compress.search.search import search
+from compress.teacher import open_model
+from profiles.probe import probe
+from runtimes.artifact import read_artifact
+from runtimes.errors import EdgepressError
+from runtimes.files import write_json, write_text
+
+RETENTION = 0.99
+SEED = 7
+_ROWS = 60_000
+"""Rows and disturbed copies that are enough: larger sets get fewer copies."""
+_MOST_COPIES = 6
+_LENGTHS = 32
+"""Texts are cut at the longest training text's tokens, in whole multiples of this."""
+_ONE_POINT = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Say how long is searched, in minutes, and how much is measured."""
+
+    minutes: float
+    seeds: int
+    rungs: tuple[int, ...]
+    tier: str
+    ablation: bool
+
+
+FULL = Effort(minutes=120, seeds=3, rungs=(3, 8, 20), tier="release", ablation=True)
+QUICK = Effort(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--teacher", required=True, metavar="FOLDER", help="A fine-tuned classifier.")
+@click.option("--train", required=True, type=click.Path(path_type=Path), help="Labelled rows.")
+@click.option("--test", required=True, type=click.Path(path_type=Path), help="Labelled rows.")
+@click.option("--text", default="text", help="The column of texts.")
+@click.option("--label", default="label", help="The column of labels.")
+@click.option("--json", "json_file", required=True, type=click.Path(path_type=Path))
+@click.option("--quick", is_flag=True, help="Minutes instead of hours: less search, one seed.")
+@click.option("--minutes", type=click.FloatRange(1), help="For the search; else 120, quick 12.")
+@click.option("--seeds", type=click.IntRange(1, 20), help="Refits of the choice; else 3, quick 1.")
+@click.option("--peer", "peers", multiple=True, type=click.Choice([*PEERS, "none"]), help="All.")
+@click.option("--ablation/--no-ablation", "ablated", default=None, help="Else not with --quick.")
+def main(
+    teacher: str,
+    train: Path,
+    test: Path,
+    text: str,
+    label: str,
+    json_file: Path,
+    quick: bool,
+    minutes: float | None,
+    seeds: int | None,
+    peers: tuple[str, ...],
+    ablated: bool | None,
+) -> None:
+    """Compress a teacher as far as it goes and show it beside what others make of it."""
+    known = QUICK if quick else FULL
+    effort = Effort(
+        minutes or known.minutes,
+        seeds or known.seeds,
+        known.rungs,
+        known.tier,
+        known.ablation if ablated is None else ablated,
+    )
+    names = [name for name in (peers or PEERS) if name != "none"]
+    try:
+        board = TerminalBoard()
+        recipe = recipe_of(Path(teacher), train, test, text, label, effort)
+        folder = json_file.with_suffix("")
+        parsed = parse_recipe(recipe, Path.cwd(), "frontier")
+        assert parsed.target is not None
+        request = request_of(parsed, parsed.target, folder, board=board)
+        found = Frontier(request, effort, names).run()
+    except EdgepressError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    found["command"] = shlex.join(["python", *sys.argv])
+    write_json(json_file, found)
+    click.echo(found["report"])
+
+
+def recipe_of(
+    teacher: Path, train: Path, test: Path, text: str, label: str, effort: Effort
+) -> dict[str, Any]:
+    """Return the recipe of the search, as a TOML file would hold it.
+
+    The number of disturbed copies and the cut of the texts follow from the training rows.
+    """
+    from compress.data import DataSettings, load_texts
+
+    data = DataSettings(train=(), test=(str(train.resolve()),), text=text, label=label)
+    texts = load_texts(data.model_copy(update={"on_empty": "drop"}), Path()).texts
+    copies = max(0, min(_MOST_COPIES, _ROWS // max(1, len(texts)) - 1))
+    return {
+        "schema": 1,
+        "name": "frontier",
+        "seed": SEED,
+        "teacher": {
+            "path": str(teacher.resolve()) if teacher.is_dir() else str(teacher),
+            "max_length": _longest(teacher, texts),
+        },
+        "data": {
+            "train": str(train.resolve()),
+            "test": str(test.resolve()),
+            "text": text,
+            "label": label,
+            "on_empty": "drop",
+        },
+        "stage": [
+            {"kind": "prune", "vocabulary": True, "alphabet": "seen"},
+            {"kind": "distill", "layers": 1, "augment": copies},
+            {"kind": "quantize", "scheme": "int8-dynamic", "embeddings": "int4"},
+        ],
+        "target": {
+            "retention": RETENTION,
+            "minutes": effort.minutes,
+            "rungs": list(effort.rungs),
+            "seeds": effort.seeds,
+        },
+    }
+
+
+def _longest(teacher: Path, texts: Sequence[str]) -> int:
+    known = open_model(str(teacher), task="text-classification")
+    rows = load_tokenizer(known.path, known.max_length).encode_batch(list(texts))
+    longest = max(len(row.ids) for row in rows)
+    return min(known.max_length, -(-longest // _LENGTHS) * _LENGTHS)
+
+
+@dataclass(slots=True)
+class Frontier:
+    """Carry out the benchmark's steps."""
+
+    request: SearchRequest
+    effort: Effort
+    peers: Sequence[str]
+
+    def run(self) -> dict[str, Any]:
+        """Return everything that was found, as the JSON file holds it."""
+        start = time.monotonic()
+        result = search(self.request)
+        chosen = result.answer or _nearest(result)
+        refits, refit_s = self._refits(result, chosen)
+        models, failed = self._peers()
+        contestants = [
+            _teacher(result),
+            *refits,
+            *self._front(result),
+            *models,
+        ]
+        outcome = measured_together(
+            contestants,
+            self.request.plan.data.test,
+            tier=self.effort.tier,
+            seed=SEED,
+            progress=self.request.board,
+            shared=self.request.cache.shared,
+        )
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for one in contestants:
+            rows.setdefault(one.role, []).append(figures(one, outcome.of(one.name)))
+        seeds = [*rows["artifact"], *rows.get("seed", [])]
+        found: dict[str, Any] = {
+            "schema_version": 1,
+            "teacher": rows["teacher"][0],
+            "artifact": rows["artifact"][0],
+            "seeds": seeds,
+            "peers": rows.get("peer", []),
+            "peers_failed": failed,
+            "front": rows.get("front", []),
+            "front_at": front_at([*seeds, *rows.get("front", [])]),
+            "against_peers": against(rows["artifact"][0], rows.get("peer", [])),
+            "search": _search(result, chosen, refit_s),
+            "data": _data(self.request),
+            "machine": _machine(),
+            "ablation": ablation(result, chosen, "ci") if self.effort.ablation else [],
+        }
+        found["seconds"] = round(time.monotonic() - start, 1)
+        found["report"] = report(found)
+        beside = self.request.out
+        write_text(beside.with_suffix(".md"), found["report"] + "\n")
+        write_text(beside.with_suffix(".html"), page(contestants, outcome, found["report"]))
+        return found
+
+    def _refits(self, result: SearchResult, row: Standing) -> tuple[list[Contestant], float]:
+        """Return the choice trained on all training rows, a seed each: the artifact first."""
+        start = time.monotonic()
+        trial, folder = row.trial, RunFolder(self.request.out / "artifacts")
+        found = []
+        for seed in range(SEED, SEED + self.effort.seeds):
+            self.request.board.note(f"refit with seed {seed}")
+            made = result.refit(trial.shape, trial.epochs, seed)
+            kept = folder.keep(made, f"seed-{seed}")
+            role = "artifact" if seed == SEED else "seed"
+            notes = {"seed": seed, "shape": trial.shape.to_json(), "epochs": trial.epochs}
+            found.append(Contestant(f"edgepress seed {seed}", role, _ours(), kept, notes))
+        return found, time.monotonic() - start
+
+    def _front(self, result: SearchResult) -> list[Contestant]:
+        """Return the students of the search's front; they never saw the validation rows."""
+        return [
+            Contestant(
+                row.trial.shape.name,
+                "front",
+                _ours(),
+                read_artifact(result.models[row.trial.name]),
+                {"shape": row.trial.shape.to_json(), "epochs": row.trial.epochs},
+            )
+            for row in result.pareto
+        ]
+
+    def _peers(self) -> tuple[list[Contestant], list[dict[str, Any]]]:
+        """Return the peers' models, and those that gave none with the reason."""
+        recipe = self.request.plan.recipe
+        made = make_peers(
+            Path(recipe.teacher.path),
+            Path(recipe.data.train[0]),
+            recipe.data.text,
+            recipe.data.label,
+            self.request.out / "peers",
+            self.peers,
+            progress=self.request.board,
+        )
+        models = [
+            Contestant(
+                one.name, "peer", one.version, read_artifact(one.path), {"made_s": one.seconds}
+            )
+            for one in made
+            if one.path
+        ]
+        failed = [{"name": one.name, "error": one.error} for one in made if not one.path]
+        return models, failed
+
+
+def _nearest(result: SearchResult) -> Standing:
+    """Return the deployed shape that keeps most for certain, where none met the goal."""
+    return max(result.pareto, key=lambda row: row.lower)
+
+
+def _teacher(result: SearchResult) -> Contestant:
+    reference = result.request.workshop().reference
+    return Contestant("teacher, fp32 ONNX", "teacher", _ours(), reference)
+
+
+def against(artifact: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return how the artifact stands to the fastest and the smallest peer worth comparing.
+
+    Worth comparing is a peer within a point of the artifact's retention, or above it.
+    """
+    kept = artifact["retention"]["value"]
+    able = [row for row in peers if row["speedup"] and row["retention"]["value"] is not None]
+    able = [row for row in able if row["retention"]["value"] >= kept - _ONE_POINT]
+    if not able or not artifact["speedup"]:
+        return {}
+    fastest = max(able, key=lambda row: row["speedup"])
+    smallest = min(able, key=lambda row: row["size_mb"])
+    best = max(row["retention"]["value"] for row in able)
+    return {
+        "fastest_peer": fastest["name"],
+        "times_faster": artifact["speedup"] / fastest["speedup"],
+        "smallest_peer": smallest["name"],
+        "times_smaller": smallest["size_mb"] / artifact["size_mb"],
+        "points_below_best_peer": 100 * (best - kept),
+    }
+
+
+def _search(result: SearchResult, row: Standing, refit_s: float) -> dict[str, Any]:
+    return {
+        "met": result.answer is not None,
+        "goal": result.request.goal.text(),
+        "answer": row.trial.name,
+        "validation_retention": {"value": row.retention, "lower": row.lower},
+        "control": result.control.name,
+        "why": result.control.why,
+        "seconds": round(result.seconds, 1),
+        "refit_seconds": round(refit_s, 1),
+        "rss_peak_mb": round(result.rss_peak_mb, 1),
+        "trials": [
+            {
+                "name": one.trial.name,
+                "accuracy": one.trial.accuracy,
+                "deployed": one.trial.deployed,
+                "retention": one.retention,
+                "lower": one.lower,
+                "speedup": one.trial.latency.speedup,
+                "size_mb": one.trial.size_mb,
+                "seconds": round(one.trial.seconds, 1),
+            }
+            for one in result.rows
+        ],
+    }
+
+
+def _data(request: SearchRequest) -> dict[str, Any]:
+    data = request.plan.data
+    return {
+        "train": len(data.train),
+        "validation": len(data.validation),
+        "test": len(data.test),
+        "classes": len(data.labels),
+        "digest": data.digest,
+    }
+
+
+def _machine() -> dict[str, Any]:
+    return {"python": platform.python_version(), **asdict(probe())}
+
+
+def _ours() -> str:
+    return version("edgepress")
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """Return the whole result as Markdown."""
+    search_, rows = found["search"], found["data"]
+    parts = [
+        f"{rows['train']} training, {rows['validation']} validation and {rows['test']} test rows,"
+        f" {rows['classes']} classes. Goal: {search_['goal']}:"
+        f" {'met' if search_['met'] else 'NOT met'} by {search_['answer']} on validation.",
+        f"Search {search_['seconds'] / 60:.0f} min, refits {search_['refit_seconds'] / 60:.0f} min,"
+        f" peak {search_['rss_peak_mb'] / 1000:.1f} GB.",
+        table([found["teacher"], *found["seeds"], *found["peers"]]),
+        "The search's front, trained without the validation rows:",
+        table(found["front"]),
+        "Retention by speed:",
+        "\n".join(_at(row) for row in found["front_at"]),
+    ]
+    parts += [f"{row['name']}: {row['error']}" for row in found["peers_failed"]]
+    if known := found["against_peers"]:
+        parts.append(
+            f"{known['times_faster']:.1f}× faster than {known['fastest_peer']},"
+            f" {known['times_smaller']:.1f}× smaller than {known['smallest_peer']},"
+            f" {known['points_below_best_peer']:.1f} points below the best peer's retention."
+        )
+    if found["ablation"]:
+        parts += ["On the validation rows, made again:", _ablation_table(found["ablation"])]
+    return "\n\n".join(parts)
+
+
+def _at(row: Mapping[str, Any]) -> str:
+    if row["name"] is None:
+        return f"- ≥ {row['speedup_least']}×: none"
+    kept = row["retention"]
+    return (
+        f"- ≥ {row['speedup_least']}×: {kept['value']:.1%}"
+        f" [{kept['lower']:.1%}, {kept['upper']:.1%}] by {row['name']}"
+    )
+
+
+def _ablation_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = ["| student | accuracy | of the chosen | MB | speed-up |", "|---|---|---|---|---|"]
+    for row in rows:
+        share, speedup = row["of_chosen"], row["speedup"]
+        times = "–" if speedup is None else f"{speedup:.1f}×"
+        lines.append(
+            f"| {row['name']} | {row['accuracy']:.2%} | {share['value']:.1%}"
+            f" [{share['lower']:.1%}, {share['upper']:.1%}] | {row['size_mb']:.2f} | {times} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

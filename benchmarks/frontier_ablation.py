@@ -1,0 +1,116 @@
+"""What each ingredient of a student gives: the student made again without it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from benchmarks.frontier_rows import Contestant, figures, measured_together
+from compress.search.choice import Standing
+from compress.search.request import SearchResult
+from compress.search.shape import Settings, Shape, settings_kept
+from compress.search.workshop import Workshop
+from profiles.statistics import paired_retention
+from runtimes.artifact import Artifact
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """Name what is left out or put in its place, and how the student is made then."""
+
+    name: str
+    shape: Callable[[Shape], Shape] = lambda shape: shape
+    settings: Mapping[str, Mapping[str, Any]] = {}
+
+    def kept(self, known: Settings) -> Settings:
+        """Return the recipe's settings with this variant's instead."""
+        kinds = known.keys() | self.settings.keys()
+        return {kind: {**known.get(kind, {}), **self.settings.get(kind, {})} for kind in kinds}
+
+
+AS_CHOSEN = Variant("as chosen")
+VARIANTS = (
+    Variant("labels alone, no teacher", settings={"distill": {"alpha": 0.0, "augment": 0}}),
+    Variant("no disturbed copies", settings={"distill": {"augment": 0}}),
+    Variant("no labels, the teacher alone", settings={"distill": {"alpha": 1.0}}),
+    Variant("whole FFN", lambda shape: replace(shape, ffn=0.0)),
+    Variant("8,000 pieces", lambda shape: replace(shape, vocabulary="frequent")),
+    Variant("every character spelt", lambda shape: replace(shape, vocabulary="spelling")),
+    Variant("8-bit embeddings", lambda shape: replace(shape, embeddings="int8")),
+    Variant("fp32, not quantized", lambda s: replace(s, scheme="none", embeddings=None)),
+)
+"""Each is one ingredient away from the choice; those that are the choice itself are skipped."""
+
+
+def ablation(result: SearchResult, row: Standing, tier: str) -> list[dict[str, Any]]:
+    """Return the figures of the student as chosen and of each variant, on the validation rows.
+
+    All are trained on the training part for as many epochs, with one seed; `of_chosen` is a
+    variant's accuracy as a share of the chosen one's, paired by row, 95 % bounds.
+    """
+    made = {AS_CHOSEN.name: _made(result, row, AS_CHOSEN)}
+    for variant in VARIANTS:
+        if _differs(result, row, variant):
+            result.request.board.note(f"ablation: {variant.name}")
+            made[variant.name] = _made(result, row, variant)
+    return _figures(result, {name: model for name, (model, _) in made.items()}, tier, made)
+
+
+def _differs(result: SearchResult, row: Standing, variant: Variant) -> bool:
+    known = settings_kept(result.request.stages)
+    return variant.shape(row.trial.shape) != row.trial.shape or any(
+        known.get(kind, {}).get(name) != value
+        for kind, settings in variant.settings.items()
+        for name, value in settings.items()
+    )
+
+
+def _made(result: SearchResult, row: Standing, variant: Variant) -> tuple[Artifact, float]:
+    """Return a variant's deployed model and the seconds that it took, 0 from the cache."""
+    start = time.monotonic()
+    request = result.request
+    kept = variant.kept(settings_kept(request.stages))
+    shop = Workshop(request.plan, kept, request.cache, request.board)
+    shape = variant.shape(row.trial.shape)
+    student = shop.student(shape, row.trial.epochs)
+    return shop.deployed(student, shape, judged=False), time.monotonic() - start
+
+
+def _figures(
+    result: SearchResult,
+    models: Mapping[str, Artifact],
+    tier: str,
+    made: Mapping[str, tuple[Artifact, float]],
+) -> list[dict[str, Any]]:
+    request = result.request
+    shop = request.workshop()
+    ours = version("edgepress")
+    contestants = [Contestant("teacher", "teacher", "", shop.reference)]
+    contestants += [Contestant(name, "ablation", ours, model) for name, model in models.items()]
+    rows = request.plan.data.validation
+    outcome = measured_together(
+        contestants,
+        rows,
+        tier=tier,
+        seed=request.plan.recipe.seed,
+        progress=request.board,
+        shared=request.cache.shared,
+    )
+    labels = np.array(rows.labels)
+    found = []
+    chosen: np.typing.NDArray[np.bool_] | None = None
+    for one in contestants[1:]:
+        measured = outcome.of(one.name)
+        assert measured.logits is not None  # validation rows are labelled
+        right = measured.logits.argmax(axis=1) == labels
+        chosen = right if chosen is None else chosen
+        share = paired_retention(right, chosen, 0.95, request.plan.recipe.seed)
+        bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}
+        row = figures(one, measured) | {"of_chosen": bounds, "seconds": made[one.name][1]}
+        found.append(row)
+    return found

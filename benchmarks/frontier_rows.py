@@ -1,0 +1,182 @@
+"""The frontier's rows: every model measured in one session, as figures, a table and a drawing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from compress.data import Rows
+from compress.evidence import stage_row
+from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.plan import RUNTIME_OF
+from compress.report import scatter
+from compress.report.markup import Markup, tag
+from compress.report.schema import StageRow
+from compress.stage import Progress
+from profiles.probe import probe
+from runtimes.artifact import Artifact
+
+STEPS = (3, 5, 10, 15, 20, 30)
+"""The speed-ups at which the front is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Name a deployable model; `role` is teacher, artifact, seed, front or peer."""
+
+    name: str
+    role: str
+    version: str
+    artifact: Artifact
+    notes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def measured_together(
+    contestants: Sequence[Contestant],
+    rows: Rows,
+    *,
+    tier: str,
+    seed: int,
+    progress: Progress,
+    shared: Path | None,
+) -> Outcome:
+    """Measure every contestant, interleaved on the same rows, beside the first: the teacher.
+
+    A contestant whose process fails keeps what was seen of it; the others go on.
+    """
+    job = Job(
+        candidates=[
+            Candidate(
+                one.name,
+                one.artifact,
+                RUNTIME_OF[one.artifact.format],
+                deployable=one.role in ("teacher", "artifact", "peer"),
+            )
+            for one in contestants
+        ],
+        judged=contestants[0].name,
+        reference=contestants[0].name,
+        rows=rows,
+        profiles=(),
+        tier=tier,
+        seed=seed,
+        threads=1,
+    )
+    return measure_and_judge(job, facts=probe(), progress=progress, shared=shared)
+
+
+def figures(one: Contestant, found: Measured) -> dict[str, Any]:
+    """Return a contestant's figures by name; fractions, MB of 10^6 bytes, milliseconds.
+
+    Bounds hold with 95 % confidence each. The teacher beside itself is 1 by definition.
+    """
+    known = {"value": 1.0, "lower": 1.0, "upper": 1.0}
+    teacher = one.role == "teacher"
+    retention = known if teacher else _interval(found, "accuracy_retention")
+    speedup = known if teacher else _interval(found, "speedup")
+    return {
+        "name": one.name,
+        "version": one.version,
+        "accuracy": found.value("accuracy"),
+        "size_mb": round(one.artifact.size_mb, 4),
+        "latency_p50_ms": found.value("latency_p50_ms"),
+        "latency_p90_ms": found.value("latency_p90_ms"),
+        "speedup": speedup["value"],
+        "speedup_bounds": {key: speedup[key] for key in ("lower", "upper")},
+        "compression": 1.0 if teacher else found.value("compression"),
+        "retention": retention,
+        "cold_start_p50_ms": found.value("cold_start_p50_ms"),
+        "rss_peak_mb": found.value("rss_peak_mb"),
+        "runtime": found.candidate.runtime,
+        "parameters": one.artifact.parameters,
+        "digest": one.artifact.digest,
+        "fault": found.samples.fault,
+        **one.notes,
+    }
+
+
+def _interval(found: Measured, metric: str) -> dict[str, float | None]:
+    known = found.measurements.get(metric)
+    if known is None:
+        return {"value": None, "lower": None, "upper": None}
+    return {"value": known.value, "lower": known.lower, "upper": known.upper}
+
+
+def front_at(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return, for each of STEPS, the row that keeps most of those at least that fast."""
+    found = []
+    for step in STEPS:
+        fast = [row for row in rows if (row["speedup"] or 0.0) >= step and row["accuracy"]]
+        best = max(fast, key=lambda row: row["accuracy"], default=None)
+        found.append({"speedup_least": step, **(dict(best) if best else {"name": None})})
+    return found
+
+
+_COLUMNS = ("", "accuracy", "retention", "MB", "smaller", "p50 ms", "speed-up")
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the rows as a Markdown table."""
+    lines = [_line(_COLUMNS), _line(["---"] * len(_COLUMNS)), *(_line(_cells(r)) for r in rows)]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    kept, bounds = row["retention"], row["speedup_bounds"]
+    return [
+        f"{row['name']} {row['version']}".strip(),
+        _number(row["accuracy"], "{:.2%}"),
+        _bounded(kept["value"], kept, "{:.1%}"),
+        _number(row["size_mb"], "{:.2f}"),
+        _number(row["compression"], "{:.1f}×"),
+        _number(row["latency_p50_ms"], "{:.3f}"),
+        _bounded(row["speedup"], bounds, "{:.1f}×"),
+    ]
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else form.format(value)
+
+
+def _bounded(value: float | None, bounds: Mapping[str, float | None], form: str) -> str:
+    ends = ", ".join(_number(bounds[key], form) for key in ("lower", "upper"))
+    return f"{_number(value, form)} [{ends}]"
+
+
+def page(contestants: Sequence[Contestant], outcome: Outcome, said: str) -> str:
+    """Return an HTML page with the drawing of all contestants above the table."""
+    rows = [_drawn(one, outcome.of(one.name)) for one in contestants]
+    seen = scatter.points(rows)
+    style = files("compress.report").joinpath("report.css").read_text(encoding="utf-8")
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("title", "The frontier · edgepress"),
+        tag("style", Markup(style)),
+    )
+    drawings = [
+        scatter.render(seen, scatter.WIDE, "wide"),
+        scatter.render(seen, scatter.NARROW, "narrow"),
+    ]
+    body = tag("main", tag("h1", "The frontier"), *drawings, tag("pre", said))
+    return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
+
+
+def _drawn(one: Contestant, found: Measured) -> StageRow:
+    return stage_row(
+        found,
+        made=one.artifact,
+        name=one.name,
+        kind=one.role,
+        cached=False,
+        teacher=one.role == "teacher",
+        selected=one.role == "artifact",
+    )
