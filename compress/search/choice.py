@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from compress.search.trial import Control, Trial
 
-_MARGIN = 0.005
-"""Retention that the luck of one training may give or take."""
 _RECOVERED = 0.9
 """Share of the loss that longer training may win back, before the search has seen any."""
 
@@ -109,7 +107,7 @@ def optimistic(row: Standing, trials: Sequence[Trial], most: int, control: Contr
         return row.retention
     seen = gain(trials, row.trial.epochs, most, control)
     expected = _RECOVERED * max(0.0, 1 - row.retention)
-    return row.retention + (expected if seen is None else max(seen, 0.0)) + _MARGIN
+    return row.retention + (expected if seen is None else max(seen, 0.0))
 
 
 def can_win(row: Standing, reach: float, others: Iterable[Standing]) -> bool:

@@ -13,7 +13,8 @@ from compress.plan import RUNTIME_OF, Plan, steps_of
 from compress.report.schema import Interval, Report, Search, SearchTrial, SeedRow
 from compress.run_folder import RunFolder
 from compress.search.choice import Goal, Standing
-from compress.search.request import SearchResult, refit_rows
+from compress.search.request import SearchResult
+from compress.search.workshop import refit_rows
 from profiles.budget import Budget
 from profiles.gate import Status
 from profiles.statistics import paired_retention

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Protocol
 
 from compress.cache import Cache, default_cache
-from compress.data import Dataset, Rows
 from compress.plan import Plan, make_plan
 from compress.recipe import Recipe, TargetSettings
 from compress.search.choice import Goal, Standing
 from compress.search.shape import Shape, settings_kept, stages_of
 from compress.search.trial import Control
-from compress.search.workshop import Workshop
+from compress.search.workshop import Workshop, refit_rows
 from compress.stage import Progress, Silence, Stage
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
 
 _ONE_POINT = 0.01
 
@@ -103,16 +101,6 @@ class SearchResult:
         shop, data = self.request.workshop(), refit_rows(self.request.plan.data)
         student = shop.student(shape, epochs, data=data, seed=seed)
         return shop.deployed(student, shape, data=data, seed=seed)
-
-
-def refit_rows(data: Dataset) -> Dataset:
-    """Return the rows with those of validation among the ones that are trained on.
-
-    What was chosen by them is fixed by then: shape, epochs and settings.
-    """
-    train, validation = data.train, data.validation
-    joined = Rows(train.texts + validation.texts, train.labels + validation.labels)
-    return replace(data, train=joined, digest=stable_hash([data.digest, "refit"]))
 
 
 def request_of(

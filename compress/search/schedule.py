@@ -19,6 +19,9 @@ from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Latency, Trial
 
+_LUCK = 0.005
+"""Retention that the luck of one training may give or take."""
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -129,11 +132,9 @@ def nearby(known: Known) -> Iterator[Task]:
     """Yield one step further from what meets the goal, or one step back from what fails it."""
     rows, goal, space = known.rows, known.goal, known.space
     met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
-    if met:
-        shapes = [s for row in met for s in space.neighbours(row.trial.shape, smaller=True)]
-    else:
-        best = max((r for r in rows if goal.fits(r.trial)), key=lambda r: r.retention, default=None)
-        shapes = list(space.neighbours(best.trial.shape, smaller=False)) if best else []
+    fit = [row for row in rows if goal.fits(row.trial)]
+    best = met or sorted(fit, key=lambda row: (-row.retention, row.trial.latency.speedup))
+    shapes = [s for row in best for s in space.neighbours(row.trial.shape, smaller=bool(met))]
     yield from known.untried(list(dict.fromkeys(shapes)))
 
 
@@ -157,6 +158,6 @@ def undeployed(known: Known) -> Iterator[Task]:
 
 
 def _promising(known: Known, row: Standing) -> Iterator[Task]:
-    task = known.further(row)
-    if task and known.goal.fits(row.trial) and known.reach(row) >= known.goal.retention:
+    task, goal = known.further(row), known.goal
+    if task and goal.fits(row.trial) and known.reach(row) >= goal.retention - _LUCK:
         yield task

@@ -18,7 +18,7 @@ from compress.search.request import SearchRequest, SearchResult
 from compress.search.schedule import Known, Task
 from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
-from compress.search.study import Study, default_storage
+from compress.search.study import Study, check_storage, default_storage
 from compress.search.trial import Control, Latency, Trial
 from compress.sources import code_digest
 from compress.stage import STAGES, tool_versions
@@ -60,6 +60,8 @@ class _Search:
         self._request = request
         self._clock = Clock(request.limit_s)
         RunFolder(request.out).claim(request.plan.recipe.name, fresh=request.fresh)
+        self._storage = request.storage or default_storage(request.out / FOLDER)
+        check_storage(self._storage)
         self._shop = request.workshop()
         scheme = request.plan.profiles[0].quantization.scheme
         self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form)
@@ -97,7 +99,12 @@ class _Search:
         return next((task for task in found if self._fits(task)), None)
 
     def _fits(self, task: Task) -> bool:
-        """Tell whether a training, and the refits of an answer that it may be, fit the time."""
+        """Tell whether a training, and the refits of an answer that it may be, fit the time.
+
+        The first one always does: nothing is known of the time before it.
+        """
+        if not self._known.trials:
+            return True
         work = self._space.work(task.shape)
         if task.shape == self._known.control_shape and self._known.teacher is None:
             longest = _CONTROL_SHARE * self._clock.left_s
@@ -204,9 +211,14 @@ class _Search:
         return folder.keep(model, row.trial.name).path
 
     def _warn(self, answer: Standing | None, control: Control) -> None:
-        if answer is None or control.shape is None:
+        if answer is None or self._known.teacher is not None:
             return
-        if answer.trial.shape == control.shape:
+        if control.shape is None:
+            self._request.board.warn(
+                "there was no time to train the control: retention on the validation rows is"
+                " against the most accurate student only; give more --time"
+            )
+        elif answer.trial.shape == control.shape:
             self._request.board.warn(
                 "the answer is the control itself: its retention is only what quantizing costs"
             )
@@ -231,11 +243,9 @@ class _Search:
 
     def _opened(self) -> Study:
         request, plan = self._request, self._request.plan
-        folder = request.out / FOLDER
-        storage = request.storage or default_storage(folder)
         name = f"{plan.recipe.name}-{stable_hash(self._identity())[:12]}"
         seed = plan.recipe.seed
-        return Study(storage, name, self._space, request.rungs, seed, fresh=request.fresh)
+        return Study(self._storage, name, self._space, request.rungs, seed, fresh=request.fresh)
 
     def _identity(self) -> list[object]:
         """Return what makes another search's trials useless to this one; goals do not."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.recipe import parse_stage
-from compress.stage import STAGES, Stage, settings_of
+from compress.stage import Stage, settings_of
 
 Settings = Mapping[str, Mapping[str, Any]]
 """Settings by the kind of stage; those that a shape decides are not among them."""
@@ -17,11 +17,19 @@ DECIDED = {
     "distill": {"layers", "keep", "student", "epochs", "patience"},
     "prune": {
         *("layers", "ffn", "heads", "hidden", "recovery_epochs"),
-        *("vocabulary", "vocabulary_floor"),
+        *("vocabulary", "vocabulary_floor", "alphabet"),
     },
     "quantize": {"scheme", "embeddings"},
 }
 """The settings of each stage that the search decides; a recipe may set the others."""
+
+VOCABULARIES: dict[str, dict[str, Any]] = {
+    "frequent": {"vocabulary_floor": 8000, "alphabet": "all"},
+    "spelling": {"vocabulary_floor": 0, "alphabet": "all"},
+    "seen": {"vocabulary_floor": 0, "alphabet": "seen"},
+}
+"""Pruned vocabularies, the largest first: with frequent pieces that the rows lack, with all that
+spells any word, and with what spells the characters of the rows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,15 +37,15 @@ class Shape:
     """Say what is left of a teacher, and in how many bits.
 
     `layers` stay, the last one always; `ffn` and `heads` are the shares that go, 0 to 0.95;
-    `hidden` is the width that stays, None the teacher's. `vocabulary_floor` pieces stay at
-    least. `embeddings` None takes the scheme's own width.
+    `hidden` is the width that stays, None the teacher's. `vocabulary` is one of VOCABULARIES.
+    `embeddings` None takes the scheme's own width.
     """
 
     layers: int
     ffn: float = 0.0
     heads: float = 0.0
     hidden: int | None = None
-    vocabulary_floor: int = 0
+    vocabulary: str = "seen"
     scheme: str = "int8-dynamic"
     embeddings: str | None = None
 
@@ -48,7 +56,7 @@ class Shape:
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
         parts += [f"hidden{self.hidden}"] if self.hidden else []
-        parts += [f"floor{self.vocabulary_floor}"] if self.vocabulary_floor else []
+        parts += [self.vocabulary] if self.vocabulary != "seen" else []
         parts += [self.scheme]
         parts += [self.embeddings] if self.embeddings else []
         return "-".join(parts)
@@ -56,7 +64,7 @@ class Shape:
     @property
     def timed_as(self) -> Shape:
         """Return the shape that this one is as fast as: a lookup's width costs no time."""
-        return dataclasses.replace(self, vocabulary_floor=0, embeddings=None)
+        return dataclasses.replace(self, vocabulary="seen", embeddings=None)
 
     @property
     def trained_as(self) -> Shape:
@@ -96,7 +104,7 @@ def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
         "ffn": shape.ffn,
         "heads": shape.heads,
         "vocabulary": True,
-        "vocabulary_floor": shape.vocabulary_floor,
+        **VOCABULARIES[shape.vocabulary],
         "recovery_epochs": 0,
     }
     row |= {"hidden": shape.hidden} if shape.hidden else {}
@@ -123,11 +131,6 @@ def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
         training_of(shape, epochs, kept),
         quantization_of(shape, kept),
     )
-
-
-def can_narrow() -> bool:
-    """Tell whether the prune stage takes a hidden width."""
-    return "hidden" in {field.name for field in dataclasses.fields(STAGES.resolve("prune"))}
 
 
 def _stage(kind: str, row: Mapping[str, Any], shape: Shape) -> Stage:

@@ -10,14 +10,13 @@ from typing import Any
 from compress.architectures import architecture
 from compress.models import load_config
 from compress.quantize.stage import Quantize
-from compress.search.shape import Shape, can_narrow
+from compress.search.shape import VOCABULARIES, Shape
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
 _SHARES = (0.0, 0.25, 0.5, 0.75)
 _HEADS = (0.0, 0.5)
 _NARROWER = (0.75, 0.5)
-_FLOORS = (0, 8000)
 _DEEPEST = 4
 _FIRST = ((1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0))
 """Layers, and the share of the FFN that goes, fastest first: a short search ends with these."""
@@ -45,7 +44,7 @@ class Space:
             "ffn": _SHARES,
             "heads": _HEADS,
             "hidden": self.hidden,
-            "vocabulary_floor": _FLOORS[::-1],
+            "vocabulary": tuple(VOCABULARIES),
             "embeddings": self.embeddings,
         }
 
@@ -89,7 +88,7 @@ def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
     heads = int(getattr(config, parts.config_heads))
     hidden = int(config.hidden_size)
     widths = {round(heads * share) * hidden // heads for share in _NARROWER}
-    narrower = sorted(widths - {hidden, 0}, reverse=True) if can_narrow() else []
+    narrower = sorted(widths - {hidden, 0}, reverse=True)
     return Space(
         layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
         hidden=(None, *narrower),

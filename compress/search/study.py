@@ -123,18 +123,26 @@ def default_storage(folder: Path) -> str:
     return f"sqlite:///{(folder / 'study.db').resolve()}"
 
 
-def _opened(storage: str, name: str, fresh: bool) -> OptunaStudy:
+def check_storage(storage: str) -> None:
+    """Raise InputError for an address where no study can be kept."""
     import optuna
 
     try:
-        if fresh and name in optuna.get_all_study_names(storage):
-            optuna.delete_study(study_name=name, storage=storage)
-        return optuna.create_study(
-            storage=storage, study_name=name, directions=_DIRECTIONS, load_if_exists=True
-        )
+        optuna.get_all_study_names(storage)
     except Exception as error:  # SQLAlchemy and its drivers raise many types
         raise InputError(
             f"--storage {storage}: cannot be opened ({str(error).splitlines()[0][:160]})",
             expected="an address that SQLAlchemy knows, such as sqlite:///FILE",
             action="leave --storage out for a file in the run's folder",
         ) from error
+
+
+def _opened(storage: str, name: str, fresh: bool) -> OptunaStudy:
+    import optuna
+
+    check_storage(storage)
+    if fresh and name in optuna.get_all_study_names(storage):
+        optuna.delete_study(study_name=name, storage=storage)
+    return optuna.create_study(
+        storage=storage, study_name=name, directions=_DIRECTIONS, load_if_exists=True
+    )

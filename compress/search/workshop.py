@@ -57,9 +57,13 @@ class Workshop:
         return RUNTIME_OF[self.form]
 
     def untrained(self, shape: Shape) -> Artifact:
-        """Return a deployable model as fast and as large as the shape's student."""
-        cut = self._make(cut_of(shape, self.kept, depth=True), self.teacher)
-        return self.deployed(cut, shape, judged=False)
+        """Return a deployable model as fast and as large as the shape's student at the end.
+
+        That one learns from the validation rows too, and its vocabulary spells them.
+        """
+        data = refit_rows(self.data)
+        cut = self._make(cut_of(shape, self.kept, depth=True), self.teacher, data=data)
+        return self.deployed(cut, shape, judged=False, data=data)
 
     def student(
         self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
@@ -167,3 +171,13 @@ def _latency(value: Callable[[str], float | None], name: str) -> Latency:
             action="see the warnings above; `edgepress doctor` says what works here",
         )
     return Latency(p50, p90, speedup)
+
+
+def refit_rows(data: Dataset) -> Dataset:
+    """Return the rows with those of validation among the ones that are trained on.
+
+    What was chosen by them is fixed by then: shape, epochs and settings.
+    """
+    train, validation = data.train, data.validation
+    joined = Rows(train.texts + validation.texts, train.labels + validation.labels)
+    return replace(data, train=joined, digest=stable_hash([data.digest, "refit"]))

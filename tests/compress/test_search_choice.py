@@ -1,0 +1,107 @@
+"""Which shapes meet a goal, which wins, and which can still win."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compress.search.choice import (
+    Goal,
+    Standing,
+    can_win,
+    fastest,
+    meets,
+    optimistic,
+    pareto,
+    smallest,
+    standings,
+)
+from compress.search.shape import Shape
+from tests.compress.searching import control, standing, trial
+
+GOAL = Goal(0.99, 0.98)
+
+shares = st.sampled_from([0.95, 0.97, 0.99, 0.995, 1.0])
+rows = st.lists(
+    st.builds(standing, shares, st.sampled_from([2.0, 5.0, 9.0]), st.sampled_from([1.0, 2.0, 4.0])),
+    max_size=8,
+)
+
+
+def test_a_goal_is_met_by_value_and_by_bound_and_only_by_what_is_deployed() -> None:
+    assert meets(standing(0.99, 5, 2), GOAL)
+    assert not meets(standing(0.989, 5, 2), GOAL)
+    assert not meets(standing(0.99, 5, 2), Goal(0.99, 0.986))
+    assert not meets(standing(0.99, 5, 2, deployed=False), GOAL)
+
+
+@pytest.mark.parametrize(
+    ("goal", "met"),
+    [
+        (Goal(0.99, 0.98, artifact_mb=2.0), True),
+        (Goal(0.99, 0.98, artifact_mb=1.9), False),
+        (Goal(0.99, 0.98, latency_p90_ms=1.6), True),
+        (Goal(0.99, 0.98, latency_p90_ms=1.5), False),
+    ],
+)
+def test_size_and_latency_are_limits_too(goal: Goal, met: bool) -> None:
+    assert meets(standing(0.99, 5, 2), goal) == met
+
+
+def test_the_fastest_and_the_smallest_are_among_those_that_meet_the_goal() -> None:
+    seen = [standing(0.97, 30, 1), standing(0.99, 20, 3), standing(1.0, 10, 2)]
+    first, least = fastest(seen, GOAL), smallest(seen, GOAL)
+    assert first is seen[1]
+    assert least is seen[2]
+    assert fastest(seen[:1], GOAL) is None
+    assert smallest([], GOAL) is None
+
+
+@given(rows)
+def test_the_front_is_what_none_beats(seen: list[Standing]) -> None:
+    front = pareto(seen)
+    for row in seen:
+        assert (row in front) == (not any(other.beats(row) for other in seen))
+    assert bool(front) == bool(seen)
+    answer = fastest(seen, GOAL)
+    if answer is not None:
+        ties = [row for row in front if row.trial.latency.speedup == answer.trial.latency.speedup]
+        assert ties, "nothing on the front is as fast as the answer"
+
+
+@given(rows)
+def test_nothing_beats_itself(seen: list[Standing]) -> None:
+    assert not any(row.beats(row) for row in seen)
+
+
+def test_a_shape_stands_by_its_longest_training() -> None:
+    short = trial(epochs=3, hits=800, deployed=False)
+    long = trial(epochs=20, hits=891)
+    other = trial(Shape(2), hits=900, speedup=5)
+    found = standings([short, long, other], control(), seed=7)
+    assert [row.trial for row in found] == [long, other]
+    assert found[0].retention == pytest.approx(0.99)
+    assert found[0].lower < 0.99 < 1
+
+
+def test_a_deployed_model_stands_before_its_student() -> None:
+    student, model = trial(deployed=False), trial(deployed=True)
+    assert standings([model, student], control(), 7)[0].trial is model
+
+
+def test_hope_is_what_longer_training_has_won_so_far() -> None:
+    early = trial(epochs=3, hits=800, deployed=False)
+    row = standings([early], control(), 7)[0]
+    assert optimistic(row, [early], 20, control()) > 0.97, "nothing is known yet"
+    others = [trial(Shape(2), epochs=3, hits=850), trial(Shape(2), epochs=20, hits=860)]
+    hope = optimistic(row, [early, *others], 20, control())
+    assert hope == pytest.approx(810 / 900)
+    done = standings([trial(hits=800)], control(), 7)[0]
+    assert optimistic(done, others, 20, control()) == done.retention
+
+
+def test_what_another_beats_even_at_its_best_cannot_win() -> None:
+    slow = standing(0.95, 5, 2, deployed=False)
+    assert can_win(slow, 0.99, [slow, standing(0.98, 9, 1)])
+    assert not can_win(slow, 0.97, [slow, standing(0.98, 9, 1)])

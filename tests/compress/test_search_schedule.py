@@ -1,0 +1,144 @@
+"""What a search trains next, played through with shapes whose figures are invented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from compress.search import schedule
+from compress.search.choice import Goal, fastest, smallest
+from compress.search.clock import CLOSING_S, Clock
+from compress.search.control import control_shape
+from compress.search.schedule import Known, Task
+from compress.search.shape import Shape
+from compress.search.trial import Latency, Trial
+from tests.compress.searching import SPACE, control, right
+
+RUNGS = (3, 8, 20)
+RULES: tuple[Callable[[Known], Iterator[Task]], ...] = (
+    *(schedule.first, schedule.control, schedule.faster, schedule.smaller, schedule.nearby),
+    schedule.rest,
+)
+
+
+def known(*, seen: bool = False) -> Known:
+    """Return what a search knows at its beginning."""
+    teacher = None if seen else control()
+    return Known(SPACE, Goal(0.99, 0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
+
+
+def made(task: Task, hits: Callable[[Shape], int] = lambda shape: 900) -> Trial:
+    """Return the trial that a task gives: more epochs lose fewer of the rows."""
+    work = SPACE.work(task.shape)
+    size_mb = work * (1.0 if task.shape.embeddings == "int4" else 1.5)
+    count = hits(task.shape) - {3: 60, 8: 15, 20: 0}[task.epochs]
+    rows = right(count)
+    latency = Latency(work, 2 * work, 8 / work)
+    deployed = rows if task.deploy else None
+    return Trial(task.shape, task.epochs, latency, size_mb, 10 * work, rows, deployed)
+
+
+def played(state: Known, hits: Callable[[Shape], int], most: int = 400) -> list[Task]:
+    """Do what the rules say until they say nothing, and return it."""
+    done: list[Task] = []
+    while task := next((task for rule in RULES for task in rule(state)), None):
+        found = made(task, hits)
+        if state.worth(task.shape, found.latency, found.size_mb) or task.shape in SPACE.first():
+            state.trials.append(found)
+        else:
+            state.closed.add(task.shape)
+        done.append(task)
+        assert len(done) < most, "the rules never end"
+    return done
+
+
+def test_the_fixed_shapes_come_first_and_the_fastest_of_them_before_the_others() -> None:
+    tasks = played(known(), lambda shape: 900)
+    first = SPACE.first()
+    assert [task.shape for task in tasks[: len(first)]] == first
+    assert all(task.epochs == RUNGS[0] for task in tasks[: len(first)])
+    assert first[0] == min(first, key=SPACE.work)
+
+
+def test_the_answer_is_the_fastest_shape_that_can_meet_the_goal() -> None:
+    def hits(shape: Shape) -> int:
+        return 898 if SPACE.work(shape) > 1 else 870
+
+    state = known()
+    played(state, hits)
+    answer, least = fastest(state.rows, state.goal), smallest(state.rows, state.goal)
+    assert answer is not None
+    assert least is not None
+    tried = {row.trial.shape for row in state.rows}
+    able = [shape for shape in tried if hits(shape) == 898]
+    assert SPACE.work(answer.trial.shape) == min(map(SPACE.work, able))
+    assert least.trial.size_mb <= answer.trial.size_mb
+
+
+def test_a_shape_that_fails_the_goal_leads_to_a_larger_one() -> None:
+    state = known()
+    played(state, lambda shape: 899 if shape.layers == 4 else 850)
+    answer = fastest(state.rows, state.goal)
+    assert answer is not None
+    assert answer.trial.shape.layers == 4
+    assert 4 not in {shape.layers for shape in SPACE.first()}
+
+
+def test_what_cannot_win_is_not_trained_to_the_end() -> None:
+    state = known()
+    tasks = played(state, lambda shape: 900)
+    trained = {task.shape for task in tasks if task.epochs == RUNGS[-1]}
+    assert len(trained) < len({task.shape for task in tasks})
+    assert Shape(3, 0.5, embeddings="int4") not in trained
+
+
+def test_only_the_last_rung_is_deployed() -> None:
+    tasks = played(known(), lambda shape: 895)
+    assert all(task.deploy == (task.epochs == RUNGS[-1]) for task in tasks)
+
+
+def test_the_control_is_trained_before_anything_is_taken_further() -> None:
+    state = known(seen=True)
+    tasks = played(state, lambda shape: 890 + shape.layers)
+    after = tasks[len(SPACE.first())]
+    assert after == Task(control_shape(SPACE), RUNGS[-1], deploy=True)
+    assert state.control.shape == control_shape(SPACE)
+    assert state.control.right == right(893)
+    assert list(schedule.control(known())) == [], "the teacher needs no stand-in"
+
+
+def test_before_there_is_a_control_the_most_accurate_student_stands_in() -> None:
+    state = known(seen=True)
+    state.trials.append(made(Task(Shape(1, embeddings="int4"), 3)))
+    assert state.control.shape is None
+    assert state.rows[0].retention == 1
+
+
+def test_what_is_closed_is_not_tried_again() -> None:
+    state = known()
+    state.closed.update(SPACE.first())
+    assert list(schedule.first(state)) == []
+    state.trials.append(made(Task(SPACE.first()[0], 3)))
+    assert state.further(state.rows[0]) is None
+
+
+def test_at_the_end_the_front_is_deployed_what_meets_the_goal_first() -> None:
+    state = known()
+    poor, good = SPACE.first()[0], SPACE.first()[-1]
+    state.trials += [made(Task(poor, 8), lambda shape: 860), made(Task(good, 8), lambda shape: 910)]
+    assert list(schedule.undeployed(state)) == [Task(good, 8, True), Task(poor, 8, True)]
+
+
+@pytest.mark.parametrize("limit", [10.0, 400.0, 100_000.0])
+def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
+    clock = Clock(limit)
+    assert clock.training_s(1.0, 20) == 0, "nothing is known yet"
+    clock.trained(1.0, epochs=3, seconds=30.0)
+    clock.made(5.0)
+    assert clock.training_s(1.0, 20) == pytest.approx(200)
+    assert clock.training_s(2.0, 20) == pytest.approx(400)
+    assert clock.training_s(0.5, 20) == pytest.approx(200)
+    needed = 200 * (1 + 1.25) + 10 + CLOSING_S
+    assert clock.allows(1.0, 20, refits=1) == (limit > needed)
+    assert Clock(None).allows(1.0, 20, refits=3)
