@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.architectures import architecture, part
-from compress.batches import Examples, encode, in_order
+from compress.batches import Encoded, Examples, encode, in_order
 from compress.prune.hidden import stream_points
 from compress.prune.slicing import head_counts
 from compress.stage import Advance, RunContext
@@ -102,18 +102,14 @@ def retained_share(importance: NDArray[np.float64], kept: list[NDArray[np.int64]
     return held / total if total else 1.0
 
 
-def measure_importance(
-    model: nn.Module, source: Artifact, context: RunContext, rows: int
-) -> Importance:
-    """Return the importance of a model's heads and FFN units on at most `rows` training rows."""
+def drawn_rows(model: nn.Module, source: Artifact, context: RunContext, rows: int) -> Encoded:
+    """Return at most `rows` training rows, drawn at random, as the model reads them."""
     from compress.models import load_tokenizer
 
     texts = context.data.train.texts
     order = np.random.default_rng(context.seed).permutation(len(texts))
     tokenizer = load_tokenizer(source.path, source.max_length)
-    encoded = encode(tokenizer, [texts[row] for row in order[:rows]], model.config)
-    with context.progress.task("importance", len(encoded)) as advance:
-        return fisher_importance(model, encoded, context.seed, advance)
+    return encode(tokenizer, [texts[row] for row in order[:rows]], model.config)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,8 @@ class Prune:
     """Remove FFN units, heads, hidden dimensions, whole layers, and unused word pieces.
 
     `ffn` and `heads` are the shares that go, chosen by Fisher importance over at most `rows`
-    training rows, the same number in every layer. `hidden` is the width of the residual stream
+    training rows, the same number in every layer; what they wrote is made up for by a refit of
+    the projections that stay, on the same rows. `hidden` is the width of the residual stream
     that stays, whole heads wide; no more heads stay than fill it. `layers` is the number that
     stays, evenly spaced. Positions beyond the source's longest text always go.
 
@@ -118,7 +120,8 @@ class Prune:
         self, model: nn.Module, source: Artifact, context: RunContext
     ) -> dict[str, float]:
         from compress.prune.hidden import hidden_width, prune_hidden
-        from compress.prune.importance import measure_importance, strongest
+        from compress.prune.importance import drawn_rows, fisher_importance, strongest
+        from compress.prune.reconstruction import reconstruct
         from compress.prune.slicing import (
             ffn_width,
             head_count,
@@ -128,9 +131,12 @@ class Prune:
         )
 
         wide, most = hidden_width(model, self.hidden)
-        found = measure_importance(model, source, context, rows=self.rows)
+        rows = drawn_rows(model, source, context, self.rows)
+        with context.progress.task("importance", len(rows)) as advance:
+            found = fisher_importance(model, rows, context.seed, advance)
         width = ffn_width(found.ffn.shape[1], self.ffn)
         count = min(head_count(found.heads.shape[1], self.heads), most)
+        whole = copy.deepcopy(model)
         cut = partial(_cut, context=context)
         metrics = cut("ffn", self.ffn, found.ffn, width, partial(prune_ffn, model))
         metrics |= cut(
@@ -141,6 +147,9 @@ class Prune:
             partial(prune_heads, model),
             same=shares_heads(model),
         )
+        if metrics:
+            with context.progress.task("reconstruction", len(found.ffn)) as advance:
+                reconstruct(model, whole, rows, advance)
         inner = strongest(found.head[None], wide)[0]
         return metrics | cut(
             "hidden",
