@@ -1,4 +1,4 @@
-"""Train with the rounding that quantization will do, so that the weights learn to bear it."""
+"""Train with the rounding that 4-bit storage will do, so that the weights learn to bear it."""
 
 from __future__ import annotations
 
@@ -7,45 +7,35 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from compress.quantize.embeddings import BLOCK
+from compress.architectures import FULL, architecture
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_LARGEST = {8: 127, 7: 64}
-"""The integers of a weight reach from minus this to this; 7 bits are what `reduce_range` keeps."""
-
-_LEAST_SCALE = 1e-30
+_HALF = 8
+"""4-bit integers reach from minus this to one less."""
 
 
 @contextmanager
 def quantization_aware(
-    model: nn.Module,
-    *,
-    weight_bits: int = 8,
-    embedding_bits: int | None = 4,
-    activations: bool = True,
+    model: nn.Module, *, embedding_block: int | None = None, weight_block: int | None = None
 ) -> Iterator[None]:
-    """Run the model meanwhile as `quantize` with scheme int8-dynamic will leave it.
+    """Round meanwhile what `quantize` will store in 4 bits, in blocks of so many values.
 
-    Weights of linear layers go through `weight_bits` (8, or 7 for a CPU without an 8-bit dot
-    product) by output channel, their inputs through 8 bits by text, and word embeddings through
-    `embedding_bits` (8, 4, or None for fp32) in the blocks of `compress.quantize.embeddings`.
-    Gradients pass straight through the rounding (Bengio, Léonard, Courville 2013), and the
-    parameters themselves, and their names, stay as they are. Enter it after
+    `embedding_block` is for word embeddings, as `compress.quantize.embeddings` stores them, and
+    `weight_block` for the linear layers that int8-dynamic with `weights` int4 narrows; None
+    leaves them alone. So are 8-bit weights and activations, whose rounding changes no answer
+    that training could mend. Gradients pass straight through the rounding (Bengio, Léonard,
+    Courville 2013); parameters and their names stay as they are. Enter it after
     `compact_vocabulary`, which swaps the embeddings.
     """
-    from torch import nn
-
-    inputs = _Inputs() if activations else _unchanged
-    forwards: dict[Any, Callable[..., Tensor]] = {
-        module: partial(_linear, module, _LARGEST[weight_bits], inputs)
-        for module in model.modules()
-        if isinstance(module, nn.Linear)
-    }
-    if embedding_bits is not None:
+    forwards: dict[Any, Callable[..., Tensor]] = {}
+    if embedding_block is not None:
         words = model.get_input_embeddings()  # type: ignore[operator]
-        forwards[words] = partial(_look_up, words.forward, embedding_bits)
+        forwards[words] = partial(_look_up, words.forward, embedding_block)
+    if weight_block is not None:
+        for module in one_token_layers(model):
+            forwards[module] = partial(_multiply, module, weight_block)
     for module, forward in forwards.items():
         module.forward = forward  # an instance's attribute: no parameter gets another name
     try:
@@ -55,72 +45,51 @@ def quantization_aware(
             del module.forward
 
 
-def fake_quantize_weight(weight: Tensor, largest: int) -> Tensor:
-    """Round a weight (outputs, inputs) to integers of ±`largest` with a scale an output."""
-    values = weight.detach()
-    scale = values.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST_SCALE).div_(largest)
-    return _straight_through(weight, (values / scale).round_().mul_(scale))
+def one_token_layers(model: nn.Module) -> list[nn.Linear]:
+    """Return the linear layers that an export computes for a text's first token alone.
 
-
-def fake_quantize_input(inputs: Tensor) -> Tensor:
-    """Round each text of (texts, …) to 8 bits between its smallest and largest value and 0.
-
-    As DynamicQuantizeLinear does for a batch of one, which is how the model will be run.
+    Those of the last layer from the attention's output on, its queries where a layer is before
+    it, and those of the head but the very last. None for architectures that are not in FULL.
     """
-    values = inputs.detach()
-    axes = tuple(range(1, values.ndim))
-    low = values.amin(dim=axes, keepdim=True).clamp_(max=0)
-    high = values.amax(dim=axes, keepdim=True).clamp_(min=0)
-    scale = ((high - low) / 255).clamp_(min=_LEAST_SCALE)
-    zero = (-low / scale).round_()
-    whole = (values / scale).round_().add_(zero).clamp_(0, 255)
-    return _straight_through(inputs, whole.sub_(zero).mul_(scale))
+    from torch import nn
+
+    config: Any = model.config
+    if config.model_type not in FULL:
+        return []
+    parts = architecture(config.model_type)
+    last = getattr(config, parts.config_layers) - 1
+    paths = [parts.attention_output, parts.ffn_in, parts.ffn_out, *([parts.query] if last else [])]
+    linear = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear)}
+    names = list(linear)
+    inside = [place for place, name in enumerate(names) if name.startswith(f"{parts.layers}.")]
+    head = names[inside[-1] + 1 : -1]
+    return [linear[name] for name in (*(f"{parts.layers}.{last}.{path}" for path in paths), *head)]
 
 
-def fake_quantize_rows(rows: Tensor, bits: int) -> Tensor:
-    """Round the last axis in blocks, as `compress.quantize.embeddings.pack_rows` does."""
+def round_blocks(values: Tensor, block: int, *, fp16_scales: bool = False) -> Tensor:
+    """Round the last axis to 4 bits, each `block` of it with a scale, and back.
+
+    As `compress.quantize.embeddings.pack_rows` does with fp16 scales, and MatMulNBits with fp32.
+    """
     import torch
     import torch.nn.functional as F  # noqa: N812
 
-    width, block, half = rows.shape[-1], BLOCK[bits], 1 << (bits - 1)
-    blocks = F.pad(rows.detach(), (0, -width % block)).reshape(*rows.shape[:-1], -1, block)
+    width = values.shape[-1]
+    blocks = F.pad(values.detach(), (0, -width % block)).reshape(*values.shape[:-1], -1, block)
     low, high = blocks.amin(dim=-1, keepdim=True), blocks.amax(dim=-1, keepdim=True)
-    scale = torch.where(-low > high, low, high) / -half
-    scale = scale.half().float() if bits == 4 else scale
+    scale = torch.where(-low > high, low, high) / -_HALF
+    scale = scale.half().float() if fp16_scales else scale
     scale = torch.where(scale == 0, 1.0, scale)
-    rounded = (blocks / scale).round_().clamp_(-half, half - 1).mul_(scale)
-    return _straight_through(rows, rounded.flatten(-2)[..., :width])
+    rounded = (blocks / scale).round_().clamp_(-_HALF, _HALF - 1).mul_(scale)
+    difference = rounded.flatten(-2)[..., :width] - values.detach()
+    return values + difference  # the gradient is that of `values`
 
 
-def _straight_through(values: Tensor, rounded: Tensor) -> Tensor:
-    """Return the rounded values, with the gradient of the values themselves."""
-    return values + (rounded - values).detach()
+def _look_up(forward: Callable[[Tensor], Tensor], block: int, ids: Tensor) -> Tensor:
+    return round_blocks(forward(ids), block, fp16_scales=True)
 
 
-class _Inputs:
-    """Round an input once, where several linear layers read it, as queries, keys and values do."""
-
-    def __init__(self) -> None:
-        self._last: tuple[Any, Any] = (None, None)
-
-    def __call__(self, values: Tensor) -> Tensor:
-        if self._last[0] is not values:
-            self._last = (values, fake_quantize_input(values))
-        found: Tensor = self._last[1]
-        return found
-
-
-def _unchanged(values: Tensor) -> Tensor:
-    return values
-
-
-def _linear(
-    module: nn.Linear, largest: int, inputs: Callable[[Tensor], Tensor], values: Tensor
-) -> Tensor:
+def _multiply(module: nn.Linear, block: int, values: Tensor) -> Tensor:
     import torch.nn.functional as F  # noqa: N812
 
-    return F.linear(inputs(values), fake_quantize_weight(module.weight, largest), module.bias)
-
-
-def _look_up(forward: Callable[[Tensor], Tensor], bits: int, ids: Tensor) -> Tensor:
-    return fake_quantize_rows(forward(ids), bits)
+    return F.linear(values, round_blocks(module.weight, block), module.bias)

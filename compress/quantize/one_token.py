@@ -31,7 +31,8 @@ def _one_row_products(model: ModelProto, feeds: Feeds) -> list[str]:
     import onnxruntime
 
     ends = {output.name for output in model.graph.output}
-    nodes = [node for node in dense_nodes(model.graph) if node.output[0] not in ends]
+    dense = (node for node in dense_nodes(model.graph) if node.name)  # quantizers choose by name
+    nodes = [node for node in dense if node.output[0] not in ends]
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     names = [node.output[0] for node in nodes]
@@ -61,11 +62,13 @@ def _split(graph: GraphProto, node: NodeProto) -> None:
     values = numpy_helper.to_array(weights(graph)[node.input[1]])
     values = values.T if settings.get("transB", 0) else values
     matrix, product = f"{node.input[1]}_columns", f"{node.output[0]}_product"
+    bias = list(node.input[2:])
     graph.initializer.append(
         numpy_helper.from_array((settings.get("alpha", 1.0) * values).astype("float32"), matrix)
     )
-    place = list(graph.node).index(node)
-    product_node = helper.make_node("MatMul", [node.input[0], matrix], [product], name=node.name)
-    addition = helper.make_node("Add", [product, node.input[2]], list(node.output))
-    node.CopyFrom(product_node)
-    graph.node.insert(place + 1, addition)
+    if bias:
+        place = list(graph.node).index(node)
+        addition = helper.make_node("Add", [product, *bias], list(node.output))
+        graph.node.insert(place + 1, addition)
+    made = [product] if bias else list(node.output)
+    node.CopyFrom(helper.make_node("MatMul", [node.input[0], matrix], made, name=node.name))
