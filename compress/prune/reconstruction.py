@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from compress.architectures import architecture, part
-from compress.batches import Examples, in_order
+from compress.batches import Encoded, in_order
 from compress.stage import Advance
 
 if TYPE_CHECKING:
@@ -17,15 +19,18 @@ if TYPE_CHECKING:
 _BATCH = 32
 _RIDGE = 1e-2
 """Weighs the weights as they are against the fit, as a part of the inputs' mean square."""
+_TOKENS = 32_768
+"""Ten times the widest FFN's units; their states must fit in memory, however long rows are."""
 
 
-def reconstruct(model: nn.Module, whole: nn.Module, rows: Examples, advance: Advance) -> None:
+def reconstruct(model: nn.Module, whole: nn.Module, rows: Encoded, advance: Advance) -> None:
     """Refit the output projections of a cut model, layer by layer, in place.
 
     Where heads or FFN units were taken, the attention output and the FFN's second linear layer
     are solved anew, in closed form, for the least squared difference from the whole model's
-    residual stream on every token of the rows, given the states of the layers below as they
-    are after their own refit. `whole` is the model before the cut.
+    residual stream, given the states of the layers below as they are after their own refit.
+    Every token counts alike, of as many rows as hold 32,768. `whole` is the model before the
+    cut.
 
     Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers",
     section 4.3, with the whole projection free instead of one factor a unit. Their section 4.2
@@ -37,12 +42,13 @@ def reconstruct(model: nn.Module, whole: nn.Module, rows: Examples, advance: Adv
     parts = architecture(config.model_type)
     blocks = ((parts.query, parts.attention_output), (parts.ffn_in, parts.ffn_out))
     with torch.no_grad():
-        mine, theirs = (_first_calls(one, parts.layers, rows) for one in (model, whole))
+        few = _first_tokens(rows)
+        mine, theirs = (_first_calls(one, parts.layers, few) for one in (model, whole))
         for small, large in zip(part(model, parts.layers), part(whole, parts.layers), strict=True):
-            wanted = [_Seen.of(large, blocks, call) for call in theirs]
+            wanted = [_Seen.of(large, blocks, call).after for call in theirs]
             for reads, writes in blocks:
                 if part(small, writes).in_features < part(large, writes).in_features:
-                    found = [_Seen.of(small, ((reads, writes),), call) for call in mine]
+                    found = (_Seen.of(small, ((reads, writes),), call) for call in mine)
                     _refit(part(small, writes), writes, found, wanted)
             for calls, layer in ((mine, small), (theirs, large)):
                 for call in calls:
@@ -50,18 +56,20 @@ def reconstruct(model: nn.Module, whole: nn.Module, rows: Examples, advance: Adv
             advance(1, "")
 
 
-def _refit(linear: Any, name: str, found: Sequence[_Seen], wanted: Sequence[_Seen]) -> None:
+def _refit(
+    linear: Any, name: str, found: Iterable[_Seen], wanted: Iterable[dict[str, Tensor]]
+) -> None:
     """Solve a projection (outputs, inputs) and its bias by ridge regression around itself."""
     import torch
 
     inputs = linear.in_features + 1
     gram = torch.zeros(inputs, inputs, dtype=torch.float64)
     cross = torch.zeros(inputs, linear.out_features, dtype=torch.float64)
-    for mine, theirs in zip(found, wanted, strict=True):
+    for mine, after in zip(found, wanted, strict=True):
         units = mine.units[name]
         units = torch.cat([units, torch.ones(len(units), 1)], 1).double()
         gram += units.T @ units
-        cross += units.T @ (theirs.after[name] - mine.after[name]).double()
+        cross += units.T @ (after[name] - mine.after[name]).double()
     gram += _RIDGE * gram[:-1, :-1].diagonal().mean() * torch.eye(inputs, dtype=torch.float64)
     step = torch.linalg.solve(gram, cross).to(linear.weight.dtype)
     linear.weight += step[:-1].T
@@ -114,7 +122,13 @@ class _ReachedError(Exception):
     """End a forward pass at the layer that was asked for."""
 
 
-def _first_calls(model: nn.Module, layers: str, rows: Examples) -> list[_Call]:
+def _first_tokens(rows: Encoded) -> Encoded:
+    """Return the first rows, one at least, that hold no more than the tokens that are used."""
+    count = max(1, int((np.cumsum(rows.lengths()) <= _TOKENS).sum()))
+    return Encoded(rows.ids[:count], rows.names, rows.pad_id)
+
+
+def _first_calls(model: nn.Module, layers: str, rows: Encoded) -> list[_Call]:
     """Return what a model calls its first layer with, a batch each, shortest rows first."""
     calls: list[_Call] = []
 

@@ -13,7 +13,7 @@ import torch
 from compress.architectures import FULL, architecture, part
 from compress.batches import Encoded, encode
 from compress.models import load_model, load_tokenizer
-from compress.prune.reconstruction import reconstruct
+from compress.prune.reconstruction import _TOKENS, _first_tokens, reconstruct
 from compress.prune.slicing import prune_ffn, prune_heads
 from compress.training import logits_of
 from runtimes.artifact import Artifact
@@ -81,3 +81,11 @@ def test_what_was_not_cut_stays(artifact: Artifact) -> None:
         for number in range(2)
         for kind in ("weight", "bias")
     }
+
+
+def test_long_rows_are_fewer_rows() -> None:
+    rows = Encoded((np.zeros(20_000, np.int64),) * 3, ("input_ids",), 0)
+    assert _TOKENS // 20_000 == len(_first_tokens(rows)) == 1
+    short = Encoded((np.zeros(10, np.int64),) * 3, ("input_ids",), 0)
+    assert _first_tokens(short) == short
+    assert len(_first_tokens(Encoded((np.zeros(50_000, np.int64),), ("input_ids",), 0))) == 1
