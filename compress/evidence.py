@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
 from compress.judging import Measured
 from compress.plan import Plan
 from compress.report.schema import (
     Check,
+    ClassRow,
     Environment,
     Figures,
     Interval,
@@ -21,6 +24,7 @@ from compress.report.schema import (
     Summary,
     Verdict,
 )
+from compress.sensitivity.classes import class_costs
 from compress.stage import tool_versions
 from profiles.gate import Check as GateCheck
 from profiles.gate import Verdict as GateVerdict
@@ -46,6 +50,9 @@ TOOLS = (
     "torch",
     "transformers",
 )
+
+_WORST = 5
+"""Classes that a report shows; `edgepress sensitivity` shows all."""
 
 _UNITY = Interval(value=1.0)
 """The teacher beside itself, by definition."""
@@ -116,6 +123,15 @@ def summary(teacher: Measured, model: Measured) -> Summary:
         speedup=interval(model.measurements.get("speedup")),
         compression=model.value("compression"),
     )
+
+
+def worst_classes(teacher: Measured, model: Measured, truth: Sequence[int]) -> tuple[ClassRow, ...]:
+    """Return the classes that keep least of the teacher's accuracy; none without answers."""
+    if teacher.logits is None or model.logits is None:
+        return ()
+    labels = model.candidate.artifact.labels
+    predicted, known = model.logits.argmax(axis=1), teacher.logits.argmax(axis=1)
+    return class_costs(np.array(truth), predicted, known, labels)[:_WORST]
 
 
 def interval(figure: Figure | None) -> Interval:

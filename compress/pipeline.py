@@ -137,6 +137,7 @@ class Run:
             verdicts=tuple(evidence.verdict(verdict) for verdict in outcome.verdicts),
             measurement=evidence.measurement(outcome.measured, len(test)),
             artifacts=self._artifacts(),
+            classes=evidence.worst_classes(reference, chosen, test.labels),
         )
         return report, combine(outcome.verdicts)
 

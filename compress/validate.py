@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from compress.data import DataSettings, Rows, load_labelled, load_texts
-from compress.evidence import stage_row, summary
+from compress.evidence import stage_row, summary, worst_classes
 from compress.export.stage import Export
 from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
 from compress.plan import REFERENCE, RUNTIME_OF
-from compress.report.schema import StageRow, Summary
+from compress.report.schema import ClassRow, StageRow, Summary
 from compress.stage import Progress
 from compress.teacher import open_model
 from profiles.device import load_profile
@@ -27,9 +27,13 @@ MODEL = "model"
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Hold what was found of a model and its reference, and the verdicts."""
+    """Hold what was found of a model and its reference, and the verdicts.
+
+    `classes` are those that keep least of the reference's accuracy, the worst first.
+    """
 
     outcome: Outcome
+    classes: tuple[ClassRow, ...] = ()
 
     @property
     def model(self) -> Measured:
@@ -90,7 +94,8 @@ def validate(
         job, artifact, reference, facts=probe(), progress=progress, stream=stream
     )
     outcome.accept(progress)
-    return Validation(outcome)
+    found = Validation(outcome)
+    return replace(found, classes=worst_classes(found.reference, found.model, rows.labels))
 
 
 def load_rows(

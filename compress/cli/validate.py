@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +79,13 @@ def _json(found: Any) -> dict[str, Any]:
         "model": [row.to_json() for row in found.model.measurements.values()],
         "reference": [row.to_json() for row in found.reference.measurements.values()],
         "verdicts": [verdict.to_json() for verdict in found.verdicts],
+        "classes": [dataclasses.asdict(row) for row in found.classes],
     }
 
 
 def _print(found: Any) -> None:
     from compress.judging import figure_lines
+    from compress.sensitivity.classes import class_table
     from profiles.gate import render
 
     for line in figure_lines(found.reference, found.model):
@@ -90,3 +93,7 @@ def _print(found: Any) -> None:
     for verdict in found.verdicts:
         click.echo()
         click.echo(render(verdict))
+    if found.classes:
+        click.echo()
+        for line in class_table(found.classes).lines():
+            click.echo(line)

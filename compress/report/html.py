@@ -25,6 +25,7 @@ def render(report: Report) -> str:
         _section("Accuracy against latency", _trade(rows)),
         _section("Stages", html_tables.stages(rows), html_tables.settings(rows)),
         _budgets(report),
+        _classes(report),
         _section("Search", html_search.render(report.search)) if report.search else None,
         _section("Rows and warnings", _rows_and_warnings(report)),
         _section("Environment", _environment(report)),
@@ -176,6 +177,13 @@ def _budgets(report: Report) -> Child:
         )
         for verdict in judged
     ]
+
+
+def _classes(report: Report) -> Markup | None:
+    if not report.classes:
+        return None
+    note = tag("p", wording.CLASSES_NOTE, class_="note")
+    return _section("Classes that keep least", html_tables.classes(report.classes), note)
 
 
 def _rows_and_warnings(report: Report) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from compress.report import bullet, units, wording
 from compress.report.markup import Markup, join, tag
-from compress.report.schema import Check, StageRow, Status, Verdict
+from compress.report.schema import Check, ClassRow, StageRow, Status, Verdict
 
 _COLUMNS = (
     ("stage", "the number is the mark's in the drawing"),
@@ -85,6 +85,24 @@ def _stage_row(number: int, row: StageRow) -> Markup:
         name,
         [tag("td", cell) for cell in cells],
         class_="selected" if row.selected else None,
+    )
+
+
+def classes(rows: Sequence[ClassRow]) -> Markup:
+    """Return the class table, in a box of its own that scrolls sideways."""
+    head = [tag("th", name, scope="col") for name in wording.CLASS_COLUMNS]
+    body = []
+    for row in rows:
+        label, *cells, kept = wording.class_cells(row)
+        figures = [tag("td", cell) for cell in cells]
+        body.append(tag("tr", tag("th", label, scope="row"), figures, tag("td", _bounded(kept))))
+    return tag(
+        "div",
+        tag("table", tag("thead", tag("tr", head)), tag("tbody", body)),
+        class_="scroll",
+        role="region",
+        tabindex="0",
+        aria_label="Classes that keep least",
     )
 
 

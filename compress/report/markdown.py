@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from compress.report import units, wording
-from compress.report.schema import Report, Search, StageRow, Verdict
+from compress.report.schema import ClassRow, Report, Search, StageRow, Verdict
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
 _STAGES = (
@@ -14,6 +14,7 @@ _STAGES = (
     ":--|--:|--:|--:|--:|--:|--:|--:",
 )
 _SHAPES = ("front|MB|accuracy|retention|speed-up", ":--|--:|--:|--:|--:")
+_CLASSES = ("|".join(wording.CLASS_COLUMNS), ":--|--:|--:|--:|:--|--:")
 _BUDGETS = ("|budget|asks for|measured|confidence|why", ":--|:--|:--|:--|--:|:--")
 
 
@@ -24,6 +25,7 @@ def render(report: Report) -> str:
         *_verdict_blocks(report),
         _table(_STAGES, [_stage(row) for row in wording.table_rows(report)]),
         *(_budgets(verdict) for verdict in report.verdicts if verdict.checks),
+        *(_classes(report.classes) if report.classes else ()),
         *(_search(report.search) if report.search else ()),
         _bullets(f"⚠ {escape(text)}" for text in report.warnings),
         _details(report),
@@ -89,6 +91,13 @@ def _table(head: tuple[str, str], rows: Sequence[Sequence[str]]) -> str:
 
 def _bullets(lines: Iterator[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _classes(rows: Sequence[ClassRow]) -> Iterator[str]:
+    """Yield the classes that keep least, and how to read them."""
+    yield "Classes that keep least"
+    yield _table(_CLASSES, [[escape(cell) for cell in wording.class_cells(row)] for row in rows])
+    yield escape(wording.CLASSES_NOTE)
 
 
 def _search(search: Search) -> Iterator[str]:

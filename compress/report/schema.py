@@ -246,7 +246,8 @@ class Report:
     """Hold a run's evidence. `complete` is False while stages are still to come.
 
     `created` is ISO 8601 in UTC. `artifacts` names what lies beside the report, by paths
-    relative to it.
+    relative to it. `classes` are those of the final model that keep least of the teacher's
+    accuracy, the worst first.
     """
 
     name: str
@@ -265,6 +266,7 @@ class Report:
     measurement: Measurement | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     search: Search | None = None
+    classes: tuple[ClassRow, ...] = ()
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from compress.report import units
 from compress.report.schema import (
     Check,
+    ClassRow,
     Figures,
     Interval,
     Measurement,
@@ -41,6 +42,15 @@ MEANINGS: dict[Status, str] = {
     "WRONG_DEVICE": "measured on another device than the profile's; that proves nothing of it",
 }
 
+CLASS_COLUMNS = ("class", "rows", "teacher right", "right", "lost to", "retention")
+CLASSES_NOTE = (
+    "Retention is the class's accuracy over the teacher's, bounded by itself: among many classes"
+    " the worst looks worse than it is. A worst_class_retention budget judges all of them."
+)
+
+_TAKEN_FOR = 2
+"""Classes that a cell names; report.json has all."""
+
 _METRICS = {
     "accuracy_retention": "accuracy retention",
     "artifact_mb": "model size",
@@ -62,6 +72,20 @@ def metric(name: str) -> str:
         return _METRICS[name]
     stem, _, unit = name.rpartition("_")
     return (stem if stem and unit in ("ms", "mb", "s") else name).replace("_", " ")
+
+
+def class_cells(row: ClassRow) -> tuple[str, ...]:
+    """Write a class's cells, as CLASS_COLUMNS heads them."""
+    return (
+        *(row.label, str(row.rows), str(row.teacher_right), str(row.right)),
+        *(taken_for(row) or "–", units.percent_interval(row.retention)),
+    )
+
+
+def taken_for(row: ClassRow) -> str:
+    """Name the classes that a class's lost rows are mostly taken for."""
+    most = list(row.confused.items())[:_TAKEN_FOR]
+    return ", ".join(f"{label} {count}" for label, count in most)
 
 
 def requirement(check: Check) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.explain.explanation import Column, Table
 from compress.report.schema import ClassRow, Interval
+from compress.report.wording import taken_for
 from profiles.class_retention import ClassCounts, count_classes
 
 Indices = NDArray[np.int64]
@@ -30,6 +32,26 @@ def class_costs(
         for counts in count_classes(truth, predicted, reference)
     ]
     return tuple(sorted(rows, key=_worst_first))
+
+
+def class_table(rows: Sequence[ClassRow]) -> Table:
+    """Return the classes as a table, in their order."""
+    columns = (
+        *(Column("label", "class"), Column("rows", "rows", "d")),
+        *(Column("teacher_right", "reference right", "d"), Column("right", "right", "d")),
+        *(Column("lost", "lost", "d"), Column("gained", "gained", "d")),
+        *(Column("retention", "retention", ".3f"), Column("lower", "lower", ".3f")),
+        *(Column("upper", "upper", ".3f"), Column("confused", "now taken for")),
+    )
+    found = tuple(
+        (
+            *(row.label, row.rows, row.teacher_right, row.right, row.lost, row.gained),
+            *(row.retention.value, row.retention.lower, row.retention.upper),
+            taken_for(row),
+        )
+        for row in rows
+    )
+    return Table("classes", "classes, the one that keeps least first", columns, found)
 
 
 def _row(counts: ClassCounts, taken_for: Indices, labels: Sequence[str]) -> ClassRow:

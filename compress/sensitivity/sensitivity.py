@@ -12,8 +12,7 @@ from compress.explain.explanation import Column, Explanation, Table
 from compress.explain.quality import answered
 from compress.explain.question import Question
 from compress.quantize.check import pick_rows
-from compress.report.schema import ClassRow
-from compress.sensitivity.classes import class_costs
+from compress.sensitivity.classes import class_costs, class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import Effect, NodeCost, node_costs
 from compress.stage import Progress, Silence
@@ -22,9 +21,6 @@ from compress.validate import open_reference
 from profiles.class_retention import count_classes, worst_class_interval
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
-
-_CONFUSED = 2
-"""Classes that a cell names; the JSON of `edgepress report` has all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,26 +129,6 @@ def _classes(question: Question, rows: Rows) -> Explanation:
         },
         tables=(class_table(class_costs(mine.truth, mine.predicted, theirs.predicted, labels)),),
     )
-
-
-def class_table(rows: Sequence[ClassRow]) -> Table:
-    """Return the classes as a table, in their order."""
-    columns = (
-        *(Column("label", "class"), Column("rows", "rows", "d")),
-        *(Column("teacher_right", "reference right", "d"), Column("right", "right", "d")),
-        *(Column("lost", "lost", "d"), Column("gained", "gained", "d")),
-        *(Column("retention", "retention", ".3f"), Column("lower", "lower", ".3f")),
-        *(Column("upper", "upper", ".3f"), Column("confused", "now taken for")),
-    )
-    found = tuple(
-        (
-            *(row.label, row.rows, row.teacher_right, row.right, row.lost, row.gained),
-            *(row.retention.value, row.retention.lower, row.retention.upper),
-            ", ".join(f"{label} {n}" for label, n in list(row.confused.items())[:_CONFUSED]),
-        )
-        for row in rows
-    )
-    return Table("classes", "classes, the one that keeps least first", columns, found)
 
 
 _EFFECT = (
