@@ -13,12 +13,17 @@ _MORE_ROWS = 1.25
 
 @dataclass(slots=True)
 class Clock:
-    """Hold the limit in seconds, None for none, and how long trainings took."""
+    """Hold the limit in seconds, None for none, and how long trainings took.
+
+    `making_s` is what exporting and quantizing a model took at most, `answering_s` what the
+    teacher's answers took, which a refit needs once more.
+    """
 
     limit_s: float | None
     started: float = field(default_factory=time.monotonic)
     paces: dict[float, float] = field(default_factory=dict)
     making_s: float = 0.0
+    answering_s: float = 0.0
 
     @property
     def spent_s(self) -> float:
@@ -34,9 +39,10 @@ class Clock:
         """Keep what an epoch of this much work took."""
         self.paces[work] = seconds / epochs
 
-    def made(self, seconds: float) -> None:
-        """Keep what exporting and quantizing a model took at most."""
-        self.making_s = max(self.making_s, seconds)
+    @property
+    def closing_s(self) -> float:
+        """Return what comes after the last training but a refit: answers, measuring, report."""
+        return CLOSING_S + self.making_s + self.answering_s * _MORE_ROWS
 
     def training_s(self, work: float, epochs: int) -> float:
         """Return the seconds that a training may take: 0 before any was seen.
@@ -51,5 +57,5 @@ class Clock:
     def allows(self, work: float, epochs: int, refits: int) -> bool:
         """Tell whether a training fits, and then `refits` of it on more rows."""
         training = self.training_s(work, epochs)
-        needed = training * (1 + refits * _MORE_ROWS) + (1 + refits) * self.making_s
-        return needed + CLOSING_S <= self.left_s
+        needed = training * (1 + refits * _MORE_ROWS) + refits * self.making_s
+        return needed + self.closing_s <= self.left_s

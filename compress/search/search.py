@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from compress.run_folder import RunFolder
 from compress.search import schedule
 from compress.search.choice import Standing, fastest, pareto, smallest
-from compress.search.clock import CLOSING_S, Clock
+from compress.search.clock import Clock
 from compress.search.control import control_shape, teacher_saw_validation
 from compress.search.request import SearchRequest, SearchResult
 from compress.search.schedule import Known, Task
@@ -76,10 +76,13 @@ class _Search:
             progress.warn(warning)
         named = "a student" if known.teacher is None else "the teacher"
         progress.note(f"control   {named}: {known.why}")
+        begun = time.monotonic()
+        self._shop.ask_teacher()
+        self._clock.answering_s = time.monotonic() - begun
         while self._trials_left() and self._step():
             pass
         for task in list(schedule.undeployed(known)):
-            if self._clock.left_s > 2 * self._clock.making_s + CLOSING_S:
+            if self._clock.left_s > self._clock.making_s + self._clock.closing_s:
                 self._carry_out(task)
         return self._chosen()
 
@@ -175,7 +178,8 @@ class _Search:
             shapes = first if shape in first else [shape]
             begun = time.monotonic()
             models = {one: self._shop.untrained(one) for one in shapes}
-            self._clock.made((time.monotonic() - begun) / len(shapes))
+            mean_s = (time.monotonic() - begun) / len(shapes)
+            self._clock.making_s = max(self._clock.making_s, mean_s)
             for one, model in models.items():
                 study.keep_size(one, model.size_mb)
             timed = {one: model for one, model in models.items() if study.latency(one) is None}

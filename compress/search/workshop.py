@@ -88,6 +88,13 @@ class Workshop:
         stage = quantization_of(shape, self.kept, judged=judged)
         return self._make(stage, student, data=data, seed=seed)
 
+    def ask_teacher(self) -> None:
+        """Have the teacher answer the training rows, which every student then learns from."""
+        from compress.distill.rows import TrainingRows
+
+        augment = int(self.kept.get("distill", {}).get("augment", 0))
+        TrainingRows.of(self.data, augment).teacher_logits(self.teacher, self._context())
+
     def right(self, model: Artifact) -> tuple[bool, ...]:
         """Return which validation rows a model is right on; a torch model as it is trained."""
         rows = self.data.validation
@@ -146,20 +153,25 @@ class Workshop:
         seed: int | None = None,
         taught: bool = True,
     ) -> Artifact:
-        target = self.plan.target
+        context = self._context(data, seed)
         if stage.kind == "export":
-            target = replace(target, runtime=RUNTIME_OF[stage.produces(source.format)])
-        context = RunContext(
+            runtime = RUNTIME_OF[stage.produces(source.format)]
+            context = replace(context, target=replace(context.target, runtime=runtime))
+        if not taught:
+            context = replace(context, teacher=None)
+        context = replace(context, scratch=self.cache.scratch(stage, source, context))
+        return self.cache.make(stage, source, context)[0]
+
+    def _context(self, data: Dataset | None = None, seed: int | None = None) -> RunContext:
+        return RunContext(
             data=self.data if data is None else data,
-            teacher=self.teacher if taught else None,
+            teacher=self.teacher,
             seed=self.plan.recipe.seed if seed is None else seed,
             scratch=Path(),
-            target=target,
+            target=self.plan.target,
             progress=self.progress,
             shared=self.cache.shared,
         )
-        context = replace(context, scratch=self.cache.scratch(stage, source, context))
-        return self.cache.make(stage, source, context)[0]
 
 
 def _latency(value: Callable[[str], float | None], name: str) -> Latency:

@@ -135,10 +135,10 @@ def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
     clock = Clock(limit)
     assert clock.training_s(1.0, 20) == 0, "nothing is known yet"
     clock.trained(1.0, epochs=3, seconds=30.0)
-    clock.made(5.0)
+    clock.making_s, clock.answering_s = 5.0, 8.0
     assert clock.training_s(1.0, 20) == pytest.approx(200)
     assert clock.training_s(2.0, 20) == pytest.approx(400)
     assert clock.training_s(0.5, 20) == pytest.approx(200)
-    needed = 200 * (1 + 1.25) + 10 + CLOSING_S
+    needed = 200 * (1 + 1.25) + 10 + 10 + CLOSING_S
     assert clock.allows(1.0, 20, refits=1) == (limit > needed)
     assert Clock(None).allows(1.0, 20, refits=3)
