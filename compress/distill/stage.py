@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -33,7 +33,8 @@ class Distill:
     `layers` are evenly spaced and the last is always kept, or are those that `keep` names,
     counted from 0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabelled text and
     on `augment` disturbed copies of the rows, of which each epoch takes one in turn; `hidden`
-    and `relations` weigh the inner losses of TinyBERT and MiniLMv2.
+    and `relations` weigh the inner losses of TinyBERT and MiniLMv2. `quantization_aware` trains
+    under the rounding of scheme int8-dynamic with 4-bit embeddings, or one-token weights.
     """
 
     kind: ClassVar[str] = "distill"
@@ -49,6 +50,7 @@ class Distill:
     hidden: Annotated[float, Field(ge=0)] = 0.0
     relations: Annotated[float, Field(ge=0)] = 0.0
     augment: Annotated[int, Field(ge=0, le=64)] = 0
+    quantization_aware: list[Literal["embeddings", "weights"]] = field(default_factory=list)
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -98,6 +100,7 @@ class Distill:
                 temperature=self.temperature,
                 alpha=self.alpha,
                 augment=self.augment,
+                quantization_aware=self.quantization_aware,
                 internals=internals,
             )
         return save_model(student, origin, folder, labels=source.labels, metrics=fitted.metrics())

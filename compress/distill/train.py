@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -9,9 +10,12 @@ import numpy as np
 
 from compress.batches import Batch, encode
 from compress.compact import compact_vocabulary
+from compress.distill.fake_quantize import quantization_aware as as_quantized
 from compress.distill.first_token import first_token_only
 from compress.distill.losses import distillation_loss
 from compress.distill.rows import TrainingRows
+from compress.quantize.embeddings import BLOCK
+from compress.quantize.int8_dynamic import ONE_TOKEN_BLOCK
 from compress.stage import RunContext
 from compress.training import Fitted, TrainPlan, fit
 from runtimes.artifact import Artifact
@@ -34,14 +38,16 @@ def distil(
     temperature: float,
     alpha: float,
     augment: int = 0,
+    quantization_aware: Sequence[str] = (),
     name: str = "distil",
     internals: Internals | None = None,
 ) -> Fitted:
     """Train `student` in place on cached teacher logits, labelled rows and unlabelled text.
 
-    An epoch adds one of `augment` disturbed copies of the labelled rows, in turn. `internals`
-    adds losses on hidden states and attention relations; these need the teacher's forward pass
-    in every step, which logits alone do not.
+    An epoch adds one of `augment` disturbed copies of the labelled rows, in turn. "embeddings"
+    and "weights" in `quantization_aware` are rounded as 4-bit storage will. `internals` adds
+    losses on hidden states and attention relations; these need the teacher's forward pass in
+    every step, which logits alone do not.
     """
     data = context.data
     rows = TrainingRows.of(data, augment)
@@ -68,6 +74,11 @@ def distil(
     with (
         only_first,
         compact_vocabulary(student, train, validation) as (small_train, small_validation),
+        as_quantized(
+            student,
+            embedding_block=BLOCK[4] if "embeddings" in quantization_aware else None,
+            weight_block=ONE_TOKEN_BLOCK if "weights" in quantization_aware else None,
+        ),
     ):
         return fit(
             student,

@@ -68,7 +68,13 @@ def test_a_student_learns_from_copies(tmp_path: Path, relations: float) -> None:
     data = dataclasses.replace(DATA, train=Rows(DATA.train.texts[:40], DATA.train.labels[:40]))
     teacher = make_trained_model(tmp_path / "teacher", data=DATA)
     context = RunContext(data, teacher, 7, tmp_path / "scratch", shared=tmp_path / "shared")
-    stage = Distill(layers=1, epochs=2, augment=2, relations=relations)
+    stage = Distill(
+        layers=1,
+        epochs=2,
+        augment=2,
+        relations=relations,
+        quantization_aware=["embeddings", "weights"],
+    )
     made = execute(stage, teacher, context, tmp_path / "made")
     assert load_model(made.path).config.num_hidden_layers == 1
     assert len(list((tmp_path / "shared").glob("logits-*.npy"))) == 3
