@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -25,7 +25,7 @@ class Variant:
 
     name: str
     shape: Callable[[Shape], Shape] = lambda shape: shape
-    settings: Mapping[str, Mapping[str, Any]] = {}
+    settings: Settings = field(default_factory=dict)
 
     def kept(self, known: Settings) -> Settings:
         """Return the recipe's settings with this variant's instead."""
