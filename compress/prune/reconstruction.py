@@ -34,7 +34,8 @@ def reconstruct(model: nn.Module, whole: nn.Module, rows: Encoded, advance: Adva
 
     Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers",
     section 4.3, with the whole projection free instead of one factor a unit. Their section 4.2
-    (masks rearranged by the Fisher matrix of a layer) changed nothing on top, and is left out.
+    (masks rearranged by the Fisher matrix of a layer) loses more than it wins once projections
+    are refit, and is left out.
     """
     import torch
 
