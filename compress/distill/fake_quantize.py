@@ -60,9 +60,8 @@ def one_token_layers(model: nn.Module) -> list[nn.Linear]:
     last = getattr(config, parts.config_layers) - 1
     paths = [parts.attention_output, parts.ffn_in, parts.ffn_out, *([parts.query] if last else [])]
     linear = {name: one for name, one in model.named_modules() if isinstance(one, nn.Linear)}
-    names = list(linear)
-    inside = [place for place, name in enumerate(names) if name.startswith(f"{parts.layers}.")]
-    head = names[inside[-1] + 1 : -1]
+    outside = (name for name in linear if not name.startswith(f"{parts.layers}."))
+    *head, _ = [name for name in outside if "embeddings" not in name]
     return [linear[name] for name in (*(f"{parts.layers}.{last}.{path}" for path in paths), *head)]
 
 

@@ -25,10 +25,16 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
             expected=f"at least {LEAST_ROWS} real ones",
             action="add training or unlabelled rows, or use scheme 'int8-dynamic'",
         )
-    places = np.unique(np.linspace(0, len(texts) - 1, min(rows, len(texts))).round().astype(int))
     encoder = load_tokenizer(source.path, source.max_length)
     names = [spec.name for spec in source.inputs]
-    return [_feeds(encoder.encode(texts[place]), names) for place in places]
+    return [_feeds(encoder.encode(text), names) for text in spaced_texts(data, rows)]
+
+
+def spaced_texts(data: Dataset, count: int) -> list[str]:
+    """Return up to `count` training and unlabelled texts, evenly spaced."""
+    texts = (*data.train.texts, *data.unlabeled)
+    places = np.unique(np.linspace(0, len(texts) - 1, min(count, len(texts))).round().astype(int))
+    return [texts[place] for place in places]
 
 
 def _feeds(row: object, names: list[str]) -> Feeds:

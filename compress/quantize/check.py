@@ -116,9 +116,16 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> Comparison:
 
 
 def predict(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[np.int64]:
-    """Return the class of each text by the model in `folder`, with the bundle's own code.
+    """Return the class of each text by the model in `folder`, as `logits_of` computes it."""
+    found: NDArray[np.int64] = logits_of(artifact, folder, texts).argmax(axis=1)
+    return found
 
-    `artifact` says what the folder, which has no manifest yet, holds.
+
+def logits_of(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Return logits (texts, classes) of the model in `folder`, with the bundle's own code.
+
+    Each text is run alone, at its own length. `artifact` says what the folder, which has no
+    manifest yet, holds.
     """
     manifest = agent.Manifest(artifact.format, artifact.labels, artifact.max_length)
     name = agent.choose_runtime(manifest, None)
@@ -128,7 +135,7 @@ def predict(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[n
     except agent.AgentError as error:
         raise QualityError(f"the quantized model does not load: {error}") from error
     classifier = agent.Classifier(manifest, agent.load_tokenizer(folder, manifest), backend)
-    return np.array([int(classifier.logits(text).argmax()) for text in texts], dtype=np.int64)
+    return np.stack([classifier.logits(text) for text in texts])
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:

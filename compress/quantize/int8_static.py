@@ -22,7 +22,12 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     path = folder / source.model_file.name
     reduce_range = not context.target.int8_dot
     result = quantize_qdq(
-        source.model_file, feeds, path, symmetric=False, reduce_range=reduce_range
+        source.model_file,
+        feeds,
+        path,
+        symmetric=False,
+        reduce_range=reduce_range,
+        exclude=settings.exclude,
     )
     if settings.embeddings != "fp32":
         quantize_embeddings(result, 4 if settings.embeddings == "int4" else 8)

@@ -16,19 +16,26 @@ if TYPE_CHECKING:
 
 
 def quantize_qdq(
-    source: Path, feeds: Sequence[Feeds], path: Path, *, symmetric: bool, reduce_range: bool
+    source: Path,
+    feeds: Sequence[Feeds],
+    path: Path,
+    *,
+    symmetric: bool,
+    reduce_range: bool,
+    exclude: Sequence[str] = (),
 ) -> ModelProto:
     """Write and return a model whose dense layers have static INT8 inputs and weights.
 
     Min–max ranges; per-channel symmetric weights. Attention's own products, softmax and the
     mask stay fp32: a range that spans the mask leaves no step for real scores. `symmetric`
-    makes activations S8 with zero point 0, as TensorRT takes them; else they are U8.
+    makes activations S8 with zero point 0, as TensorRT takes them; else they are U8. Nodes named
+    in `exclude` stay fp32.
     """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     model = load_onnx(source)
-    names = [node.name for node in dense_nodes(model.graph)]
+    names = [node.name for node in dense_nodes(model.graph) if node.name not in exclude]
     add_pre_process_metadata(model)  # or the quantizer advises to run what would undo the export
     with quiet_quantizer():
         quantize_static(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import shutil
+from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -12,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.architectures import require
 from compress.quantize.check import Limits, check_result
+from compress.quantize.exclusion import Algorithm, check_names, choose_excluded
 from compress.stage import Made, RunContext
 from runtimes.artifact import MANIFEST, Artifact
 from runtimes.errors import RecipeError, UnsupportedError
@@ -39,6 +42,9 @@ _EMBEDDINGS: dict[tuple[str, str], tuple[Embeddings, ...]] = {
 }
 """The widths of embeddings that a scheme can be given, its own first; NNCF chooses the rest."""
 
+_EXCLUDING = (("onnx", "int8-dynamic"), ("onnx", "int8-static"))
+"""The schemes that can leave single nodes in fp32."""
+
 _PRECISIONS = {
     "int8-dynamic": "int8",
     "int8-static": "int8",
@@ -57,8 +63,9 @@ class Quantize:
     `embeddings` None takes the scheme's own width. `weights` int4 narrows those that int8-dynamic
     multiplies with one token alone. `calibration_rows` real training rows set static ranges.
     `block_size` weights share a 4-bit scale; None takes 32, or 128 for one token, where wider
-    blocks are faster. `max_drop` is the loss of accuracy (0..1) on validation rows that is still
-    a result; the gate judges more finely.
+    blocks are faster. INT8 leaves the nodes that `exclude` names in fp32; "auto" finds the
+    fewest that keep the share of changed answers within `max_drop`. That is also the loss of
+    accuracy (0..1) on validation rows that is still a result; the gate judges more finely.
     """
 
     kind: ClassVar[str] = "quantize"
@@ -71,6 +78,7 @@ class Quantize:
     embeddings: Embeddings | None = None
     calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
     block_size: Literal[16, 32, 64, 128] | None = None
+    exclude: list[str] | Literal["auto"] = field(default_factory=list)
     max_drop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.03
 
     def produces(self, source_format: str) -> str:
@@ -87,6 +95,12 @@ class Quantize:
                 f"embeddings {self.embeddings!r} with scheme {self.scheme!r} on {source_format}",
                 available=", ".join(widths) or "none: the scheme decides",
                 action="leave `embeddings` out",
+            )
+        if self.exclude and (source_format, self.scheme) not in _EXCLUDING:
+            raise RecipeError(
+                f"exclude with scheme {self.scheme!r} on {source_format}",
+                expected="scheme 'int8-dynamic' or 'int8-static' on onnx",
+                action="leave `exclude` out",
             )
         if self.weights == "int4" and (source_format, self.scheme) != ("onnx", "int8-dynamic"):
             raise RecipeError(
@@ -110,9 +124,23 @@ class Quantize:
             )
         module, _, name = self._algorithm(source.format).partition(":")
         _copy(source, folder, but=(".onnx", ".xml", ".bin"))
-        getattr(importlib.import_module(module), name)(source, self, context, folder)
+        algorithm: Algorithm = getattr(importlib.import_module(module), name)
+        excluded = self._excluded(algorithm, source, context)
+        settings = dataclasses.replace(self, exclude=list(excluded))
+        algorithm(source, settings, context, folder)
         metrics = check_result(source, folder, self._limits(), context)
+        metrics |= {f"excluded {node}": round(loss, 6) for node, loss in excluded.items()}
         return _describe(source, _PRECISIONS[self.scheme], metrics)
+
+    def _excluded(
+        self, algorithm: Algorithm, source: Artifact, context: RunContext
+    ) -> dict[str, float]:
+        """Return the nodes that stay fp32, with what they would lose where that was measured."""
+        if self.exclude == "auto":
+            return choose_excluded(algorithm, source, self, context)
+        if self.exclude:
+            check_names(source, self.exclude)
+        return dict.fromkeys(self.exclude, 0.0)
 
     def _limits(self) -> Limits:
         largest = _LARGEST[self.scheme] if self.embeddings != "fp32" else 0.95

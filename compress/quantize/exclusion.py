@@ -1,0 +1,81 @@
+"""Keep the products in fp32 whose rounding changes answers, and no more of them than needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from compress.export.onnx_graph import dense_nodes, load_onnx
+from compress.quantize.calibration import spaced_texts
+from compress.quantize.check import logits_of
+from compress.sensitivity.nodes import Effect, compared
+from compress.stage import RunContext
+from runtimes.artifact import Artifact
+from runtimes.errors import RecipeError
+
+if TYPE_CHECKING:
+    from compress.quantize.stage import Quantize
+
+Algorithm = Callable[[Artifact, "Quantize", RunContext, Path], None]
+
+_ROWS = 100
+
+
+def product_names(source: Artifact) -> list[str]:
+    """Return the names of the nodes that `exclude` can name."""
+    return [node.name for node in dense_nodes(load_onnx(source.model_file).graph) if node.name]
+
+
+def check_names(source: Artifact, names: Sequence[str]) -> None:
+    """Raise RecipeError when a name is not one of the model's products."""
+    known = product_names(source)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise RecipeError(
+            f"exclude: {', '.join(unknown)}",
+            expected="names of MatMul and Gemm nodes with a weight",
+            available=", ".join(known),
+            action='name one of these, or write exclude = "auto"',
+        )
+
+
+def choose_excluded(
+    algorithm: Algorithm, source: Artifact, settings: Quantize, context: RunContext
+) -> dict[str, float]:
+    """Return the nodes to keep in fp32, with the divergence (nats) of each quantized alone.
+
+    Answers are compared with the unquantized model's on training and unlabelled text. Where
+    more than `settings.max_drop` of them change, nodes are ranked by their own divergence and
+    excluded from the worst on until no more change. Most models need none.
+    """
+    names = product_names(source)
+    texts = spaced_texts(context.data, _ROWS)
+    known = logits_of(source, source.path, texts)
+
+    def effect(excluded: Collection[str]) -> Effect:
+        trial = dataclasses.replace(settings, exclude=list(excluded))
+        with TemporaryDirectory(dir=context.scratch) as made:
+            folder = Path(made)
+            for file in source.path.glob("*token*.json"):
+                shutil.copyfile(file, folder / file.name)
+            algorithm(source, trial, context, folder)
+            found = logits_of(source, folder, texts)
+        return compared(known, found, known.argmax(axis=1).tolist())
+
+    if effect(()).agreement >= 1 - settings.max_drop:
+        return {}
+    alone = {}
+    with context.progress.task("rank nodes", len(names)) as advance:
+        for name in names:
+            alone[name] = effect([other for other in names if other != name]).kl
+            advance(1, name)
+    excluded: dict[str, float] = {}
+    for name in sorted(names, key=lambda name: -alone[name]):
+        excluded[name] = alone[name]
+        if effect(excluded).agreement >= 1 - settings.max_drop:
+            break
+    return excluded
