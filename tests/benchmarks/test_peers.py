@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -244,6 +245,17 @@ def test_every_peer_has_a_script_and_pins_that_begin_with_torch(peer: str) -> No
     lines = [row for row in environments.requirements(peer).splitlines() if row[:1] != "#"]
     assert lines[0] == "torch==2.13.0"
     assert all("==" in row for row in lines)
+
+
+def test_what_runs_in_a_peers_environment_imports_nothing_of_edgepress() -> None:
+    folder = Path(make.__file__).parent
+    scripts = [folder / f"{peer}_int8.py" for peer in PEERS]
+    for file in (
+        *scripts,
+        *(folder / f"{name}.py" for name in ("job", "processor", "torchscript")),
+    ):
+        imported = re.findall(r"^\s*(?:from|import) (\S+)", file.read_text("utf-8"), re.MULTILINE)
+        assert not {"compress", "profiles", "runtimes"} & {name.split(".")[0] for name in imported}
 
 
 def test_quantizing_follows_the_processor(tmp_path: Path) -> None:
