@@ -291,8 +291,14 @@ class Frontier:
 
 
 def _nearest(result: SearchResult) -> Standing:
-    """Return the deployed shape that keeps most for certain, where none met the goal."""
-    return max(result.pareto, key=lambda row: row.lower)
+    """Return the shape that keeps most for certain, where none met the goal."""
+    if not result.rows:
+        raise EdgepressError(
+            "the search ended before any student was trained",
+            expected="time for one training at least",
+            action="give more --minutes",
+        )
+    return max(result.pareto or result.rows, key=lambda row: row.lower)
 
 
 def _teacher(result: SearchResult) -> Contestant:
