@@ -45,6 +45,9 @@ _EMBEDDINGS: dict[tuple[str, str], tuple[Embeddings, ...]] = {
 _EXCLUDING = (("onnx", "int8-dynamic"), ("onnx", "int8-static"))
 """The schemes that can leave single nodes in fp32."""
 
+_REDUCING = (*_EXCLUDING, ("openvino", "int8-static"))
+"""The schemes whose weights keep 7 bits for a CPU without an 8-bit dot product."""
+
 _PRECISIONS = {
     "int8-dynamic": "int8",
     "int8-static": "int8",
@@ -129,6 +132,8 @@ class Quantize:
         settings = dataclasses.replace(self, exclude=list(excluded))
         algorithm(source, settings, context, folder)
         metrics = check_result(source, folder, self._limits(), context)
+        if (source.format, self.scheme) in _REDUCING:
+            metrics["weight_bits"] = 8 if context.target.int8_dot else 7
         metrics |= {f"excluded {node}": round(loss, 6) for node, loss in excluded.items()}
         return _describe(source, _PRECISIONS[self.scheme], metrics)
 

@@ -144,6 +144,7 @@ def test_without_a_dot_product_weights_keep_seven_bits(tmp_path: Path) -> None:
             if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 2
         ]
         assert max(int(np.abs(values.astype(int)).max()) for values in matrices) == largest
+        assert made.history[-1].metrics["weight_bits"] == (8 if dot else 7)
 
 
 def test_static_ranges_leave_the_mask_and_softmax_alone(tmp_path: Path) -> None:
