@@ -95,8 +95,8 @@ def gain(trials: Sequence[Trial], epochs: int, most: int, control: Control) -> f
     None where no shape was trained both ways. Both are of the same rows.
     """
     base = max(sum(control.right), 1)
-    early = {t.shape.trained_as: sum(t.student_right) for t in trials if t.epochs == epochs}
-    late = {t.shape.trained_as: sum(t.student_right) for t in trials if t.epochs == most}
+    early = {t.shape: sum(t.student_right) for t in trials if t.epochs == epochs}
+    late = {t.shape: sum(t.student_right) for t in trials if t.epochs == most}
     won = [(late[shape] - early[shape]) / base for shape in early.keys() & late.keys()]
     return max(won, default=None)
 

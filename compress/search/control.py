@@ -37,7 +37,7 @@ def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | Non
     It has seen the rows as little as the other students: what leaks through the layers that it
     copied makes it stronger, and retention lower.
     """
-    plain = [trial for trial in trials if trial.shape.trained_as == shape.trained_as]
+    plain = [trial for trial in trials if trial.shape == shape]
     if not plain:
         return None
     longest = max(plain, key=lambda trial: trial.epochs)

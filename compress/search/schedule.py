@@ -81,7 +81,7 @@ class Known:
     def untried(self, shapes: Sequence[Shape]) -> Iterator[Task]:
         """Yield the first training of the shapes that nothing is known of."""
         tried = {trial.shape for trial in self.trials} | self.closed
-        yield from (Task(shape, self.rungs[0]) for shape in shapes if shape not in tried)
+        yield from (self.task(s, self.rungs[0]) for s in shapes if s not in tried)
 
     def worth(self, shape: Shape, latency: Latency, size_mb: float) -> bool:
         """Tell whether a shape that answers perfectly would change the answer or the front."""

@@ -81,9 +81,11 @@ class _Search:
         self._clock.answering_s = time.monotonic() - begun
         while self._trials_left() and self._step():
             pass
-        for task in list(schedule.undeployed(known)):
-            if self._clock.left_s > self._clock.making_s + self._clock.closing_s:
-                self._carry_out(task)
+        while self._clock.left_s > self._clock.making_s + self._clock.closing_s:
+            task = next(schedule.undeployed(known), None)
+            if task is None:
+                break
+            self._carry_out(task)
         return self._chosen()
 
     def _step(self) -> bool:
@@ -121,7 +123,9 @@ class _Search:
 
     def _may_propose(self) -> bool:
         least = min(self._space.first(), key=self._space.work)
-        return self._in_vain < _PROPOSALS and self._fits(Task(least, self._known.rungs[0]))
+        return self._in_vain < _PROPOSALS and self._fits(
+            self._known.task(least, self._known.rungs[0])
+        )
 
     def _propose(self) -> None:
         """Ask the sampler for a shape, and train it if it is new and can win."""
@@ -129,7 +133,7 @@ class _Search:
         asked, shape = self._study.propose(known.rungs[0])
         before = len(known.trials)
         if list(known.untried([shape])):
-            self._carry_out(Task(shape, known.rungs[0]), asked)
+            self._carry_out(known.task(shape, known.rungs[0]), asked)
         else:
             self._study.dismiss(asked, "known already")
         self._in_vain = 0 if len(known.trials) > before else self._in_vain + 1

@@ -19,7 +19,7 @@ DECIDED = {
         *("layers", "ffn", "heads", "hidden", "recovery_epochs"),
         *("vocabulary", "vocabulary_floor", "alphabet"),
     },
-    "quantize": {"scheme", "embeddings"},
+    "quantize": {"scheme", "weights", "embeddings"},
 }
 """The settings of each stage that the search decides; a recipe may set the others."""
 
@@ -38,7 +38,8 @@ class Shape:
 
     `layers` stay, the last one always; `ffn` and `heads` are the shares that go, 0 to 0.95;
     `hidden` is the width that stays, None the teacher's. `vocabulary` is one of VOCABULARIES.
-    `embeddings` None takes the scheme's own width.
+    `weights` are those that are multiplied with one token alone. `embeddings` None takes the
+    scheme's own width.
     """
 
     layers: int
@@ -47,6 +48,7 @@ class Shape:
     hidden: int | None = None
     vocabulary: str = "seen"
     scheme: str = "int8-dynamic"
+    weights: str = "int8"
     embeddings: str | None = None
 
     @property
@@ -58,6 +60,7 @@ class Shape:
         parts += [f"hidden{self.hidden}"] if self.hidden else []
         parts += [self.vocabulary] if self.vocabulary != "seen" else []
         parts += [self.scheme]
+        parts += [f"weights-{self.weights}"] if self.weights != "int8" else []
         parts += [self.embeddings] if self.embeddings else []
         return "-".join(parts)
 
@@ -67,9 +70,10 @@ class Shape:
         return dataclasses.replace(self, vocabulary="seen", embeddings=None)
 
     @property
-    def trained_as(self) -> Shape:
-        """Return the shape that this one is trained as: quantizing comes after it."""
-        return dataclasses.replace(self, scheme="none", embeddings=None)
+    def rounded(self) -> list[str]:
+        """Return what distillation may round while it trains: all that has 4 bits."""
+        narrow = {"embeddings": self.embeddings, "weights": self.weights}
+        return [name for name, width in narrow.items() if width == "int4"]
 
     def to_json(self) -> dict[str, Any]:
         """Return the shape as JSON values."""
@@ -113,14 +117,20 @@ def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
 
 
 def training_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
-    """Return the distillation that takes layers away and trains what is left."""
+    """Return the distillation that takes layers away and trains what is left.
+
+    Of what the recipe rounds while training, only what the shape has in 4 bits is.
+    """
     row = {**kept.get("distill", {}), "layers": shape.layers, "epochs": epochs}
+    asked = row.get("quantization_aware", [])
+    row["quantization_aware"] = [name for name in shape.rounded if name in asked]
     return _stage("distill", row, shape)
 
 
 def quantization_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Stage:
     """Return the quantization; of a student that is not `judged`, any loss is taken."""
-    row = {**kept.get("quantize", {}), "scheme": shape.scheme, "embeddings": shape.embeddings}
+    row = {**kept.get("quantize", {}), "scheme": shape.scheme}
+    row |= {"weights": shape.weights, "embeddings": shape.embeddings}
     return _stage("quantize", row if judged else {**row, "max_drop": 1.0}, shape)
 
 

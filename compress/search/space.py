@@ -9,7 +9,7 @@ from typing import Any
 
 from compress.architectures import architecture
 from compress.models import load_config
-from compress.quantize.stage import Quantize
+from compress.recipe import parse_stage
 from compress.search.shape import VOCABULARIES, Shape
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
@@ -31,6 +31,7 @@ class Space:
 
     layers: tuple[int, ...]
     hidden: tuple[int | None, ...]
+    weights: tuple[str, ...]
     embeddings: tuple[str | None, ...]
     scheme: str
     teacher_hidden: int
@@ -45,6 +46,7 @@ class Space:
             "heads": _HEADS,
             "hidden": self.hidden,
             "vocabulary": tuple(VOCABULARIES),
+            "weights": self.weights,
             "embeddings": self.embeddings,
         }
 
@@ -92,21 +94,22 @@ def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
     return Space(
         layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
         hidden=(None, *narrower),
-        embeddings=_embeddings(teacher.model_type, scheme, form),
+        weights=_taken("weights", teacher.model_type, scheme, form),
+        embeddings=_taken("embeddings", teacher.model_type, scheme, form) or (None,),
         scheme=scheme,
         teacher_hidden=hidden,
         teacher_ffn=int(getattr(config, parts.config_ffn)),
     )
 
 
-def _embeddings(model_type: str, scheme: str, form: str) -> tuple[str | None, ...]:
-    """Return the widths of embeddings that a scheme takes, the widest first."""
+def _taken(name: str, model_type: str, scheme: str, form: str) -> tuple[str, ...]:
+    """Return the widths that a scheme takes for embeddings or weights, the widest first."""
     taken = []
     for width in ("int8", "int4"):
-        stage = Quantize(scheme=scheme, embeddings=width)  # type: ignore[arg-type]
+        stage = parse_stage({"kind": "quantize", "scheme": scheme, name: width}, "search")
         try:
             stage.check(model_type, form)
         except RecipeError:
             continue
         taken.append(width)
-    return tuple(taken) or (None,)
+    return tuple(taken)

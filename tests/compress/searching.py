@@ -17,6 +17,7 @@ ONE_LAYER = Shape(1)
 SPACE = Space(
     layers=(4, 3, 2, 1),
     hidden=(None, 288),
+    weights=("int8", "int4"),
     embeddings=("int8", "int4"),
     scheme="int8-dynamic",
     teacher_hidden=384,
@@ -75,9 +76,9 @@ def control(hits: int = 900) -> Control:
 
 
 def write_recipe(folder: Path, text: str = RECIPE) -> Path:
-    """Write a trained two-layer teacher, its rows as csv files, and a recipe; return that."""
+    """Write a trained one-layer teacher, its rows as csv files, and a recipe; return that."""
     data = make_data()
-    make_trained_model(folder / "model", data=data)
+    make_trained_model(folder / "model", data=data, layers=1)
     (folder / "model" / "artifact.json").unlink()
     splits = {"train": data.train, "validation": data.validation, "test": data.test}
     for name, rows in splits.items():

@@ -142,3 +142,9 @@ def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
     needed = 200 * (1 + 1.25) + 10 + 10 + CLOSING_S
     assert clock.allows(1.0, 20, refits=1) == (limit > needed)
     assert Clock(None).allows(1.0, 20, refits=3)
+
+
+def test_where_there_is_one_rung_it_is_the_last() -> None:
+    state = known()
+    state.rungs = (20,)
+    assert all(task.deploy for task in schedule.first(state))

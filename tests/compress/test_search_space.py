@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from compress.distill.stage import Distill
 from compress.prune.stage import Prune
 from compress.quantize.stage import Quantize
-from compress.search.shape import Shape, cut_of, quantization_of, settings_kept, stages_of
+from compress.search.shape import (
+    Shape,
+    cut_of,
+    quantization_of,
+    settings_kept,
+    stages_of,
+    training_of,
+)
 from compress.search.space import space_of
 from runtimes.errors import UnsupportedError
 from tests.compress.models import make_model
@@ -27,8 +34,8 @@ shapes = st.builds(
 
 def test_a_name_says_what_is_left_and_is_a_file_name() -> None:
     assert Shape(1).name == "1-layer-int8-dynamic"
-    shape = Shape(2, 0.25, 0.5, 192, "spelling", "int8-static", "int4")
-    assert shape.name == "2-layer-ffn75-heads50-hidden192-spelling-int8-static-int4"
+    shape = Shape(2, 0.25, 0.5, 192, "spelling", "int8-dynamic", "int4", "int4")
+    assert shape.name == "2-layer-ffn75-heads50-hidden192-spelling-int8-dynamic-weights-int4-int4"
 
 
 @given(shapes, shapes)
@@ -98,18 +105,23 @@ def test_the_first_shapes_suit_the_teacher(
 
 
 @pytest.mark.parametrize(
-    ("model_type", "scheme", "form", "embeddings"),
+    ("model_type", "scheme", "form", "weights", "embeddings"),
     [
-        ("bert", "int8-dynamic", "onnx", ("int8", "int4")),
-        ("distilbert", "int8-dynamic", "openvino", (None,)),
-        ("roberta", "fp16", "onnx", (None,)),
+        ("bert", "int8-dynamic", "onnx", ("int8", "int4"), ("int8", "int4")),
+        ("distilbert", "int8-dynamic", "openvino", ("int8",), (None,)),
+        ("roberta", "fp16", "onnx", ("int8",), (None,)),
     ],
 )
-def test_embeddings_are_those_that_the_scheme_takes(
-    tmp_path: Path, model_type: str, scheme: str, form: str, embeddings: tuple[Any, ...]
+def test_widths_are_those_that_the_scheme_takes(
+    tmp_path: Path,
+    model_type: str,
+    scheme: str,
+    form: str,
+    weights: tuple[str, ...],
+    embeddings: tuple[Any, ...],
 ) -> None:
     space = space_of(make_model(tmp_path / "m", model_type), scheme, form)
-    assert space.embeddings == embeddings
+    assert (space.weights, space.embeddings) == (weights, embeddings)
     assert space.hidden == (None, 48, 32)
     assert space.teacher_ffn == 128
 
@@ -117,3 +129,14 @@ def test_embeddings_are_those_that_the_scheme_takes(
 def test_an_architecture_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="modernbert"):
         space_of(make_model(tmp_path / "m", "modernbert"), "int8-dynamic", "onnx")
+
+
+def test_training_rounds_what_the_recipe_asks_for_and_the_shape_has_in_4_bits() -> None:
+    kept = settings_kept((Distill(layers=1, quantization_aware=["embeddings", "weights"]),))
+    for shape, rounded in (
+        (Shape(1), []),
+        (Shape(1, embeddings="int4"), ["embeddings"]),
+        (Shape(1, weights="int4", embeddings="int4"), ["embeddings", "weights"]),
+    ):
+        assert getattr(training_of(shape, 3, kept), "quantization_aware", None) == rounded
+        assert getattr(training_of(shape, 3, {}), "quantization_aware", None) == []
