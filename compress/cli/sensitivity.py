@@ -59,8 +59,8 @@ def sensitivity(
     """Say which classes, quantized nodes and layers of ARTIFACT pay for its size.
 
     Classes: what each keeps of the reference's accuracy, and what it is now taken for. Nodes of a
-    quantized ONNX model: each quantized alone, and each alone left in fp32. Layers of a torch
-    model: each left out, and its Fisher mass. Choose nothing by test rows: give validation rows
+    quantized ONNX model: each quantized alone. Layers of a torch model: each left out, and its
+    Fisher mass. Choose nothing by test rows: give validation rows
     where the answer steers what is made next.
     """
     from compress.data import DataSettings

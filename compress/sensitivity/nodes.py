@@ -1,4 +1,4 @@
-"""Which nodes of a quantized model pay: each quantized alone, and each restored alone."""
+"""Which nodes of a quantized model pay: the fp32 source with each quantized alone."""
 
 from __future__ import annotations
 
@@ -42,17 +42,15 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class NodeCost:
-    """Hold what one quantized node costs.
+    """Hold what the fp32 source loses with one node alone quantized.
 
-    `alone`: the fp32 source with this node alone quantized. `gain`: how much the divergence of
-    the quantized model falls when this node alone is fp32 again, which is what excluding it
-    from quantization would give.
+    The other way round, the quantized model with one node restored, says nothing where no node
+    stands out: rounding errors of the others, which may cancel, are larger than any one's.
     """
 
     node: str
     kind: str
     alone: Effect
-    gain: float
 
 
 def node_costs(
@@ -60,13 +58,13 @@ def node_costs(
 ) -> tuple[Effect, tuple[NodeCost, ...]]:
     """Return the whole model's divergence and each node's part, the most costly first.
 
-    Runs the model twice a node on the rows. Raises UnsupportedError when the artifact's nodes
+    Runs the model once a node on the rows. Raises UnsupportedError when the artifact's nodes
     cannot be told apart or `source` is not the model that it was quantized from.
     """
     pair = _paired(quantized, source)
     values = pair.changed()
     bench = _Bench(quantized, rows, scratch)
-    with progress.task("nodes", 2 * len(values) + 2) as advance:
+    with progress.task("nodes", len(values) + 2) as advance:
 
         def effect(restored: Sequence[str]) -> Effect:
             found = bench.effect(pair.restored(restored))
@@ -81,7 +79,6 @@ def node_costs(
                 node=pair.label(value),
                 kind=pair.kind(value),
                 alone=effect([other for other in values if other != value]),
-                gain=whole.kl - effect([value]).kl,
             )
             for value in values
         ]

@@ -142,10 +142,7 @@ def _effect(effect: Effect) -> tuple[float, float, float]:
 
 
 def _nodes(whole: Effect, costs: Sequence[NodeCost]) -> Explanation:
-    columns = (
-        *(Column("node", "node"), Column("kind", "operator"), *_EFFECT),
-        Column("gain", "KL won back", ".2e"),
-    )
+    columns = (Column("node", "node"), Column("kind", "operator"), *_EFFECT)
     first = costs[0]
     return Explanation(
         answer=f"the quantized node that costs most is {first.node} ({first.kind}):"
@@ -154,9 +151,9 @@ def _nodes(whole: Effect, costs: Sequence[NodeCost]) -> Explanation:
         tables=(
             Table(
                 "nodes",
-                "nodes, each quantized alone; won back: each alone left in fp32",
+                "nodes, each quantized alone, the most costly first",
                 columns,
-                tuple((c.node, c.kind, *_effect(c.alone), c.gain) for c in costs),
+                tuple((c.node, c.kind, *_effect(c.alone)) for c in costs),
             ),
         ),
     )
