@@ -48,7 +48,7 @@ class _Attention:
 
 
 def attend_from_one_token(index: GraphIndex) -> None:
-    """Rewrite each attention that has one query; weights shared with other layers stay shared."""
+    """Rewrite each attention that has one query, unless layers share the weight of its keys."""
     for node in list(index.graph.node):
         found = _match(index, node) if node.op_type == "Softmax" else None
         if found is not None:
@@ -76,6 +76,9 @@ def _match(index: GraphIndex, softmax: NodeProto) -> _Attention | None:
         or joined is None
         or key.source != value.source
     ):
+        return None
+    shared = len(index.readers[key.weight]) > 1  # ALBERT's layers: a turned copy would be one more
+    if shared and query[1] not in index.tensors:
         return None
     return _Attention(query[0], query[1], key, value, name, tuple(between), softmax, joined)
 

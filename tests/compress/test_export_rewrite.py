@@ -87,6 +87,21 @@ def test_every_architecture_at_other_depths(model_type: str, layers: int) -> Non
     assert made.history[-1].metrics["difference"] < TOLERANCE
 
 
+@pytest.mark.slow
+def test_shared_weights_are_stored_once() -> None:
+    shallow, deep = (_made("albert", layers).size_mb for layers in (2, 3))
+    assert deep < 1.1 * shallow
+    assert _count(_graph("albert", 3), "Softmax") == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_format", ["openvino", "tensorrt"])
+def test_other_formats_are_made_from_one_layer_too(model_format: str, tmp_path: Path) -> None:
+    stage = Export(model_format, calibration_rows=32)  # type: ignore[arg-type]
+    made = execute(stage, _made("bert", 1), context(), tmp_path / "made")
+    assert [spec.name for spec in made.inputs] == ["input_ids", "attention_mask"]
+
+
 @pytest.mark.parametrize("model_type", ["bert", *_SLOW])
 def test_positions_beyond_the_longest_text_are_dropped(model_type: str) -> None:
     made, source = _made(model_type, 1), _source(model_type, 1)

@@ -54,7 +54,8 @@ def test_every_head_that_reads_a_token_is_found(model_type: str) -> None:
     """Those left out reach their attention through operators that no rule goes through."""
     artifact = exported("onnx", model_type)
     feeds = ExampleFeeds.of(artifact).draw(2, TOKENS)
-    assert len(_inside(artifact.model_file, "Softmax", feeds)[-1]) == 3  # no axis of queries
+    shape = _inside(artifact.model_file, "Softmax", feeds)[-1]
+    assert len(shape) == 3 or shape[2] == 1  # no axis of queries, or one query
 
 
 def test_a_head_that_reads_every_token_is_left_alone() -> None:
