@@ -48,6 +48,7 @@ from benchmarks.frontier_rows import (
     table,
 )
 from benchmarks.peers.make import PEERS, make_peers
+from compress.judging import Outcome
 from compress.models import load_tokenizer
 from compress.recipe import parse_recipe
 from compress.run_folder import RunFolder
@@ -82,7 +83,7 @@ class Effort:
     ablation: bool
 
 
-FULL = Effort(minutes=120, seeds=3, rungs=(3, 8, 20), tier="release", ablation=True)
+FULL = Effort(minutes=90, seeds=3, rungs=(3, 12), tier="release", ablation=True)
 QUICK = Effort(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 
 
@@ -94,7 +95,7 @@ QUICK = Effort(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 @click.option("--label", default="label", help="The column of labels.")
 @click.option("--json", "json_file", required=True, type=click.Path(path_type=Path))
 @click.option("--quick", is_flag=True, help="Minutes instead of hours: less search, one seed.")
-@click.option("--minutes", type=click.FloatRange(1), help="For the search; else 120, quick 12.")
+@click.option("--minutes", type=click.FloatRange(1), help="For the search; else 90, quick 12.")
 @click.option("--seeds", type=click.IntRange(1, 20), help="Refits of the choice; else 3, quick 1.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice([*PEERS, "none"]), help="All.")
 @click.option("--ablation/--no-ablation", "ablated", default=None, help="Else not with --quick.")
@@ -128,12 +129,11 @@ def main(
         parsed = parse_recipe(recipe, Path.cwd(), "frontier")
         assert parsed.target is not None
         request = request_of(parsed, parsed.target, folder, board=board)
-        found = Frontier(request, effort, names).run()
+        frontier = Frontier(request, effort, names, json_file)
+        found = frontier.run()
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    found["command"] = shlex.join(["python", *sys.argv])
-    write_json(json_file, found)
     click.echo(found["report"])
 
 
@@ -192,6 +192,7 @@ class Frontier:
     request: SearchRequest
     effort: Effort
     peers: Sequence[str]
+    json_file: Path
 
     def run(self) -> dict[str, Any]:
         """Return everything that was found, as the JSON file holds it."""
@@ -231,14 +232,25 @@ class Frontier:
             "search": _search(result, chosen, refit_s),
             "data": _data(self.request),
             "machine": _machine(),
-            "ablation": ablation(result, chosen, "ci") if self.effort.ablation else [],
+            "command": shlex.join(["python", *sys.argv]),
+            "ablation": [],
+            "seconds": round(time.monotonic() - start, 1),
         }
-        found["seconds"] = round(time.monotonic() - start, 1)
-        found["report"] = report(found)
-        beside = self.request.out
-        write_text(beside.with_suffix(".md"), found["report"] + "\n")
-        write_text(beside.with_suffix(".html"), page(contestants, outcome, found["report"]))
+        self._write(found, contestants, outcome)
+        if self.effort.ablation:
+            found["ablation"] = ablation(result, chosen, "ci")
+            found["seconds"] = round(time.monotonic() - start, 1)
+            self._write(found, contestants, outcome)
         return found
+
+    def _write(
+        self, found: dict[str, Any], contestants: Sequence[Contestant], outcome: Outcome
+    ) -> None:
+        found["report"] = report(found)
+        write_json(self.json_file, found)
+        write_text(self.json_file.with_suffix(".md"), found["report"] + "\n")
+        drawn = page(contestants, outcome, found["report"])
+        write_text(self.json_file.with_suffix(".html"), drawn)
 
     def _refits(self, result: SearchResult, row: Standing) -> tuple[list[Contestant], float]:
         """Return the choice trained on all training rows, a seed each: the artifact first."""

@@ -33,16 +33,24 @@ class Variant:
         return {kind: {**known.get(kind, {}), **self.settings.get(kind, {})} for kind in kinds}
 
 
+def _unquantized(shape: Shape) -> Shape:
+    return replace(shape, scheme="none", weights="int8", embeddings=None)
+
+
 AS_CHOSEN = Variant("as chosen")
 VARIANTS = (
     Variant("labels alone, no teacher", settings={"distill": {"alpha": 0.0, "augment": 0}}),
     Variant("no disturbed copies", settings={"distill": {"augment": 0}}),
     Variant("no labels, the teacher alone", settings={"distill": {"alpha": 1.0}}),
-    Variant("whole FFN", lambda shape: replace(shape, ffn=0.0)),
-    Variant("8,000 pieces", lambda shape: replace(shape, vocabulary="frequent")),
-    Variant("every character spelt", lambda shape: replace(shape, vocabulary="spelling")),
+    Variant("half the FFN", lambda shape: replace(shape, ffn=0.5)),
+    Variant(
+        "4-bit rounding while training",
+        settings={"distill": {"quantization_aware": ["embeddings", "weights"]}},
+    ),
+    Variant("8-bit weights", lambda shape: replace(shape, weights="int8")),
     Variant("8-bit embeddings", lambda shape: replace(shape, embeddings="int8")),
-    Variant("fp32, not quantized", lambda s: replace(s, scheme="none", embeddings=None)),
+    Variant("not quantized", _unquantized),
+    Variant("every character spelt", lambda shape: replace(shape, vocabulary="spelling")),
 )
 """Each is one ingredient away from the choice; those that are the choice itself are skipped."""
 
