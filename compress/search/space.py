@@ -69,11 +69,15 @@ class Space:
         )
 
     def work(self, shape: Shape) -> float:
-        """Return a training step's work in multiples of one whole layer's."""
+        """Return a training step's work in multiples of one whole layer's.
+
+        The last layer has queries, keys and values of all tokens, and the rest of the first alone.
+        """
         wide = shape.hidden or self.teacher_hidden
         whole = self.teacher_hidden * (4 * self.teacher_hidden + 2 * self.teacher_ffn)
-        cut = wide * (4 * wide * (1 - shape.heads) + 2 * self.teacher_ffn * (1 - shape.ffn))
-        return _FIXED_WORK + shape.layers * cut / whole
+        heads = wide * wide * (1 - shape.heads)
+        layer = 4 * heads + 2 * wide * self.teacher_ffn * (1 - shape.ffn)
+        return _FIXED_WORK + ((shape.layers - 1) * layer + 3 * heads) / whole
 
     def _plain(self, layers: int, ffn: float) -> Shape:
         return Shape(layers, ffn, scheme=self.scheme, embeddings=self.embeddings[-1])

@@ -84,9 +84,9 @@ def test_neighbours_differ_in_one_dimension_by_one_step(shape: Shape) -> None:
         assert shape in list(SPACE.neighbours(near, smaller=False))
 
 
-def test_work_is_one_for_a_whole_layer_and_a_little() -> None:
-    assert SPACE.work(Shape(1)) == pytest.approx(1.15)
-    assert SPACE.work(Shape(3)) == pytest.approx(3.15)
+def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> None:
+    assert SPACE.work(Shape(1)) == pytest.approx(0.4)
+    assert SPACE.work(Shape(3)) == pytest.approx(2.4)
 
 
 @pytest.mark.parametrize(
