@@ -1,0 +1,132 @@
+"""The frontier's sums and texts; its parts are tested where they stand."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.frontier import QUICK, against, main, recipe_of, report
+from benchmarks.frontier_ablation import AS_CHOSEN, VARIANTS
+from benchmarks.frontier_rows import STEPS, front_at, table
+from compress.recipe import parse_recipe
+from compress.search.shape import Shape
+from tests.compress.models import LABELS, make_data, make_model
+
+
+def row(name: str, speedup: float | None, retention: float, size_mb: float = 2.0) -> dict[str, Any]:
+    bounds = {"value": retention, "lower": retention - 0.01, "upper": retention + 0.01}
+    return {
+        "name": name,
+        "version": "1",
+        "accuracy": 0.9 * retention,
+        "size_mb": size_mb,
+        "compression": 90 / size_mb,
+        "latency_p50_ms": 0.1,
+        "speedup": speedup,
+        "speedup_bounds": {"lower": speedup, "upper": None},
+        "retention": bounds,
+    }
+
+
+def test_the_front_is_read_at_each_speed_from_what_is_at_least_that_fast() -> None:
+    found = front_at([row("a", 4, 0.999), row("b", 12, 0.995), row("c", 50, 0.98)])
+    assert [one["speedup_least"] for one in found] == list(STEPS)
+    assert [one["name"] for one in found] == ["a", "b", "b", "c", "c", "c"]
+    assert front_at([row("slow", 2, 1.0)])[0]["name"] is None
+
+
+def test_peers_far_below_in_retention_are_not_compared() -> None:
+    peers = [
+        row("fast, bad", 9, 0.9, 5.0),
+        row("good", 4, 0.995, 23.0),
+        row("small", 3, 0.985, 12.0),
+    ]
+    found = against(row("ours", 40, 0.99), peers)
+    assert found["fastest_peer"] == "good"
+    assert found["times_faster"] == pytest.approx(10)
+    assert found["smallest_peer"] == "small"
+    assert found["times_smaller"] == pytest.approx(6)
+    assert found["points_below_best_peer"] == pytest.approx(0.5)
+
+
+def test_without_a_peer_worth_comparing_nothing_is_claimed() -> None:
+    assert against(row("ours", 40, 0.99), []) == {}
+    assert against(row("ours", 40, 0.99), [row("failed", None, 0.99)]) == {}
+
+
+def test_the_table_shows_a_dash_for_what_was_not_measured() -> None:
+    lines = table([row("teacher", 1.0, 1.0), row("crashed", None, 0.99)]).splitlines()
+    assert len(lines) == 4
+    assert lines[3].endswith("| – [–, –] |")
+
+
+def test_variants_are_one_ingredient_away() -> None:
+    shape = Shape(1, weights="int4", embeddings="int4")
+    for variant in VARIANTS:
+        changed = dataclasses.asdict(variant.shape(shape)) != dataclasses.asdict(shape)
+        assert changed or variant.settings, variant.name
+    assert AS_CHOSEN.shape(shape) == shape
+    assert AS_CHOSEN.kept({"distill": {"augment": 2}}) == {"distill": {"augment": 2}}
+
+
+def write(path: Path, rows: int) -> Path:
+    texts = make_data().train
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        lines = csv.writer(stream)
+        lines.writerow(("query", "kind"))
+        for text, label in zip(texts.texts[:rows], texts.labels[:rows], strict=True):
+            lines.writerow((text, LABELS[label]))
+        lines.writerow(("", LABELS[0]))
+    return path
+
+
+def test_the_recipe_follows_from_the_rows_and_passes_its_own_checks(tmp_path: Path) -> None:
+    teacher = make_model(tmp_path / "teacher").path
+    train, test = write(tmp_path / "train.csv", 60), write(tmp_path / "test.csv", 20)
+    found = recipe_of(teacher, train, test, "query", "kind", QUICK)
+    assert found["teacher"]["max_length"] == 32
+    parsed = parse_recipe(found, tmp_path, "frontier")
+    assert parsed.target is not None
+    assert parsed.target.rungs == QUICK.rungs
+    assert [stage.kind for stage in parsed.stages] == ["prune", "distill", "quantize"]
+
+
+def test_a_missing_file_is_said_in_a_line(tmp_path: Path) -> None:
+    teacher = make_model(tmp_path / "teacher").path
+    train = write(tmp_path / "train.csv", 60)
+    arguments = ["--teacher", str(teacher), "--train", str(train), "--test", "absent.csv"]
+    arguments += ["--text", "query", "--label", "kind", "--json", str(tmp_path / "out.json")]
+    done = CliRunner().invoke(main, [*arguments, "--quick", "--peer", "none"])
+    assert done.exit_code == 2
+    assert "absent.csv" in done.output
+
+
+def test_the_report_says_what_fell_short() -> None:
+    found = {
+        "search": {
+            "met": False,
+            "goal": "retention ≥ 99 %",
+            "answer": "3-layer",
+            "seconds": 60,
+            "refit_seconds": 60,
+            "rss_peak_mb": 2000.0,
+        },
+        "data": {"train": 1, "validation": 1, "test": 1, "classes": 2},
+        "teacher": row("teacher", 1.0, 1.0),
+        "seeds": [row("seed 7", 5.0, 0.97)],
+        "peers": [],
+        "peers_failed": [{"name": "olive", "error": "pip ended with 1"}],
+        "front": [],
+        "front_at": front_at([row("seed 7", 5.0, 0.97)]),
+        "against_peers": {},
+        "ablation": [],
+    }
+    said = report(found)
+    assert "NOT met" in said
+    assert "olive: pip ended with 1" in said
+    assert "≥ 10×: none" in said
