@@ -80,7 +80,13 @@ class Space:
         return _FIXED_WORK + ((shape.layers - 1) * layer + 3 * heads) / whole
 
     def _plain(self, layers: int, ffn: float) -> Shape:
-        return Shape(layers, ffn, scheme=self.scheme, embeddings=self.embeddings[-1])
+        return Shape(
+            layers,
+            ffn,
+            scheme=self.scheme,
+            weights=self.weights[-1],
+            embeddings=self.embeddings[-1],
+        )
 
 
 def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
