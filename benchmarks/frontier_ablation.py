@@ -50,7 +50,7 @@ VARIANTS = (
     Variant("8-bit weights", lambda shape: replace(shape, weights="int8")),
     Variant("8-bit embeddings", lambda shape: replace(shape, embeddings="int8")),
     Variant("not quantized", _unquantized),
-    Variant("every character spelt", lambda shape: replace(shape, vocabulary="spelling")),
+    Variant("only the rows' own pieces", lambda shape: replace(shape, vocabulary="seen")),
 )
 """Each is one ingredient away from the choice; those that are the choice itself are skipped."""
 

@@ -83,6 +83,7 @@ class Space:
         return Shape(
             layers,
             ffn,
+            vocabulary="common",
             scheme=self.scheme,
             weights=self.weights[-1],
             embeddings=self.embeddings[-1],
