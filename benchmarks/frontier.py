@@ -88,7 +88,7 @@ class Effort:
     ablation: bool
 
 
-FULL = Effort(minutes=90, seeds=3, rungs=(3, 12), tier="release", ablation=True)
+FULL = Effort(minutes=90, seeds=3, rungs=(3, 12), tier="ci", ablation=True)
 QUICK = Effort(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 
 
