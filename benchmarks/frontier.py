@@ -13,8 +13,8 @@ From a fine-tuned text classifier and its rows, whatever they are about:
 5. each ingredient of the choice is left out in turn.
 
 No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
-`artifact` (the first seed), `seeds`, `peers`, `front` (the students of the search's Pareto
-front), `front_at` (the best retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`,
+`artifact` (the first seed), `seeds`, `peers`, `front` (the search's best student of each
+depth), `front_at` (the best retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`,
 `search` (wall time, peak memory, what retention was measured against), `against_peers`, `data`
 and `machine`. Beside it, FILE's name with .md is the table and with .html the drawing. What is
 made is kept in the folder of FILE's name, and a command that was killed goes on there. --quick
@@ -272,17 +272,18 @@ class Frontier:
         return found, time.monotonic() - start
 
     def _front(self, result: SearchResult) -> list[Contestant]:
-        """Return the students of the search's front; they never saw the validation rows."""
-        return [
-            Contestant(
-                row.trial.shape.name,
-                "front",
-                _ours(),
-                read_artifact(result.models[row.trial.name]),
-                {"shape": row.trial.shape.to_json(), "epochs": row.trial.epochs},
-            )
-            for row in result.pareto
-        ]
+        """Return the best student of each depth; they never saw the validation rows."""
+        best: dict[int, Standing] = {}
+        for row in [*result.pareto, *sorted(result.rows, key=lambda row: -row.retention)]:
+            best.setdefault(row.trial.shape.layers, row)
+        return [self._student(row) for _, row in sorted(best.items())]
+
+    def _student(self, row: Standing) -> Contestant:
+        trial, shop = row.trial, self.request.workshop()
+        made = shop.deployed(shop.student(trial.shape, trial.epochs), trial.shape, judged=False)
+        kept = RunFolder(self.request.out / "front").keep(made, trial.name)
+        notes = {"shape": trial.shape.to_json(), "epochs": trial.epochs}
+        return Contestant(trial.name, "front", _ours(), kept, notes)
 
     def _peers(self) -> tuple[list[Contestant], list[dict[str, Any]]]:
         """Return the peers' models, and those that gave none with the reason."""
@@ -420,7 +421,7 @@ def report(found: Mapping[str, Any]) -> str:
         f"Search {search_['seconds'] / 60:.0f} min, refits {search_['refit_seconds'] / 60:.0f} min,"
         f" peak {search_['rss_peak_mb'] / 1000:.1f} GB.",
         table([found["teacher"], *found["seeds"], *found["peers"]]),
-        "The search's front, trained without the validation rows:",
+        "The best student of each depth, trained without the validation rows:",
         table(found["front"]),
         "Retention by speed:",
         "\n".join(_at(row) for row in found["front_at"]),
