@@ -66,7 +66,7 @@ def test_the_table_shows_a_dash_for_what_was_not_measured() -> None:
 
 
 def test_variants_are_one_ingredient_away() -> None:
-    shape = Shape(1, weights="int4", embeddings="int4")
+    shape = Shape(1, vocabulary="common", weights="int4", embeddings="int4")
     for variant in VARIANTS:
         changed = dataclasses.asdict(variant.shape(shape)) != dataclasses.asdict(shape)
         assert changed or variant.settings, variant.name
