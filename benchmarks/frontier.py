@@ -15,7 +15,8 @@ From a fine-tuned text classifier and its rows, whatever they are about:
 No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
 `artifact` (the first seed), `seeds`, `peers`, `front` (the search's best student of each
 depth), `front_at` (the best retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`,
-`search` (wall time, peak memory, what retention was measured against), `against_peers`, `data`
+`search` (wall time of this process, seconds of the trainings that earlier ones did as well, peak
+memory, what retention was measured against), `against_peers`, `data`
 and `machine`. Beside it, FILE's name with .md is the table and with .html the drawing. What is
 made is kept in the folder of FILE's name, and a command that was killed goes on there. --quick
 searches for minutes, with one seed and no ablation.
@@ -374,6 +375,7 @@ def _search(result: SearchResult, row: Standing, refit_s: float) -> dict[str, An
         "control": result.control.name,
         "why": result.control.why,
         "seconds": round(result.seconds, 1),
+        "training_seconds": round(sum(one.trial.seconds for one in result.rows), 1),
         "refit_seconds": round(refit_s, 1),
         "rss_peak_mb": round(result.rss_peak_mb, 1),
         "trials": [
