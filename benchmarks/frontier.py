@@ -73,9 +73,10 @@ _MOST_COPIES = 6
 _LENGTHS = 32
 """Texts are cut at the longest training text's tokens, in whole multiples of this."""
 _ONE_POINT = 0.01
-_LEAK = 0.02
-"""Accuracy that a control of several layers has on rows that its teacher was trained on, and not
-on others: what its copied layers remember. Students of one layer remember nothing."""
+_LEAK = 0.035
+"""Share of its accuracy that a control of several layers may owe to its teacher's memory of the
+validation rows: its copied layers keep some of it (1.7 to 2.7 points were seen with three layers,
+the more the longer they were trained); a student of one layer keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
