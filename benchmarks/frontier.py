@@ -263,13 +263,14 @@ class Frontier:
         """Return the choice trained on all training rows, a seed each: the artifact first."""
         start = time.monotonic()
         trial, folder = row.trial, RunFolder(self.request.out / "artifacts")
+        epochs = self.effort.rungs[-1]  # a choice that the search had no time to finish too
         found = []
         for seed in range(SEED, SEED + self.effort.seeds):
             self.request.board.note(f"refit with seed {seed}")
-            made = result.refit(trial.shape, trial.epochs, seed)
+            made = result.refit(trial.shape, epochs, seed)
             kept = folder.keep(made, f"seed-{seed}")
             role = "artifact" if seed == SEED else "seed"
-            notes = {"seed": seed, "shape": trial.shape.to_json(), "epochs": trial.epochs}
+            notes = {"seed": seed, "shape": trial.shape.to_json(), "epochs": epochs}
             found.append(Contestant(f"edgepress seed {seed}", role, _ours(), kept, notes))
         return found, time.monotonic() - start
 
@@ -320,8 +321,7 @@ def pick(result: SearchResult, teacher_mb: float) -> Standing:
     able = [
         row
         for row in result.rows
-        if row.trial.deployed
-        and row.trial.latency.speedup >= SPEEDUP
+        if row.trial.latency.speedup >= SPEEDUP
         and row.trial.size_mb <= teacher_mb / COMPRESSION
         and row.retention >= RETENTION - lost
     ]
