@@ -66,7 +66,7 @@ def ablation(result: SearchResult, row: Standing, tier: str) -> list[dict[str, A
         if _differs(result, row, variant):
             result.request.board.note(f"ablation: {variant.name}")
             made[variant.name] = _made(result, row, variant)
-    return _figures(result, {name: model for name, (model, _) in made.items()}, tier, made)
+    return _figures(result, made, tier)
 
 
 def _differs(result: SearchResult, row: Standing, variant: Variant) -> bool:
@@ -90,16 +90,13 @@ def _made(result: SearchResult, row: Standing, variant: Variant) -> tuple[Artifa
 
 
 def _figures(
-    result: SearchResult,
-    models: Mapping[str, Artifact],
-    tier: str,
-    made: Mapping[str, tuple[Artifact, float]],
+    result: SearchResult, made: Mapping[str, tuple[Artifact, float]], tier: str
 ) -> list[dict[str, Any]]:
     request = result.request
     shop = request.workshop()
     ours = version("edgepress")
     contestants = [Contestant("teacher", "teacher", "", shop.reference)]
-    contestants += [Contestant(name, "ablation", ours, model) for name, model in models.items()]
+    contestants += [Contestant(name, "ablation", ours, model) for name, (model, _) in made.items()]
     rows = request.plan.data.validation
     outcome = measured_together(
         contestants,

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from compress.batches import Batch, encode
 from compress.compact import compact_vocabulary
@@ -17,7 +18,7 @@ from compress.distill.rows import TrainingRows
 from compress.quantize.embeddings import BLOCK
 from compress.quantize.int8_dynamic import ONE_TOKEN_BLOCK
 from compress.stage import RunContext
-from compress.training import Fitted, TrainPlan, fit
+from compress.training import Fitted, Loss, TrainPlan, fit
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -52,23 +53,9 @@ def distil(
     data = context.data
     rows = TrainingRows.of(data, augment)
     soft = rows.teacher_logits(teacher, context)
-    labels = rows.labels
     train = encode(tokenizer, rows.texts, student.config)
     validation = encode(tokenizer, data.validation.texts, student.config)
     targets = np.array(data.validation.labels, dtype=np.int64)
-
-    def loss(output: Any, batch: Batch) -> Tensor:
-        import torch
-
-        device = output.logits.device
-        value = distillation_loss(
-            output.logits,
-            torch.from_numpy(soft[batch.rows]).to(device),
-            torch.from_numpy(labels[batch.rows]).to(device),
-            temperature=temperature,
-            alpha=alpha,
-        )
-        return value if internals is None else value + internals.loss(output, batch)
 
     only_first = nullcontext() if plan.hidden_states else first_token_only(student)
     with (
@@ -84,7 +71,7 @@ def distil(
             student,
             small_train,
             (small_validation, targets),
-            loss,
+            _loss(soft, rows.labels, temperature, alpha, internals),
             plan,
             scratch=context.scratch,
             progress=context.progress,
@@ -92,3 +79,28 @@ def distil(
             extra=None if internals is None else internals.projections,
             rows_of=rows.of_epoch,
         )
+
+
+def _loss(
+    soft: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    temperature: float,
+    alpha: float,
+    internals: Internals | None,
+) -> Loss:
+    """Return the loss of a batch, given the teacher's logits and the labels of all rows."""
+
+    def loss(output: Any, batch: Batch) -> Tensor:
+        import torch
+
+        device = output.logits.device
+        value = distillation_loss(
+            output.logits,
+            torch.from_numpy(soft[batch.rows]).to(device),
+            torch.from_numpy(labels[batch.rows]).to(device),
+            temperature=temperature,
+            alpha=alpha,
+        )
+        return value if internals is None else value + internals.loss(output, batch)
+
+    return loss
