@@ -45,8 +45,8 @@ from typing import Any
 import click
 import numpy as np
 
-from compress.data import Dataset, DataSettings, Rows, align_labels, load_dataset
-from compress.teacher import open_model
+from compress.data.dataset import Dataset, DataSettings, Rows, align_labels, load_dataset
+from compress.models.teacher import open_model
 from profiles.statistics import ratio_interval
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError
@@ -143,13 +143,13 @@ def _rows(options: Mapping[str, Any], teacher: Artifact) -> Dataset:
 
 def _some(rows: Rows, wanted: int, seed: int) -> Rows:
     picked = np.random.default_rng(seed).permutation(len(rows))[:wanted]
-    return Rows(tuple(rows.texts[i] for i in picked), tuple(rows.labels[i] for i in picked))
+    return Rows(tuple(rows.inputs[i] for i in picked), tuple(rows.targets[i] for i in picked))
 
 
 def _student(teacher: Artifact, layers: int, folder: Path) -> Path:
     """Write evenly spaced layers of the teacher, with its tokenizer, as every start."""
-    from compress.models import load_model, save_model
-    from compress.prune.slicing import evenly_spaced, keep_layers
+    from compress.models.layers import evenly_spaced, keep_layers
+    from compress.models.torch_model import load_model, save_model
 
     model = load_model(teacher.path)
     keep_layers(model, evenly_spaced(model.config.num_hidden_layers, layers))
@@ -243,14 +243,14 @@ def _tell(name: str, number: int, turn: Turn) -> None:
 
 
 def _accuracy(teacher: Artifact, data: Dataset) -> float:
-    from compress.batches import encode
-    from compress.models import load_model, load_tokenizer
-    from compress.training import evaluate
+    from compress.models.torch_model import load_model, load_tokenizer
+    from compress.training.batches import encode
+    from compress.training.loop import evaluate
 
     model = load_model(teacher.path)
     tokenizer = load_tokenizer(teacher.path, teacher.max_length)
-    rows = encode(tokenizer, data.validation.texts, model.config)
-    return evaluate(model, rows, np.array(data.validation.labels))[0]
+    rows = encode(tokenizer, data.validation.inputs, model.config)
+    return evaluate(model, rows, np.array(data.validation.targets))[0]
 
 
 def _machine(threads: int) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from compress.data import Dataset, Rows
-from compress.stage import Advance, RunContext, Silence
-from compress.teacher import open_model
+from compress.data.dataset import Dataset, Rows
+from compress.models.teacher import open_model
+from compress.progress import Advance, Silence
+from compress.stage import RunContext
 
 
 @dataclass(slots=True)
@@ -123,8 +124,8 @@ def edgepress(job: Job, turns: Turns) -> None:
     import transformers.modeling_utils  # noqa: F401
 
     from compress.distill.train import distil
-    from compress.models import load_model, load_tokenizer
-    from compress.training import TrainPlan
+    from compress.models.torch_model import load_model, load_tokenizer
+    from compress.training.loop import TrainPlan
 
     turns.wait()
     distil(
@@ -260,14 +261,14 @@ def _encoded(
 ) -> list[dict[str, Any]]:
     """Encode as the tutorials do; "longest" leaves padding to the collator."""
     coded = tokenizer(
-        list(rows.texts),
+        list(rows.inputs),
         truncation=True,
         max_length=max_length,
         padding="max_length" if padding == "max_length" else False,
     )
     return [
         {name: coded[name][row] for name in coded}
-        | {"labels": rows.labels[row]}
+        | {"labels": rows.targets[row]}
         | ({} if soft is None else {"teacher_logits": soft[row]})
         for row in range(len(rows))
     ]
@@ -284,7 +285,7 @@ def _teacher_logits(job: Job) -> Any:
         progress=Silence(),
     )
     teacher = open_model(job.teacher, task="text-classification", max_length=job.max_length)
-    return np.asarray(teacher_logits(teacher, job.train.texts, context))
+    return np.asarray(teacher_logits(teacher, job.train.inputs, context))
 
 
 def _turn_taking(turns: Turns) -> Any:

@@ -49,15 +49,15 @@ from benchmarks.frontier_rows import (
     table,
 )
 from benchmarks.peers.make import PEERS, make_peers
-from compress.judging import Outcome
-from compress.models import load_tokenizer
+from compress.judge.judging import Outcome
+from compress.models.teacher import open_model
+from compress.models.torch_model import load_tokenizer
 from compress.recipe import parse_recipe
-from compress.run_folder import RunFolder
+from compress.run.run_folder import RunFolder
 from compress.search.board import TerminalBoard
 from compress.search.choice import Standing, meets
 from compress.search.request import SearchRequest, SearchResult, request_of
 from compress.search.search import search
-from compress.teacher import open_model
 from profiles.probe import probe
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
@@ -151,10 +151,10 @@ def recipe_of(
 
     The number of disturbed copies and the cut of the texts follow from the training rows.
     """
-    from compress.data import DataSettings, load_texts
+    from compress.data.dataset import DataSettings, load_texts
 
     data = DataSettings(train=(), test=(str(train.resolve()),), text=text, label=label)
-    texts = load_texts(data.model_copy(update={"on_empty": "drop"}), Path()).texts
+    texts = load_texts(data.model_copy(update={"on_empty": "drop"}), Path()).inputs
     copies = max(0, min(_MOST_COPIES, _ROWS // max(1, len(texts)) - 1))
     return {
         "schema": 1,

@@ -106,7 +106,7 @@ def _figures(
         progress=request.board,
         shared=request.cache.shared,
     )
-    labels = np.array(rows.labels)
+    labels = np.array(rows.targets)
     found = []
     chosen: np.typing.NDArray[np.bool_] | None = None
     for one in contestants[1:]:

@@ -9,16 +9,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from compress.data import Rows
-from compress.evidence import stage_row
-from compress.judging import Candidate, Job, Measured, Outcome, measure_and_judge
-from compress.plan import RUNTIME_OF
+from compress.data.dataset import Rows
+from compress.judge.evidence import stage_row
+from compress.judge.judging import Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.progress import Progress
 from compress.report import scatter
 from compress.report.markup import Markup, tag
 from compress.report.schema import StageRow
-from compress.stage import Progress
 from profiles.probe import probe
 from runtimes.artifact import Artifact
+from runtimes.session import runs_in
 
 STEPS = (3, 5, 10, 15, 20, 30)
 """The speed-ups at which the front is read."""
@@ -53,7 +53,7 @@ def measured_together(
             Candidate(
                 one.name,
                 one.artifact,
-                RUNTIME_OF[one.artifact.format],
+                runs_in(one.artifact.format),
                 deployable=one.role in ("teacher", "artifact", "peer"),
             )
             for one in contestants

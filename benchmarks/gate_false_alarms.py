@@ -44,7 +44,7 @@ from benchmarks.gate_trials import (
     trial,
 )
 from benchmarks.other_gates import METHODS
-from compress.tiers import TIERS
+from compress.judge.tiers import TIERS
 from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError

@@ -54,7 +54,7 @@ from benchmarks.gate_trials import (
 )
 from benchmarks.other_gates import METHODS
 from benchmarks.planted_slowdown import PERCENTS, plant_all, shown_percent
-from compress.tiers import TIERS
+from compress.judge.tiers import TIERS
 from profiles.probe import probe
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 
 from benchmarks.other_gates import METHODS, judgements, sequential_samples
-from compress.data import DataSettings
-from compress.gating import GateRequest, gate
-from compress.reading import read_table
+from compress.data.dataset import DataSettings
+from compress.data.reading import read_table
+from compress.judge.gating import GateRequest, gate
+from compress.progress import Silence
 from compress.report.gate_report import GateReport
-from compress.stage import Silence
 from profiles.gate import Status
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import InputError, UnsupportedError

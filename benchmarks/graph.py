@@ -33,14 +33,15 @@ import click
 import numpy as np
 
 from benchmarks.peers import torchscript
-from compress.data import Dataset, Rows
-from compress.export.onnx_graph import read_onnx
-from compress.export.parity import ExampleFeeds, file_run
+from compress.data.dataset import Dataset, Rows
+from compress.data.reading import read_table
+from compress.export.parity import file_run
 from compress.export.stage import Export, copy_tokenizer
-from compress.models import quiet_transformers
-from compress.reading import read_table
+from compress.graph.onnx_graph import read_onnx
+from compress.models.feeds import ExampleFeeds
+from compress.models.teacher import import_model, open_model
+from compress.models.torch_model import quiet_transformers
 from compress.stage import RunContext, execute
-from compress.teacher import import_model, open_model
 from profiles.measurement import paired_rounds
 from profiles.statistics import ratio_interval
 from runtimes.artifact import Artifact, write_artifact

@@ -39,7 +39,7 @@ import click
 import numpy as np
 
 from benchmarks.planted_work import dense_layers, slow_copy
-from compress.reading import read_table
+from compress.data.reading import read_table
 from profiles.probe import probe
 from profiles.statistics import Interval, percentile_interval
 from runtimes import agent

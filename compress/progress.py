@@ -4,17 +4,52 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-from compress.stage import Advance
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _PLAIN_EVERY_S = 15.0
+
+Advance = Callable[[int, str], None]
+"""Report `n` more units of work done, with a short note ("loss 0.31")."""
+
+
+class Progress(Protocol):
+    """Show how far a long step is; a terminal's bar, plain lines, or nothing."""
+
+    def task(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a task of `total` units and yield what advances it."""
+
+    warnings: list[str]
+
+    def note(self, text: str) -> None:
+        """Print one line about what happens."""
+
+    def warn(self, text: str) -> None:
+        """Print a warning, and keep it for the report."""
+
+
+@dataclass(slots=True)
+class Silence:
+    """Progress that shows nothing and keeps the warnings."""
+
+    warnings: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def task(self, name: str, total: int) -> Iterator[Advance]:
+        """Open a task that nobody sees."""
+        yield lambda units, note: None
+
+    def note(self, text: str) -> None:
+        """Say nothing."""
+
+    def warn(self, text: str) -> None:
+        """Keep the warning."""
+        self.warnings.append(text)
 
 
 @dataclass(slots=True)
@@ -52,10 +87,12 @@ class Terminal:
 def _bar(name: str, total: int) -> Iterator[Advance]:
     from rich.progress import (
         BarColumn,
-        Progress,
         TaskProgressColumn,
         TextColumn,
         TimeRemainingColumn,
+    )
+    from rich.progress import (
+        Progress as Bars,
     )
 
     columns = (
@@ -65,7 +102,7 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=_stderr()) as progress:
+    with Bars(*columns, console=_stderr()) as progress:
         bar = progress.add_task(name, total=max(total, 1), note="")
 
         def advance(units: int, note: str) -> None:

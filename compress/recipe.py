@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
-from compress.data import DataSettings
+from compress.data.dataset import DataSettings
 from compress.stage import STAGES, Stage
 from runtimes.errors import RecipeError, UnknownNameError, suggest
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
-from compress.data import Dataset
+from compress.data.dataset import Dataset
+from compress.progress import Progress, Silence
 from runtimes.artifact import Artifact, StageRecord, TensorSpec, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
@@ -34,43 +34,6 @@ TOOLS = (
     *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf"),
 )
 """Packages whose version decides what a stage makes; each is part of the cache key."""
-
-Advance = Callable[[int, str], None]
-"""Report `n` more units of work done, with a short note ("loss 0.31")."""
-
-
-class Progress(Protocol):
-    """Show how far a long step is; a terminal's bar, plain lines, or nothing."""
-
-    def task(self, name: str, total: int) -> AbstractContextManager[Advance]:
-        """Open a task of `total` units and yield what advances it."""
-
-    warnings: list[str]
-
-    def note(self, text: str) -> None:
-        """Print one line about what happens."""
-
-    def warn(self, text: str) -> None:
-        """Print a warning, and keep it for the report."""
-
-
-@dataclass(slots=True)
-class Silence:
-    """Progress that shows nothing and keeps the warnings."""
-
-    warnings: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def task(self, name: str, total: int) -> Iterator[Advance]:
-        """Open a task that nobody sees."""
-        yield lambda units, note: None
-
-    def note(self, text: str) -> None:
-        """Say nothing."""
-
-    def warn(self, text: str) -> None:
-        """Keep the warning."""
-        self.warnings.append(text)
 
 
 @dataclass(frozen=True, slots=True)

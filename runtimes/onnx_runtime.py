@@ -26,6 +26,7 @@ class OnnxRuntime:
     name: ClassVar[str] = "onnxruntime"
     formats: ClassVar[tuple[str, ...]] = ("onnx",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
+    deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
         """Tell whether onnxruntime is installed, without importing it."""

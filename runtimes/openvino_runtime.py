@@ -23,6 +23,7 @@ class OpenVINO:
     name: ClassVar[str] = "openvino"
     formats: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
+    deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
         """Tell whether openvino is installed, without importing it."""

@@ -71,12 +71,45 @@ class Runtime(Protocol):
     name: ClassVar[str]
     formats: ClassVar[tuple[str, ...]]
     precisions: ClassVar[tuple[str, ...]]
+    deployed: ClassVar[bool]
 
     def availability(self) -> Availability:
         """Tell whether the backend can be used here, without raising."""
 
     def load(self, artifact: Artifact, options: SessionOptions) -> Session:
         """Open a session; raise BackendError when the backend refuses the model."""
+
+
+def runs_in(form: str) -> str:
+    """Return the runtime that a deployed model of a format runs in: the first that loads it.
+
+    Raises UnsupportedError for a format that is not deployed.
+    """
+    from runtimes.errors import UnsupportedError
+
+    known = deployed_formats()
+    if form not in known:
+        raise UnsupportedError(
+            f"format {form!r} is not one that is deployed",
+            expected=" or ".join(known),
+            action="run `edgepress export` first",
+        )
+    return known[form]
+
+
+def deployed_formats() -> dict[str, str]:
+    """Return the formats that are deployed, and the first registered runtime that loads each."""
+    found: dict[str, str] = {}
+    for name in RUNTIMES:
+        runtime: type[Runtime] = RUNTIMES.resolve(name)
+        for form in runtime.formats if runtime.deployed else ():
+            found.setdefault(form, name)
+    return found
+
+
+def format_for(runtime: str) -> str:
+    """Return the format that a runtime is given: the first that it loads."""
+    return str(RUNTIMES.resolve(runtime).formats[0])
 
 
 def check_feeds(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> None:

@@ -25,6 +25,7 @@ class TensorRT:
     name: ClassVar[str] = "tensorrt"
     formats: ClassVar[tuple[str, ...]] = ("tensorrt",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    deployed: ClassVar[bool] = True
     # "cpu" is what options say by default; an engine belongs to its GPU whatever they say.
     devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")
 

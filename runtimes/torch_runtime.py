@@ -26,6 +26,7 @@ class Torch:
     name: ClassVar[str] = "torch"
     formats: ClassVar[tuple[str, ...]] = ("huggingface",)
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    deployed: ClassVar[bool] = False
 
     def availability(self) -> Availability:
         """Tell whether torch and transformers are installed, without importing them."""

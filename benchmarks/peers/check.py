@@ -15,15 +15,16 @@ from pathlib import Path
 import click
 
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
-from compress.data import DataSettings, Rows, load_labelled
-from compress.judging import Candidate, Job, Measured, measure_and_judge
-from compress.plan import REFERENCE, RUNTIME_OF
+from compress.data.dataset import DataSettings, Rows, load_labelled
+from compress.export.reference import open_reference
+from compress.judge.judging import REFERENCE, Candidate, Job, Measured, measure_and_judge
+from compress.judge.validate import deployable
+from compress.models.teacher import open_model
 from compress.progress import Terminal
-from compress.teacher import open_model
-from compress.validate import deployable, open_reference
 from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
+from runtimes.session import runs_in
 
 _COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
 """The figures of the table, with their digits; one that the samples do not support is a dash."""
@@ -55,7 +56,7 @@ def main(
         known, _ = load_labelled(
             DataSettings(train=(), test=str(test), text=text, label=label), Path(), source.labels
         )
-        found = measured(made, source, Rows(known.texts[:rows], known.labels[:rows]))
+        found = measured(made, source, Rows(known.inputs[:rows], known.targets[:rows]))
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
@@ -69,7 +70,7 @@ def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, 
         known = open_reference(str(teacher.path), teacher, Path(scratch), 7, progress)
         candidates = [deployable(REFERENCE, known)]
         candidates += [
-            Candidate(row.name, read_artifact(row.path), RUNTIME_OF[row.format])
+            Candidate(row.name, read_artifact(row.path), runs_in(row.format))
             for row in made
             if row.path
         ]

@@ -11,17 +11,16 @@ import numpy as np
 
 from benchmarks.peers.environments import interpreter, surroundings
 from benchmarks.peers.job import Job, Row, last_line, read_rows
-from compress.answers import answers
-from compress.data import DataSettings, load_labelled
+from compress.answers.deployed import answers
+from compress.data.dataset import DataSettings, load_labelled
 from compress.export.stage import copy_tokenizer
+from compress.models.teacher import open_model
 from compress.places import cache_root
-from compress.plan import RUNTIME_OF
-from compress.progress import Terminal
-from compress.stage import Progress, Silence
-from compress.teacher import open_model
+from compress.progress import Progress, Silence, Terminal
 from runtimes.artifact import Artifact, TensorSpec, write_artifact
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
+from runtimes.session import runs_in
 
 PEERS = ("onnxruntime", "nncf", "optimum", "olive")
 """Each has NAME_int8.py, the script, and requirements/NAME.txt, its environment."""
@@ -74,7 +73,7 @@ def make_peers(
         DataSettings(train=(), test=str(train), text=text, label=label), Path(), source.labels
     )
     drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
-    texts = tuple(rows.texts[number] for number in drawn)
+    texts = tuple(rows.inputs[number] for number in drawn)
     root = environments or cache_root() / "peers"
     found = []
     for name in wanted:
@@ -159,7 +158,7 @@ def _described(row: Row, teacher: Artifact, folder: Path) -> Artifact:
 
 
 def _check(artifact: Artifact, texts: Sequence[str]) -> None:
-    runtime = RUNTIME_OF[artifact.format]
+    runtime = runs_in(artifact.format)
     logits = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
     if not np.isfinite(logits).all():
         raise BackendError("its logits are not finite")

@@ -53,9 +53,9 @@ def save(
     quiet: bool,
 ) -> None:
     """Measure the model in MODEL on this machine and store it for `edgepress gate --baseline`."""
-    from compress.baselines import save_baseline
-    from compress.cache import default_cache
-    from compress.data import DataSettings
+    from compress.data.dataset import DataSettings
+    from compress.judge.baselines import save_baseline
+    from compress.run.cache import default_cache
 
     found = save_baseline(
         model,
@@ -89,7 +89,7 @@ def show(file: Path, as_json: bool) -> None:
 @verbosity
 def compare_two(old: Path, new: Path, as_json: bool) -> None:
     """Show the figures of NEW over those of OLD, with their bounds."""
-    from compress.baselines import comparisons
+    from compress.judge.baselines import comparisons
     from profiles.baseline import read_baseline, remarks
     from profiles.gate import shown
 

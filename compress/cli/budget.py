@@ -52,7 +52,7 @@ def explain(
     Latency and throughput by the runtime's own profiler, size by tensor, cold start and memory
     by step, accuracy by class, sustained speed over time.
     """
-    from compress.data import DataSettings
+    from compress.data.dataset import DataSettings
     from compress.explain.explain import explain as find
     from compress.explain.question import Question
     from runtimes.artifact import read_artifact
@@ -106,10 +106,10 @@ def suggest(
     """Measure ARTIFACT and print a profile's [budgets] that it meets, each with its reason."""
     import dataclasses
 
-    from compress.cache import default_cache
-    from compress.data import DataSettings
-    from compress.suggest import suggest_budgets
-    from compress.validate import measure_model
+    from compress.data.dataset import DataSettings
+    from compress.judge.suggest import suggest_budgets
+    from compress.judge.validate import measure_model
+    from compress.run.cache import default_cache
 
     session = measure_model(
         artifact,

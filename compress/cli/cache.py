@@ -17,7 +17,7 @@ def cache() -> None:
 @verbosity
 def list_entries(as_json: bool) -> None:
     """List finished stages, unfinished training and logits, the largest first."""
-    from compress.cache import default_cache
+    from compress.run.cache import default_cache
 
     kept = default_cache()
     entries = kept.entries()
@@ -48,7 +48,7 @@ def list_entries(as_json: bool) -> None:
 @verbosity
 def prune(older_than: float, as_json: bool) -> None:
     """Remove what was not used lately. Runs keep their own copies."""
-    from compress.cache import default_cache
+    from compress.run.cache import default_cache
 
     gone = default_cache().prune(older_than)
     freed = sum(entry.size_mb for entry in gone)

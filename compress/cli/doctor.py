@@ -18,7 +18,7 @@ from compress.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from compress.noise import NoiseReport
+    from compress.judge.noise import NoiseReport
 
 _NOISE_ONLY = ("seconds", "model", "data", "text", "threads", "seed")
 
@@ -93,7 +93,7 @@ def _check(context: click.Context, noise: bool, options: dict[str, Any]) -> None
 
 
 def _say_noise(as_json: bool, quiet: bool, **options: Any) -> None:
-    from compress.noise import noise_lines
+    from compress.judge.noise import noise_lines
 
     report = _noise(quiet, **options)
     if as_json:
@@ -112,7 +112,7 @@ def _noise(
     threads: int,
     seed: int,
 ) -> NoiseReport:
-    from compress.noise import builtin_noise, measure_noise, workload
+    from compress.judge.noise import builtin_noise, measure_noise, workload
 
     progress = terminal(quiet)
     if model is None or data is None:

@@ -87,10 +87,10 @@ def gate(
     (measured side by side) and --baseline (stored). What stays undecided at the tier's end is
     INCONCLUSIVE, with what would decide it.
     """
-    from compress.cache import default_cache
-    from compress.data import DataSettings
-    from compress.gating import GateRequest
-    from compress.gating import gate as judge_model
+    from compress.data.dataset import DataSettings
+    from compress.judge.gating import GateRequest
+    from compress.judge.gating import gate as judge_model
+    from compress.run.cache import default_cache
 
     request = GateRequest(
         candidate=candidate,

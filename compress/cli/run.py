@@ -88,11 +88,12 @@ def carry_out(
     command: str,
 ) -> int:
     """Plan and run a recipe, print the outcome and return the verdict's exit code."""
-    from compress.cache import default_cache
-    from compress.pipeline import Run
-    from compress.plan import make_plan
+    from compress.cli.finished import print_report
     from compress.report.schema import to_json
-    from compress.run_folder import RunFolder
+    from compress.run.cache import default_cache
+    from compress.run.pipeline import Run
+    from compress.run.plan import make_plan
+    from compress.run.run_folder import RunFolder
 
     progress = terminal(quiet)
     plan = make_plan(recipe, out, profiles=profiles)
@@ -108,20 +109,3 @@ def carry_out(
     else:
         print_report(report, out)
     return status.exit_code
-
-
-def print_report(report: object, out: Path) -> None:
-    """Print a finished run's table, its verdicts and where its results are."""
-    from rich.console import Console
-
-    from compress.report import terminal as shown
-    from compress.report.schema import Report
-
-    assert isinstance(report, Report)
-    console = Console()
-    console.print(shown.table(report))
-    for line in shown.verdict_lines(report):
-        console.print(line)
-    click.echo(f"report  {out / 'report.html'}")
-    click.echo(f"bundle  {out / 'bundle'}")
-    click.echo(f'try it  python {out / "bundle" / "predict.py"} "your text"')

@@ -142,7 +142,7 @@ def find(
     command: str,
 ) -> int:
     """Search, judge the answer, print the outcome and return the verdict's exit code."""
-    from compress.cli.run import print_report
+    from compress.cli.finished import print_report
     from compress.report.schema import to_json
     from compress.search.board import TerminalBoard
     from compress.search.conclude import conclude

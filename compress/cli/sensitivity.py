@@ -63,7 +63,7 @@ def sensitivity(
     Fisher mass. Choose nothing by test rows: give validation rows
     where the answer steers what is made next.
     """
-    from compress.data import DataSettings
+    from compress.data.dataset import DataSettings
     from compress.sensitivity.html import render
     from compress.sensitivity.sensitivity import Asked
     from compress.sensitivity.sensitivity import sensitivity as look

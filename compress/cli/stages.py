@@ -54,7 +54,7 @@ def stage_options(needs_rows: bool, teacher: bool = False) -> Callable[[Any], An
 def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> None:
     """Build the stage from options and --set, run it, and print its artifact."""
     from compress.recipe import parse_stage
-    from compress.single import run_stage
+    from compress.run.single import run_stage
 
     common = types.SimpleNamespace(**options)
     row = {key: value for key, value in given.items() if value is not None}
@@ -76,7 +76,7 @@ def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> No
 def _data(common: Any) -> Any:
     if not common.train:
         return None
-    from compress.data import DataSettings
+    from compress.data.dataset import DataSettings
 
     return DataSettings(
         train=common.train,

@@ -53,8 +53,8 @@ def validate(
     Accuracy is paired with the teacher's on the same rows; latencies are interleaved with its
     fp32 ONNX. The exit code is the worst verdict's.
     """
-    from compress.data import DataSettings
-    from compress.validate import validate as judge_model
+    from compress.data.dataset import DataSettings
+    from compress.judge.validate import validate as judge_model
     from profiles.gate import combine
 
     found = judge_model(
@@ -84,7 +84,7 @@ def _json(found: Any) -> dict[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from compress.judging import figure_lines
+    from compress.judge.judging import figure_lines
     from compress.sensitivity.classes import class_table
     from profiles.gate import render
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from compress.architectures import FULL, architecture
+from compress.models.architectures import FULL, architecture
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from compress.architectures import FULL, architecture, part
+from compress.models.architectures import FULL, architecture, part
 
 if TYPE_CHECKING:
     from torch import nn

@@ -30,8 +30,8 @@ def recover(
     vocabulary may have changed.
     """
     from compress.distill.train import distil
-    from compress.models import load_tokenizer
-    from compress.training import TrainPlan
+    from compress.models.torch_model import load_tokenizer
+    from compress.training.loop import TrainPlan
 
     assert context.teacher is not None
     fitted = distil(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data import Dataset
+from compress.data.dataset import Dataset
 from compress.distill.augment import augmented
 from compress.distill.losses import UNLABELLED
 from compress.distill.teacher_logits import teacher_logits
@@ -29,10 +29,10 @@ class TrainingRows:
 
         The copies are the same for every seed of a training: the teacher answers them once.
         """
-        own = (*data.train.texts, *data.unlabeled)
-        copies = tuple(augmented(data.train.texts, copy) for copy in range(augment))
+        own = (*data.train.inputs, *data.unlabeled)
+        copies = tuple(augmented(data.train.inputs, copy) for copy in range(augment))
         labels = np.full(len(own) + sum(map(len, copies)), UNLABELLED, dtype=np.int64)
-        labels[: len(data.train)] = data.train.labels
+        labels[: len(data.train)] = data.train.targets
         return cls(own, copies, labels)
 
     @property

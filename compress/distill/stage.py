@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.architectures import require
+from compress.models.architectures import require
 from compress.stage import Made, RunContext
-from compress.training import CATASTROPHIC_RATE
+from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from compress.distill.internals import Internals
-    from compress.training import TrainPlan
+    from compress.training.loop import TrainPlan
 
 _STRICT = ConfigDict(extra="forbid")
 
@@ -83,7 +83,7 @@ class Distill:
         import torch
 
         from compress.distill.train import distil
-        from compress.models import load_tokenizer, save_model
+        from compress.models.torch_model import load_tokenizer, save_model
 
         torch.manual_seed(context.seed)  # a new head and projections are drawn from it
         teacher = context.teacher or source
@@ -106,7 +106,7 @@ class Distill:
         return save_model(student, origin, folder, labels=source.labels, metrics=fitted.metrics())
 
     def _plan(self, seed: int) -> TrainPlan:
-        from compress.training import TrainPlan
+        from compress.training.loop import TrainPlan
 
         return TrainPlan(
             epochs=self.epochs,
@@ -124,12 +124,12 @@ class Distill:
 
         A source that lost layers before is not the teacher any more: its layers do not count.
         """
-        from compress.models import load_config, load_model
+        from compress.models.torch_model import load_config, load_model
 
         if self.student is not None:
             origin = _other(self.student, source)
             return load_model(origin.path, labels=source.labels), origin, ()
-        from compress.prune.slicing import evenly_spaced, keep_layers
+        from compress.models.layers import evenly_spaced, keep_layers
 
         student = load_model(source.path)
         total = student.config.num_hidden_layers
@@ -153,10 +153,10 @@ class Distill:
     ) -> Internals | None:
         if self.hidden == 0 and self.relations == 0:
             return None
-        from compress.batches import encode
         from compress.distill.internals import Internals
         from compress.distill.rows import TrainingRows
-        from compress.models import load_model, load_tokenizer
+        from compress.models.torch_model import load_model, load_tokenizer
+        from compress.training.batches import encode
 
         if tokenizer.to_str() != load_tokenizer(teacher.path, teacher.max_length).to_str():
             raise RecipeError(
@@ -179,7 +179,7 @@ class Distill:
 
 def _other(student: str, source: Artifact) -> Artifact:
     """Return another folder's model, if it is one that training knows."""
-    from compress.teacher import open_model
+    from compress.models.teacher import open_model
 
     origin = open_model(student, task=source.task, max_length=source.max_length)
     require(origin.model_type, "finetune")
@@ -188,7 +188,7 @@ def _other(student: str, source: Artifact) -> Artifact:
 
 def _matched(kept: tuple[int, ...], student: int, teacher: int) -> tuple[tuple[int, int], ...]:
     """Pair each layer of the student with the teacher's that it was, or else evenly spaced."""
-    from compress.prune.slicing import evenly_spaced
+    from compress.models.layers import evenly_spaced
 
     if kept:
         return tuple(enumerate(kept))

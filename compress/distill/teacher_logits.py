@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.batches import encode
-from compress.kept_logits import kept_logits
-from compress.models import load_model, load_tokenizer
+from compress.answers.kept import kept_logits
+from compress.models.torch_model import load_model, load_tokenizer
 from compress.stage import RunContext, tool_versions
+from compress.training.batches import encode
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
 
@@ -42,7 +42,7 @@ def _file(teacher: Artifact, texts: Sequence[str], context: RunContext) -> Path 
 
 
 def _compute(teacher: Artifact, texts: Sequence[str], context: RunContext) -> NDArray[np.float32]:
-    from compress.training import accelerator_device, logits_of
+    from compress.training.loop import accelerator_device, logits_of
 
     model = load_model(teacher.path).to(accelerator_device())
     tokenizer = load_tokenizer(teacher.path, teacher.max_length)

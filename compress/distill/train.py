@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.batches import Batch, encode
-from compress.compact import compact_vocabulary
 from compress.distill.fake_quantize import quantization_aware as as_quantized
 from compress.distill.first_token import first_token_only
 from compress.distill.losses import distillation_loss
@@ -18,7 +16,9 @@ from compress.distill.rows import TrainingRows
 from compress.quantize.embeddings import BLOCK
 from compress.quantize.int8_dynamic import ONE_TOKEN_BLOCK
 from compress.stage import RunContext
-from compress.training import Fitted, Loss, TrainPlan, fit
+from compress.training.batches import Batch, encode
+from compress.training.compact import compact_vocabulary
+from compress.training.loop import Fitted, Loss, TrainPlan, fit
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ def distil(
     rows = TrainingRows.of(data, augment)
     soft = rows.teacher_logits(teacher, context)
     train = encode(tokenizer, rows.texts, student.config)
-    validation = encode(tokenizer, data.validation.texts, student.config)
-    targets = np.array(data.validation.labels, dtype=np.int64)
+    validation = encode(tokenizer, data.validation.inputs, student.config)
+    targets = np.array(data.validation.targets, dtype=np.int64)
 
     only_first = nullcontext() if plan.hidden_states else first_token_only(student)
     with (

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from compress.explain.op_kinds import onnx_compute
-from compress.explain.profiling import Feeds, Node
+from compress.explain.profiler import Feeds, Node
 from runtimes import agent
 from runtimes.errors import BackendError
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, ClassVar, Self
 
 from compress.explain.op_kinds import openvino_compute
-from compress.explain.profiling import Feeds, Node
+from compress.explain.profiler import Feeds, Node
 from runtimes import agent
 
 _WEIGHTS_AT = {"Gather": 0, "MatMul": 1}

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from compress.explain.explanation import Column, Explanation, Table, percent, plural
 from compress.explain.op_kinds import OUTSIDE
-from compress.explain.profiling import Node, Profile, profile
+from compress.explain.profiler import Node
+from compress.explain.profiling import Profile, profile
 from compress.explain.question import Question
 from profiles.budget import THROUGHPUT
 from runtimes.artifact import Artifact

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.explain.op_kinds import PRODUCT, kind_of
+from compress.explain.profiler import Feeds, Node, Profiler
 from compress.explain.question import runtime_of, sample
 from runtimes import agent
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError, EdgepressError
+from runtimes.errors import BackendError, EdgepressError, UnsupportedError
+
+_PROFILERS = {
+    "onnxruntime": "compress.explain.onnx_profiler:OnnxProfiler",
+    "openvino": "compress.explain.openvino_profiler:OpenVINOProfiler",
+}
+"""What profiles each runtime; a runtime that is not here has no profiler of its own."""
 
 ROWS = 24
 ROUNDS = 7
@@ -25,41 +31,7 @@ _FEWEST_ROWS, _FEWEST_ROUNDS = 4, 3
 _WARM_UP_ROUNDS = 2
 _QUARTILE = 0.25
 
-Feeds = dict[str, Any]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Hold one operator as the runtime runs it, after the runtime's own fusions.
-
-    `ms` is the mean over runs of the lower quartile over rounds. `compute` is what a matrix product
-    multiplies in, "" for other operators; `weights` is its constant operand's type and shape, ""
-    for a product of two activations. `module` is the layer that it came from, "" where neither
-    names nor metadata say.
-    """
-
-    name: str
-    op: str
-    ms: float
-    compute: str = ""
-    weights: str = ""
-    module: str = ""
-
-    @property
-    def kind(self) -> str:
-        """Return what the operator is for."""
-        return kind_of(self.op)
-
-    @property
-    def is_product(self) -> bool:
-        """Tell whether the operator multiplies matrices."""
-        return self.kind == PRODUCT
-
-    @property
-    def on_float_path(self) -> bool:
-        """Tell whether the operator multiplies weights in floating point."""
-        return self.is_product and bool(self.weights) and self.compute.startswith(("fp", "bf"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,24 +75,6 @@ class Profile:
         return self.profiled_ms / self.plain_ms - 1
 
 
-class Profiler(Protocol):
-    """Run a model with its runtime's profiler on.
-
-    `counts_itself` says that an operator's time holds some of the profiler's own: see `_floor`.
-    """
-
-    counts_itself: ClassVar[bool]
-
-    def infer(self, feeds: Feeds) -> None:
-        """Run one row."""
-
-    def finish(self) -> list[Mapping[str, float]]:
-        """Stop, and return each run's operators: ms by name."""
-
-    def nodes(self, ms: Mapping[str, float]) -> list[Node]:
-        """Describe the operators, after `finish`."""
-
-
 def profile(
     artifact: Artifact, texts: Sequence[str], threads: int, seconds: float, batch: int = 1
 ) -> Profile:
@@ -135,7 +89,7 @@ def profile(
         plain = agent.load(artifact.path, threads, runtime)
         feeds = _batches(plain, list(texts), batch)
         feeds, rounds = _affordable(feeds, plain.infer, seconds)
-        with _PROFILERS[runtime](artifact.model_file, threads) as profiler:
+        with _opened(runtime, artifact.model_file, threads) as profiler:
             alone, profiled = _rounds(plain.infer, profiler, feeds, rounds)
             runs = profiler.finish()[_WARM_UP_ROUNDS * len(feeds) :]
             nodes = profiler.nodes(_by_name(runs, rounds))
@@ -153,6 +107,18 @@ def profile(
         rounds=rounds,
         batch=batch,
     )
+
+
+def _opened(runtime: str, model: Path, threads: int) -> AbstractContextManager[Profiler]:
+    if runtime not in _PROFILERS:
+        raise UnsupportedError(
+            f"runtime {runtime!r} has no profiler", available=", ".join(_PROFILERS)
+        )
+    module, _, name = _PROFILERS[runtime].partition(":")
+    found: AbstractContextManager[Profiler] = getattr(importlib.import_module(module), name)(
+        model, threads
+    )
+    return found
 
 
 @contextmanager
@@ -257,21 +223,3 @@ def _by_name(runs: Sequence[Mapping[str, float]], rounds: int) -> dict[str, floa
     seen = np.array([[run.get(name, 0.0) for name in names] for run in runs])
     typical = np.quantile(seen.reshape(rounds, -1, len(names)), _QUARTILE, axis=0).mean(axis=0)
     return dict(zip(names, map(float, typical), strict=True))
-
-
-def _onnxruntime(model: Path, threads: int) -> AbstractContextManager[Profiler]:
-    from compress.explain.onnx_profiler import OnnxProfiler
-
-    return OnnxProfiler(model, threads)
-
-
-def _openvino(model: Path, threads: int) -> AbstractContextManager[Profiler]:
-    from compress.explain.openvino_profiler import OpenVINOProfiler
-
-    return OpenVINOProfiler(model, threads)
-
-
-_PROFILERS: Mapping[str, Callable[[Path, int], AbstractContextManager[Profiler]]] = {
-    "onnxruntime": _onnxruntime,
-    "openvino": _openvino,
-}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.answers import answers
-from compress.data import Rows
+from compress.answers.deployed import answers
+from compress.data.dataset import Rows
 from compress.explain.explanation import Column, Explanation, Table, plural
 from compress.explain.question import Question, runtime_of
 from profiles.metrics import confusion, f1_of
@@ -66,12 +66,12 @@ def answered(artifact: Artifact, rows: Rows, question: Question, name: str) -> A
     logits = answers(
         artifact,
         runtime_of(artifact),
-        rows.texts,
+        rows.inputs,
         threads=question.threads,
         progress=question.progress,
         name=name,
     )
-    truth = np.asarray(rows.labels, dtype=np.int64)
+    truth = np.asarray(rows.targets, dtype=np.int64)
     predicted = logits.argmax(axis=1).astype(np.int64)
     return Answered(truth, predicted, confusion(truth, predicted, len(artifact.labels)))
 
@@ -205,7 +205,7 @@ def _examples(
 ) -> Table:
     labels = question.artifact.labels
     found = [
-        (_shortened(rows.texts[i]), labels[rows.labels[i]], labels[wrong.predicted[i]])
+        (_shortened(rows.inputs[i]), labels[rows.targets[i]], labels[wrong.predicted[i]])
         for i in chosen[: question.top]
     ]
     columns = (

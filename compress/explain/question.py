@@ -6,8 +6,8 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compress.data import DataSettings, Rows, load_labelled, load_texts
-from compress.stage import Progress, Silence
+from compress.data.dataset import DataSettings, Rows, load_labelled, load_texts
+from compress.progress import Progress, Silence
 from runtimes import agent
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
@@ -32,7 +32,7 @@ class Question:
 
     def texts(self) -> list[str]:
         """Read the texts; labels are not needed. Raises InputError when no file was named."""
-        return list(load_texts(self._settings(), Path()).texts)
+        return list(load_texts(self._settings(), Path()).inputs)
 
     def labelled(self) -> Rows:
         """Read texts and labels. Raises InputError when no file was named, DataError on bad rows.

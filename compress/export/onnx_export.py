@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.export.onnx_graph import save_onnx
-from compress.export.opening import Opening
-from compress.export.parity import Feeds
 from compress.export.plain_mask import plain_masks
-from compress.export.rewrite import rewrite
+from compress.graph.onnx_graph import save_onnx
+from compress.graph.rewrite import rewrite
+from compress.models.feeds import Feeds
+from compress.models.opening import Opening
 from runtimes.errors import BackendError
 
 if TYPE_CHECKING:

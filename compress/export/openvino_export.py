@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from compress.export.openvino_graph import save_openvino
+from compress.graph.openvino_graph import save_openvino
 from runtimes import agent
 from runtimes.errors import BackendError
 

@@ -2,66 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.export.opening import Opening
-from compress.models import load_tokenizer
+from compress.models.feeds import ExampleFeeds, Feeds
 from runtimes import agent
-from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
 
 TOLERANCE = 1e-4
 """Allowed difference of a logit, relative to the largest logit (at least 1)."""
 
-Feeds = dict[str, NDArray[np.int64]]
 Run = Callable[[Feeds], NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class ExampleFeeds:
-    """Draw inputs that a classifier with this tokenizer takes."""
-
-    inputs: tuple[str, ...]
-    vocabulary: int
-    pad_id: int
-    opening: Opening
-
-    @classmethod
-    def of(cls, artifact: Artifact) -> ExampleFeeds:
-        """Read the vocabulary's size, padding and opening of an artifact's tokenizer."""
-        tokenizer = load_tokenizer(artifact.path, artifact.max_length)
-        pad = _pad_token(artifact.path)
-        pad_id = tokenizer.token_to_id(pad) if pad else None
-        names = tuple(spec.name for spec in artifact.inputs)
-        opening = Opening.of(artifact.path, artifact.max_length)
-        return cls(names, tokenizer.get_vocab_size(), pad_id or 0, opening)
-
-    def draw(self, rows: int, length: int, padding: int = 0) -> Feeds:
-        """Return int64 (rows, length) arrays; the last row ends with `padding` masked tokens.
-
-        Rows begin as the tokenizer's do, which a graph may rely on.
-        """
-        source = np.random.default_rng(rows * 4099 + length)
-        ids = source.integers(0, self.vocabulary, (rows, length))
-        if self.opening.first_id is not None:
-            ids[:, 0] = self.opening.first_id
-        mask = np.ones_like(ids)
-        if padding:
-            mask[-1, -padding:] = 0
-            ids[-1, -padding:] = self.pad_id
-        columns = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(ids),
-        }
-        return {name: columns[name] for name in self.inputs}
 
 
 def check_parity(
@@ -125,10 +80,3 @@ def _difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
         return float("inf")
     scale = max(1.0, float(np.abs(expected).max()))
     return float(np.abs(expected - found).max()) / scale
-
-
-def _pad_token(folder: Path) -> str | None:
-    path = folder / "tokenizer_config.json"
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    token = content.get("pad_token")
-    return token.get("content") if isinstance(token, dict) else token

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compress.export.onnx_graph import MASK_FLOOR
+from compress.graph.onnx_graph import MASK_FLOOR
 
 
 @contextmanager

@@ -10,12 +10,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.architectures import require
 from compress.export.onnx_export import export_onnx
 from compress.export.openvino_export import export_openvino
-from compress.export.parity import ExampleFeeds, Run, check_parity, file_run, torch_run
+from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
-from compress.models import TOKENIZER_FILES, load_model
+from compress.models.architectures import require
+from compress.models.feeds import ExampleFeeds
+from compress.models.torch_model import TOKENIZER_FILES, load_model
 from compress.stage import Made, RunContext
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import UnsupportedError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.export.qdq_lint import lint_qdq
+from compress.graph.qdq_lint import lint_qdq
 from compress.quantize.calibration import calibration_feeds
 from compress.quantize.check import Limits, check_result
 from compress.quantize.qdq import quantize_qdq

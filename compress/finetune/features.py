@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.batches import Batch, Encoded, encode, in_order
 from compress.stage import RunContext
-from compress.training import Fitted, Loss, TrainPlan, accelerator_device, fit
+from compress.training.batches import Batch, Encoded, encode, in_order
+from compress.training.loop import Fitted, Loss, TrainPlan, accelerator_device, fit
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,13 +46,13 @@ def fit_head(
 ) -> Fitted:
     """Train everything outside the backbone's encoder, the pooler included, in place."""
     data = context.data
-    train = features(model, encode(tokenizer, data.train.texts, model.config), context)
-    validation = features(model, encode(tokenizer, data.validation.texts, model.config), context)
+    train = features(model, encode(tokenizer, data.train.inputs, model.config), context)
+    validation = features(model, encode(tokenizer, data.validation.inputs, model.config), context)
     with without_backbone(model):
         return fit(
             model,
             train,
-            (validation, np.array(data.validation.labels)),
+            (validation, np.array(data.validation.targets)),
             loss,
             plan,
             scratch=context.scratch / "head",

@@ -9,16 +9,16 @@ import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.architectures import require
+from compress.models.architectures import require
 from compress.stage import Made, RunContext
-from compress.training import CATASTROPHIC_RATE
+from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from compress.training import Fitted, Loss, TrainPlan
+    from compress.training.loop import Fitted, Loss, TrainPlan
 
 _STRICT = ConfigDict(extra="forbid")
 _NARROW = 512
@@ -75,7 +75,7 @@ class Finetune:
         """Train, keep the epoch that is best on validation, and write it."""
         import torch
 
-        from compress.models import load_model, load_tokenizer, save_model
+        from compress.models.torch_model import load_model, load_tokenizer, save_model
 
         labels = context.data.labels
         torch.manual_seed(context.seed)
@@ -89,19 +89,19 @@ class Finetune:
         return save_model(model, source, folder, labels=labels, metrics=metrics)
 
     def _full(self, model: PreTrainedModel, tokenizer: Any, context: RunContext) -> Fitted:
-        from compress.batches import encode
-        from compress.compact import compact_vocabulary
-        from compress.training import fit
+        from compress.training.batches import encode
+        from compress.training.compact import compact_vocabulary
+        from compress.training.loop import fit
 
         data = context.data
-        train = encode(tokenizer, data.train.texts, model.config)
-        validation = encode(tokenizer, data.validation.texts, model.config)
+        train = encode(tokenizer, data.train.inputs, model.config)
+        validation = encode(tokenizer, data.validation.inputs, model.config)
         rate = self.learning_rate or (2e-4 if model.config.hidden_size <= _NARROW else 5e-5)
         with compact_vocabulary(model, train, validation) as (small_train, small_validation):
             return fit(
                 model,
                 small_train,
-                (small_validation, np.array(data.validation.labels)),
+                (small_validation, np.array(data.validation.targets)),
                 self._loss(context),
                 self._plan(self.epochs, rate, context),
                 scratch=context.scratch / "full",
@@ -121,7 +121,7 @@ class Finetune:
         )
 
     def _plan(self, epochs: int, learning_rate: float, context: RunContext) -> TrainPlan:
-        from compress.training import TrainPlan
+        from compress.training.loop import TrainPlan
 
         return TrainPlan(
             epochs=epochs,
@@ -138,7 +138,7 @@ class Finetune:
         import torch
         import torch.nn.functional as F  # noqa: N812
 
-        labels = torch.tensor(context.data.train.labels)
+        labels = torch.tensor(context.data.train.targets)
         counts = torch.bincount(labels, minlength=len(context.data.labels)).float()
         weights = self._weights(counts)
 

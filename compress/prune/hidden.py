@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.architectures import Architecture, architecture, part
+from compress.models.architectures import Architecture, architecture, part
 from compress.prune.slicing import (
     head_counts,
     linear_columns,

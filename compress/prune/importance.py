@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.architectures import architecture, part
-from compress.batches import Encoded, Examples, encode, in_order
+from compress.models.architectures import architecture, part
+from compress.progress import Advance
 from compress.prune.hidden import stream_points
 from compress.prune.slicing import head_counts
-from compress.stage import Advance, RunContext
+from compress.stage import RunContext
+from compress.training.batches import Encoded, Examples, encode, in_order
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -104,9 +105,9 @@ def retained_share(importance: NDArray[np.float64], kept: list[NDArray[np.int64]
 
 def drawn_rows(model: nn.Module, source: Artifact, context: RunContext, rows: int) -> Encoded:
     """Return at most `rows` training rows, drawn at random, as the model reads them."""
-    from compress.models import load_tokenizer
+    from compress.models.torch_model import load_tokenizer
 
-    texts = context.data.train.texts
+    texts = context.data.train.inputs
     order = np.random.default_rng(context.seed).permutation(len(texts))
     tokenizer = load_tokenizer(source.path, source.max_length)
     return encode(tokenizer, [texts[row] for row in order[:rows]], model.config)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from compress.architectures import architecture, part
-from compress.batches import Encoded, in_order
-from compress.stage import Advance
+from compress.models.architectures import architecture, part
+from compress.progress import Advance
+from compress.training.batches import Encoded, in_order
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

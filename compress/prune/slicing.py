@@ -12,39 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.architectures import Architecture, architecture, part
-from runtimes.errors import RecipeError
+from compress.models.architectures import Architecture, architecture, part
 
 if TYPE_CHECKING:
     from torch import nn
 
 MULTIPLE = 32
 """FFN widths are whole multiples of it, as kernels like them, where the FFN is wide enough."""
-
-
-def evenly_spaced(total: int, keep: int) -> tuple[int, ...]:
-    """Return `keep` of `total` layer numbers, evenly spaced, the last one always among them.
-
-    6 → 3 gives (1, 3, 5). Raises RecipeError unless 1 ≤ keep ≤ total.
-    """
-    if not 1 <= keep <= total:
-        raise RecipeError(
-            f"layers = {keep}",
-            expected=f"1 to {total}: the model has {total} layers",
-            action="ask for fewer layers, or leave `layers` out to keep all",
-        )
-    return tuple((place + 1) * total // keep - 1 for place in range(keep))
-
-
-def keep_layers(model: nn.Module, indices: Sequence[int]) -> None:
-    """Keep the given layers, in the given order."""
-    from torch import nn
-
-    config: Any = model.config
-    parts = architecture(config.model_type)
-    old = part(model, parts.layers)
-    model.set_submodule(parts.layers, nn.ModuleList(old[index] for index in indices))
-    setattr(config, parts.config_layers, len(indices))
 
 
 def ffn_width(width: int, share: float) -> int:
@@ -79,7 +53,7 @@ def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
     """
     import torch
 
-    from compress.prune.modeling_edgepress import resize_heads
+    from compress.models.modeling_edgepress import resize_heads
 
     config: Any = model.config
     parts = architecture(config.model_type)
@@ -125,7 +99,7 @@ def resized_embedding(weight: Any, padding_idx: int | None) -> nn.Embedding:
 
 def say_heads(config: Any, heads: int) -> None:
     """Write down how many heads a layer has, where it is not as many as fill the width."""
-    from compress.prune.modeling_edgepress import PRUNED
+    from compress.models.modeling_edgepress import PRUNED
 
     if heads == getattr(config, architecture(config.model_type).config_heads):
         for name in ("edgepress_heads", "auto_map"):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.architectures import require
+from compress.models.architectures import require
 from compress.prune.pieces import Alphabet, PieceChoice
 from compress.stage import Made, RunContext
 from runtimes.artifact import Artifact
@@ -98,8 +98,9 @@ class Prune:
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Cut layers, then units, then pieces; recover; write the model."""
-        from compress.models import load_model, save_model
-        from compress.prune.slicing import cut_positions, evenly_spaced, keep_layers
+        from compress.models.layers import evenly_spaced, keep_layers
+        from compress.models.torch_model import load_model, save_model
+        from compress.prune.slicing import cut_positions
         from compress.prune.vocabulary import prune_vocabulary
 
         model = load_model(source.path)

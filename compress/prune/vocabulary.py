@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.architectures import architecture, part
-from compress.models import load_tokenizer
+from compress.models.architectures import architecture, part
+from compress.models.torch_model import load_tokenizer
 from compress.prune.pieces import PieceChoice, choose_pieces, token_ids, unknown_id
 from compress.prune.slicing import keep_rows
 from compress.prune.tokenizer_json import (
@@ -55,7 +55,7 @@ def prune_vocabulary(
     config: Any = model.config
     old = load_tokenizer(source.path, source.max_length)
     tree = json.loads((source.path / "tokenizer.json").read_text(encoding="utf-8"))
-    texts = (*context.data.train.texts, *context.data.unlabeled)
+    texts = (*context.data.train.inputs, *context.data.unlabeled)
     counts = count_pieces(old, texts)
 
     def cut(choice: PieceChoice) -> tuple[NDArray[np.int64], Tokenizer, dict[str, float]]:
@@ -63,7 +63,7 @@ def prune_vocabulary(
         table = id_table(kept, len(pieces_of(tree)))
         _write_files(source.path, tree, table, folder)
         new = load_tokenizer(folder, source.max_length)
-        return kept, new, _figures(old, new, tree, table, context.data.validation.texts)
+        return kept, new, _figures(old, new, tree, table, context.data.validation.inputs)
 
     kept, new, figures = cut(choice)
     if choice.alphabet != "all" and (lost := _lost(figures)) > choice.most_unknown:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from compress.data import Dataset
-from compress.export.parity import Feeds
-from compress.models import load_tokenizer
+from compress.data.dataset import Dataset
+from compress.models.feeds import Feeds
+from compress.models.torch_model import load_tokenizer
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError
 
@@ -18,7 +18,7 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
 
     Raises DataError under LEAST_ROWS: ranges from few or made-up rows ruin a model silently.
     """
-    texts = (*data.train.texts, *data.unlabeled)
+    texts = (*data.train.inputs, *data.unlabeled)
     if len(texts) < LEAST_ROWS:
         raise DataError(
             f"{len(texts)} training rows to calibrate with",
@@ -32,7 +32,7 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
 
 def spaced_texts(data: Dataset, count: int) -> list[str]:
     """Return up to `count` training and unlabelled texts, evenly spaced."""
-    texts = (*data.train.texts, *data.unlabeled)
+    texts = (*data.train.inputs, *data.unlabeled)
     places = np.unique(np.linspace(0, len(texts) - 1, min(count, len(texts))).round().astype(int))
     return [texts[place] for place in places]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data import Rows
+from compress.data.dataset import Rows
 from compress.stage import RunContext
 from runtimes import agent
 from runtimes.artifact import Artifact
@@ -109,9 +109,9 @@ def check_result(
 
 def compare(source: Artifact, folder: Path, rows: Rows) -> Comparison:
     """Predict each row alone, at its own length, with the source and with the result."""
-    before = predict(source, source.path, rows.texts)
-    after = predict(source, folder, rows.texts)
-    labels = np.array(rows.labels, dtype=np.int64)
+    before = predict(source, source.path, rows.inputs)
+    after = predict(source, folder, rows.inputs)
+    labels = np.array(rows.targets, dtype=np.int64)
     return Comparison(labels, before, after, len(source.labels))
 
 
@@ -143,7 +143,7 @@ def pick_rows(rows: Rows, count: int) -> Rows:
     if not len(rows):
         raise DataError("no validation rows", expected="labelled rows to check the result on")
     places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
-    return Rows(tuple(rows.texts[i] for i in places), tuple(rows.labels[i] for i in places))
+    return Rows(tuple(rows.inputs[i] for i in places), tuple(rows.targets[i] for i in places))
 
 
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.export.onnx_graph import drop_unused_weights, uses, weights
+from compress.graph.onnx_graph import drop_unused_weights, uses, weights
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto

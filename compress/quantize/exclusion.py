@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from compress.export.onnx_graph import dense_nodes, load_onnx
+from compress.answers.effect import Effect, compared
+from compress.graph.onnx_graph import dense_nodes, load_onnx
 from compress.quantize.calibration import spaced_texts
 from compress.quantize.check import logits_of
-from compress.sensitivity.nodes import Effect, compared
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.export.onnx_graph import load_onnx, save_onnx
+from compress.graph.onnx_graph import load_onnx, save_onnx
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.export.onnx_graph import load_onnx, save_onnx
+from compress.graph.onnx_graph import load_onnx, save_onnx
 from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.qdq import quiet_quantizer
 from compress.stage import RunContext

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.export.onnx_graph import load_onnx, save_onnx
-from compress.export.parity import ExampleFeeds
+from compress.graph.onnx_graph import load_onnx, save_onnx
+from compress.models.feeds import ExampleFeeds
 from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.int4_weight_only import quantize_products
 from compress.quantize.one_token import one_token_products

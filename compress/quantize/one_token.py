@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compress.export.onnx_graph import dense_nodes, drop_unused_weights, weights
+from compress.graph.onnx_graph import dense_nodes, drop_unused_weights, weights
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
-    from compress.export.parity import Feeds
+    from compress.models.feeds import Feeds
 
 
 def one_token_products(model: ModelProto, feeds: Feeds) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.export.openvino_graph import load_openvino, save_openvino
+from compress.graph.openvino_graph import load_openvino, save_openvino
 from compress.quantize.calibration import calibration_feeds
 from compress.quantize.quiet_nncf import quiet_nncf
 from compress.stage import RunContext

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.export.onnx_graph import dense_nodes, load_onnx, save_onnx
-from compress.export.parity import Feeds
+from compress.graph.onnx_graph import dense_nodes, load_onnx, save_onnx
+from compress.models.feeds import Feeds
 
 if TYPE_CHECKING:
     from onnx import ModelProto

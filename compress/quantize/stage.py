@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.architectures import require
+from compress.models.architectures import require
 from compress.quantize.check import Limits, check_result
 from compress.quantize.exclusion import Algorithm, check_names, choose_excluded
 from compress.stage import Made, RunContext

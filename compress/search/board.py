@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from compress.progress import Terminal
+from compress.progress import Advance, Terminal
 from compress.report import units
 from compress.search.choice import Goal, Standing, fastest, meets, pareto
-from compress.stage import Advance
 
 if TYPE_CHECKING:
     from rich.live import Live

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from compress import evidence
-from compress.answers import answers
-from compress.pipeline import Run
-from compress.plan import RUNTIME_OF, Plan, steps_of
+from compress.answers.deployed import answers
+from compress.judge import evidence
 from compress.report.schema import Interval, Report, Search, SearchTrial, SeedRow
-from compress.run_folder import RunFolder
+from compress.run.pipeline import Run
+from compress.run.plan import Plan, steps_of
+from compress.run.run_folder import RunFolder
 from compress.search.choice import Goal, Standing
 from compress.search.request import SearchResult
 from compress.search.workshop import refit_rows
@@ -19,6 +19,7 @@ from profiles.budget import Budget
 from profiles.gate import Status
 from profiles.statistics import paired_retention
 from runtimes.artifact import Artifact
+from runtimes.session import runs_in
 
 
 def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[Report, Status]:
@@ -102,14 +103,14 @@ def _right(result: SearchResult, model: Artifact) -> np.typing.NDArray[np.bool_]
     test = request.plan.data.test
     logits = answers(
         model,
-        RUNTIME_OF[model.format],
-        test.texts,
+        runs_in(model.format),
+        test.inputs,
         threads=request.plan.target.threads,
         progress=request.board,
         name="test",
         shared=request.cache.shared,
     )
-    return np.asarray(logits.argmax(axis=1) == np.array(test.labels))
+    return np.asarray(logits.argmax(axis=1) == np.array(test.targets))
 
 
 def _unmet(result: SearchResult, command: str) -> Report:
@@ -122,7 +123,7 @@ def _unmet(result: SearchResult, command: str) -> Report:
         created=evidence.now(),
         seed=plan.recipe.seed,
         command=command,
-        rows=evidence.row_counts(plan),
+        rows=evidence.row_counts(plan.data),
         warnings=tuple(dict.fromkeys((*plan.warnings, *result.request.board.warnings))),
         environment=evidence.environment(plan.facts),
         tools=evidence.tools(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from compress.plan import Plan
+from compress.run.plan import Plan
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Trial

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
-from compress.cache import Cache, default_cache
-from compress.plan import Plan, make_plan
+from compress.progress import Progress, Silence
 from compress.recipe import Recipe, TargetSettings
+from compress.run.cache import Cache, default_cache
+from compress.run.plan import Plan, make_plan
 from compress.search.choice import Goal, Standing
 from compress.search.shape import Shape, settings_kept, stages_of
 from compress.search.trial import Control
 from compress.search.workshop import Workshop, refit_rows
-from compress.stage import Progress, Silence, Stage
+from compress.stage import Stage
 from runtimes.artifact import Artifact
 
 _ONE_POINT = 0.01

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.run_folder import RunFolder
+from compress.run.run_folder import RunFolder
+from compress.run.sources import code_digest
 from compress.search import schedule
 from compress.search.choice import Standing, fastest, pareto, smallest
 from compress.search.clock import Clock
@@ -20,7 +21,6 @@ from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
 from compress.search.study import Study, check_storage, default_storage
 from compress.search.trial import Control, Latency, Trial
-from compress.sources import code_digest
 from compress.stage import STAGES, tool_versions
 from runtimes.artifact import Artifact
 from runtimes.errors import QualityError

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from compress.architectures import architecture
-from compress.models import load_config
+from compress.models.architectures import architecture
+from compress.models.torch_model import load_config
 from compress.recipe import parse_stage
 from compress.search.shape import VOCABULARIES, Shape
 from runtimes.artifact import Artifact

@@ -8,20 +8,21 @@ from pathlib import Path
 
 import numpy as np
 
-from compress.answers import answers
-from compress.cache import Cache, intact
-from compress.data import Dataset, Rows
+from compress.answers.deployed import answers
+from compress.data.dataset import Dataset, Rows
 from compress.export.stage import Export
-from compress.judging import Candidate, Job, measure_and_judge
-from compress.plan import REFERENCE, RUNTIME_OF, Plan
-from compress.preflight import FORMAT_OF
+from compress.judge.judging import REFERENCE, Candidate, Job, measure_and_judge
+from compress.models.teacher import import_model
+from compress.progress import Progress
+from compress.run.cache import Cache, intact
+from compress.run.plan import Plan
 from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
 from compress.search.trial import Latency
-from compress.stage import Progress, RunContext, Stage
-from compress.teacher import import_model
+from compress.stage import RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.files import stable_hash
+from runtimes.session import format_for, runs_in
 
 
 @dataclass(slots=True)
@@ -48,13 +49,13 @@ class Workshop:
     def form(self) -> str:
         """Return the format that the first profile's runtime takes, or else the first one made."""
         formats = self.plan.recipe.export.formats
-        wanted = FORMAT_OF.get(self.plan.target.runtime, "onnx")
+        wanted = format_for(self.plan.target.runtime)
         return next((form for form in formats if form == wanted), formats[0])
 
     @property
     def runtime(self) -> str:
         """Return what runs the exported models."""
-        return RUNTIME_OF[self.form]
+        return runs_in(self.form)
 
     def untrained(self, shape: Shape) -> Artifact:
         """Return a deployable model as fast and as large as the shape's student at the end.
@@ -99,18 +100,18 @@ class Workshop:
         """Return which validation rows a model is right on; a torch model as it is trained."""
         rows = self.data.validation
         found = self._logits(model, rows)
-        return tuple((found.argmax(axis=1) == np.array(rows.labels)).tolist())
+        return tuple((found.argmax(axis=1) == np.array(rows.targets)).tolist())
 
     def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
         """Measure models beside the teacher's fp32 ONNX on the validation texts."""
         names = {shape: shape.timed_as.name for shape in models}
-        candidates = [Candidate(REFERENCE, self.reference, RUNTIME_OF["onnx"])]
+        candidates = [Candidate(REFERENCE, self.reference, runs_in("onnx"))]
         candidates += [Candidate(names[s], model, self.runtime) for s, model in models.items()]
         job = Job(
             candidates=candidates,
             judged=candidates[-1].name,
             reference=REFERENCE,
-            rows=Rows(self.data.validation.texts, ()),
+            rows=Rows(self.data.validation.inputs, ()),
             profiles=(),
             tier="quick",
             seed=self.plan.recipe.seed,
@@ -124,20 +125,20 @@ class Workshop:
         if model.format != "huggingface":
             return answers(
                 model,
-                RUNTIME_OF[model.format],
-                rows.texts,
+                runs_in(model.format),
+                rows.inputs,
                 threads=self.plan.target.threads,
                 progress=self.progress,
                 name="validation",
                 shared=self.cache.shared,
             )
-        from compress.batches import encode
-        from compress.models import load_model, load_tokenizer
-        from compress.training import logits_of
+        from compress.models.torch_model import load_model, load_tokenizer
+        from compress.training.batches import encode
+        from compress.training.loop import logits_of
 
         torch_model = load_model(model.path)
         tokenizer = load_tokenizer(model.path, model.max_length)
-        return logits_of(torch_model, encode(tokenizer, rows.texts, torch_model.config))
+        return logits_of(torch_model, encode(tokenizer, rows.inputs, torch_model.config))
 
     def _imported(self) -> Artifact:
         source = self.plan.teacher
@@ -154,9 +155,6 @@ class Workshop:
         taught: bool = True,
     ) -> Artifact:
         context = self._context(data, seed)
-        if stage.kind == "export":
-            runtime = RUNTIME_OF[stage.produces(source.format)]
-            context = replace(context, target=replace(context.target, runtime=runtime))
         if not taught:
             context = replace(context, teacher=None)
         context = replace(context, scratch=self.cache.scratch(stage, source, context))
@@ -191,5 +189,5 @@ def refit_rows(data: Dataset) -> Dataset:
     What was chosen by them is fixed by then: shape, epochs and settings.
     """
     train, validation = data.train, data.validation
-    joined = Rows(train.texts + validation.texts, train.labels + validation.labels)
+    joined = Rows(train.inputs + validation.inputs, train.targets + validation.targets)
     return replace(data, train=joined, digest=stable_hash([data.digest, "refit"]))

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.architectures import architecture, part, require
-from compress.batches import Encoded, encode, in_order
-from compress.data import Rows
+from compress.answers.effect import Effect, compared
+from compress.data.dataset import Rows
+from compress.models.architectures import architecture, part, require
+from compress.progress import Progress
 from compress.prune.importance import fisher_importance
-from compress.sensitivity.nodes import Effect, compared
-from compress.stage import Progress
+from compress.training.batches import Encoded, encode, in_order
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -41,11 +41,11 @@ def layer_costs(
     A skipped layer hands its input on. Runs the model once a layer on the rows, and once with
     gradients. Raises UnsupportedError for an architecture whose layers are not known.
     """
-    from compress.models import load_model, load_tokenizer
+    from compress.models.torch_model import load_model, load_tokenizer
 
     require(model.model_type, "prune")
     network = load_model(model.path)
-    encoded = encode(load_tokenizer(model.path, model.max_length), rows.texts, network.config)
+    encoded = encode(load_tokenizer(model.path, model.max_length), rows.inputs, network.config)
     layers = list(part(network, architecture(model.model_type).layers))
     with progress.task("layers", len(layers) + 1) as advance:
         known = _logits(network, encoded)
@@ -53,7 +53,7 @@ def layer_costs(
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(known, _logits(network, encoded), rows.labels))
+                effects.append(compared(known, _logits(network, encoded), rows.targets))
             advance(1, "")
     with progress.task("importance", len(encoded)) as advance:
         mass = fisher_importance(network, encoded, seed, advance)

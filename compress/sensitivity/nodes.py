@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
-from compress.data import Rows
-from compress.export.onnx_graph import read_onnx
+from compress.answers.effect import Effect, Logits, compared
+from compress.data.dataset import Rows
+from compress.graph.onnx_graph import read_onnx
+from compress.progress import Progress
 from compress.sensitivity.restore import Source
-from compress.stage import Progress
 from runtimes import agent
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
@@ -22,22 +22,8 @@ from runtimes.errors import UnsupportedError
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-Logits = NDArray[np.float32]
-
 QUANTIZED = ("int8", "int4")
 """The precisions whose nodes can be told apart; fp16 changes every value's type."""
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """Hold what a change does to answers: `kl` is the mean divergence from the source in nats.
-
-    `agreement` is the share of rows with the source's class, `accuracy` that of right ones.
-    """
-
-    kl: float
-    agreement: float
-    accuracy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +108,8 @@ class _Bench:
         agent.import_runtime(runtime)
         backend = agent.open_backend(self._file.parent, self._manifest, runtime, 1)
         classifier = agent.Classifier(self._manifest, self._tokenizer, backend)
-        return np.stack([classifier.logits(text) for text in self._rows.texts])
+        return np.stack([classifier.logits(text) for text in self._rows.inputs])
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""
-        return compared(self.known, self.logits(model), self._rows.labels)
-
-
-def compared(known: Logits, found: Logits, labels: Sequence[int]) -> Effect:
-    """Return how far logits of shape (rows, classes) are from known ones."""
-    before, after = _log_softmax(known), _log_softmax(found)
-    answers = found.argmax(axis=1)
-    return Effect(
-        kl=float((np.exp(before) * (before - after)).sum(axis=1).mean()),
-        agreement=float(np.mean(answers == known.argmax(axis=1))),
-        accuracy=float(np.mean(answers == np.asarray(labels))),
-    )
-
-
-def _log_softmax(logits: Logits) -> NDArray[np.float64]:
-    wide = logits.astype(np.float64)
-    shifted = wide - wide.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+        return compared(self.known, self.logits(model), self._rows.targets)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from compress.export.graph_index import GraphIndex, order_nodes
+from compress.graph.graph_index import GraphIndex, order_nodes
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto

@@ -7,17 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compress.data import DataSettings, Rows
+from compress.answers.effect import Effect
+from compress.data.dataset import DataSettings, Rows
 from compress.explain.explanation import Column, Explanation, Table
 from compress.explain.quality import answered
 from compress.explain.question import Question
+from compress.export.reference import open_reference
+from compress.judge.class_costs import class_costs
+from compress.models.teacher import open_model
+from compress.progress import Progress, Silence
 from compress.quantize.check import pick_rows
-from compress.sensitivity.classes import class_costs, class_table
+from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
-from compress.sensitivity.nodes import Effect, NodeCost, node_costs
-from compress.stage import Progress, Silence
-from compress.teacher import open_model
-from compress.validate import open_reference
+from compress.sensitivity.nodes import NodeCost, node_costs
 from profiles.class_retention import count_classes, worst_class_interval
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.compress.models import LABELS, make_data, make_trained_model
+from tests.compress.tiny_models import LABELS, make_data, make_trained_model
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "distillation.py"
 
@@ -100,7 +100,7 @@ def test_quick_runs_every_contestant(tmp_path: Path) -> None:
         writer.writerow(["words", "topic"])
         writer.writerows(
             (text, LABELS[label])
-            for text, label in zip(data.train.texts, data.train.labels, strict=True)
+            for text, label in zip(data.train.inputs, data.train.targets, strict=True)
         )
     target = tmp_path / "found.json"
     columns = ("--text", "words", "--label", "topic", "--layers", "1", "--max-length", "32")

@@ -15,7 +15,7 @@ from benchmarks.frontier_ablation import AS_CHOSEN, VARIANTS
 from benchmarks.frontier_rows import STEPS, front_at, table
 from compress.recipe import parse_recipe
 from compress.search.shape import Shape
-from tests.compress.models import LABELS, make_data, make_model
+from tests.compress.tiny_models import LABELS, make_data, make_model
 
 
 def row(name: str, speedup: float | None, retention: float, size_mb: float = 2.0) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def write(path: Path, rows: int) -> Path:
     with path.open("w", encoding="utf-8", newline="") as stream:
         lines = csv.writer(stream)
         lines.writerow(("query", "kind"))
-        for text, label in zip(texts.texts[:rows], texts.labels[:rows], strict=True):
+        for text, label in zip(texts.inputs[:rows], texts.targets[:rows], strict=True):
             lines.writerow((text, LABELS[label]))
         lines.writerow(("", LABELS[0]))
     return path

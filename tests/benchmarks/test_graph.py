@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.graph import OURS, compare, table
 from runtimes.errors import InputError
-from tests.compress.models import make_model
+from tests.compress.tiny_models import make_model
 
 _TEXTS = ["my card is lost", "where is the refund", "I love the new phone a lot"]
 

@@ -16,12 +16,12 @@ from benchmarks.peers.check import measured, table
 from benchmarks.peers.job import Job, Script, call, last_line, read_rows
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
-from compress.data import Rows
-from compress.stage import Silence
-from compress.teacher import open_model
+from compress.data.dataset import Rows
+from compress.models.teacher import open_model
+from compress.progress import Silence
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, DataError, UnknownNameError
-from tests.compress.models import LABELS, make_data, make_model
+from tests.compress.tiny_models import LABELS, make_data, make_model
 
 _STAND_IN = """
 import json, shutil, sys
@@ -65,7 +65,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with file.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("phrase", "intent"))
-        writer.writerows(zip(data.texts, (LABELS[i] for i in data.labels), strict=True))
+        writer.writerows(zip(data.inputs, (LABELS[i] for i in data.targets), strict=True))
     return file
 
 
@@ -160,7 +160,7 @@ def test_the_job_has_training_rows_and_the_teacher(
 ) -> None:
     peers(olive="")
     job = json.loads((tmp_path / "made/olive/job.json").read_text(encoding="utf-8"))
-    assert set(job["texts"]) <= set(make_data().train.texts)
+    assert set(job["texts"]) <= set(make_data().train.inputs)
     assert len(set(job["texts"])) == 300
     assert (job["teacher"], job["max_length"]) == (str(teacher.path), teacher.max_length)
 
@@ -279,5 +279,5 @@ def test_onnxruntime_alone_makes_three_models_that_work(
     found = make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["onnxruntime"])
     assert [(row.error, row.format) for row in found] == [("", "onnx")] * 3
     test = make_data().test
-    shown = measured(found, teacher, Rows(test.texts[:16], test.labels[:16]))
+    shown = measured(found, teacher, Rows(test.inputs[:16], test.targets[:16]))
     assert len(table(found, shown).splitlines()) == 5

@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from compress.data import Dataset
+from compress.data.dataset import Dataset
 from compress.export.stage import Export
 from compress.stage import RunContext, Target, execute
 from runtimes.artifact import Artifact
-from tests.compress.models import make_data, make_trained_model
+from tests.compress.tiny_models import make_data, make_trained_model
 
 _FOLDER = TemporaryDirectory(prefix="edgepress-tests-", ignore_cleanup_errors=True)
 

@@ -9,7 +9,7 @@ from compress.search.choice import Standing
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Latency, Trial
-from tests.compress.models import make_data, make_trained_model
+from tests.compress.tiny_models import make_data, make_trained_model
 
 ROWS = 1000
 ONE_LAYER = Shape(1)
@@ -87,7 +87,7 @@ def write_recipe(folder: Path, text: str = RECIPE) -> Path:
             writer.writerow(["text", "class"])
             writer.writerows(
                 (text, data.labels[label])
-                for text, label in zip(rows.texts, rows.labels, strict=True)
+                for text, label in zip(rows.inputs, rows.targets, strict=True)
             )
     recipe = folder / "tiny.toml"
     recipe.write_text(text, encoding="utf-8")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from compress.architectures import FULL, PARTIAL, supports
 from compress.cli.main import COMMANDS
-from compress.data import DataSettings
+from compress.data.dataset import DataSettings
+from compress.models.architectures import FULL, PARTIAL, supports
 from compress.recipe import ExportSettings, TargetSettings, TeacherSettings, read_recipe
 from compress.stage import STAGES
 

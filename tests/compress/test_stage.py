@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from compress.stage import STAGES, RunContext, Silence, execute, settings_of, tool_versions
+from compress.progress import Silence
+from compress.stage import STAGES, RunContext, execute, settings_of, tool_versions
 from runtimes.artifact import Artifact, content_digest, read_artifact
 from runtimes.errors import UnknownNameError, UnsupportedError
-from tests.compress.models import make_data, make_model
 from tests.compress.stand_in import Copy
+from tests.compress.tiny_models import make_data, make_model
 
 
 @pytest.fixture(scope="module")

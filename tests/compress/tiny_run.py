@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.compress.models import make_data, make_model
+from tests.compress.tiny_models import make_data, make_model
 
 RECIPE = """
 schema = 1
@@ -53,7 +53,7 @@ def write_inputs(folder: Path) -> Path:
             writer.writerow(["text", "class"])
             writer.writerows(
                 (text, f"class {data.labels[label]}")
-                for text, label in zip(rows.texts, rows.labels, strict=True)
+                for text, label in zip(rows.inputs, rows.targets, strict=True)
             )
     recipe = folder / "tiny.toml"
     recipe.write_text(RECIPE, encoding="utf-8")

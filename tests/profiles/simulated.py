@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.tiers import TIERS
+from compress.judge.tiers import TIERS
 from profiles.measurement import Figures, summarise
 from profiles.statistics import Interval
 from runtimes.samples import Block, Samples

@@ -1,0 +1,46 @@
+"""Open a model to compare with: what runs already, or a torch model exported to fp32 ONNX."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from compress.data.dataset import no_rows
+from compress.export.stage import Export
+from compress.models.teacher import import_model, open_model
+from compress.progress import Progress
+from compress.stage import RunContext, execute
+from runtimes.artifact import Artifact, is_artifact
+from runtimes.errors import UnsupportedError
+
+
+def open_reference(
+    reference: str, artifact: Artifact, scratch: Path, seed: int, progress: Progress
+) -> Artifact:
+    """Open a model to compare with; a torch model is exported to fp32 ONNX in `scratch`.
+
+    Raises UnsupportedError when its classes are not the artifact's.
+    """
+    known = open_model(reference, task=artifact.task)
+    if known.format == "huggingface":
+        progress.note("reference: exporting it to fp32 ONNX")
+        known = _exported(known, scratch, seed, progress)
+    if known.labels != artifact.labels:
+        raise UnsupportedError(
+            f"the reference's {len(known.labels)} classes are not the model's"
+            f" {len(artifact.labels)}, in the same order",
+            expected="the teacher that the model was made from",
+        )
+    return known
+
+
+def _exported(model: Artifact, scratch: Path, seed: int, progress: Progress) -> Artifact:
+    if not is_artifact(model.path):
+        model = import_model(model, scratch / "source")
+    context = RunContext(
+        data=no_rows(model.labels),
+        teacher=None,
+        seed=seed,
+        scratch=scratch / "work",
+        progress=progress,
+    )
+    return execute(Export(format="onnx"), model, context, scratch / "reference")

@@ -1,0 +1,1 @@
+"""Read and rewrite ONNX and OpenVINO graphs."""

@@ -1,0 +1,121 @@
+"""Compute before deployment what the first token's embedding alone decides.
+
+Every text begins with the same token at the same position, so in a model of one layer all that
+is computed of that token before attention, the query above all, is the same for every text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.graph.graph_index import GraphIndex, attribute
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
+_ALIKE = frozenset(("Add", "Sub", "Mul", "Div", "Cast", "Equal", "Not", "Tanh", "Gelu"))
+"""Operators that treat tokens alike."""
+
+
+def fold_first_token(model: ModelProto, first_id: int) -> None:
+    """Replace what depends on the first token's id alone by constants of batch 1.
+
+    Right where `first_id` begins every row (`Opening.first_id`).
+    """
+    index = GraphIndex(model.graph)
+    fixed = _fixed_values(index)
+    read = {
+        name
+        for node in model.graph.node
+        if node.output[0] not in fixed
+        for name in node.input
+        if name in fixed
+    }
+    values = _evaluate(model, sorted(read), first_id) if read else {}
+    for name, value in values.items():
+        index.redirect(name, index.add_constant(f"{name}_fixed", value))
+
+
+def _fixed_values(index: GraphIndex) -> set[str]:
+    """Return the first token's values that no other token has a part in."""
+    fixed: set[str] = set()
+    for node in index.graph.node:
+        if _takes_first(index, node):
+            found = _is_local(index, node.input[0])
+        else:
+            found = bool(fixed.intersection(node.input)) and all(
+                name in fixed or name in index.tensors for name in node.input
+            )
+        if found and not index.outputs.intersection(node.output):
+            fixed.update(node.output)
+    return fixed
+
+
+def _takes_first(index: GraphIndex, node: NodeProto) -> bool:
+    """Tell whether a node is the cut that `read_first_token` makes at (batch, tokens, width)."""
+    if node.op_type != "Slice" or len(node.input) != 4:
+        return False
+    return [_whole(index, name) for name in node.input[1:]] == [[0], [1], [1]]
+
+
+def _is_local(index: GraphIndex, name: str) -> bool:
+    """Tell whether a value at token 0 depends on the ids at token 0 alone.
+
+    Constants are the same at every token, or begin at token 0.
+    """
+    if name == "input_ids" or name in index.tensors:
+        return True
+    node = index.makers.get(name)
+    if node is None:
+        return False
+    if node.op_type in _ALIKE:
+        return all(_is_local(index, one) for one in node.input)
+    if node.op_type == "LayerNormalization":
+        return attribute(node, "axis", -1) == -1 and _is_local(index, node.input[0])
+    if node.op_type == "CumSum":
+        onward = not attribute(node, "reverse", 0) and _whole(index, node.input[1]) == [1]
+        return onward and _is_local(index, node.input[0])
+    if node.op_type == "Slice":
+        starts = _whole(index, node.input[1])
+        return (
+            starts == [0]
+            and all(_whole(index, one) == [1] for one in node.input[3:])
+            and (_is_local(index, node.input[0]))
+        )
+    if node.op_type == "Gather":
+        return node.input[0] in index.tensors and _is_local(index, node.input[1])
+    return (
+        node.op_type == "MatMul"
+        and node.input[1] in index.tensors
+        and (_is_local(index, node.input[0]))
+    )
+
+
+def _whole(index: GraphIndex, name: str) -> list[int] | None:
+    values = index.constant(name)
+    return None if values is None else [int(value) for value in np.atleast_1d(values)]
+
+
+def _evaluate(model: ModelProto, names: Iterable[str], first_id: int) -> dict[str, NDArray[Any]]:
+    """Compute values of a row that begins with an id; what follows has no part in them."""
+    import onnx
+    import onnxruntime
+
+    wanted = list(names)
+    inputs = [value.name for value in model.graph.input]
+    part = onnx.ModelProto()
+    part.CopyFrom(model)
+    del part.graph.output[:]
+    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    ids = np.array([[first_id, first_id]], dtype=np.int64)
+    feeds = {name: ids if name == "input_ids" else np.ones_like(ids) for name in inputs}
+    return dict(zip(wanted, session.run(wanted, feeds), strict=True))

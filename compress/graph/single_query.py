@@ -1,0 +1,187 @@
+"""Attend from one token without computing the keys and values of all others.
+
+With one query q, head h's scores are x (W_k q_h) + a constant that softmax cancels, and its
+context is (a x) W_v,h + b_v,h, for the attention a over the tokens x. So keys and values need
+as many rows as there are heads, not as many as there are tokens. Each of these rows is
+multiplied with the whole weight, and the head's own part is kept: a plain product of matrices
+that every runtime runs and every quantizer knows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.graph.graph_index import GraphIndex, attribute
+
+if TYPE_CHECKING:
+    from onnx import NodeProto
+
+_SCORED = ("Add", "Mul", "Div")
+"""What stands between the product of queries and keys and the softmax: scale, bias, mask."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Dense:
+    """x · weight + bias."""
+
+    source: str
+    weight: str
+    bias: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attention:
+    """One attention with a single query, of `heads` heads."""
+
+    heads: int
+    query: str
+    key: _Dense
+    value: _Dense
+    scores: str
+    between: tuple[NodeProto, ...]
+    softmax: NodeProto
+    context: str
+
+
+def attend_from_one_token(index: GraphIndex) -> None:
+    """Rewrite each attention that has one query, unless layers share the weight of its keys."""
+    for node in list(index.graph.node):
+        found = _match(index, node) if node.op_type == "Softmax" else None
+        if found is not None:
+            _rewrite(index, found)
+
+
+def _match(index: GraphIndex, softmax: NodeProto) -> _Attention | None:
+    between: list[NodeProto] = []
+    name = softmax.input[0]
+    while (node := index.maker(name, *_SCORED)) is not None:
+        between.insert(0, node)
+        name = node.input[0]
+    product = index.maker(name, "MatMul")
+    context = index.reader(softmax.output[0], "MatMul")
+    if product is None or context is None or context.input[0] != softmax.output[0]:
+        return None
+    query = _query(index, product.input[0])
+    key = _by_head(index, product.input[1], [0, 2, 3, 1])
+    value = _by_head(index, context.input[1], [0, 2, 1, 3])
+    joined = _joined(index, context.output[0])
+    if (
+        query is None
+        or key is None
+        or value is None
+        or joined is None
+        or key.source != value.source
+    ):
+        return None
+    shared = len(index.readers[key.weight]) > 1  # ALBERT's layers: a turned copy would be one more
+    if shared and query[1] not in index.tensors:
+        return None
+    return _Attention(query[0], query[1], key, value, name, tuple(between), softmax, joined)
+
+
+def _query(index: GraphIndex, name: str) -> tuple[int, str] | None:
+    """Return the heads and the one query, shape (batch, 1, width), behind the product's operand."""
+    values = index.constant(name)
+    if values is not None:
+        if values.ndim != 4 or values.shape[2] != 1:
+            return None
+        return values.shape[1], index.add_constant(f"{name}_row", values.reshape(1, 1, -1))
+    split = _permuted(index, name, [0, 2, 1, 3])
+    lengths = index.constant(split.input[1]) if split else None
+    if split is None or lengths is None or len(lengths) != 4 or lengths[1] != 1:
+        return None
+    return int(lengths[2]), split.input[0]
+
+
+def _permuted(index: GraphIndex, name: str, order: list[int]) -> NodeProto | None:
+    """Return the reshape behind a transpose in this order."""
+    node = index.maker(name, "Transpose")
+    if node is None or attribute(node, "perm") != order:
+        return None
+    return index.maker(node.input[0], "Reshape")
+
+
+def _by_head(index: GraphIndex, name: str, order: list[int]) -> _Dense | None:
+    """Return the dense layer whose result is split by heads."""
+    split = _permuted(index, name, order)
+    if split is None:
+        return None
+    last, bias = split.input[0], None
+    added = index.maker(last, "Add")
+    if added is not None and added.input[1] in index.tensors:
+        last, bias = added.input
+    product = index.maker(last, "MatMul")
+    if product is None or product.input[1] not in index.tensors:
+        return None
+    return _Dense(product.input[0], product.input[1], bias)
+
+
+def _joined(index: GraphIndex, name: str) -> str | None:
+    """Return the context of all heads, shape (batch, 1, width)."""
+    turned = index.reader(name, "Transpose")
+    joined = index.reader(turned.output[0], "Reshape") if turned else None
+    return joined.output[0] if joined else None
+
+
+def _rewrite(index: GraphIndex, found: _Attention) -> None:
+    weight = index.values(found.value.weight)
+    tokens = found.value.source
+    own = np.kron(np.eye(found.heads), np.ones((1, weight.shape[1] // found.heads)))
+    heads = index.add_constant(f"{found.context}_heads", own.astype(np.float32))
+    queries = _queries(index, found, heads)
+    turned = index.add_node("Transpose", [tokens], f"{found.context}_tokens", perm=[0, 2, 1])
+    last = index.add_node("MatMul", [queries, turned], f"{found.context}_scores")
+    for node in found.between:
+        other = _without_query_axis(index, node.input[1])
+        last = index.add_node(node.op_type, [last, other], f"{node.output[0]}_row")
+    last = index.add_node("Softmax", [last], f"{found.context}_attention", axis=-1)
+    last = index.add_node("MatMul", [last, tokens], f"{found.context}_mean")
+    last = index.add_node("MatMul", [last, found.value.weight], f"{found.context}_values")
+    last = index.add_node("Mul", [last, heads], f"{found.context}_own")
+    axis = index.add_constant(f"{found.context}_axis", np.array([1]))
+    last = index.add_node("ReduceSum", [last, axis], f"{found.context}_sum", keepdims=1)
+    index.redirect(found.context, _biased(index, last, found))
+
+
+def _queries(index: GraphIndex, found: _Attention, heads: str) -> str:
+    """Return W_k q_h for each head, shape (batch or 1, heads, width of the tokens)."""
+    weight, own = index.values(found.key.weight), index.values(heads)
+    query = index.constant(found.query)
+    if query is not None:
+        product: NDArray[Any] = (query[0] * own).astype(np.float64) @ weight.T.astype(np.float64)
+        return index.add_constant(f"{found.context}_queries", product.astype(np.float32))
+    alone = index.add_node("Mul", [found.query, heads], f"{found.context}_query")
+    turned = index.add_constant(f"{found.key.weight}_turned", weight.T)
+    return index.add_node("MatMul", [alone, turned], f"{found.context}_queries")
+
+
+def _without_query_axis(index: GraphIndex, name: str) -> str:
+    """Return an operand of the scores, shape (…, 1, tokens), without the axis of the query."""
+    values = index.constant(name)
+    if values is not None and values.ndim < 2:
+        return name
+    axis = index.add_constant(f"{name}_query_axis", np.array([-2]))
+    return index.add_node("Squeeze", [name, axis], f"{name}_row")
+
+
+def _biased(index: GraphIndex, context: str, found: _Attention) -> str:
+    """Add the values' bias, which attention leaves as it is because its weights sum to 1.
+
+    Where one dense layer reads the context, its own bias takes it up.
+    """
+    if found.value.bias is None:
+        return context
+    dense = index.reader(found.context, "MatMul")
+    added = index.reader(dense.output[0], "Add") if dense else None
+    constant = dense and added and {dense.input[1], added.input[1]} <= set(index.tensors)
+    if dense is None or added is None or not constant:
+        return index.add_node("Add", [context, found.value.bias], f"{found.context}_biased")
+    bias, weight = (index.values(name) for name in (found.value.bias, dense.input[1]))
+    product: NDArray[Any] = bias.astype(np.float64) @ weight.astype(np.float64)
+    total = (index.values(added.input[1]) + product).astype(np.float32)
+    added.input[1] = index.add_constant(f"{added.input[1]}_and_values", total)
+    return context

@@ -1,0 +1,67 @@
+"""Measure a model for later: what `edgepress baseline` stores and compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.data.dataset import DataSettings
+from compress.judge.judging import as_baseline
+from compress.judge.validate import measure_model
+from compress.progress import Progress
+from profiles.baseline import Baseline, compare, write_baseline
+from profiles.budget import METRICS
+from profiles.measurement import Measurement
+
+CONFIDENCE = 0.95
+
+
+def save_baseline(
+    model: Path,
+    out: Path,
+    data: DataSettings,
+    *,
+    profile: str,
+    tier: str,
+    seed: int,
+    unlabelled: bool,
+    progress: Progress,
+    shared: Path | None = None,
+) -> Baseline:
+    """Measure a model alone, with the profile's threads, and store what its processes showed.
+
+    Raises BackendError when a process of it fails: half a baseline is none.
+    """
+    session = measure_model(
+        model,
+        None,
+        data,
+        profile=profile,
+        tier=tier,
+        seed=seed,
+        unlabelled=unlabelled,
+        progress=progress,
+        shared=shared,
+    )
+    found = as_baseline(session.model, session.rows, session.facts)
+    write_baseline(out, found)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Hold a metric's figure over the baseline's, or why there is none."""
+
+    metric: str
+    measurement: Measurement | None
+    why: str
+
+
+def comparisons(now: Baseline, then: Baseline) -> list[Comparison]:
+    """Compare two stored measurements, metric by metric."""
+    figures = compare(now, then)
+    names = [name for name, metric in METRICS.items() if metric.against == "baseline"]
+    return [
+        Comparison(name, figures.at(name, CONFIDENCE), figures.absent.get(name, "not measured"))
+        for name in names
+    ]

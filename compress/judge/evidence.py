@@ -1,0 +1,226 @@
+"""Put what a run found into its report."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from compress.data.dataset import Dataset
+from compress.judge.class_costs import class_costs
+from compress.judge.judging import Measured
+from compress.report.schema import (
+    Check,
+    ClassRow,
+    Environment,
+    Figures,
+    Interval,
+    Measurement,
+    RowCounts,
+    StageRow,
+    Summary,
+    Verdict,
+)
+from compress.stage import tool_versions
+from profiles.gate import Check as GateCheck
+from profiles.gate import Verdict as GateVerdict
+from profiles.measurement import Measurement as Figure
+from profiles.probe import Facts
+from runtimes.artifact import Artifact
+
+TOOLS = (
+    "accelerate",
+    "datasets",
+    "edgepress",
+    "nncf",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "onnxscript",
+    "openvino",
+    "optimum",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+_WORST = 5
+"""Classes that a report shows; `edgepress sensitivity` shows all."""
+
+_UNITY = Interval(value=1.0)
+"""The teacher beside itself, by definition."""
+
+
+def figures(measured: Measured) -> Figures:
+    """Return a model's figures for the summary."""
+    return Figures(**_figures(measured))
+
+
+def stage_row(
+    measured: Measured,
+    *,
+    made: Artifact,
+    name: str,
+    kind: str,
+    cached: bool,
+    teacher: bool = False,
+    selected: bool = False,
+) -> StageRow:
+    """Return a stage's row of the table: `made` is its artifact, `measured` how that runs.
+
+    A torch model is measured as its fp32 ONNX export, never in eager mode.
+    """
+    last = next((record for record in reversed(made.history)), None)
+    return StageRow(
+        **_figures(measured),
+        kind=kind,
+        name=name,
+        settings=dict(last.settings) if last else {},
+        seconds=last.seconds if last else None,
+        metrics=dict(last.metrics) if last else {},
+        cached=cached,
+        digest=made.digest,
+        teacher=teacher,
+        selected=selected,
+        retention=_UNITY if teacher else interval(measured.measurements.get("accuracy_retention")),
+        speedup=_UNITY if teacher else interval(measured.measurements.get("speedup")),
+    )
+
+
+def _figures(measured: Measured) -> dict[str, Any]:
+    artifact = measured.candidate.artifact
+    accuracy = interval(measured.measurements.get("accuracy"))
+    return {
+        "format": artifact.format,
+        "precision": artifact.precision,
+        "runtime": measured.candidate.runtime,
+        "parameters": artifact.parameters,
+        "size_mb": round(artifact.size_mb, 4),
+        "accuracy": accuracy.value,
+        "accuracy_lower": accuracy.lower,
+        "accuracy_upper": accuracy.upper,
+        "f1_macro": measured.value("f1_macro"),
+        "latency_p50_ms": measured.value("latency_p50_ms"),
+        "latency_p90_ms": measured.value("latency_p90_ms"),
+        "rss_peak_mb": measured.value("rss_peak_mb"),
+        "cold_start_ms": measured.value("cold_start_p50_ms"),
+    }
+
+
+def summary(teacher: Measured, model: Measured) -> Summary:
+    """Return the teacher, the chosen model and how they compare."""
+    return Summary(
+        teacher=figures(teacher),
+        model=figures(model),
+        retention=interval(model.measurements.get("accuracy_retention")),
+        speedup=interval(model.measurements.get("speedup")),
+        compression=model.value("compression"),
+    )
+
+
+def worst_classes(teacher: Measured, model: Measured, truth: Sequence[int]) -> tuple[ClassRow, ...]:
+    """Return the classes that keep least of the teacher's accuracy; none without answers."""
+    if teacher.logits is None or model.logits is None:
+        return ()
+    labels = model.candidate.artifact.labels
+    predicted, known = model.logits.argmax(axis=1), teacher.logits.argmax(axis=1)
+    return class_costs(np.array(truth), predicted, known, labels)[:_WORST]
+
+
+def interval(figure: Figure | None) -> Interval:
+    """Return a figure's value and bounds."""
+    return Interval() if figure is None else Interval(figure.value, figure.lower, figure.upper)
+
+
+def verdict(found: GateVerdict) -> Verdict:
+    """Return a gate's verdict as the report holds it."""
+    return Verdict(
+        profile=found.profile,
+        status=found.status.value,
+        why=found.why,
+        conditions=found.conditions,
+        checks=tuple(_check(check) for check in found.checks),
+    )
+
+
+def _check(check: GateCheck) -> Check:
+    budget, figure = check.budget, check.measurement
+    return Check(
+        metric=budget.metric,
+        unit=budget.kind.unit,
+        limit=budget.limit,
+        bound=budget.side,
+        status=check.status.value,
+        level=budget.level,
+        confidence=budget.confidence,
+        value=figure.value if figure else None,
+        lower=figure.lower if figure else None,
+        upper=figure.upper if figure else None,
+        why=check.why,
+    )
+
+
+def row_counts(data: Dataset) -> RowCounts:
+    """Return how many rows the run trained and judged on."""
+    return RowCounts(
+        train=len(data.train),
+        validation=len(data.validation),
+        test=len(data.test),
+        classes=len(data.labels),
+        unlabeled=len(data.unlabeled),
+        duplicates=data.duplicates,
+        dropped=data.dropped,
+    )
+
+
+def environment(facts: Facts) -> Environment:
+    """Return the machine, without its name, its user or its paths."""
+    shown = {
+        "libc": facts.libc,
+        "hypervisor": "yes" if facts.hypervisor else "no",
+        "governor": facts.governor or "not shown",
+        "load_1m": "not shown" if facts.load_1m is None else f"{facts.load_1m:.2f}",
+        "int8_dot_product": "yes" if facts.int8_dot else "no",
+    }
+    return Environment(
+        cpu=facts.cpu_model,
+        arch=facts.arch,
+        cores=facts.cores or os.cpu_count() or 1,
+        os=facts.kernel,
+        memory_mb=facts.memory_mb,
+        isa=facts.isa,
+        python=platform.python_version(),
+        fingerprint=facts.fingerprint(),
+        facts=shown,
+    )
+
+
+def measurement(measured: Sequence[Measured], texts: int) -> Measurement:
+    """Return how much was measured."""
+    blocks = [block for row in measured for block in row.samples.blocks]
+    flags = [flag for block in blocks for flag in block.contaminated]
+    return Measurement(
+        processes=len({block.process for block in blocks}) * len(measured),
+        blocks=len(blocks),
+        samples=len(flags),
+        threads=measured[0].samples.threads,
+        clean_share=1 - sum(flags) / len(flags) if flags else None,
+        texts=texts,
+    )
+
+
+def tools() -> dict[str, str]:
+    """Return the version of every package that the run may have used."""
+    return tool_versions(TOOLS)
+
+
+def now() -> str:
+    """Return the time, ISO 8601 in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

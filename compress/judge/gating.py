@@ -1,0 +1,250 @@
+"""Gate one deployable model: against budgets, a model beside it, and a stored baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from compress.data.dataset import DataSettings, Rows
+from compress.explain.explain import headline
+from compress.judge.evidence import now
+from compress.judge.judging import Job, Measured, Outcome, as_baseline
+from compress.judge.validate import load_rows, measure_beside, runnable
+from compress.progress import Progress
+from compress.report.gate_report import Fault, GatedModel, GateReport
+from profiles.baseline import Baseline, read_baseline, remarks
+from profiles.budget import METRICS, Budget, metric_named
+from profiles.device import DeviceProfile, load_profile
+from profiles.gate import Status, Verdict
+from profiles.probe import Facts, probe
+from runtimes.artifact import read_artifact
+from runtimes.errors import InputError, UnknownNameError
+from runtimes.files import write_text
+
+CANDIDATE = "candidate"
+_EXPLAINED_ROWS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class GateRequest:
+    """Say what is gated, on which rows, by what.
+
+    Without `profiles` the shipped `regression` ones apply, as far as there is something to
+    compare with; `budgets` (metric to limit) are added to every profile, or stand alone.
+    `unlabelled` rows leave budgets on accuracy out. `repeat` is the command that does it again.
+    """
+
+    candidate: Path
+    data: DataSettings
+    profiles: tuple[str, ...] = ()
+    reference: str | None = None
+    baseline: Path | None = None
+    budgets: Mapping[str, float] = field(default_factory=dict)
+    tier: str = "ci"
+    seed: int = 7
+    samples: Path | None = None
+    unlabelled: bool = False
+    repeat: str = ""
+
+
+def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -> GateReport:
+    """Measure the candidate, beside the reference if there is one, and judge it.
+
+    Everything that was typed is checked before anything is measured. Raises InputError and its
+    kinds for bad input; a model that cannot be measured to the end is a fault in the report.
+    """
+    profiles = chosen_profiles(request)
+    stored = read_baseline(request.baseline) if request.baseline else None
+    artifact = runnable(read_artifact(request.candidate))
+    # Rows without labels save classifying them all, where no budget asks for it.
+    labelled = any(_needs_labels(metric) for profile in profiles for metric in profile.budgets)
+    rows = load_rows(request.data, artifact, labelled=labelled, progress=progress)
+    facts = probe()
+    job = Job(
+        candidates=(),
+        judged=CANDIDATE,
+        reference=None,
+        rows=rows,
+        profiles=profiles,
+        tier=request.tier,
+        seed=request.seed,
+        baseline=stored,
+        missing=_missing(request),
+    )
+    if request.samples:
+        write_text(request.samples, "")  # an earlier gate's samples would read as this one's
+    outcome = measure_beside(
+        job,
+        artifact,
+        request.reference,
+        facts=facts,
+        progress=progress,
+        shared=shared,
+        stream=request.samples,
+    )
+    return _report(request, outcome, facts, rows, stored)
+
+
+def _missing(request: GateRequest) -> dict[str, str]:
+    return {
+        **({} if request.reference else {"reference": "needs --reference"}),
+        **({} if request.baseline else {"baseline": "needs --baseline"}),
+    }
+
+
+def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
+    """Return the profiles that judge, with the budgets that were typed; raise InputError.
+
+    Budgets that unlabelled rows cannot decide are left out.
+    """
+    names = list(dict.fromkeys(request.profiles))
+    if not names:
+        names += ["regression"] if request.reference is not None else []
+        names += ["regression-baseline"] if request.baseline is not None else []
+    typed = {metric: _typed(metric, limit) for metric, limit in request.budgets.items()}
+    _check_comparisons(request, typed)
+    if request.unlabelled and (unmet := next(filter(_needs_labels, typed), None)):
+        raise InputError(
+            f"--budget {unmet} with --unlabelled",
+            expected="rows with labels, which accuracy is measured on",
+            action="leave --unlabelled out, or the budget",
+        )
+    found = [_with(load_profile(name), typed) for name in names]
+    if not found and typed:
+        found = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
+    if request.unlabelled:
+        found = [_without_accuracy(profile) for profile in found]
+    if not found or not any(profile.budgets for profile in found):
+        raise InputError(
+            "nothing to gate on",
+            expected="--profile NAME, --budget METRIC=LIMIT, --reference FOLDER or --baseline FILE",
+            action="`edgepress profile list` shows the profiles, docs/gate.md the metrics",
+        )
+    return tuple(found)
+
+
+def _check_comparisons(request: GateRequest, typed: Mapping[str, Budget]) -> None:
+    """Refuse a typed budget whose comparison was not asked for, before anything is measured."""
+    there = {"reference": request.reference, "baseline": request.baseline}
+    for metric, budget in typed.items():
+        against = budget.kind.against
+        if against and there[against] is None:
+            raise InputError(
+                f"--budget {metric} without --{against}",
+                expected=f"something to compare with: --{against}",
+                action=f"give it, or limit another metric than {metric}",
+            )
+
+
+def _typed(metric: str, limit: float) -> Budget:
+    kind = metric_named(metric)
+    if kind is None:
+        raise UnknownNameError("metric", metric, METRICS)
+    try:
+        return Budget.model_validate({"metric": metric, kind.side: limit})
+    except ValueError as error:
+        raise InputError(
+            f"--budget {metric}={limit:g}",
+            expected=f"a positive number{', at most 1' if kind.unit == 'fraction' else ''}",
+        ) from error
+
+
+def _with(profile: DeviceProfile, typed: Mapping[str, Budget]) -> DeviceProfile:
+    """Return a profile whose limits are replaced by those typed; level and confidence stay."""
+    budgets = dict(profile.budgets)
+    for metric, budget in typed.items():
+        known = budgets.get(metric)
+        limits = {"max": budget.max, "min": budget.min}
+        budgets[metric] = known.model_copy(update=limits) if known else budget
+    return profile.model_copy(update={"budgets": budgets})
+
+
+def _without_accuracy(profile: DeviceProfile) -> DeviceProfile:
+    kept = {
+        metric: budget for metric, budget in profile.budgets.items() if not _needs_labels(metric)
+    }
+    return profile.model_copy(update={"budgets": kept})
+
+
+def _needs_labels(metric: str) -> bool:
+    return metric.startswith(("accuracy", "f1_"))
+
+
+def _report(
+    request: GateRequest,
+    outcome: Outcome,
+    facts: Facts,
+    rows: Rows,
+    stored: Baseline | None,
+) -> GateReport:
+    faults = [
+        Fault(row.candidate.name, row.samples.fault)
+        for row in outcome.measured
+        if row.samples.fault
+    ]
+    return GateReport(
+        created=now(),
+        repeat=request.repeat,
+        tier=request.tier,
+        seed=request.seed,
+        looks=outcome.looks,
+        looks_most=outcome.looks_most,
+        seconds=outcome.seconds,
+        overhead=outcome.overhead,
+        machine=facts.to_json(),
+        models=tuple(_model(row) for row in reversed(outcome.measured)),
+        verdicts=tuple(_explained(outcome, rows, verdict) for verdict in outcome.verdicts),
+        noise=outcome.noise.reasons,
+        faults=tuple(faults),
+        warnings=_warnings(outcome, facts, rows, stored),
+    )
+
+
+def _explained(outcome: Outcome, rows: Rows, verdict: Verdict) -> Verdict:
+    """Say beside each budget that was broken what is behind its figure, where that is quick."""
+    row = outcome.of(CANDIDATE)
+    if row.samples.fault:
+        return verdict
+    said: dict[str, str] = {}
+    for check in verdict.checks:
+        family = check.budget.metric.split("_")[0]
+        if check.status is Status.FAIL and check.counts and not check.why and family not in said:
+            said[family] = headline(
+                check.budget.metric,
+                row.candidate.artifact,
+                rows.inputs[:_EXPLAINED_ROWS],
+                threads=row.samples.threads,
+            )
+    checks = (
+        replace(check, why=said.get(check.budget.metric.split("_")[0], ""))
+        if check.status is Status.FAIL and not check.why
+        else check
+        for check in verdict.checks
+    )
+    return replace(verdict, checks=tuple(checks))
+
+
+def _model(row: Measured) -> GatedModel:
+    artifact = row.candidate.artifact
+    return GatedModel(
+        role=row.candidate.name,
+        name=artifact.path.name,
+        digest=artifact.digest,
+        format=artifact.format,
+        runtime=row.candidate.runtime,
+        runtime_version=row.samples.runtime_version,
+        figures=tuple(row.measurements.values()),
+    )
+
+
+def _warnings(
+    outcome: Outcome,
+    facts: Facts,
+    rows: Rows,
+    stored: Baseline | None,
+) -> tuple[str, ...]:
+    row = outcome.of(CANDIDATE)
+    if stored is None or not row.samples.blocks:
+        return ()
+    return tuple(remarks(as_baseline(row, rows, facts), stored))

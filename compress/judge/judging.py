@@ -1,0 +1,359 @@
+"""Measure models side by side until the profiles' budgets are decided, and judge one of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.answers.deployed import answers
+from compress.data.dataset import Rows
+from compress.judge.tiers import TIERS, Demand, Tier, demand_of
+from compress.progress import Progress
+from profiles.baseline import Baseline, baseline_of, compare, strangeness
+from profiles.budget import METRICS
+from profiles.device import DeviceProfile
+from profiles.gate import Circumstances, Verdict, judge, shown
+from profiles.measurement import (
+    Figures,
+    Measurement,
+    Source,
+    conditions,
+    summarise,
+    summarise_quality,
+)
+from profiles.noise import Noise, look
+from profiles.probe import Facts
+from profiles.statistics import Interval
+from runtimes.artifact import Artifact
+from runtimes.errors import BackendError
+from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined, measure
+
+REFERENCE = "reference"
+"""The name of the model that the others are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Name a runnable model; `deployable` ones are cold-started often enough to judge."""
+
+    name: str
+    artifact: Artifact
+    runtime: str
+    deployable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Say what is measured, on what, and which of the candidates is judged by the profiles.
+
+    With a `reference` every other candidate is compared with it. Without labels in `rows` there
+    is no accuracy. The judged one is compared with a stored `baseline` too, where there is one.
+    `missing` says why what a budget needs is not there. Without `threads` the first profile's
+    are used.
+    """
+
+    candidates: Sequence[Candidate]
+    judged: str
+    reference: str | None
+    rows: Rows
+    profiles: Sequence[DeviceProfile]
+    tier: str
+    seed: int
+    baseline: Baseline | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Hold what was found of one model, by metric."""
+
+    candidate: Candidate
+    figures: Figures
+    measurements: Mapping[str, Measurement]
+    samples: Samples
+    logits: NDArray[np.float32] | None
+
+    def value(self, metric: str) -> float | None:
+        """Return a figure, or None where it was not measured or not supported."""
+        found = self.measurements.get(metric)
+        return None if found is None else found.value
+
+
+def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
+    """Return what is worth keeping of a measured model; it must have been timed."""
+    artifact = row.candidate.artifact
+    right = None if row.logits is None else row.logits.argmax(axis=1) == np.array(rows.targets)
+    return baseline_of(
+        row.samples,
+        name=artifact.path.name,
+        model_format=artifact.format,
+        digest=artifact.digest,
+        facts=facts,
+        texts=rows.inputs,
+        right=right,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Hold every model's figures, the judged one's verdicts, and what they cost.
+
+    `looks` of `looks_most` were taken; `overhead` is the share of `seconds` that was neither
+    inference nor a model's own start.
+    """
+
+    measured: tuple[Measured, ...]
+    verdicts: tuple[Verdict, ...]
+    noise: Noise
+    looks: int
+    looks_most: int
+    seconds: float
+    overhead: float
+
+    def of(self, name: str) -> Measured:
+        """Return one model's figures."""
+        return next(row for row in self.measured if row.candidate.name == name)
+
+    def accept(self, progress: Progress) -> None:
+        """Warn of a noisy machine; raise BackendError when any model's process failed."""
+        for row in self.measured:
+            row.samples.raise_fault()
+        for reason in self.noise.reasons:
+            progress.warn(f"noise: {reason}")
+
+
+def measure_and_judge(
+    job: Job,
+    *,
+    facts: Facts,
+    progress: Progress,
+    shared: Path | None = None,
+    stream: Path | None = None,
+) -> Outcome:
+    """Measure every candidate, then go on with the judged one until its verdicts are decided.
+
+    Latencies are interleaved in one session on the same rows' real lengths. A look that leaves
+    a machine-bound budget undecided is followed by another one, of the judged model and the
+    reference, as long as the tier has one. A model whose process fails keeps what was seen of it
+    (`Samples.fault`), and the others go on.
+    """
+    return _Bench(job, facts, progress, shared, stream).outcome()
+
+
+class _Bench:
+    """Grow the samples look by look."""
+
+    def __init__(
+        self,
+        job: Job,
+        facts: Facts,
+        progress: Progress,
+        shared: Path | None,
+        stream: Path | None,
+    ) -> None:
+        self._job = job
+        self._facts = facts
+        self._progress = progress
+        self._shared = shared
+        self._stream = stream
+        self._tier: Tier = TIERS[job.tier]
+        self._demand: Demand = demand_of(job.profiles, self._tier, facts, job.threads)
+        self._candidates = {candidate.name: candidate for candidate in job.candidates}
+        self._samples: dict[str, Samples] = {}
+        self._logits: dict[str, NDArray[np.float32]] = {}
+        self._answering_s = 0.0
+
+    def outcome(self) -> Outcome:
+        """Measure, judge, and go on while it helps."""
+        started = time.perf_counter()
+        noise = look(self._facts, self._demand.threads)
+        self._look(0, list(self._candidates))
+        self._start_cold([name for name, one in self._candidates.items() if one.deployable])
+        self._answer()
+        taken, verdicts = 1, self._verdicts(0, noise)
+        while taken < len(self._tier.looks) and self._undecided(verdicts):
+            self._progress.note(f"undecided: look {taken + 1} of at most {len(self._tier.looks)}")
+            self._look(taken, self._pair())
+            taken, verdicts = taken + 1, self._verdicts(taken, noise)
+        seconds = time.perf_counter() - started
+        return Outcome(
+            measured=tuple(self._measured(name, taken - 1) for name in self._candidates),
+            verdicts=tuple(verdicts),
+            noise=noise,
+            looks=taken,
+            looks_most=len(self._tier.looks),
+            seconds=seconds,
+            overhead=max(0.0, 1 - self._worked_s() / seconds),
+        )
+
+    def _look(self, number: int, names: Sequence[str]) -> None:
+        before = self._tier.looks[number - 1] if number else 0
+        processes = self._tier.looks[number] - before
+        plan = self._demand.plan(self._tier, self._job.seed)
+        self._measure("latency", names, replace(plan, processes=processes, first_process=before))
+
+    def _start_cold(self, names: Sequence[str]) -> None:
+        """Make up for the cold starts that the latency processes were not enough for."""
+        plan = self._demand.plan(self._tier, self._job.seed)
+        seen = min((len(self._samples[name].cold_starts) for name in names), default=0)
+        more = max(self._demand.cold_starts - seen, 0)
+        if more or self._demand.uncached_starts:
+            uncached = self._demand.uncached_starts
+            cold = replace(plan, cold_starts=more, uncached_starts=uncached, loads=())
+            self._measure("cold start", names, cold)
+
+    def _measure(self, what: str, names: Sequence[str], plan: MeasurePlan) -> None:
+        variants = [self._variant(name) for name in names if not self._fault(name)]
+        if not variants:
+            return
+        with self._progress.task(what, expected_runs(len(variants), plan)) as advance:
+            found = measure(
+                variants, self._job.rows.inputs, plan, advance=advance, stream=self._stream
+            )
+        for name, samples in found.items():
+            known = self._samples.get(name)
+            self._samples[name] = joined(known, samples) if known else samples
+
+    def _variant(self, name: str) -> Variant:
+        candidate = self._candidates[name]
+        return Variant(name, candidate.artifact, candidate.runtime, self._demand.threads)
+
+    def _fault(self, name: str) -> str:
+        return self._samples[name].fault if name in self._samples else ""
+
+    def _answer(self) -> None:
+        """Classify the labelled rows with every model whose process did not fail."""
+        started = time.perf_counter()
+        for name in self._candidates:
+            if self._job.rows.targets and not self._fault(name):
+                try:
+                    self._logits[name] = self._answers(name)
+                except BackendError as error:
+                    self._samples[name] = replace(self._samples[name], fault=str(error))
+        self._answering_s = time.perf_counter() - started
+
+    def _answers(self, name: str) -> NDArray[np.float32]:
+        candidate = self._candidates[name]
+        return answers(
+            candidate.artifact,
+            candidate.runtime,
+            self._job.rows.inputs,
+            threads=self._demand.threads,
+            progress=self._progress,
+            name=name,
+            shared=self._shared,
+        )
+
+    def _pair(self) -> list[str]:
+        return list(dict.fromkeys(filter(None, (self._job.reference, self._job.judged))))
+
+    def _undecided(self, verdicts: Sequence[Verdict]) -> bool:
+        """Tell whether more samples could decide what counts."""
+        if any(self._fault(name) for name in self._pair()):
+            return False
+        return any(verdict.open for verdict in verdicts)
+
+    def _verdicts(self, number: int, noise: Noise) -> list[Verdict]:
+        row = self._measured(self._job.judged, number)
+        figures, at = row.figures, self._circumstances(number, noise)
+        if self._job.baseline and row.samples.blocks:
+            fresh = as_baseline(row, self._job.rows, self._facts)
+            figures |= compare(fresh, self._job.baseline, self._job.seed)
+            at = replace(at, foreign=strangeness(fresh, self._job.baseline))
+        return [judge(profile, figures, self._facts, at) for profile in self._job.profiles]
+
+    def _circumstances(self, number: int, noise: Noise) -> Circumstances:
+        name, reference = self._job.judged, self._job.reference
+        beside = self._samples[reference] if reference else None
+        return Circumstances(
+            share=self._tier.shares[number],
+            today=datetime.now(UTC).date(),
+            noise="; ".join(noise.reasons),
+            missing=self._job.missing,
+            conditions=conditions(self._samples[name], beside),
+        )
+
+    def _measured(self, name: str, number: int) -> Measured:
+        figures, demand = self._figures(name), self._demand
+        return Measured(
+            candidate=self._candidates[name],
+            figures=figures,
+            measurements=figures.all(demand.confidence, self._tier.shares[number]),
+            samples=self._samples[name],
+            logits=self._logits.get(name),
+        )
+
+    def _figures(self, name: str) -> Figures:
+        reference = self._job.reference
+        source = self._source(name)
+        figures = Figures({}, source)
+        beside = self._samples[reference] if reference else None
+        found = summarise(self._samples[name], beside, source=source)
+        figures |= found if self._samples[name].blocks else _exact(found)
+        if name in self._logits:
+            known = self._logits.get(reference) if reference else None
+            figures |= summarise_quality(
+                self._job.rows.targets,
+                self._logits[name].argmax(axis=1),
+                self._candidates[name].artifact.labels,
+                None if known is None else known.argmax(axis=1),
+                seed=self._job.seed,
+                source=source,
+            )
+        if fault := self._samples[name].fault:
+            why = f"the process failed: {fault.splitlines()[0]}"
+            figures |= Figures({}, source, dict.fromkeys(METRICS, why))
+        return figures
+
+    def _source(self, name: str) -> Source:
+        candidate = self._candidates[name]
+        return Source(
+            fingerprint=self._facts.fingerprint(),
+            runtime=candidate.runtime,
+            runtime_version=self._samples[name].runtime_version,
+            artifact_digest=candidate.artifact.digest,
+        )
+
+    def _worked_s(self) -> float:
+        """Return the seconds that went into inference and into models' own starts."""
+        efforts = [samples.effort for samples in self._samples.values()]
+        return self._answering_s + sum(one.inference_s + one.starting_s for one in efforts)
+
+
+def _exact(figures: Figures) -> Figures:
+    """Keep the figures that need no process, such as sizes."""
+    kept = {name: known for name, known in figures.sums.items() if isinstance(known, Interval)}
+    return Figures(kept, figures.source)
+
+
+_SHOWN = (
+    "accuracy",
+    "f1_macro",
+    "accuracy_retention",
+    "worst_class_retention",
+    "latency_p50_ms",
+    "latency_p90_ms",
+    "speedup",
+    "cold_start_p50_ms",
+    "rss_peak_mb",
+    "artifact_mb",
+    "compression",
+)
+
+
+def figure_lines(reference: Measured, model: Measured) -> list[str]:
+    """Return a plain table: each figure of the reference and of the model."""
+    head = f"{'':<20}{'reference':>28}{'model':>28}"
+    lines = [head]
+    for metric in _SHOWN:
+        both = (reference.measurements.get(metric), model.measurements.get(metric))
+        lines.append(f"{metric:<20}" + "".join(f"{shown(figure):>28}" for figure in both))
+    return lines

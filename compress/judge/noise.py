@@ -1,0 +1,272 @@
+"""How small a regression this machine can resolve: a model measured against itself."""
+
+from __future__ import annotations
+
+import tempfile
+import textwrap
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compress.data.reading import read_table
+from compress.judge.tiers import TIERS
+from compress.progress import Progress
+from profiles.measurement import paired_rounds
+from profiles.noise import FEWEST_ROUNDS, Noise, look, resolvable_ratio
+from profiles.probe import Facts, probe
+from profiles.statistics import Interval, mean_interval
+from runtimes.agent import RUNTIMES
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import DataError, QualityError, UnsupportedError
+from runtimes.measure import MeasurePlan, Variant, measure
+from runtimes.session import runs_in
+
+CONFIDENCE = 0.95
+POWER = 0.8
+ALLOWANCE = 1.05
+"""The budget that the answer is given for, as an example."""
+
+_QUANTILES = {"latency_p50_ratio": 0.5, "latency_p90_ratio": 0.9}
+_GATE = TIERS["ci"]
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Hold what was found of one ratio.
+
+    `seen` is the model's ratio to itself with its bounds, 1 on a machine without noise.
+    `resolves` is the smallest regression that these rounds tell from none, 0.02 for 2 %;
+    `gate_resolves` the one that a gate at tier ci does by its last look.
+    """
+
+    metric: str
+    seen: Interval
+    resolves: float
+    gate_resolves: float
+
+    def catches_from(self, allowance: float) -> float:
+        """Return the smallest true slowdown that the gate calls with a budget of `allowance`."""
+        return allowance * (1 + self.gate_resolves) - 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the resolution, ready to print."""
+        return {
+            "ratio": self.seen.value,
+            "lower": self.seen.lower,
+            "upper": self.seen.upper,
+            "resolves": self.resolves,
+            "gate_resolves": self.gate_resolves,
+            "budget": {"max": ALLOWANCE, "catches_from": self.catches_from(ALLOWANCE)},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseReport:
+    """Hold how small a regression the machine resolves, and what a look at it showed.
+
+    `clean` is the share of the samples, 0 to 1, that nothing preempted in either process.
+    """
+
+    model: str
+    runtime: str
+    threads: int
+    latency_p50_ms: float
+    seconds: float
+    rounds: int
+    clean: float
+    look: Noise
+    resolutions: tuple[Resolution, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report, ready to print."""
+        return {
+            "model": self.model,
+            "runtime": self.runtime,
+            "threads": self.threads,
+            "latency_p50_ms": self.latency_p50_ms,
+            "seconds": self.seconds,
+            "rounds": self.rounds,
+            "clean": self.clean,
+            "confidence": CONFIDENCE,
+            "power": POWER,
+            "metrics": {row.metric: row.to_json() for row in self.resolutions},
+            "look": self.look.to_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Name what is measured against itself, on which texts."""
+
+    name: str
+    artifact: Artifact
+    texts: tuple[str, ...]
+    threads: int = 1
+
+
+def workload(model: Path, data: str, column: str, threads: int) -> Workload:
+    """Open an exported model and the texts to run it on.
+
+    Raises ArtifactError or DataError on what cannot be read, UnsupportedError on a format that
+    no measured runtime loads.
+    """
+    artifact = read_artifact(model)
+    if artifact.format not in RUNTIMES:
+        raise UnsupportedError(
+            f"{model}: format {artifact.format!r} is not one that is measured here",
+            expected=" or ".join(RUNTIMES),
+            action="run `edgepress export` first",
+        )
+    artifact.verify()
+    texts = [row[0] for row in read_table(data, Path(), (column,)).rows if row[0].strip()]
+    if not texts:
+        raise DataError(f"{data}: every row lacks {column}", action="name another column or file")
+    return Workload(model.name, artifact, tuple(texts), threads)
+
+
+def builtin_noise(*, seconds: float, threads: int, seed: int, progress: Progress) -> NoiseReport:
+    """Find the machine's noise with a small model made in a temporary folder."""
+    from compress.judge.noise_model import noise_model, noise_texts
+
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        artifact = noise_model(Path(scratch))
+        work = Workload("the built-in model", artifact, tuple(noise_texts(seed)), threads)
+        return measure_noise(work, seconds=seconds, seed=seed, progress=progress)
+
+
+def measure_noise(
+    work: Workload,
+    *,
+    seconds: float,
+    seed: int,
+    progress: Progress,
+    plan: MeasurePlan = _GATE.plan,
+    facts: Facts | None = None,
+) -> NoiseReport:
+    """Measure a model against itself, as a gate measures a candidate, until the time is used.
+
+    At least as many rounds are measured as tell a spread. Raises BackendError when the model's
+    process fails.
+    """
+    seen = look(facts or probe(), work.threads)
+    start = time.monotonic()
+    rounds: list[Round] = []
+    with progress.task("noise", round(seconds)) as advance:
+        while len(rounds) < FEWEST_ROUNDS or _another_fits(start, len(rounds), seconds):
+            began = time.monotonic() - start
+            rounds.append(_round(work, replace(plan, seed=seed, first_process=len(rounds))))
+            spent = time.monotonic() - start
+            advance(round(spent) - round(began), f"round {len(rounds)}")
+    resolutions = tuple(resolution(metric, rounds) for metric in _QUANTILES)
+    return NoiseReport(
+        model=work.name,
+        runtime=runs_in(work.artifact.format),
+        threads=work.threads,
+        latency_p50_ms=float(np.median([ms for own, _ in rounds for ms in own])),
+        seconds=time.monotonic() - start,
+        rounds=len(rounds),
+        clean=sum(len(own) for own, _ in rounds) / (len(rounds) * plan.blocks * plan.block_runs),
+        look=seen,
+        resolutions=resolutions,
+    )
+
+
+Round = tuple[list[float], list[float]]
+"""Latencies, in ms, of the same rows in two processes of one model, clean in both."""
+
+
+def resolution(metric: str, rounds: Sequence[Round]) -> Resolution:
+    """Return what rounds of a model against itself say of one ratio.
+
+    Raises QualityError when too few of them have samples that nothing disturbed.
+    """
+    q = _QUANTILES[metric]
+    ratios = [float(np.quantile(a, q) / np.quantile(b, q)) for a, b in rounds if a]
+    last_look = 1 - (1 - CONFIDENCE) * _GATE.shares[-1]
+    return Resolution(
+        metric,
+        mean_interval(ratios, CONFIDENCE),
+        _resolves(ratios, CONFIDENCE, len(ratios)),
+        _resolves(ratios, last_look, _GATE.looks[-1]),
+    )
+
+
+def _resolves(ratios: Sequence[float], confidence: float, rounds: int) -> float:
+    found = resolvable_ratio(np.log(ratios).tolist(), confidence, POWER, rounds)
+    if found is None:
+        raise QualityError(
+            f"only {len(ratios)} rounds have samples that nothing preempted",
+            expected=f"{FEWEST_ROUNDS} rounds at least",
+            action="end what else runs on this machine, or give it more --seconds",
+        )
+    return found - 1
+
+
+def _another_fits(start: float, rounds: int, seconds: float) -> bool:
+    spent = time.monotonic() - start
+    return spent + spent / rounds <= seconds
+
+
+def _round(work: Workload, plan: MeasurePlan) -> Round:
+    """Measure one process of each of two variants that are the same model."""
+    runtime = runs_in(work.artifact.format)
+    twins = [Variant(name, work.artifact, runtime, work.threads) for name in ("one", "other")]
+    found = measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
+    for samples in found.values():
+        samples.raise_fault()
+    one, other = paired_rounds(*(found[twin.name].blocks for twin in twins))
+    return (one[0].tolist(), other[0].tolist()) if one else ([], [])
+
+
+def noise_lines(report: NoiseReport) -> list[str]:
+    """Say in plain words what the machine resolves, and what a budget catches because of it."""
+    rows = report.resolutions
+    found = " and ".join(f"{_percent(row.resolves)} in {row.metric}" for row in rows)
+    tightest = " and ".join(f"{row.metric} ≤ {1 + row.gate_resolves:.3f}" for row in rows)
+    return [
+        *_wrapped(
+            f"In {report.seconds:.0f} s this machine resolves a regression of {found} "
+            f"({100 * CONFIDENCE:g} % confidence, {100 * POWER:g} % power)."
+        ),
+        "",
+        f"By its last look, after {_GATE.looks[-1]} rounds, a gate at tier ci with the budget",
+        *(f"  {_caught(row)}" for row in rows),
+        *_wrapped(
+            f"Between {_percent(ALLOWANCE - 1)} and that it may stay inconclusive. Budgets tighter "
+            f"than {tightest} may leave even an unchanged model undecided."
+        ),
+        "",
+        f"Measured: {report.model} against itself, {report.rounds} rounds, "
+        f"{report.latency_p50_ms:.2f} ms a row in {report.runtime}; "
+        f"clean {100 * report.clean:.0f} %.",
+        *look_lines(report.look),
+    ]
+
+
+def _wrapped(paragraph: str) -> list[str]:
+    return textwrap.wrap(paragraph, 96)
+
+
+def _caught(row: Resolution) -> str:
+    caught = _percent(row.catches_from(ALLOWANCE))
+    return f"{row.metric} ≤ {ALLOWANCE:g} catches true slowdowns from {caught} on"
+
+
+def look_lines(look: Noise) -> list[str]:
+    """Say what a look at the machine showed, the reasons against measuring last."""
+    figures = [f"a fixed piece of work varies by {_percent(look.probe_cv)}"]
+    if look.steal is not None:
+        figures.append(f"steal {_percent(look.steal)}")
+    if look.busy_cores is not None:
+        figures.append(f"others use {look.busy_cores:.1f} of {look.cores} cores")
+    said = [f"noisy: {reason}" for reason in look.reasons]
+    said += [f"note: {remark}" for remark in look.remarks]
+    return [f"Just before: {', '.join(figures)}.", *said]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

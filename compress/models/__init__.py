@@ -1,0 +1,1 @@
+"""A teacher's folder: open it, know its architecture, tokenizer, weights and adapters."""

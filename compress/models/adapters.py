@@ -1,0 +1,85 @@
+"""Merge a LoRA adapter into its base model, before anything is compressed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from runtimes.artifact import content_digest
+from runtimes.errors import ArtifactError, UnsupportedError
+from runtimes.files import new_folder
+
+ADAPTER = "adapter_config.json"
+_WEIGHTS = "adapter_model.safetensors"
+_HEADS = ("classifier.weight", "classifier.out_proj.weight", "score.weight")
+
+
+def is_adapter(folder: Path) -> bool:
+    """Tell whether a folder holds a peft adapter instead of a whole model."""
+    return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
+
+
+def merge_adapter(folder: Path, kept: Path, resolve: Callable[[str], Path]) -> Path:
+    """Return the folder of the merged model, made below `kept` when it is not there yet.
+
+    `resolve` finds the base model that the adapter names. The merge is peft's
+    `merge_and_unload(safe_merge=True)`. Raises UnsupportedError without peft, ArtifactError
+    when the adapter is not a classifier's.
+    """
+    target = kept / content_digest(folder)[:32]
+    if (target / "config.json").is_file():
+        return target
+    base = resolve(str(_settings(folder)["base_model_name_or_path"]))
+    model = _merged(folder, base, _classes(folder))
+    with new_folder(target) as made:
+        model.save_pretrained(made)
+        for source in (base, folder):  # the adapter's own tokenizer wins
+            for file in source.glob("*token*.json"):
+                shutil.copyfile(file, made / file.name)
+    return target
+
+
+def _merged(folder: Path, base: Path, classes: int) -> Any:
+    try:
+        from peft import PeftModel
+    except ModuleNotFoundError as error:
+        raise UnsupportedError(
+            f"{folder}: a LoRA adapter, and peft is not installed",
+            action="pip install 'edgepress[peft]', or merge the adapter yourself",
+        ) from error
+    from compress.models.torch_model import load_model, quiet_transformers
+
+    labels = tuple(f"LABEL_{index}" for index in range(classes))
+    model = load_model(base, labels=labels)
+    with quiet_transformers():
+        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    content = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or not content.get("base_model_name_or_path"):
+        raise ArtifactError(
+            f"{folder}/{ADAPTER}: names no base model", expected="base_model_name_or_path"
+        )
+    return content
+
+
+def _classes(folder: Path) -> int:
+    """Return the classes of the head that was trained with the adapter."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / _WEIGHTS, framework="numpy") as stream:
+            heads = [name for name in stream.keys() if name.endswith(_HEADS)]  # noqa: SIM118
+            if heads:
+                return int(stream.get_slice(heads[0]).get_shape()[0])
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(f"{folder / _WEIGHTS}: not an intact safetensors file") from error
+    raise ArtifactError(
+        f"{folder}: the adapter has no classification head",
+        expected='an adapter trained with task_type="SEQ_CLS"',
+        action="merge it yourself and fine-tune a head with edgepress",
+    )

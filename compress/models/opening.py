@@ -1,0 +1,55 @@
+"""Read from a tokenizer how the tokens of every single text begin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress.models.torch_model import load_tokenizer
+
+_PROBES = ("", "a", "Ünïcode 漢字 \t\n", "word " * 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Hold what is the same in every text: `first_id`, and whether all tokens are of type 0.
+
+    `first_id` is None where the tokenizer does not put one token before all else.
+    """
+
+    first_id: int | None
+    one_type: bool
+
+    @classmethod
+    def of(cls, folder: Path, max_length: int) -> Opening:
+        """Read the post-processor's template for single texts, and prove it on a few."""
+        tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        first, types = _template(tree.get("post_processor"))
+        tokenizer = load_tokenizer(folder, max_length)
+        rows = [tokenizer.encode(text) for text in _PROBES]
+        if any(row.ids[:1] != [first] for row in rows):
+            first = None
+        return cls(first, types <= {0} and all(not any(row.type_ids) for row in rows))
+
+
+def _template(processor: dict[str, Any] | None) -> tuple[int | None, set[int]]:
+    """Return the id that a post-processor puts first, and the types that it gives."""
+    kind = processor["type"] if processor else None
+    if processor is None or kind == "ByteLevel":
+        return None, {0}
+    if kind == "Sequence":
+        found = [_template(one) for one in processor["processors"]]
+        firsts = [first for first, _ in found if first is not None]
+        return (firsts[0] if len(firsts) == 1 else None), set().union(*(row[1] for row in found))
+    if kind in ("BertProcessing", "RobertaProcessing"):
+        return int(processor["cls"][1]), {0}
+    if kind != "TemplateProcessing":
+        return None, {-1}
+    pieces = [(name, piece) for row in processor["single"] for name, piece in row.items()]
+    types = {int(piece["type_id"]) for _, piece in pieces}
+    name, piece = pieces[0] if pieces else ("", {})
+    if name != "SpecialToken":
+        return None, types
+    return int(processor["special_tokens"][piece["id"]]["ids"][0]), types

@@ -1,0 +1,63 @@
+"""Turn a tokenizer that was saved as a vocabulary into the one file that everything here reads."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compress.models.torch_model import load_tokenizer, quiet_transformers
+from runtimes.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+FAST = "tokenizer.json"
+SLOW_FILES = (
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "spm.model",
+    "added_tokens.json",
+)
+
+
+def open_tokenizer(folder: Path, max_length: int) -> Tokenizer:
+    """Load a folder's tokenizer.json, or convert what an older transformers wrote.
+
+    Raises ArtifactError when there is no tokenizer, or none that can be converted.
+    """
+    if (folder / FAST).is_file():
+        return load_tokenizer(folder, max_length)
+    if not any((folder / name).is_file() for name in SLOW_FILES):
+        raise ArtifactError(
+            f"{folder}: no {FAST}",
+            expected=f"{FAST}, or {', '.join(SLOW_FILES[:4])} to make it from",
+            action="save it beside the model: tokenizer.save_pretrained(folder)",
+        )
+    tokenizer = _converted(folder)
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def _converted(folder: Path) -> Tokenizer:
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet_transformers(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            slow = AutoTokenizer.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
+        tokenizer: Tokenizer = slow.backend_tokenizer
+    except Exception as error:  # transformers raises many types
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise ArtifactError(
+            f"{folder}: its tokenizer cannot be converted to {FAST} ({reason})",
+            expected="a tokenizer that transformers has a fast version of",
+            action="where it works: AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
+        ) from error
+    return tokenizer

@@ -1,0 +1,300 @@
+"""Open the model that a recipe starts from: a folder, a Hub id or a package's folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress.models.adapters import is_adapter, merge_adapter
+from compress.models.architectures import FULL, PARTIAL
+from compress.models.slow_tokenizer import FAST, SLOW_FILES, open_tokenizer
+from compress.models.weights import WEIGHTS, read_shapes, write_whole
+from compress.places import cache_root
+from compress.tasks.registry import canonical_task
+from runtimes.artifact import (
+    Artifact,
+    TensorSpec,
+    content_digest,
+    is_artifact,
+    read_artifact,
+    refuse_pickles,
+    write_artifact,
+)
+from runtimes.errors import ArtifactError, UnsupportedError, suggest
+from runtimes.files import new_folder
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+DEFAULT_MAX_LENGTH = 512
+_HEADS = ("classifier.", "score.", "classification_head.", "pre_classifier.")
+_LAST_LAYERS = ("classifier.out_proj.weight", "classifier.weight", "score.weight")
+_OFFSET_POSITIONS = ("roberta", "xlm-roberta", "mpnet")
+
+
+def resolve(path: str, folder: Path | None = None) -> Path:
+    """Return the local folder that a teacher's path means.
+
+    Relative paths start at `folder`. "python:PACKAGE/FOLDER" is a folder inside an installed
+    package, found without importing it. Anything else that is no folder is taken for a Hub id
+    and downloaded into the Hub's own cache (or found there when offline).
+    """
+    if path.startswith("python:"):
+        return _inside_package(path)
+    local = ((folder or Path()) / Path(path).expanduser()).resolve()
+    if local.is_dir():
+        return local
+    if local.exists() or path.startswith((".", "/", "~")) or path.count("/") != 1:
+        raise ArtifactError(
+            f"{path}: {'a file' if local.is_file() else 'no such model folder'}",
+            expected="a folder, a Hub id such as org/name, or python:PACKAGE/FOLDER",
+            action=f"looked at {local}",
+        )
+    return _from_hub(path, local)
+
+
+def open_model(
+    path: str,
+    *,
+    task: str,
+    folder: Path | None = None,
+    max_length: int | None = None,
+) -> Artifact:
+    """Return a model folder as an artifact, without writing to it.
+
+    A LoRA adapter is merged into its base model, in the user's cache, and that is opened.
+    A folder that edgepress wrote brings its manifest; any other transformers folder is
+    described from its configuration and the header of its weights. Raises ArtifactError on a
+    pickle, a truncated file, classes that are not the head's or a tokenizer that does not fit.
+    """
+    task = canonical_task(task)
+    place = resolve(path, folder)
+    if is_adapter(place):
+        place = merge_adapter(place, cache_root() / "merged", lambda name: resolve(name, place))
+    if not is_artifact(place):
+        return _describe(place, task, max_length)
+    artifact = read_artifact(place)
+    artifact.verify()
+    limit = artifact.max_length
+    return dataclasses.replace(artifact, max_length=_asked(max_length, limit, place) or limit)
+
+
+def import_model(source: Artifact, target: Path) -> Artifact:
+    """Copy a model's configuration, weights and tokenizer into an artifact folder of its own.
+
+    Shards become one file, and a slow tokenizer its tokenizer.json.
+    """
+    from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES
+
+    with new_folder(target) as folder:
+        for name in ("config.json", WEIGHTS, HEADS_CODE, *TOKENIZER_FILES):
+            if (source.path / name).is_file():
+                shutil.copyfile(source.path / name, folder / name)
+        if not (folder / WEIGHTS).is_file():
+            write_whole(source.path, folder / WEIGHTS)
+        if not (folder / FAST).is_file():
+            open_tokenizer(source.path, source.max_length).save(str(folder / FAST))
+        write_artifact(
+            folder,
+            format=source.format,
+            precision=source.precision,
+            task=source.task,
+            labels=source.labels,
+            max_length=source.max_length,
+            inputs=source.inputs,
+            outputs=source.outputs,
+            parameters=source.parameters,
+            model_type=source.model_type,
+        )
+    return read_artifact(target)
+
+
+def _inside_package(path: str) -> Path:
+    package, _, inner = path.removeprefix("python:").partition("/")
+    spec = importlib.util.find_spec(package) if package.isidentifier() else None
+    if spec is None or spec.origin is None:
+        raise ArtifactError(
+            f"{path}: no installed package {package!r}",
+            expected="python:PACKAGE/FOLDER of a package in this environment",
+            action="install it; the demo's teacher comes with: pip install 'edgepress[demo]'",
+        )
+    folder = Path(spec.origin).parent / inner
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"{path}: the package {package!r} has no folder {inner!r}",
+            expected="python:PACKAGE/FOLDER, the folder as it stands in the package",
+            available=", ".join(_folders(folder.parent)) or None,
+            action=f"looked at {folder}",
+        )
+    return folder
+
+
+def _folders(place: Path) -> list[str]:
+    if not place.is_dir():
+        return []
+    return sorted(p.name for p in place.iterdir() if p.is_dir() and not p.name.startswith("_"))
+
+
+def _from_hub(name: str, local: Path) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*"]
+    wanted += ["special_tokens_map.json", *SLOW_FILES]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted))
+    except Exception as error:  # network, authentication, unknown name: many types
+        raise ArtifactError(
+            f"{name}: neither a folder nor a model that the Hub gives"
+            f" ({str(error).splitlines()[0][:160] if str(error) else type(error).__name__})",
+            expected="a folder, a Hub id such as org/name, or python:PACKAGE/FOLDER",
+            action=f"looked at {local} first; offline, give a folder",
+        ) from error
+
+
+def _describe(folder: Path, task: str, max_length: int | None) -> Artifact:
+    from compress.models.torch_model import load_config, model_inputs
+
+    refuse_pickles(folder)
+    settings = _settings(folder, "config.json")
+    _check_type(folder, settings)
+    shapes = read_shapes(folder)
+    labels = _labels(folder, settings, shapes)
+    config = load_config(folder)
+    limit = _length_limit(folder, config)
+    length = _asked(max_length, limit, folder) or min(DEFAULT_MAX_LENGTH, limit)
+    _check_tokenizer(folder, open_tokenizer(folder, length), config.vocab_size)
+    return Artifact(
+        path=folder,
+        format="huggingface",
+        precision="fp32",
+        task=task,
+        labels=labels,
+        max_length=length,
+        inputs=model_inputs(config),
+        outputs=(TensorSpec("logits", "float32", ("batch", len(labels) or "labels")),),
+        parameters=sum(math.prod(shape) for shape in shapes.values()),
+        digest=content_digest(folder),
+        model_type=config.model_type,
+    )
+
+
+def _check_type(folder: Path, settings: Mapping[str, Any]) -> None:
+    model_type = str(settings.get("model_type"))
+    known = sorted((*FULL, *PARTIAL))
+    if model_type not in known:
+        near = suggest(model_type, known)
+        raise UnsupportedError(
+            f"{folder}/config.json: model_type {model_type!r}",
+            expected="an architecture that edgepress exports; a model's own code is never run",
+            available=", ".join(known),
+            action=f"did you mean {near!r}?" if near else "start from a teacher of one of these",
+        )
+
+
+def _check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> None:
+    pieces = 1 + max(tokenizer.get_vocab().values(), default=0)
+    if pieces > embeddings:
+        raise ArtifactError(
+            f"{folder}: the tokenizer has {pieces} pieces, the model only {embeddings} embeddings",
+            expected="the tokenizer that the model was trained with",
+            action="copy that tokenizer's files into the folder",
+        )
+
+
+def _labels(
+    folder: Path, settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[str, ...]:
+    """Return the class names of a folder that holds a classifier's head, or ()."""
+    if not any(name.startswith(_HEADS) for name in shapes):
+        return ()
+    architectures = settings.get("architectures") or []
+    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
+        return ()
+    problem = settings.get("problem_type")
+    if problem in ("regression", "multi_label_classification"):
+        raise UnsupportedError(
+            f"{folder}: a {problem} head",
+            expected="one class of several (single_label_classification)",
+            action='add [[stage]] kind = "finetune" on a pretrained model instead',
+        )
+    labels = _named(folder, settings.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"})
+    outputs = next((shapes[name][0] for name in _LAST_LAYERS if name in shapes), len(labels))
+    if outputs != len(labels):
+        raise ArtifactError(
+            f"{folder}: the head has {outputs} outputs, config.json names {len(labels)} classes",
+            expected="one name a class under id2label",
+            action="write the names of the classes that the head was trained on, in their order",
+        )
+    return labels
+
+
+def _named(folder: Path, classes: object) -> tuple[str, ...]:
+    if not isinstance(classes, dict) or {str(n) for n in range(len(classes))} != set(classes):
+        raise ArtifactError(
+            f"{folder}/config.json: id2label is {json.dumps(classes)[:120]}",
+            expected='{"0": "first class", "1": "second class", …}',
+            action="number the classes from 0",
+        )
+    names = tuple(str(classes[str(number)]) for number in range(len(classes)))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ArtifactError(
+            f"{folder}/config.json: id2label has {', '.join(map(repr, twice[:5]))} more than once",
+            expected="a name of its own for every class",
+            action="mend it, and label2id, in config.json",
+        )
+    return names
+
+
+def _length_limit(folder: Path, config: Any) -> int:
+    """Return how many tokens the model and its tokenizer take, specials included."""
+    positions = getattr(config, "max_position_embeddings", None) or DEFAULT_MAX_LENGTH
+    if config.model_type in _OFFSET_POSITIONS:
+        positions -= (config.pad_token_id or 0) + 1  # their positions start after the padding id
+    if (folder / "tokenizer_config.json").is_file():
+        said = _settings(folder, "tokenizer_config.json").get("model_max_length")
+        if isinstance(said, int | float) and 0 < said < positions:
+            return int(said)
+    return int(positions)
+
+
+def _asked(max_length: int | None, limit: int, folder: Path) -> int | None:
+    if max_length is not None and max_length > limit:
+        raise UnsupportedError(
+            f"max_length {max_length}",
+            expected=f"at most {limit} tokens, which is all that {folder.name} takes",
+            action="leave max_length out, or lower it",
+        )
+    return max_length
+
+
+def _settings(folder: Path, name: str) -> dict[str, Any]:
+    file = folder / name
+    if not file.is_file():
+        raise ArtifactError(
+            f"{folder}: no {name}",
+            expected="a transformers model folder: config.json, weights and tokenizer",
+            available=", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing",
+            action="give the folder that model.save_pretrained wrote",
+        )
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(
+            f"{file}: not JSON ({error})",
+            expected="an object of settings, as transformers writes it",
+            action="copy or download it again",
+        ) from error
+    if not isinstance(content, dict):
+        raise ArtifactError(
+            f"{file}: a {type(content).__name__}",
+            expected="an object of settings, as transformers writes it",
+            action="copy or download it again",
+        )
+    return content

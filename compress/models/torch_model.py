@@ -1,0 +1,206 @@
+"""Load and save torch models as artifacts, whatever was cut out of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compress.stage import Made
+from runtimes.agent import first_line
+from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
+from runtimes.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedModel
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+"""What travels with a model; vocab.txt and merges.txt would go stale when pieces are pruned."""
+
+HEADS_CODE = "modeling_edgepress.py"
+"""What plain transformers needs to load a model whose heads were pruned."""
+
+_PRUNED_HEADS = Path(__file__).parent / HEADS_CODE
+"""What transformers needs to load a model with fewer heads; see its docstring."""
+
+
+def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTrainedModel:
+    """Load a folder's sequence classifier in fp32 and eval mode, on the CPU.
+
+    Attention is eager, so that the exported graph is plain. With `labels` the head is made
+    anew for them; without, the folder must hold one. Raises ArtifactError on a pickle, a
+    truncated or a foreign file.
+    """
+    import torch
+
+    refuse_pickles(folder)
+    config = load_config(folder, labels=labels)
+    with quiet_transformers():
+        try:
+            model, found = _classifier(config).from_pretrained(
+                folder,
+                config=config,
+                attn_implementation="eager",
+                dtype=torch.float32,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=labels is not None,
+                output_loading_info=True,
+            )
+        except Exception as error:  # safetensors and transformers raise many types
+            raise ArtifactError(
+                f"{folder}: the model cannot be loaded ({first_line(error)})",
+                expected="config.json and an intact model.safetensors of the same model",
+            ) from error
+    _refuse_blanks(folder, config.model_type, model.base_model_prefix, found, labels is not None)
+    loaded: PreTrainedModel = model.eval()
+    return loaded
+
+
+def _refuse_blanks(
+    folder: Path, model_type: str, base: str, found: Mapping[str, Any], new_head: bool
+) -> None:
+    """Raise ArtifactError where transformers would leave weights at random without a word."""
+    blank = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    if new_head:  # the head is whatever is not the backbone's, and the pooler that feeds it
+        inside = (name for name in blank if name.startswith(f"{base}."))
+        blank = {name for name in inside if not name.startswith(f"{base}.pooler.")}
+    if blank:
+        raise ArtifactError(
+            f"{folder}: model.safetensors lacks {len(blank)} of the model's weights,"
+            f" {min(blank)} among them",
+            expected=f"the weights of a fine-tuned {model_type} classifier, as config.json says",
+            action="a model without a head is to be fine-tuned first",
+        )
+
+
+def _classifier(config: Any) -> Any:
+    """Return the class that builds this configuration; a folder's own code is never run."""
+    if getattr(config, "edgepress_heads", None) is not None:
+        from compress.models.modeling_edgepress import PRUNED
+
+        return PRUNED[config.model_type]
+    from transformers import AutoModelForSequenceClassification
+
+    return AutoModelForSequenceClassification
+
+
+def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
+    """Load a folder's transformers configuration, with its classes set when `labels` is given."""
+    from transformers import AutoConfig
+
+    if not (folder / "config.json").is_file():
+        raise ArtifactError(f"{folder}: no config.json", expected="a transformers model folder")
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:
+        raise ArtifactError(f"{folder}/config.json: {first_line(error)}") from error
+    if labels is not None:
+        config.num_labels = len(labels)
+        config.id2label = dict(enumerate(labels))
+        config.label2id = {name: index for index, name in enumerate(labels)}
+    return config
+
+
+def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
+    """Load tokenizer.json, truncating at `max_length` tokens and never padding.
+
+    The same library and file serve training, the pipeline's checks and the bundle.
+    """
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactError(
+            f"{folder}/tokenizer.json: cannot be read ({first_line(error)})",
+            expected="a fast tokenizer's file, as transformers saves it",
+        ) from error
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def save_model(
+    model: Any,
+    source: Artifact,
+    folder: Path,
+    *,
+    labels: tuple[str, ...] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> Made:
+    """Write model.safetensors and config.json, and copy the source's tokenizer files.
+
+    A tokenizer file that is already in `folder` is kept, so that a stage which rewrites it
+    does so first.
+    """
+    for name in TOKENIZER_FILES:
+        if (source.path / name).is_file() and not (folder / name).exists():
+            shutil.copyfile(source.path / name, folder / name)
+    if getattr(model.config, "edgepress_heads", None) is not None:
+        shutil.copyfile(_PRUNED_HEADS, folder / _PRUNED_HEADS.name)
+    with quiet_transformers():
+        model.save_pretrained(folder)
+    _forget_paths(folder / "config.json")
+    return describe(model, source, labels=labels, metrics=metrics)
+
+
+def describe(
+    model: Any,
+    source: Artifact,
+    *,
+    labels: tuple[str, ...] | None = None,
+    metrics: Mapping[str, float] | None = None,
+) -> Made:
+    """Describe a torch classifier that was saved to a stage's folder."""
+    classes = source.labels if labels is None else labels
+    return Made(
+        format="huggingface",
+        precision="fp32",
+        labels=classes,
+        max_length=source.max_length,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        inputs=model_inputs(model.config),
+        outputs=(TensorSpec("logits", "float32", ("batch", len(classes))),),
+        model_type=model.config.model_type,
+        metrics=dict(metrics or {}),
+    )
+
+
+def model_inputs(config: Any) -> tuple[TensorSpec, ...]:
+    """Return the tensors a classifier takes, in the order of every export."""
+    names = ["input_ids", "attention_mask"]
+    if getattr(config, "type_vocab_size", 0) > 1:
+        names.append("token_type_ids")
+    return tuple(TensorSpec(name, "int64", ("batch", "sequence")) for name in names)
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keep transformers' loading reports and bars off the user's terminal."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _forget_paths(config: Path) -> None:
+    content = json.loads(config.read_text(encoding="utf-8"))
+    content.pop("_name_or_path", None)
+    config.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,181 @@
+"""Finished stages, kept by the content that they were made from."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.models.teacher import open_model
+from compress.places import cache_root
+from compress.run.sources import code_digest
+from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
+from runtimes.artifact import Artifact, is_artifact, read_artifact
+from runtimes.errors import ArtifactError
+from runtimes.files import folder_bytes, stable_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Describe one thing in the cache, for people."""
+
+    name: str
+    kind: str
+    size_mb: float
+    age_days: float
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """Keep artifacts, unfinished training and shared logits below one folder."""
+
+    root: Path
+
+    @property
+    def shared(self) -> Path:
+        """Return the folder of files that stages share."""
+        return self.root / "shared"
+
+    def make(
+        self, stage: Stage, source: Artifact, context: RunContext, *, fresh: bool = False
+    ) -> tuple[Artifact, bool]:
+        """Return the stage's artifact and whether it was there already.
+
+        A kept artifact whose files were changed is made again. Work that a killed process left
+        is taken up where it was. `fresh` makes it again from nothing.
+        """
+        key = stage_key(stage, source, context)
+        target = self.root / "stages" / key
+        with self._locked(key):
+            if fresh:
+                shutil.rmtree(target, ignore_errors=True)
+                shutil.rmtree(context.scratch, ignore_errors=True)
+            kept = intact(target)
+            if kept is not None:
+                os.utime(target)
+                return kept, True
+            made = execute(stage, source, context, target)
+            shutil.rmtree(context.scratch, ignore_errors=True)
+            return made, False
+
+    def scratch(self, stage: Stage, source: Artifact, context: RunContext) -> Path:
+        """Return the folder for a stage's checkpoints."""
+        return self.root / "scratch" / stage_key(stage, source, context)
+
+    def entries(self) -> list[Entry]:
+        """List what is kept, the largest first."""
+        found = [
+            _entry(path)
+            for part in ("stages", "scratch", "shared")
+            for path in sorted((self.root / part).glob("*"))
+        ]
+        return sorted((entry for entry in found if entry), key=lambda entry: -entry.size_mb)
+
+    def prune(self, older_than_days: float) -> list[Entry]:
+        """Remove what was not used for so many days and is not in use now, and return it."""
+        gone = [entry for entry in self.entries() if entry.age_days >= older_than_days]
+        return [entry for entry in gone if self._remove(entry.path)]
+
+    def _remove(self, path: Path) -> bool:
+        try:
+            with self._locked(_key(path), wait=False):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except BlockingIOError:
+            return False  # a run is making it
+        return True
+
+    @contextmanager
+    def _locked(self, key: str, *, wait: bool = True) -> Iterator[None]:
+        """Let one process at a time make a stage; another waits and finds it made.
+
+        Raises BlockingIOError when another holds it and `wait` is False.
+        """
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / key).open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            yield
+
+
+def default_cache() -> Cache:
+    """Return the user's cache."""
+    return Cache(cache_root())
+
+
+def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
+    """Return the SHA-256 of everything that decides what a stage makes."""
+    return stable_hash(
+        {
+            "source": source.digest,
+            "labels": source.labels,
+            "max_length": source.max_length,
+            "kind": stage.kind,
+            "settings": settings_of(stage),
+            "student": _student_digest(stage, source.task),
+            "data": context.data.digest if stage.uses_data else None,
+            "teacher": context.teacher.digest if context.teacher and stage.retrains else None,
+            "seed": context.seed,
+            "target": context.target.int8_dot,
+            "code": code_digest(type(stage).__module__),
+            "tools": tool_versions(),
+        }
+    )
+
+
+def _student_digest(stage: Stage, task: str) -> str | None:
+    """Return the digest of the model that a distillation starts from, where it names one."""
+    student = getattr(stage, "student", None)
+    return open_model(student, task=task).digest if student else None
+
+
+def intact(folder: Path) -> Artifact | None:
+    """Return a kept artifact; one whose files were changed is removed."""
+    if not is_artifact(folder):
+        return None
+    try:
+        artifact = read_artifact(folder)
+        artifact.verify()
+    except ArtifactError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+    return artifact
+
+
+def _key(path: Path) -> str:
+    """Return the stage key that a folder, finished or half-made, belongs to."""
+    return path.name.lstrip(".").partition(".")[0]
+
+
+def _entry(path: Path) -> Entry | None:
+    """Describe a file or folder of the cache, or return None when it was just removed."""
+    try:
+        return Entry(
+            name=path.name[:12],
+            kind=_kind(path),
+            size_mb=(folder_bytes(path) if path.is_dir() else path.stat().st_size) / 1e6,
+            age_days=(time.time() - path.stat().st_mtime) / 86400,
+            path=path,
+        )
+    except FileNotFoundError:
+        return None
+
+
+def _kind(path: Path) -> str:
+    if path.parent.name != "stages":
+        return "unfinished" if path.parent.name == "scratch" else "logits"
+    if path.name.startswith(".") or not is_artifact(path):
+        return "left by a killed run"
+    try:
+        history = read_artifact(path).history
+    except ArtifactError:
+        return "damaged"
+    return history[-1].kind if history else "teacher"

@@ -1,0 +1,217 @@
+"""Carry out a plan: run its steps or take them from the cache, measure, judge, report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from compress.judge import evidence
+from compress.judge.judging import REFERENCE, Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.models.teacher import import_model
+from compress.progress import Progress
+from compress.report.schema import Report, Search, StageRow, write_report
+from compress.run.bundle import check_bundle, write_bundle
+from compress.run.cache import Cache, intact
+from compress.run.plan import TEACHER, Plan, Step
+from compress.run.run_folder import RunFolder
+from compress.stage import RunContext
+from profiles.gate import Status, combine
+from runtimes.artifact import Artifact
+from runtimes.files import stable_hash
+from runtimes.session import runs_in
+
+
+@dataclass(slots=True)
+class Run:
+    """Hold one plan under way: what is made so far, and the report of it.
+
+    `search` is what chose the plan's stages, for the report.
+    """
+
+    plan: Plan
+    cache: Cache
+    folder: RunFolder
+    progress: Progress
+    command: str
+    fresh: bool = False
+    tier: str = "ci"
+    search: Search | None = None
+    made: dict[str, Artifact] = field(default_factory=dict)
+    cached: dict[str, bool] = field(default_factory=dict)
+
+    def execute(self) -> tuple[Report, Status]:
+        """Run every step, judge the result, and write the report and the bundle."""
+        recipe = self.plan.recipe
+        self.folder.claim(recipe.name, fresh=self.fresh)
+        for warning in self.plan.warnings:
+            self.progress.warn(warning)
+        self._import_teacher()
+        steps = self.plan.steps
+        for number, step in enumerate(steps, start=1):
+            self._make(step, f"[{number}/{len(steps)}]")
+            self._write(self._report())
+        measured = self._measure()
+        report, status = self._judged(measured)
+        self._render(report)
+        return report, status
+
+    def _import_teacher(self) -> None:
+        source = self.plan.teacher
+        target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
+        artifact = intact(target) or import_model(source, target)
+        self.made[TEACHER] = self.folder.keep(artifact, TEACHER)
+
+    def _make(self, step: Step, place: str) -> None:
+        source = self.made[step.source]
+        context = self._context(step)
+        context = replace(context, scratch=self.cache.scratch(step.stage, source, context))
+        self.progress.note(f"{place} {step.name}")
+        artifact, cached = self.cache.make(step.stage, source, context, fresh=self.fresh)
+        if cached:
+            self.progress.note(f"  taken from the cache ({artifact.digest[:12]})")
+        self.made[step.name] = self.folder.keep(artifact, step.name)
+        self.cached[step.name] = cached
+
+    def _context(self, step: Step) -> RunContext:
+        tuned = self.made.get(self.plan.teacher_step)
+        return RunContext(
+            data=self.plan.rows_for(step.stage),
+            teacher=tuned,
+            seed=self.plan.recipe.seed,
+            scratch=Path(),
+            target=self.plan.target,
+            progress=self.progress,
+            shared=self.cache.shared,
+        )
+
+    def _measure(self) -> Outcome:
+        """Measure the reference first, then every other runnable step, and judge the chosen one."""
+        steps = sorted(
+            (step for step in self.plan.steps if step.measured),
+            key=lambda step: step.name != REFERENCE,
+        )
+        candidates = [
+            Candidate(
+                name=step.name,
+                artifact=self.made[step.name],
+                runtime=runs_in(self.made[step.name].format),
+                deployable=step.final or step.name == REFERENCE,
+            )
+            for step in steps
+        ]
+        stream = self.folder.path / "samples.jsonl"
+        stream.unlink(missing_ok=True)
+        job = Job(
+            candidates=candidates,
+            judged=self._chosen(),
+            reference=REFERENCE,
+            rows=self.plan.data.test,
+            profiles=self.plan.profiles,
+            tier=self.tier,
+            seed=self.plan.recipe.seed,
+        )
+        outcome = measure_and_judge(
+            job,
+            facts=self.plan.facts,
+            progress=self.progress,
+            shared=self.cache.shared,
+            stream=stream,
+        )
+        outcome.accept(self.progress)
+        return outcome
+
+    def _judged(self, outcome: Outcome) -> tuple[Report, Status]:
+        reference, chosen = outcome.of(REFERENCE), outcome.of(self._chosen())
+        assert chosen.logits is not None  # the test rows are labelled
+        bundle = write_bundle(chosen.candidate.artifact, self.folder.path / "bundle")
+        test = self.plan.data.test
+        self.progress.note("bundle/predict.py on every test row")
+        check_bundle(bundle, chosen.candidate.runtime, test.inputs, chosen.logits)
+        report = replace(
+            self._report(),
+            complete=True,
+            summary=evidence.summary(reference, chosen),
+            stages=self._rows(outcome.measured, chosen),
+            verdicts=tuple(evidence.verdict(verdict) for verdict in outcome.verdicts),
+            measurement=evidence.measurement(outcome.measured, len(test)),
+            artifacts=self._artifacts(),
+            classes=evidence.worst_classes(reference, chosen, test.targets),
+        )
+        return report, combine(outcome.verdicts)
+
+    def _chosen(self) -> str:
+        """Return the final model of the first profile's runtime, else of the first format.
+
+        What is chosen never depends on the test split.
+        """
+        final = [step.name for step in self.plan.steps if step.final and step.measured]
+        wanted = [
+            name for name in final if runs_in(self.made[name].format) == self.plan.target.runtime
+        ]
+        return (wanted or final)[0]
+
+    def _rows(self, measured: Sequence[Measured], chosen: Measured) -> tuple[StageRow, ...]:
+        steps = {step.name: step for step in self.plan.steps}
+        rows = []
+        for row in sorted(measured, key=lambda row: _order(steps[row.candidate.name])):
+            step = steps[row.candidate.name]
+            trunk = step.stands_for or step.name
+            shown = steps.get(trunk, step)
+            rows.append(
+                evidence.stage_row(
+                    row,
+                    name=_label(trunk, shown, row.candidate.artifact.format),
+                    kind="teacher" if trunk == TEACHER else shown.stage.kind,
+                    cached=self.cached.get(trunk, False),
+                    teacher=step.name == REFERENCE,
+                    selected=row is chosen,
+                    made=self.made[trunk],
+                )
+            )
+        return tuple(rows)
+
+    def _artifacts(self) -> dict[str, str]:
+        names = {step.name: step.name for step in self.plan.steps}
+        return {"bundle": "bundle", "samples": "samples.jsonl", **names}
+
+    def _report(self) -> Report:
+        recipe = self.plan.recipe
+        return Report(
+            name=recipe.name,
+            created=evidence.now(),
+            seed=recipe.seed,
+            command=self.command,
+            complete=False,
+            rows=evidence.row_counts(self.plan.data),
+            warnings=tuple(dict.fromkeys((*self.plan.warnings, *self.progress.warnings))),
+            environment=evidence.environment(self.plan.facts),
+            tools=evidence.tools(),
+            artifacts={name: name for name in self.made},
+            search=self.search,
+        )
+
+    def _write(self, report: Report) -> None:
+        write_report(self.folder.path / "report.json", report)
+
+    def _render(self, report: Report) -> None:
+        from compress.report.files import render_files
+
+        self._write(report)
+        render_files(report, self.folder.path)
+
+
+def _label(name: str, step: Step, form: str) -> str:
+    """Return what a person calls a row: the teacher, the stage, or the deployable model."""
+    if name == TEACHER:
+        return "teacher"
+    scheme = getattr(step.stage, "scheme", None)
+    if scheme is not None:
+        return f"{scheme} {form}"
+    target = getattr(step.stage, "format", None)
+    return f"{step.stage.kind} {target}" if target else step.stage.kind
+
+
+def _order(step: Step) -> tuple[bool, str]:
+    """Sort rows as the work went: the trunk's stages, then the branches to be deployed."""
+    return (step.name != REFERENCE, step.name)

@@ -1,0 +1,110 @@
+"""Run one stage by itself: the same code as a run's, on a folder and a set of rows."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from compress.data.dataset import Dataset, DataSettings, align_labels, load_dataset, no_rows
+from compress.models.teacher import import_model, open_model
+from compress.places import check_apart, check_room
+from compress.progress import Progress
+from compress.stage import RunContext, Stage, Target, execute
+from profiles.device import load_profile
+from profiles.probe import probe, target_int8_dot
+from runtimes.artifact import Artifact, is_artifact
+from runtimes.errors import InputError
+
+
+def run_stage(
+    stage: Stage,
+    source: str,
+    out: Path,
+    *,
+    data: DataSettings | None,
+    seed: int,
+    progress: Progress,
+    teacher: str | None = None,
+    profile: str = "local",
+    max_length: int | None = None,
+) -> Artifact:
+    """Run a stage on a model folder and return the artifact at `out`.
+
+    Raises InputError when `out` holds something that is not an artifact, or rows are missing
+    that the stage needs.
+    """
+    artifact = open_model(source, task="text-classification", max_length=max_length)
+    known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
+    check_out(out, artifact, *([known] if known else []))
+    if data is None and stage.uses_data:
+        raise InputError(
+            f"{stage.kind} was given no rows",
+            expected="rows to train, calibrate or check on",
+            action="name them with --train FILE",
+        )
+    target = target_of(profile)
+    for warning in stage.check(artifact.model_type, artifact.format):
+        progress.warn(warning)
+    rows = _rows(data, artifact, stage, seed, progress)
+    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        context = RunContext(
+            data=rows,
+            teacher=_own_copy(known, Path(scratch) / "teacher") if known else None,
+            seed=seed,
+            scratch=Path(scratch) / "work",
+            target=target,
+            progress=progress,
+        )
+        return execute(stage, _own_copy(artifact, Path(scratch) / "source"), context, out)
+
+
+def check_out(out: Path, *inputs: Artifact) -> None:
+    """Raise InputError when a result may not, or cannot, be written to `out`."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
+    check_apart(out, *(model.path for model in inputs))
+    check_room(out, sum(model.size_bytes() for model in inputs))
+    if out.is_dir() and any(out.iterdir()) and not is_artifact(out):
+        raise InputError(
+            f"{out}: holds files that are not an artifact's",
+            expected="a new or empty folder, or an artifact to replace",
+            action="choose another --out",
+        )
+
+
+def _own_copy(model: Artifact, target: Path) -> Artifact:
+    """Return a foreign folder as an artifact: one file of weights, a fast tokenizer."""
+    return model if is_artifact(model.path) else import_model(model, target)
+
+
+def target_of(profile: str) -> Target:
+    """Return what a profile says about the machine to compress for."""
+    device = load_profile(profile)
+    return Target(
+        runtime=device.runtime.name,
+        int8_dot=target_int8_dot(device, probe()),
+        threads=device.runtime.threads,
+    )
+
+
+def _own_teacher(artifact: Artifact) -> Artifact | None:
+    """Return the source itself where it can teach: a torch classifier with a trained head."""
+    return artifact if artifact.format == "huggingface" and artifact.labels else None
+
+
+def _rows(
+    data: DataSettings | None, artifact: Artifact, stage: Stage, seed: int, progress: Progress
+) -> Dataset:
+    if data is None:
+        return no_rows(artifact.labels)
+    rows = load_dataset(data, Path(), seed)
+    for warning in rows.warnings:
+        progress.warn(warning)
+    if stage.kind == "finetune":
+        return rows
+    if not artifact.labels:
+        raise InputError(
+            f"{artifact.path}: no classification head",
+            action="run `edgepress finetune` first",
+        )
+    return align_labels(rows, artifact.labels)

@@ -1,0 +1,258 @@
+"""One training loop for fine-tuning, distillation and recovery.
+
+It resumes after a kill at the epoch that was under way, and ends with the same weights: every
+epoch's order and dropout come from (seed, epoch) alone, and the optimizer's state is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.progress import Advance, Progress
+from compress.training.batches import Batch, Examples, in_order, shuffled
+from compress.training.checkpoint import Checkpoint, TrainState
+from runtimes.errors import QualityError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+CATASTROPHIC_RATE = 1e-3
+"""A learning rate that usually wrecks a pretrained model."""
+
+Loss = Callable[[Any, Batch], "torch.Tensor"]
+"""Return the scalar loss of a model's output on a batch."""
+
+RowsOf = Callable[[int], NDArray[np.int64]]
+"""Return the places of the rows of an epoch, counted from 0; as many in each."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainPlan:
+    """Say how long and how fast to train; `patience` counts epochs without a better one."""
+
+    epochs: int
+    learning_rate: float
+    batch_size: int = 32
+    weight_decay: float = 0.01
+    warmup: float = 0.1
+    schedule: Literal["linear", "cosine"] = "linear"
+    patience: int | None = None
+    seed: int = 7
+    hidden_states: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """Report a training: the best epoch's validation figures and the time that epochs took."""
+
+    epochs: int
+    best_epoch: int
+    accuracy: float
+    loss: float
+    seconds: float
+
+    def metrics(self) -> dict[str, float]:
+        """Return the figures by name, for a stage's record; times are not among them."""
+        return {
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "validation_accuracy": round(self.accuracy, 6),
+            "validation_loss": round(self.loss, 6),
+        }
+
+
+def fit(
+    model: nn.Module,
+    train: Examples,
+    validation: tuple[Examples, NDArray[np.int64]],
+    loss: Loss,
+    plan: TrainPlan,
+    *,
+    scratch: Path,
+    progress: Progress,
+    name: str,
+    extra: nn.Module | None = None,
+    rows_of: RowsOf | None = None,
+) -> Fitted:
+    """Train in place and leave the best epoch's weights in the model.
+
+    `extra` holds further parameters that only the loss uses (projections). Every epoch takes
+    all rows, or those of `rows_of`. Raises QualityError when the loss is no longer finite.
+    """
+    from torch import nn
+
+    start = time.perf_counter()
+    extra = nn.ModuleList() if extra is None else extra
+    rows_of = rows_of or (lambda epoch: np.arange(len(train)))
+    loop = _Loop(model, extra, train, loss, plan, scratch / "checkpoint.pt", rows_of)
+    state = loop.state
+    with progress.task(name, plan.epochs * loop.steps) as advance:
+        advance(state.step, "resumed" if state.step else "")
+        while state.epoch < plan.epochs and not _stalled(state, plan):
+            loop.epoch(advance)
+            accuracy, value = evaluate(loop.model, *validation)
+            loop.judge(accuracy, value)
+            advance(0, f"epoch {state.epoch}: validation {accuracy:.2%}")
+    loop.checkpoint.load_best()
+    model.to("cpu").eval()
+    return Fitted(
+        epochs=state.epoch,
+        best_epoch=state.best_epoch,
+        accuracy=state.best_accuracy,
+        loss=state.best_loss,
+        seconds=time.perf_counter() - start,
+    )
+
+
+class _Loop:
+    """Hold what the steps of one training share, and how far it is."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        extra: nn.Module,
+        train: Examples,
+        loss: Loss,
+        plan: TrainPlan,
+        path: Path,
+        rows_of: RowsOf,
+    ) -> None:
+        from accelerate import Accelerator
+
+        self._accelerator = Accelerator()
+        for module in (model, extra):  # first, since the optimizer's state follows its weights
+            module.to(self._accelerator.device)
+        optimizer = _optimizer(model, extra, plan)
+        self.steps = math.ceil(len(rows_of(0)) / plan.batch_size)
+        self.checkpoint = Checkpoint(path, plan, model, optimizer, extra)
+        self.state = self.checkpoint.restore()
+        self.model, self._optimizer = self._accelerator.prepare(model, optimizer)
+        self._parameters = [*model.parameters(), *extra.parameters()]
+        self._train, self._loss, self._plan = train, loss, plan
+        self._rows_of = rows_of
+
+    def epoch(self, advance: Advance) -> None:
+        """Take every batch once, in an order and with dropout of (seed, epoch) alone."""
+        import torch
+
+        seed = int(np.random.SeedSequence([self._plan.seed, self.state.epoch]).generate_state(1)[0])
+        torch.manual_seed(seed)
+        self.model.train()
+        running: float | None = None
+        taken = self._rows_of(self.state.epoch)
+        for rows in shuffled(self._train, taken, self._plan.batch_size, seed):
+            value = self._step(self._train.collate(rows))
+            running = value if running is None else 0.95 * running + 0.05 * value
+            advance(1, f"loss {running:.3f}")
+        self.state.epoch += 1
+
+    def _step(self, batch: Batch) -> float:
+        plan, device = self._plan, self._accelerator.device
+        for group in self._optimizer.param_groups:
+            group["lr"] = plan.learning_rate * _scale(
+                self.state.step, plan.epochs * self.steps, plan
+            )
+        inputs = {key: tensor.to(device) for key, tensor in batch.inputs.items()}
+        value = self._loss(self.model(**inputs, output_hidden_states=plan.hidden_states), batch)
+        found = _finite(value.item(), self.state.step, plan)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._accelerator.backward(value)
+        self._accelerator.clip_grad_norm_(self._parameters, 1.0)
+        self._optimizer.step()
+        self.state.step += 1
+        return found
+
+    def judge(self, accuracy: float, loss: float) -> None:
+        """Keep the epoch's figures if they are the best so far, and write the checkpoint."""
+        state = self.state
+        if (accuracy, -loss) > (state.best_accuracy, -state.best_loss):
+            state.best_epoch = state.epoch
+            state.best_accuracy, state.best_loss = accuracy, loss
+        self.checkpoint.save(state)
+
+
+def accelerator_device() -> torch.device:
+    """Return the device that training runs on: a GPU where there is one."""
+    from accelerate import Accelerator
+
+    device: torch.device = Accelerator().device
+    return device
+
+
+def logits_of(
+    model: nn.Module,
+    examples: Examples,
+    *,
+    batch_size: int = 64,
+    advance: Advance = lambda units, note: None,
+) -> NDArray[np.float32]:
+    """Return the model's logits of every row, shape (rows, classes), in the rows' order."""
+    import torch
+
+    model.eval()
+    place = next(model.parameters()).device
+    found: NDArray[np.float32] | None = None
+    with torch.inference_mode():
+        for batch in in_order(examples, batch_size):
+            inputs = {key: value.to(place) for key, value in batch.inputs.items()}
+            logits = model(**inputs).logits.float().cpu().numpy()
+            if found is None:
+                found = np.zeros((len(examples), logits.shape[1]), dtype=np.float32)
+            found[batch.rows] = logits
+            advance(len(batch.rows), "")
+    if found is None:
+        raise QualityError("no rows to run the model on")
+    return found
+
+
+def evaluate(
+    model: nn.Module, examples: Examples, labels: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Return accuracy and mean cross-entropy of a model on labelled rows."""
+    logits = logits_of(model, examples).astype(np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+    return float((logits.argmax(axis=1) == labels).mean()), float(losses.mean())
+
+
+def _finite(value: float, step: int, plan: TrainPlan) -> float:
+    if not math.isfinite(value):
+        raise QualityError(
+            f"the training loss became {value} at step {step + 1}",
+            expected="a finite loss",
+            action=f"lower learning_rate (it is {plan.learning_rate:g})",
+        )
+    return value
+
+
+def _scale(step: int, total: int, plan: TrainPlan) -> float:
+    warm = max(1, round(total * plan.warmup))
+    if step < warm:
+        return (step + 1) / warm
+    rest = (total - step) / max(1, total - warm)
+    return rest if plan.schedule == "linear" else 0.5 * (1.0 - math.cos(math.pi * rest))
+
+
+def _stalled(state: TrainState, plan: TrainPlan) -> bool:
+    return plan.patience is not None and state.epoch - state.best_epoch >= plan.patience
+
+
+def _optimizer(model: nn.Module, extra: nn.Module, plan: TrainPlan) -> Any:
+    """Return AdamW; biases and normalisation weights are not decayed, as for BERT itself."""
+    import torch
+
+    parameters = [p for p in (*model.parameters(), *extra.parameters()) if p.requires_grad]
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, fused=True)

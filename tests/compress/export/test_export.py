@@ -1,0 +1,197 @@
+"""Exports compute what their source does, at every shape, from every architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from compress.export.parity import check_parity, file_run
+from compress.export.stage import Export
+from compress.graph.onnx_graph import MASK_FLOOR, load_onnx, tidy
+from compress.models.feeds import ExampleFeeds
+from compress.stage import RunContext, execute
+from runtimes import agent
+from runtimes.artifact import Artifact
+from runtimes.errors import ArtifactError, QualityError, UnsupportedError
+from tests.compress.contract_stage import StageContract
+from tests.compress.exported import context as make_context
+from tests.compress.exported import exported, trained
+from tests.compress.tiny_models import MODEL_TYPES
+
+
+class _ExportContract(StageContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def context(cls) -> RunContext:
+        return make_context()
+
+
+class TestOnnx(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        return Export("onnx")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return trained()
+
+    def test_graph_is_plain_and_nameless(self, made: tuple[str, Artifact]) -> None:
+        model = load_onnx(made[1].model_file)
+        names = [value.name for value in (*model.graph.input, *model.graph.output)]
+        assert names == ["input_ids", "attention_mask", "logits"]
+        assert names[:-1] == [spec.name for spec in made[1].inputs]
+        assert {node.domain for node in model.graph.node} == {""}
+        assert not model.graph.value_info
+        content = made[1].model_file.read_bytes()
+        for trace in (b"/home", b"/usr", b"site-packages", b".py"):
+            assert trace not in content
+
+    def test_mask_is_clamped(self, made: tuple[str, Artifact]) -> None:
+        model = load_onnx(made[1].model_file)
+        floats = [
+            numpy_helper.to_array(tensor)
+            for tensor in model.graph.initializer
+            if tensor.data_type == onnx.TensorProto.FLOAT
+        ]
+        assert min(float(values.min()) for values in floats) == MASK_FLOOR
+
+
+class TestOpenVINO(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        return Export("openvino")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return exported("onnx")
+
+    def test_weights_stay_fp32(self, source: Artifact, made: tuple[str, Artifact]) -> None:
+        weights = made[1].path / "model.bin"
+        assert weights.stat().st_size >= 4 * source.parameters
+
+
+class TestTensorRT(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        return Export("tensorrt", calibration_rows=32)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return exported("onnx")
+
+    def test_result_is_an_int8_onnx_file(self, made: tuple[str, Artifact]) -> None:
+        assert (made[1].format, made[1].precision) == ("onnx", "int8")
+        assert made[1].history[-1].metrics["agreement"] > 0.95
+
+    def test_script_is_a_shell_script_with_every_shape(
+        self, source: Artifact, made: tuple[str, Artifact]
+    ) -> None:
+        script = made[1].path / "build_engine.sh"
+        assert script.stat().st_mode & stat.S_IXUSR
+        assert subprocess.run(["sh", "-n", script], check=False).returncode == 0
+        text = script.read_text()
+        assert "--stronglyTyped" in text
+        assert f"input_ids:8x{source.max_length}" in text
+
+
+def test_openvino_straight_from_torch_is_the_same_and_silent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    expected = exported("openvino").digest
+    capfd.readouterr()
+    made = execute(Export("openvino"), trained(), make_context(), tmp_path / "result")
+    assert made.digest == expected
+    assert capfd.readouterr() == ("", "")
+
+
+def test_onnx_to_onnx_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="itself"):
+        execute(Export("onnx"), exported("onnx"), make_context(), tmp_path / "result")
+
+
+def test_a_quantized_source_is_refused(tmp_path: Path) -> None:
+    source = dataclasses.replace(exported("onnx"), precision="int8")
+    with pytest.raises(UnsupportedError, match="int8"):
+        execute(Export("openvino"), source, make_context(), tmp_path / "result")
+
+
+@pytest.mark.parametrize("damage", [b"", b"not a model", None])
+def test_a_corrupt_onnx_is_refused(tmp_path: Path, damage: bytes | None) -> None:
+    path = tmp_path / "model.onnx"
+    whole = exported("onnx").model_file.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
+    with pytest.raises(ArtifactError, match="not an intact ONNX model"):
+        load_onnx(path)
+
+
+def test_parity_names_the_shape_that_differs(tmp_path: Path) -> None:
+    source = exported("onnx")
+    model = load_onnx(source.model_file)
+    for tensor in model.graph.initializer:
+        if tensor.name == "classifier.bias":
+            values = numpy_helper.to_array(tensor) + np.float32(0.01)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save_model(model, str(tmp_path / "model.onnx"))
+    with pytest.raises(QualityError, match=r"batch 1, 2 tokens"):
+        check_parity(
+            file_run(source.path, "onnx"),
+            file_run(tmp_path, "onnx"),
+            ExampleFeeds.of(source),
+            source.max_length,
+            tmp_path / "model.onnx",
+        )
+
+
+def test_padding_does_not_change_a_row() -> None:
+    source = exported("onnx")
+    run = file_run(source.path, "onnx")
+    short = ExampleFeeds.of(source).draw(1, 9)
+    padded = {name: np.pad(array, ((0, 0), (0, 7))) for name, array in short.items()}
+    np.testing.assert_allclose(run(padded), run(short), atol=1e-5)
+
+
+def test_equal_weights_are_stored_once() -> None:
+    source = exported("onnx")
+    model = load_onnx(source.model_file)
+    twin = onnx.TensorProto()
+    twin.CopyFrom(next(row for row in model.graph.initializer if row.name == "classifier.weight"))
+    twin.name = "twin"
+    model.graph.initializer.append(twin)
+    model.graph.node[-1].input[1] = "twin"
+    tidy(model)
+    assert "twin" not in {row.name for row in model.graph.initializer}
+    assert model.graph.node[-1].input[1] == "classifier.weight"
+
+
+def _agrees_with_bundle(artifact: Artifact) -> None:
+    classifier = agent.load(artifact.path)
+    assert classifier.logits("I love the refund").shape == (len(artifact.labels),)
+
+
+def test_roberta_without_token_types(tmp_path: Path) -> None:
+    made = exported("onnx", "roberta")
+    assert [spec.name for spec in made.inputs] == ["input_ids", "attention_mask"]
+    _agrees_with_bundle(made)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize("model_format", ["onnx", "openvino"])
+def test_every_architecture(model_type: str, model_format: str) -> None:
+    made = exported(model_format, model_type)
+    assert made.history[-1].metrics["difference"] < 1e-4
+    assert made.size_mb < 1.6 * 4e-6 * made.parameters + 0.2
+    _agrees_with_bundle(made)

@@ -1,0 +1,377 @@
+"""Every scheme in every format: smaller, as right as its source, and refused when it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from onnx import numpy_helper
+from pydantic import ValidationError
+
+from compress.data.dataset import Rows
+from compress.graph.onnx_graph import load_onnx
+from compress.progress import Silence
+from compress.quantize.calibration import calibration_feeds
+from compress.quantize.check import Comparison, Limits, check_result
+from compress.quantize.embeddings import pack_rows
+from compress.quantize.stage import Quantize
+from compress.stage import RunContext, execute
+from runtimes import agent
+from runtimes.artifact import Artifact
+from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError, UnsupportedError
+from tests.compress.contract_stage import StageContract
+from tests.compress.exported import context as make_context
+from tests.compress.exported import data, exported
+from tests.compress.tiny_models import MODEL_TYPES
+
+LARGEST = {"int8-dynamic": 0.4, "int8-static": 0.4, "int4-weight-only": 0.3, "fp16": 0.55}
+
+
+class _QuantizeContract(StageContract):
+    scheme = "int8-dynamic"
+    weights = "int8"
+    format = "onnx"
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Quantize:
+        return Quantize(scheme=cls.scheme, weights=cls.weights, calibration_rows=32)  # type: ignore[arg-type]
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return exported(cls.format)
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def context(cls) -> RunContext:
+        return make_context()
+
+    def test_shrinks_and_keeps_its_answers(self, made: tuple[str, Artifact]) -> None:
+        metrics = made[1].history[-1].metrics
+        assert metrics["size_ratio"] < LARGEST[self.scheme]
+        assert metrics["agreement"] >= 0.95
+        assert made[1].precision == self.scheme.partition("-")[0]
+
+    def test_runs_from_the_bundle(self, source: Artifact, made: tuple[str, Artifact]) -> None:
+        before, after = agent.load(source.path), agent.load(made[1].path)
+        for text in data().test.inputs[:5]:
+            assert np.abs(before.logits(text) - after.logits(text)).max() < 1.5
+
+
+class TestOnnxInt8Dynamic(_QuantizeContract):
+    pass
+
+
+class TestOnnxInt4OneToken(_QuantizeContract):
+    weights = "int4"
+
+
+class TestOnnxInt8Static(_QuantizeContract):
+    scheme = "int8-static"
+
+
+class TestOnnxInt4(_QuantizeContract):
+    scheme = "int4-weight-only"
+
+
+class TestOnnxFp16(_QuantizeContract):
+    scheme = "fp16"
+
+
+class TestOpenVINOInt8Dynamic(_QuantizeContract):
+    format = "openvino"
+
+
+class TestOpenVINOInt8Static(_QuantizeContract):
+    scheme = "int8-static"
+    format = "openvino"
+
+
+class TestOpenVINOInt4(_QuantizeContract):
+    scheme = "int4-weight-only"
+    format = "openvino"
+
+
+class TestOpenVINOFp16(_QuantizeContract):
+    scheme = "fp16"
+    format = "openvino"
+
+
+def _run(tmp_path: Path, source: Artifact | None = None, **settings: Any) -> Artifact:
+    stage = Quantize(**{"calibration_rows": 32, **settings})
+    return execute(stage, source or exported("onnx"), make_context(), tmp_path / "result")
+
+
+def test_none_passes_through(tmp_path: Path) -> None:
+    made = _run(tmp_path, scheme="none")
+    assert (made.digest, made.precision) == (exported("onnx").digest, "fp32")
+
+
+@pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-static", "int4-weight-only"])
+def test_no_fp32_matrix_is_left_behind(tmp_path: Path, scheme: str) -> None:
+    model = load_onnx(_run(tmp_path, scheme=scheme).model_file)
+    left = {
+        tensor.name
+        for tensor in model.graph.initializer
+        if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims) > 1024
+        if "scale" not in tensor.name
+    }
+    assert left <= {"bert.pooler.dense.weight"}
+
+
+def test_embeddings_widths_differ_in_size(tmp_path: Path) -> None:
+    sizes = [
+        _run(tmp_path / width, embeddings=width).size_bytes() for width in ("int4", "int8", "fp32")
+    ]
+    assert sizes == sorted(sizes)
+    assert sizes[0] < 0.95 * sizes[1] < 0.9 * sizes[2]
+
+
+def test_without_a_dot_product_weights_keep_seven_bits(tmp_path: Path) -> None:
+    for dot, largest in ((False, 64), (True, 127)):
+        made = execute(
+            Quantize(), exported("onnx"), make_context(int8_dot=dot), tmp_path / str(dot)
+        )
+        matrices = [
+            numpy_helper.to_array(tensor)
+            for tensor in load_onnx(made.model_file).graph.initializer
+            if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 2
+        ]
+        assert max(int(np.abs(values.astype(int)).max()) for values in matrices) == largest
+        assert made.history[-1].metrics["weight_bits"] == (8 if dot else 7)
+
+
+def test_static_ranges_leave_the_mask_and_softmax_alone(tmp_path: Path) -> None:
+    graph = load_onnx(_run(tmp_path, scheme="int8-static").model_file).graph
+    makers = {name: node.op_type for node in graph.node for name in node.output}
+    sources = {makers.get(n.input[0]) for n in graph.node if n.op_type == "QuantizeLinear"}
+    assert not sources & {"Softmax", "Where", "Cast", "Expand"}
+    scales = {n.input[1] for n in graph.node if n.op_type == "QuantizeLinear"}
+    values = [numpy_helper.to_array(t) for t in graph.initializer if t.name in scales]
+    assert max(float(scale.max()) for scale in values) < 1
+
+
+def test_an_unclamped_mask_in_a_static_range_is_a_quality_error(tmp_path: Path) -> None:
+    """Quantize the mask's sum as Olive's whole-graph recipe does: accuracy falls to chance."""
+    from onnxruntime.quantization import QuantFormat, quantize_static
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
+    from compress.quantize.qdq import CalibrationRows, quiet_quantizer
+
+    source = exported("onnx")
+    model = load_onnx(source.model_file)
+    add_pre_process_metadata(model)
+    rows = calibration_feeds(source, data(), 32)
+    short = min(len(row["input_ids"][0]) for row in rows)
+    padded = [{k: np.pad(v, ((0, 0), (0, 40 - v.shape[1]))) for k, v in r.items()} for r in rows]
+    assert short < 40
+    for file in source.path.glob("tokenizer*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with quiet_quantizer():
+        quantize_static(
+            model,
+            str(tmp_path / "model.onnx"),
+            CalibrationRows(padded),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather", "Add", "Softmax"],
+            per_channel=True,
+        )
+    with pytest.raises(QualityError, match=r"fell to chance|lost accuracy"):
+        check_result(source, tmp_path, Limits("int8-static", 0.95, 0.03), make_context())
+
+
+def test_too_few_calibration_rows_are_refused(tmp_path: Path) -> None:
+    few = dataclasses.replace(data(), train=Rows(("a",) * 9, (0,) * 9), unlabeled=())
+    context = dataclasses.replace(make_context(), data=few)
+    with pytest.raises(DataError, match="9 training rows"):
+        execute(Quantize("int8-static"), exported("onnx"), context, tmp_path / "result")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calibration_rows_keep_their_lengths() -> None:
+    feeds = calibration_feeds(exported("onnx"), data(), 40)
+    assert len(feeds) == 40
+    assert len({row["input_ids"].shape for row in feeds}) > 3
+    assert all(row["attention_mask"].all() for row in feeds)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"scheme": "int5"}, {"calibration_rows": 8}, {"block_size": 20}, {"bits": 4}],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Quantize(**settings)
+
+
+def test_int4_on_a_format_without_it_is_refused_while_planning() -> None:
+    with pytest.raises(UnsupportedError, match="int4-weight-only"):
+        Quantize("int4-weight-only").check("bert", "tensorrt")
+
+
+def test_embeddings_that_a_scheme_cannot_choose_are_refused() -> None:
+    with pytest.raises(RecipeError, match="embeddings 'int4'"):
+        Quantize("fp16", embeddings="int4").check("bert", "onnx")
+
+
+def test_weights_that_a_scheme_cannot_narrow_are_refused() -> None:
+    with pytest.raises(RecipeError, match="weights 'int4'"):
+        Quantize("int8-static", weights="int4").check("bert", "onnx")
+
+
+def test_only_products_on_one_token_get_four_bits(tmp_path: Path) -> None:
+    made = _run(tmp_path, weights="int4", block_size=32)
+    graph = load_onnx(made.model_file).graph
+    products = [node.op_type for node in graph.node if "MatMul" in node.op_type]
+    assert products[-1] == "MatMulInteger"  # the classifier's
+    narrow = [node for node in graph.node if node.op_type == "MatMulNBits"]
+    assert len(narrow) == 5  # of the last layer's first token: q, output, both of the FFN; pooler
+    assert products.count("MatMulInteger") >= 6  # the first layer's, and the classifier's
+    whole = _run(tmp_path / "whole", weights="int8")
+    assert made.size_bytes() < whole.size_bytes()
+
+
+def test_a_quantized_source_is_refused(tmp_path: Path) -> None:
+    made = _run(tmp_path)
+    with pytest.raises(UnsupportedError, match="int8 already"):
+        execute(Quantize(), made, make_context(), tmp_path / "twice")
+
+
+@pytest.mark.parametrize("model_format", ["onnx", "openvino"])
+def test_a_corrupt_model_is_refused(tmp_path: Path, model_format: str) -> None:
+    good = exported(model_format)
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    for file in good.path.iterdir():
+        (bad / file.name).write_bytes(file.read_bytes())
+    source = dataclasses.replace(good, path=bad)
+    source.model_file.write_bytes(good.model_file.read_bytes()[:4000])
+    with pytest.raises(ArtifactError, match="not an intact"):
+        _run(tmp_path, source, scheme="fp16")
+    assert not (tmp_path / "result").exists()
+
+
+def test_what_did_not_shrink_is_refused(tmp_path: Path) -> None:
+    for file in exported("onnx").path.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    with pytest.raises(QualityError, match="left 100% of the size"):
+        check_result(
+            exported("onnx"), tmp_path, Limits("int4-weight-only", 0.5, 0.03), make_context()
+        )
+
+
+def test_a_source_at_chance_cannot_be_judged(tmp_path: Path) -> None:
+    rows = data().validation
+    wrong = Rows(rows.inputs, tuple((label + 1) % 3 for label in rows.targets))
+    silence = Silence()
+    context = dataclasses.replace(
+        make_context(),
+        data=dataclasses.replace(data(), validation=wrong),
+        progress=silence,
+    )
+    execute(Quantize(), exported("onnx"), context, tmp_path / "result")
+    assert "cannot be judged" in silence.warnings[0]
+
+
+def test_no_scheme_prints_or_logs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for model_format, scheme in (
+        ("onnx", "int8-dynamic"),
+        ("onnx", "int8-static"),
+        ("onnx", "int4-weight-only"),
+        ("openvino", "int8-dynamic"),
+    ):
+        _run(tmp_path, exported(model_format), scheme=scheme)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_openvino_static_says_when_it_will_not_be_fast(tmp_path: Path) -> None:
+    silence = Silence()
+    context = dataclasses.replace(make_context(), progress=silence)
+    stage = Quantize("int8-static", calibration_rows=32)
+    execute(stage, exported("openvino"), context, tmp_path / "result")
+    assert "not for speed" in silence.warnings[0]
+
+
+def _comparison(source: list[int], result: list[int]) -> Comparison:
+    zeros = np.zeros(len(source), np.int64)
+    return Comparison(zeros, np.array(source), np.array(result), classes=4)
+
+
+def test_a_sure_drop_needs_more_than_a_few_rows() -> None:
+    assert _comparison([0] * 100, [0] * 98 + [1] * 2).sure_drop < 0
+    assert _comparison([0] * 100, [0] * 80 + [1] * 20).sure_drop > 0.1
+    assert _comparison([0] * 90 + [1] * 10, [1] * 10 + [0] * 90).sure_drop < 0
+
+
+@given(
+    st.integers(1, 5),
+    st.sampled_from([16, 40, 64, 130]),
+    st.sampled_from([(4, 32), (8, 128)]),
+    st.integers(0, 1000),
+)
+def test_packed_rows_unpack_within_half_a_step(
+    rows: int, width: int, kind: tuple[int, int], seed: int
+) -> None:
+    """But for values as far out as a block's furthest, on its other side, within one step."""
+    bits, block = kind
+    table = np.random.default_rng(seed).normal(size=(rows, width)).astype(np.float32)
+    packed, scales = pack_rows(table, bits, block)
+    values = packed.astype(int)
+    if bits == 4:
+        values = np.stack([values & 15, values >> 4], axis=-1).reshape(rows, width)
+    steps = np.repeat(scales.astype(np.float32), block, axis=1)[:, :width]
+    whole = values - (1 << (bits - 1))
+    limit = np.where(whole == (1 << (bits - 1)) - 1, 1.01, 0.501)
+    assert np.all(np.abs(whole * steps - table) <= limit * np.abs(steps))
+    assert np.all(whole.min(axis=1) == -(1 << (bits - 1)))
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    packed, scales = pack_rows(np.zeros((1, 32), np.float32), 4, 32)
+    assert (packed == 0x88).all()
+    assert np.isfinite(scales).all()
+
+
+def test_four_bits_are_for_the_largest_table_alone(tmp_path: Path) -> None:
+    graph = load_onnx(_run(tmp_path, embeddings="int4").model_file).graph
+    found = {
+        node.input[0]: {one.name: one.i for one in node.attribute}["bits"]
+        for node in graph.node
+        if node.op_type == "GatherBlockQuantized"
+    }
+    assert found["bert.embeddings.word_embeddings.weight_q4"] == 4
+    assert set(found.values()) <= {4, 8}
+    assert list(found.values()).count(4) == 1
+
+
+def test_roberta_int8_dynamic(tmp_path: Path) -> None:
+    source = exported("onnx", "roberta")
+    made = execute(Quantize(), source, make_context("roberta"), tmp_path / "result")
+    assert made.history[-1].metrics["agreement"] >= 0.95
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize(
+    ("model_format", "scheme"),
+    [("onnx", "int8-dynamic"), ("onnx", "int4-weight-only"), ("openvino", "int8-static")],
+)
+def test_every_architecture(
+    tmp_path: Path, model_type: str, model_format: str, scheme: str
+) -> None:
+    weights = "int4" if (model_format, scheme) == ("onnx", "int8-dynamic") else "int8"
+    source = exported(model_format, model_type)
+    made = execute(
+        Quantize(scheme=scheme, weights=weights, calibration_rows=32, max_drop=0.1),  # type: ignore[arg-type]
+        source,
+        make_context(model_type),
+        tmp_path / "result",
+    )
+    assert made.history[-1].metrics["size_ratio"] < 0.5

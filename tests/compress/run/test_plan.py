@@ -1,0 +1,194 @@
+"""Everything that cannot work is found before anything is written."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compress.judge.judging import REFERENCE
+from compress.recipe import read_recipe
+from compress.run.plan import Plan, make_plan
+from runtimes.errors import InputError
+from tests.compress.tiny_models import LABELS, make_data, make_model
+
+HEAD = 'schema = 1\nname = "t"\n'
+DISTILL = '[[stage]]\nkind = "distill"\nlayers = 1\n'
+FINETUNE = '[[stage]]\nkind = "finetune"\n'
+QUANTIZE = '[[stage]]\nkind = "quantize"\n'
+BOTH = '[export]\nformats = ["onnx", "openvino"]\n'
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a teacher and its rows once."""
+    folder = tmp_path_factory.mktemp("plan")
+    make_model(folder / "teacher")
+    make_model(folder / "small", layers=1)
+    make_model(folder / "albert", "albert")
+    write_rows(folder / "train.csv")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(own_cache: Path, base: Path) -> Iterator[None]:
+    before = [sorted(place.rglob("*")) for place in (own_cache, base)]
+    yield
+    (base / "r.toml").unlink(missing_ok=True)
+    assert [sorted(place.rglob("*")) for place in (own_cache, base)] == before
+
+
+def write_rows(path: Path, longer: str = "") -> None:
+    rows = make_data().train
+    lines = [
+        f"{text} {longer},{LABELS[n]}\n" for text, n in zip(rows.inputs, rows.targets, strict=True)
+    ]
+    path.write_text("text,label\n" + "".join(lines), encoding="utf-8")
+
+
+def plan(base: Path, stages: str = "", out: Path | None = None, **parts: str) -> Plan:
+    teacher = f'[teacher]\npath = "{parts.pop("teacher", "teacher")}"\n'
+    data = '[data]\ntrain = "train.csv"\n'
+    head = HEAD + parts.pop("head", "")
+    (base / "r.toml").write_text(head + teacher + data + stages + parts.pop("export", ""))
+    return make_plan(read_recipe(base / "r.toml"), out or base / "out", **parts)  # type: ignore[arg-type]
+
+
+def test_a_plan_lays_out_trunk_branches_and_reference(base: Path) -> None:
+    made = plan(base, DISTILL + QUANTIZE, export=BOTH)
+    assert [(step.name, step.source) for step in made.steps] == [
+        ("01-distill", "00-teacher"),
+        (REFERENCE, "00-teacher"),
+        ("01-distill-onnx", "01-distill"),
+        ("02-quantize-onnx", "01-distill-onnx"),
+        ("03-export-openvino", "01-distill-onnx"),
+        ("04-quantize-openvino", "03-export-openvino"),
+    ]
+    assert [step.name for step in made.steps if step.final] == [
+        "02-quantize-onnx",
+        "04-quantize-openvino",
+    ]
+    assert any("01-distill" in line for line in made.lines())
+
+
+def test_a_finetuned_model_is_the_teacher(base: Path) -> None:
+    assert plan(base, FINETUNE + DISTILL).teacher_step == "01-finetune"
+    assert plan(base, DISTILL).teacher_step == "00-teacher"
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        (QUANTIZE + QUANTIZE, "two quantize"),
+        (QUANTIZE + DISTILL, "distill after quantize"),
+        (DISTILL + FINETUNE, "finetune after distill"),
+        (FINETUNE + FINETUNE, "two finetune"),
+        ('[[stage]]\nkind = "distill"\nlayers = 3\n', "a model with 2"),
+        ('[[stage]]\nkind = "distill"\nkeep = [0, 2]\n', "a model with 2"),
+        (DISTILL + '[[stage]]\nkind = "prune"\nlayers = 2\n', "a model with 1"),
+        (
+            '[[stage]]\nkind = "distill"\nstudent = "small"\n'
+            '[[stage]]\nkind = "prune"\nlayers = 2\n',
+            "a model with 1",
+        ),
+        ('[[stage]]\nkind = "distill"\nstudent = "nothing"\n', "no such model folder"),
+        ('[[stage]]\nkind = "prune"\n', "removes nothing"),
+    ],
+)
+def test_stages_that_do_not_follow_are_refused(base: Path, stages: str, said: str) -> None:
+    with pytest.raises(InputError, match=said) as caught:
+        plan(base, stages)
+    assert caught.value.action
+
+
+def test_an_architecture_that_a_stage_lacks_is_refused(base: Path) -> None:
+    with pytest.raises(InputError, match="distill does not support the architecture 'albert'"):
+        plan(base, DISTILL, teacher="albert")
+    assert plan(base, QUANTIZE, teacher="albert").steps
+
+
+@pytest.mark.parametrize(
+    ("profile", "formats", "said"),
+    [
+        ("core-ultra-npu", "onnx", '"onnx", "openvino"'),
+        ("gpu-t4", "onnx", "takes 'tensorrt'"),
+        ("rpi5", "openvino", "takes 'onnx'"),
+        ("locl", "onnx", "did you mean 'local'"),
+        ("./nothing.toml", "onnx", "nothing.toml"),
+    ],
+)
+def test_a_profile_needs_its_runtime_s_format(
+    base: Path, profile: str, formats: str, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        plan(
+            base, head=f'profiles = ["{profile}"]\n', export=f'[export]\nformats = ["{formats}"]\n'
+        )
+
+
+def test_a_profile_of_any_machine_takes_any_format(base: Path) -> None:
+    found = plan(base, QUANTIZE, export='[export]\nformats = ["openvino"]\n')
+    assert [step.name for step in found.steps if step.final] == ["02-quantize-openvino"]
+
+
+def test_another_student_decides_what_the_later_stages_support(base: Path) -> None:
+    prune = '[[stage]]\nkind = "prune"\nffn = 0.5\n'
+    student = '[[stage]]\nkind = "distill"\nstudent = "small"\n'
+    with pytest.raises(InputError, match="prune does not support the architecture 'albert'"):
+        plan(base, prune, teacher="albert")
+    assert plan(base, student + prune, teacher="albert").steps
+
+
+def test_int4_is_refused_where_the_runtime_lacks_it(base: Path) -> None:
+    int4 = QUANTIZE + 'scheme = "int4-weight-only"\n'
+    with pytest.raises(InputError, match="tensorrt has no int4"):
+        plan(base, int4, export='[export]\nformats = ["onnx", "tensorrt"]\n')
+    assert plan(base, int4, export=BOTH).steps
+
+
+def test_texts_that_are_cut_are_warned_of(base: Path) -> None:
+    write_rows(base / "train.csv", "refund " * 80)
+    try:
+        warnings = plan(base).warnings
+    finally:
+        write_rows(base / "train.csv")
+    assert any("100% of the training texts are longer" in warning for warning in warnings)
+    assert not any("longer" in warning for warning in plan(base).warnings)
+
+
+@pytest.mark.parametrize("place", ["teacher", "teacher/out", ".", "train.csv", "train.csv/out"])
+def test_results_stay_apart_from_what_is_read(base: Path, place: str) -> None:
+    with pytest.raises(InputError):
+        plan(base, out=base / place)
+
+
+def test_results_stay_apart_from_the_cache(base: Path, own_cache: Path) -> None:
+    for out in (own_cache, own_cache / "run", own_cache.parent):
+        with pytest.raises(InputError):
+            plan(base, out=out)
+
+
+def test_a_place_that_takes_no_files_is_refused(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        plan(base, out=Path("/proc/run"))
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(base / "train.csv"))
+    with pytest.raises(InputError, match="cannot be written"):
+        plan(base)
+
+
+def test_a_disk_without_room_is_refused(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(base)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    with pytest.raises(InputError, match="0 MB free"):
+        plan(base)
+
+
+def test_a_folder_of_somebody_else_is_left_alone(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="not a run's"):
+        plan(base, out=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]

@@ -1,0 +1,211 @@
+"""A whole search on a tiny teacher: what it chooses, keeps, goes on with, and never looks at."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compress.cli.main import run
+from compress.recipe import TargetSettings, read_recipe
+from compress.run.cache import Cache
+from compress.search.choice import Goal, Standing, fastest, smallest
+from compress.search.control import teacher_saw_validation
+from compress.search.request import NoBoard, SearchRequest, SearchResult, request_of
+from compress.search.search import search
+from compress.search.shape import Shape
+from compress.search.trial import Latency
+from compress.search.workshop import Workshop, refit_rows
+from runtimes.artifact import Artifact, read_artifact
+from tests.compress.searching import RECIPE, write_recipe
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("search"))
+
+
+def asked(recipe: Path, out: Path, **changes: Any) -> SearchRequest:
+    """Return a search of the recipe with a cache beside it."""
+    found = read_recipe(recipe)
+    assert found.target is not None
+    request = request_of(found, found.target, out)
+    cache = Cache(recipe.parent / "cache")
+    return dataclasses.replace(request, **{"cache": cache, "rungs": (1,), **changes})
+
+
+def timed(shop: Workshop, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
+    """Return latencies that no other work on the machine changes."""
+    speeds = {shape: 4.0 / shape.layers + shape.ffn for shape in models}
+    return {shape: Latency(1 / speed, 2 / speed, speed) for shape, speed in speeds.items()}
+
+
+class Killed(NoBoard):
+    """End the search as Ctrl-C does, once there are so many shapes."""
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self._after = after
+
+    def show(self, rows: Sequence[Standing], goal: Goal) -> None:
+        if len(rows) == self._after:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[SearchResult]:
+    """Return a search that was killed and taken up, and one of its folder again."""
+    out = tmp_path_factory.mktemp("out")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Workshop, "timed", timed)
+        with pytest.raises(KeyboardInterrupt):
+            search(asked(recipe, out, board=Killed(1)))
+        return [search(asked(recipe, out, max_trials=2)) for _ in range(2)]
+
+
+def test_a_killed_search_goes_on_and_a_finished_one_has_nothing_to_do(
+    results: list[SearchResult],
+) -> None:
+    first, again = results
+    assert len(first.rows) == 2
+    assert [row.trial for row in again.rows] == [row.trial for row in first.rows]
+    assert again.answer == first.answer
+
+
+def test_the_answer_is_the_fastest_that_meets_the_goal(results: list[SearchResult]) -> None:
+    result = results[0]
+    assert result.answer == fastest(result.rows, result.request.goal)
+    assert result.smallest == smallest(result.rows, result.request.goal)
+    assert result.control.name == "teacher"
+    assert result.rss_peak_mb > 100
+    assert result.seconds > 0
+
+
+def test_the_front_is_written_as_artifacts(results: list[SearchResult]) -> None:
+    result = results[0]
+    assert set(result.models) == {row.trial.name for row in result.pareto}
+    for row in result.pareto:
+        model = read_artifact(result.models[row.trial.name])
+        model.verify()
+        assert (model.format, model.precision) == ("onnx", "int8")
+        assert model.size_mb == pytest.approx(row.trial.size_mb, rel=0.2)
+
+
+def test_a_search_never_holds_the_test_rows(recipe: Path, tmp_path: Path) -> None:
+    shop = asked(recipe, tmp_path / "out").workshop()
+    assert len(shop.plan.data.test) > 0
+    assert len(shop.data.test) == len(refit_rows(shop.data).test) == 0
+    joined = refit_rows(shop.data).train
+    assert len(joined) == len(shop.data.train) + len(shop.data.validation)
+    assert refit_rows(shop.data).digest != shop.data.digest
+
+
+@pytest.mark.parametrize(
+    ("change", "saw"),
+    [
+        ("", False),
+        ('validation = "validation.csv"', True),
+        ('path = "model"\n', False),
+        ('path = "model"\nsaw_validation = true\n', True),
+    ],
+)
+def test_whether_the_teacher_saw_the_rows_is_found_out_or_said(
+    recipe: Path, tmp_path: Path, change: str, saw: bool
+) -> None:
+    text = RECIPE
+    if change.startswith("validation"):
+        text = text.replace(change, "")
+    elif change:
+        text = text.replace('path = "model"\n', change)
+    other = recipe.parent / "other.toml"
+    other.write_text(text, encoding="utf-8")
+    assert teacher_saw_validation(asked(other, tmp_path / "out").plan)[0] == saw
+
+
+def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:
+    target = TargetSettings(retention=0.95, artifact_mb=2, minutes=3, seeds=2, rungs=(8, 3, 8))
+    request = request_of(read_recipe(recipe), target, tmp_path / "out")
+    assert (request.goal.retention, request.goal.artifact_mb) == (0.95, 2)
+    assert request.goal.retention_lower == pytest.approx(0.94)
+    assert (request.limit_s, request.refits, request.rungs) == (180, 2, (3, 8))
+
+
+def outcome(recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(recipe.parent / "cache"))
+    return run(["search", str(recipe), "--out", str(out), "--tier", "quick", *more])
+
+
+@pytest.mark.slow
+def test_a_search_ends_with_a_run_s_report(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    code = outcome(recipe, out, monkeypatch, "--seeds", "2", "--json")
+    report = json.loads(capsys.readouterr().out)
+    assert code in (0, 1, 3)
+    found = report["search"]
+    assert found["answer"] in [row["name"] for row in found["trials"]]
+    assert [row["seed"] for row in found["seeds"]] == [7, 8]
+    kinds = [row["kind"] for row in report["stages"]]
+    assert kinds[-1] == "quantize"
+    chosen = next(row for row in report["stages"] if row["selected"])
+    assert chosen["accuracy"] == pytest.approx(found["seeds"][0]["accuracy"])
+    checks = {check["metric"]: check["limit"] for check in report["verdicts"][0]["checks"]}
+    assert checks["accuracy_retention"] == 0.8, "the goal's limit takes the profile's place"
+    assert (out / "bundle" / "predict.py").is_file()
+    page = (out / "report.html").read_text()
+    assert "Search" in page
+    assert found["answer"] in page
+
+
+@pytest.mark.slow
+def test_where_nothing_meets_the_goal_the_front_is_shown_and_the_code_is_1(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    code = outcome(recipe, out, monkeypatch, "--retention", "1", "--retention-lower", "0.9999")
+    assert code == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no shape meets" in said
+    assert "1-layer" in said
+    report = json.loads((out / "report.json").read_text())
+    assert report["search"]["answer"] is None
+    assert any(row["front"] for row in report["search"]["trials"])
+    assert not (out / "bundle").exists()
+
+
+@pytest.mark.slow
+def test_poisoned_test_rows_change_nothing_that_is_chosen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workshop, "timed", timed)
+    recipe = write_recipe(tmp_path)
+    before = search(asked(recipe, tmp_path / "one", max_trials=3))
+    with (tmp_path / "test.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.reader(stream))
+    poisoned = [(f"{text} x", "a" if label != "a" else "b") for text, label in rows[1:]]
+    with (tmp_path / "test.csv").open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([rows[0], *poisoned])
+    after = search(asked(recipe, tmp_path / "two", max_trials=3))
+    seen = [(r.trial.name, r.trial.right, r.retention, r.lower) for r in before.rows]
+    assert [(r.trial.name, r.trial.right, r.retention, r.lower) for r in after.rows] == seen
+
+
+@pytest.mark.slow
+def test_a_short_time_still_gives_one_shape(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workshop, "timed", timed)
+    result = search(asked(recipe, tmp_path / "out", limit_s=1.0, max_trials=None))
+    assert len(result.rows) == 1

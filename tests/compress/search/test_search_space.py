@@ -1,0 +1,142 @@
+"""Shapes, the stages that make them, and which lie next to one another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compress.distill.stage import Distill
+from compress.prune.stage import Prune
+from compress.quantize.stage import Quantize
+from compress.search.shape import (
+    Shape,
+    cut_of,
+    quantization_of,
+    settings_kept,
+    stages_of,
+    training_of,
+)
+from compress.search.space import space_of
+from runtimes.errors import UnsupportedError
+from tests.compress.searching import SPACE
+from tests.compress.tiny_models import make_model
+
+shapes = st.builds(
+    Shape,
+    **{name: st.sampled_from(values) for name, values in SPACE.choices.items()},
+    scheme=st.just(SPACE.scheme),
+)
+
+
+def test_a_name_says_what_is_left_and_is_a_file_name() -> None:
+    assert Shape(1).name == "1-layer-int8-dynamic"
+    shape = Shape(2, 0.25, 0.5, 192, "spelling", "int8-dynamic", "int4", "int4")
+    assert shape.name == "2-layer-ffn75-heads50-hidden192-spelling-int8-dynamic-weights-int4-int4"
+
+
+@given(shapes, shapes)
+def test_names_tell_shapes_apart(one: Shape, other: Shape) -> None:
+    assert (one.name == other.name) == (one == other)
+
+
+def test_a_student_is_cut_then_distilled_once_then_quantized() -> None:
+    prune, distill, quantize = stages_of(Shape(1, 0.5, embeddings="int4"), 20, {})
+    assert isinstance(prune, Prune)
+    assert (prune.layers, prune.ffn, prune.recovery_epochs) == (None, 0.5, 0)
+    assert (prune.vocabulary, prune.vocabulary_floor, prune.alphabet) == (True, 0, "seen")
+    assert isinstance(distill, Distill)
+    assert (distill.layers, distill.epochs) == (1, 20)
+    assert isinstance(quantize, Quantize)
+    assert (quantize.scheme, quantize.embeddings) == ("int8-dynamic", "int4")
+
+
+def test_what_no_shape_decides_is_the_recipe_s() -> None:
+    own = (
+        Distill(layers=4, epochs=50, temperature=2.0),
+        Prune(ffn=0.9, rows=64),
+        Quantize(scheme="fp16", max_drop=0.01),
+    )
+    prune, distill, quantize = stages_of(Shape(1), 3, settings_kept(own))
+    assert isinstance(prune, Prune)
+    assert (prune.rows, prune.ffn) == (64, 0.0)
+    assert isinstance(distill, Distill)
+    assert (distill.layers, distill.epochs, distill.temperature) == (1, 3, 2.0)
+    assert isinstance(quantize, Quantize)
+    assert (quantize.scheme, quantize.max_drop) == ("int8-dynamic", 0.01)
+
+
+def test_an_untrained_shape_is_cut_in_depth_and_its_answers_do_not_matter() -> None:
+    cut, quantize = cut_of(Shape(2), {}, depth=True), quantization_of(Shape(2), {}, judged=False)
+    assert getattr(cut, "layers", None) == 2
+    assert getattr(quantize, "max_drop", None) == 1.0
+
+
+@given(shapes)
+def test_neighbours_differ_in_one_dimension_by_one_step(shape: Shape) -> None:
+    for near in SPACE.neighbours(shape, smaller=True):
+        changed = [n for n in SPACE.choices if getattr(near, n) != getattr(shape, n)]
+        assert len(changed) == 1
+        assert SPACE.work(near) <= SPACE.work(shape)
+        assert shape in list(SPACE.neighbours(near, smaller=False))
+
+
+def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> None:
+    assert SPACE.work(Shape(1)) == pytest.approx(0.4)
+    assert SPACE.work(Shape(3)) == pytest.approx(2.4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "first"),
+    [
+        (1, [(1, 0.5), (1, 0.0)]),
+        (2, [(1, 0.5), (1, 0.0), (2, 0.5), (2, 0.0)]),
+        (6, [(1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0)]),
+    ],
+)
+def test_the_first_shapes_suit_the_teacher(
+    tmp_path: Path, layers: int, first: list[tuple[int, float]]
+) -> None:
+    found = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
+    assert [(shape.layers, shape.ffn) for shape in found] == first
+
+
+@pytest.mark.parametrize(
+    ("model_type", "scheme", "form", "weights", "embeddings"),
+    [
+        ("bert", "int8-dynamic", "onnx", ("int8", "int4"), ("int8", "int4")),
+        ("distilbert", "int8-dynamic", "openvino", ("int8",), (None,)),
+        ("roberta", "fp16", "onnx", ("int8",), (None,)),
+    ],
+)
+def test_widths_are_those_that_the_scheme_takes(
+    tmp_path: Path,
+    model_type: str,
+    scheme: str,
+    form: str,
+    weights: tuple[str, ...],
+    embeddings: tuple[Any, ...],
+) -> None:
+    space = space_of(make_model(tmp_path / "m", model_type), scheme, form)
+    assert (space.weights, space.embeddings) == (weights, embeddings)
+    assert space.hidden == (None, 48, 32)
+    assert space.teacher_ffn == 128
+
+
+def test_an_architecture_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="modernbert"):
+        space_of(make_model(tmp_path / "m", "modernbert"), "int8-dynamic", "onnx")
+
+
+def test_training_rounds_what_the_recipe_asks_for_and_the_shape_has_in_4_bits() -> None:
+    kept = settings_kept((Distill(layers=1, quantization_aware=["embeddings", "weights"]),))
+    for shape, rounded in (
+        (Shape(1), []),
+        (Shape(1, embeddings="int4"), ["embeddings"]),
+        (Shape(1, weights="int4", embeddings="int4"), ["embeddings", "weights"]),
+    ):
+        assert getattr(training_of(shape, 3, kept), "quantization_aware", None) == rounded
+        assert getattr(training_of(shape, 3, {}), "quantization_aware", None) == []
