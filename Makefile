@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OUT ?= runs/demo
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint rooms clean
 
 demo: $(VENV)/installed
 	$(BIN)/edgepress demo --out $(OUT)
@@ -19,6 +19,9 @@ lint: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+rooms: $(VENV)/installed
+	$(BIN)/python docs/rooms.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "edgepress needs Python 3.11 or newer: make PYTHON=python3.11")'
