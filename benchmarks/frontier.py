@@ -58,9 +58,9 @@ from compress.search.board import TerminalBoard
 from compress.search.choice import Standing, meets
 from compress.search.request import SearchRequest, SearchResult, request_of
 from compress.search.search import search
-from profiles.probe import probe
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
+from runtimes.facts import probe
 from runtimes.files import write_json, write_text
 
 RETENTION = 0.99

@@ -16,8 +16,8 @@ from compress.progress import Progress
 from compress.report import scatter
 from compress.report.markup import Markup, tag
 from compress.report.schema import StageRow
-from profiles.probe import probe
 from runtimes.artifact import Artifact
+from runtimes.facts import probe
 from runtimes.session import runs_in
 
 STEPS = (3, 5, 10, 15, 20, 30)

@@ -45,9 +45,9 @@ from benchmarks.gate_trials import (
 )
 from benchmarks.other_gates import METHODS
 from compress.judge.tiers import TIERS
-from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
+from runtimes.facts import probe
 from runtimes.files import write_json
 
 

@@ -55,9 +55,9 @@ from benchmarks.gate_trials import (
 from benchmarks.other_gates import METHODS
 from benchmarks.planted_slowdown import PERCENTS, plant_all, shown_percent
 from compress.judge.tiers import TIERS
-from profiles.probe import probe
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError
+from runtimes.facts import probe
 from runtimes.files import write_json
 
 RELIABLE = 0.9

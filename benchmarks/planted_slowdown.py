@@ -40,11 +40,11 @@ import numpy as np
 
 from benchmarks.planted_work import dense_layers, slow_copy
 from compress.data.reading import read_table
-from profiles.probe import probe
 from profiles.statistics import Interval, percentile_interval
 from runtimes import agent
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, EdgepressError, InputError, UnsupportedError
+from runtimes.facts import probe
 from runtimes.files import write_json
 from runtimes.measure import MeasurePlan, Variant, measure
 from runtimes.samples import Samples

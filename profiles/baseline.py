@@ -20,9 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from profiles.measurement import Figures, Sum, process_quantiles
-from profiles.probe import Facts
 from profiles.statistics import Interval, paired_retention, unpaired_ratio_interval
 from runtimes.errors import InputError
+from runtimes.facts import Facts
 from runtimes.files import stable_hash, write_text
 from runtimes.measure import Samples
 

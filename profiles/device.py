@@ -13,21 +13,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from profiles.budget import Budget, name_budgets
 from runtimes.errors import ProfileError, UnknownNameError, suggest
+from runtimes.facts import has_int8_dot
 from runtimes.session import RUNTIMES
 
 DEVICES = Path(__file__).parent / "devices"
-
-INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-"""The instruction sets that multiply int8 into int32 without saturating on the way."""
-
-
-def has_int8_dot(isa: Collection[str]) -> bool:
-    """Tell whether an instruction set has an 8-bit dot product.
-
-    Without one, x86 goes through `vpmaddubsw`, whose 16-bit sums saturate: quantizers then
-    keep weights to 7 bits (`reduce_range`).
-    """
-    return not INT8_DOT.isdisjoint(isa)
 
 
 class _Table(BaseModel):

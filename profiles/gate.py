@@ -15,8 +15,9 @@ from typing import Any
 from profiles.budget import Budget
 from profiles.device import DeviceProfile
 from profiles.measurement import Figures, Measurement
-from profiles.probe import Facts, matches
+from profiles.probe import matches
 from profiles.statistics import holm, normal_quantile, rows_needed
+from runtimes.facts import Facts
 
 
 class Status(StrEnum):

@@ -1,25 +1,19 @@
-"""Whether a machine is quiet enough to measure on, seen in less than a second.
+"""Whether a machine is quiet enough to measure on, by a look of less than a second.
 
-Only what happens during the look counts: load averages and counters since boot remember work
-that has ended. What a system does not show comes out as None and gives no reason.
+What a system does not show gives no reason.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from profiles.probe import Facts, cgroup_folders
-from runtimes.agent import probe_ms
+from runtimes.facts import Facts
+from runtimes.look import Counters, Look
 
 PROBE_CV = 0.05
 """The micro-probe's coefficient of variation above which timings are not comparable."""
@@ -37,8 +31,6 @@ FEWEST_ROUNDS = 3
 
 _SLICES = 5
 _FEWEST_STEAL_TICKS = 2  # a single one of 10 ms is over 1 % of so short a look
-_COOL_C = 5.0
-_HOT_C = 80.0  # where a zone names no trip point; a Raspberry Pi 5 throttles at 80 to 85
 _SURE = 0.8
 _STEADY_GOVERNORS = ("performance", None)
 
@@ -75,81 +67,40 @@ class Noise:
         return {**asdict(self), "quiet": self.quiet}
 
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Hold the kernel's running totals at one moment, in seconds.
+def noise(look: Callable[[], Look], facts: Facts, threads: int) -> Noise:
+    """Look once; what is found noisy is looked at once more.
 
-    `cores` maps each core that this process may run on to its (busy, stolen) seconds.
+    A disturbance that has passed by then is no reason against measuring.
     """
-
-    at_s: float
-    own_cpu_s: float
-    cores: Mapping[int, tuple[float, float]] = field(default_factory=dict)
-    waited_s: float | None = None
-    throttled_s: float | None = None
+    first = noise_of(look(), facts, threads)
+    return first if first.quiet else noise_of(look(), facts, threads)
 
 
-def look(facts: Facts, threads: int, *, seconds: float = 0.8, root: Path = Path("/")) -> Noise:
-    """Keep one core busy with the micro-probe for `seconds` and see what disturbs it.
+def noise_of(seen: Look, facts: Facts, threads: int) -> Noise:
+    """Return what a look at the machine of `facts` says of measuring there with `threads`.
 
-    A busy core is what shows steal, throttling and a wait for a core; an idle one hides them.
-    What is found noisy is looked at once more: a disturbance that has passed by then is no
-    reason against measuring. `threads` is what will be measured with, 0 for every core. `root`
-    is where `proc` and `sys` are found.
+    `threads` 0 takes every core.
     """
-    first = _look(facts, threads, seconds, root)
-    return first if first.quiet else _look(facts, threads, seconds, root)
-
-
-def _look(facts: Facts, threads: int, seconds: float, root: Path) -> Noise:
-    probe_ms()  # the first one also pays for waking the core up
-    before = read_counters(root)
-    probes: list[float] = []
-    while time.perf_counter() - before.at_s < seconds or len(probes) < 3 * _SLICES:
-        probes.append(probe_ms())
-    return noise_between(
-        before, read_counters(root), probes, threads, remarks(facts, threads, root)
-    )
-
-
-def read_counters(root: Path = Path("/")) -> Counters:
-    """Read the totals; what the system does not show is left out."""
-    return Counters(
-        at_s=time.perf_counter(),
-        own_cpu_s=time.process_time(),
-        cores=_cores(root),
-        waited_s=_waited_s(root),
-        throttled_s=_throttled_s(root),
-    )
-
-
-def noise_between(
-    before: Counters,
-    after: Counters,
-    probes: Sequence[float],
-    threads: int,
-    remarks: Sequence[str] = (),
-) -> Noise:
-    """Return what the totals' growth and the probes, in ms, say of the time between."""
+    before, after = seen.before, seen.after
     seconds = after.at_s - before.at_s
-    cores = len(after.cores) or os.cpu_count() or 1
-    medians = np.array([np.median(part) for part in np.array_split(probes, _SLICES)])
-    noise = Noise(
+    cores = len(after.cores) or seen.cpus
+    medians = np.array([np.median(part) for part in np.array_split(seen.probes, _SLICES)])
+    found = Noise(
         seconds=seconds,
         threads=threads or cores,
         cores=cores,
         probe_cv=float(medians.std(ddof=1) / medians.mean()),
         probe_ms=float(np.median(medians)),
-        steal=_steal(before, after),
+        steal=_steal(seen),
         busy_cores=_busy_cores(before, after),
         waited=_share(before.waited_s, after.waited_s, seconds),
         throttled=_share(before.throttled_s, after.throttled_s, seconds),
-        remarks=tuple(remarks),
+        remarks=(*_remarks(facts, threads), *seen.heat),
     )
-    return _with_reasons(noise)
+    return _with_reasons(found)
 
 
-def remarks(facts: Facts, threads: int, root: Path = Path("/")) -> list[str]:
+def _remarks(facts: Facts, threads: int) -> list[str]:
     """Say what may disturb a longer measurement though it cannot be seen in a short one."""
     found = []
     if threads > facts.cpus:
@@ -162,7 +113,7 @@ def remarks(facts: Facts, threads: int, root: Path = Path("/")) -> list[str]:
             f"the frequency governor is {facts.governor}: clock rates follow the load; "
             "with `performance` timings vary less"
         )
-    return [*found, *_hot_zones(root)]
+    return found
 
 
 def resolvable_ratio(
@@ -260,13 +211,13 @@ def _busy_cores(before: Counters, after: Counters) -> float | None:
     return max(busy - own, 0.0) / seconds
 
 
-def _steal(before: Counters, after: Counters) -> float | None:
+def _steal(seen: Look) -> float | None:
     """Return the stolen share of the time in which a core was wanted: an idle one loses none."""
-    grown = _grown(before, after)
+    grown = _grown(seen.before, seen.after)
     stolen, wanted = sum(core[1] for core in grown), sum(map(sum, grown))
     if not grown or not wanted:
         return None
-    return stolen / wanted if stolen >= _FEWEST_STEAL_TICKS * _tick_s() - 1e-9 else 0.0
+    return stolen / wanted if stolen >= _FEWEST_STEAL_TICKS * seen.tick_s - 1e-9 else 0.0
 
 
 def _grown(before: Counters, after: Counters) -> list[tuple[float, float]]:
@@ -282,69 +233,3 @@ def _share(before: float | None, after: float | None, seconds: float) -> float |
     if before is None or after is None or seconds <= 0:
         return None
     return min(max((after - before) / seconds, 0.0), 1.0)
-
-
-def _cores(root: Path) -> dict[int, tuple[float, float]]:
-    """Read /proc/stat for the cores that this process may use, or for all where none is listed.
-
-    A container's own /proc/stat may number its cores anew.
-    """
-    found = {}
-    for number, ticks in re.findall(r"^cpu(\d+) (.*)$", _text(root / "proc/stat"), re.MULTILINE):
-        user, nice, system, _, _, irq, softirq, steal = [*map(int, ticks.split()), *[0] * 8][:8]
-        busy = user + nice + system + irq + softirq
-        found[int(number)] = (busy * _tick_s(), steal * _tick_s())
-    affinity = getattr(os, "sched_getaffinity", None)
-    mine = {n: core for n, core in found.items() if affinity and n in affinity(0)}
-    return mine or found
-
-
-def _waited_s(root: Path) -> float | None:
-    """Read how long this thread was ready to run without a core (schedstat's second figure)."""
-    figures = _text(root / "proc/thread-self/schedstat").split()
-    return int(figures[1]) / 1e9 if len(figures) == 3 else None
-
-
-def _throttled_s(root: Path) -> float | None:
-    """Read how long quotas stopped this process's control groups, added up."""
-    texts = [_text(folder / "cpu.stat") for folder in cgroup_folders(root)]
-    found = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
-    first_version = _text(root / "sys/fs/cgroup/cpu/cpu.stat")
-    found += [int(ns) / 1e9 for ns in re.findall(r"throttled_time (\d+)", first_version)]
-    return sum(found) if found else None
-
-
-def _hot_zones(root: Path) -> Iterator[str]:
-    """Name each thermal zone within 5 °C of where it slows the processor down."""
-    for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
-        temperature = _celsius(zone / "temp")
-        trips = [_celsius(path) for path in _slowing_trips(zone)]
-        limit = min((trip for trip in trips if trip and trip > 0), default=_HOT_C)
-        if temperature is not None and temperature >= limit - _COOL_C:
-            kind = _text(zone / "type").strip() or zone.name
-            yield (
-                f"{kind} is at {temperature:.0f} °C, and slows down from {limit:.0f} °C: "
-                "let it cool, or cool it better"
-            )
-
-
-def _slowing_trips(zone: Path) -> Iterator[Path]:
-    for kind in zone.glob("trip_point_*_type"):
-        if _text(kind).strip() in ("passive", "hot", "critical"):
-            yield kind.with_name(kind.name.replace("_type", "_temp"))
-
-
-def _celsius(path: Path) -> float | None:
-    with suppress(ValueError):
-        return int(_text(path)) / 1000
-    return None
-
-
-def _tick_s() -> float:
-    return 1 / os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 0.01
-
-
-def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(encoding="utf-8", errors="replace")
-    return ""

@@ -21,9 +21,9 @@ from compress.judge.judging import REFERENCE, Candidate, Job, Measured, measure_
 from compress.judge.validate import deployable
 from compress.models.teacher import open_model
 from compress.progress import Terminal
-from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
+from runtimes.facts import probe
 from runtimes.session import runs_in
 
 _COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}

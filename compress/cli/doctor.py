@@ -125,7 +125,7 @@ def _say_findings(as_json: bool) -> None:
     import dataclasses
 
     from compress.doctor import examine
-    from profiles.probe import probe
+    from runtimes.facts import probe
 
     found, facts = examine(), probe()
     if as_json:

@@ -50,7 +50,7 @@ def show(name: str, as_json: bool) -> None:
 @verbosity
 def probe(as_json: bool) -> None:
     """Show this machine's facts, as profiles are matched with them."""
-    from profiles.probe import probe as look
+    from runtimes.facts import probe as look
 
     facts = look().to_json()
     if as_json:
@@ -69,7 +69,7 @@ def check(name: str, as_json: bool) -> int:
     """Say whether this machine is the device of profile NAME; exit 4 when it is not."""
     from profiles.device import load_profile
     from profiles.probe import matches
-    from profiles.probe import probe as look
+    from runtimes.facts import probe as look
 
     fits, why = matches(load_profile(name), look())
     if as_json:

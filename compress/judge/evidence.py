@@ -29,8 +29,8 @@ from compress.stage import tool_versions
 from profiles.gate import Check as GateCheck
 from profiles.gate import Verdict as GateVerdict
 from profiles.measurement import Measurement as Figure
-from profiles.probe import Facts
 from runtimes.artifact import Artifact
+from runtimes.facts import Facts
 
 TOOLS = (
     "accelerate",

@@ -17,9 +17,9 @@ from profiles.baseline import Baseline, read_baseline, remarks
 from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Status, Verdict
-from profiles.probe import Facts, probe
 from runtimes.artifact import read_artifact
 from runtimes.errors import InputError, UnknownNameError
+from runtimes.facts import Facts, probe
 from runtimes.files import write_text
 
 CANDIDATE = "candidate"

@@ -27,11 +27,12 @@ from profiles.measurement import (
     summarise,
     summarise_quality,
 )
-from profiles.noise import Noise, look
-from profiles.probe import Facts
+from profiles.noise import Noise, noise
 from profiles.statistics import Interval
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
+from runtimes.facts import Facts
+from runtimes.look import look
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined, measure
 
 REFERENCE = "reference"
@@ -174,20 +175,20 @@ class _Bench:
     def outcome(self) -> Outcome:
         """Measure, judge, and go on while it helps."""
         started = time.perf_counter()
-        noise = look(self._facts, self._demand.threads)
+        seen = noise(look, self._facts, self._demand.threads)
         self._look(0, list(self._candidates))
         self._start_cold([name for name, one in self._candidates.items() if one.deployable])
         self._answer()
-        taken, verdicts = 1, self._verdicts(0, noise)
+        taken, verdicts = 1, self._verdicts(0, seen)
         while taken < len(self._tier.looks) and self._undecided(verdicts):
             self._progress.note(f"undecided: look {taken + 1} of at most {len(self._tier.looks)}")
             self._look(taken, self._pair())
-            taken, verdicts = taken + 1, self._verdicts(taken, noise)
+            taken, verdicts = taken + 1, self._verdicts(taken, seen)
         seconds = time.perf_counter() - started
         return Outcome(
             measured=tuple(self._measured(name, taken - 1) for name in self._candidates),
             verdicts=tuple(verdicts),
-            noise=noise,
+            noise=seen,
             looks=taken,
             looks_most=len(self._tier.looks),
             seconds=seconds,
@@ -261,22 +262,22 @@ class _Bench:
             return False
         return any(verdict.open for verdict in verdicts)
 
-    def _verdicts(self, number: int, noise: Noise) -> list[Verdict]:
+    def _verdicts(self, number: int, seen: Noise) -> list[Verdict]:
         row = self._measured(self._job.judged, number)
-        figures, at = row.figures, self._circumstances(number, noise)
+        figures, at = row.figures, self._circumstances(number, seen)
         if self._job.baseline and row.samples.blocks:
             fresh = as_baseline(row, self._job.rows, self._facts)
             figures |= compare(fresh, self._job.baseline, self._job.seed)
             at = replace(at, foreign=strangeness(fresh, self._job.baseline))
         return [judge(profile, figures, self._facts, at) for profile in self._job.profiles]
 
-    def _circumstances(self, number: int, noise: Noise) -> Circumstances:
+    def _circumstances(self, number: int, seen: Noise) -> Circumstances:
         name, reference = self._job.judged, self._job.reference
         beside = self._samples[reference] if reference else None
         return Circumstances(
             share=self._tier.shares[number],
             today=datetime.now(UTC).date(),
-            noise="; ".join(noise.reasons),
+            noise="; ".join(seen.reasons),
             missing=self._job.missing,
             conditions=conditions(self._samples[name], beside),
         )

@@ -16,12 +16,13 @@ from compress.data.reading import read_table
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
 from profiles.measurement import paired_rounds
-from profiles.noise import FEWEST_ROUNDS, Noise, look, resolvable_ratio
-from profiles.probe import Facts, probe
+from profiles.noise import FEWEST_ROUNDS, Noise, noise, resolvable_ratio
 from profiles.statistics import Interval, mean_interval
 from runtimes.agent import RUNTIMES
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import DataError, QualityError, UnsupportedError
+from runtimes.facts import Facts, probe
+from runtimes.look import look
 from runtimes.measure import MeasurePlan, Variant, measure
 from runtimes.session import runs_in
 
@@ -152,7 +153,7 @@ def measure_noise(
     At least as many rounds are measured as tell a spread. Raises BackendError when the model's
     process fails.
     """
-    seen = look(facts or probe(), work.threads)
+    seen = noise(look, facts or probe(), work.threads)
     start = time.monotonic()
     rounds: list[Round] = []
     with progress.task("noise", round(seconds)) as advance:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from profiles.budget import THROUGHPUT, Budget
 from profiles.device import DeviceProfile
-from profiles.probe import Facts, matches
+from profiles.probe import matches
 from profiles.statistics import samples_needed, spent
+from runtimes.facts import Facts
 from runtimes.measure import Load, MeasurePlan
 
 

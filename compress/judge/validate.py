@@ -15,9 +15,9 @@ from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
 from profiles.device import load_profile
 from profiles.gate import Verdict
-from profiles.probe import Facts, probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
+from runtimes.facts import Facts, probe
 from runtimes.session import RUNTIMES, runs_in
 
 MODEL = "model"

@@ -22,9 +22,10 @@ from compress.run.preflight import (
 from compress.run.run_folder import RunFolder
 from compress.stage import STAGES, Stage, Target, settings_of
 from profiles.device import DeviceProfile, load_profile
-from profiles.probe import Facts, probe, target_int8_dot
+from profiles.probe import target_int8_dot
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
+from runtimes.facts import Facts, probe
 from runtimes.session import RUNTIMES, Runtime, runs_in
 
 TEACHER = "00-teacher"

@@ -11,9 +11,10 @@ from compress.places import check_apart, check_room
 from compress.progress import Progress
 from compress.stage import RunContext, Stage, Target, execute
 from profiles.device import load_profile
-from profiles.probe import probe, target_int8_dot
+from profiles.probe import target_int8_dot
 from runtimes.artifact import Artifact, is_artifact
 from runtimes.errors import InputError
+from runtimes.facts import probe
 
 
 def run_stage(

@@ -11,7 +11,7 @@ from runtimes.errors import DeviceError
 from runtimes.registry import Registry
 
 if TYPE_CHECKING:
-    from profiles.probe import Facts
+    from runtimes.facts import Facts
     from runtimes.measure import MeasurePlan, Samples, Variant
 
 TRANSPORTS = Registry("transport", {"local": "profiles.transport.local:Local"})
@@ -58,7 +58,8 @@ def reach(profile: DeviceProfile) -> Transport:
 
 def _is_this_machine(profile: DeviceProfile) -> bool:
     """Tell whether this machine is the profile's by name, not just by its instruction set."""
-    from profiles.probe import matches, probe
+    from profiles.probe import matches
+    from runtimes.facts import probe
 
     named = any(value is not None for _, value in profile.match)
     return named and matches(profile, probe())[0]

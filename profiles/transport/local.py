@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from profiles.probe import Facts, probe
+from runtimes.facts import Facts, probe
 from runtimes.measure import MeasurePlan, Samples, Variant, measure
 
 

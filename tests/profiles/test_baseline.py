@@ -19,8 +19,8 @@ from profiles.baseline import (
     strangeness,
     write_baseline,
 )
-from profiles.probe import probe
 from runtimes.errors import InputError
+from runtimes.facts import probe
 from tests.profiles.test_measurement import samples
 
 HERE = probe()

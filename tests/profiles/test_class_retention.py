@@ -18,7 +18,7 @@ from profiles.class_retention import (
 from profiles.device import DeviceProfile
 from profiles.gate import Check, judge
 from profiles.measurement import summarise_quality
-from profiles.probe import probe
+from runtimes.facts import probe
 
 Answers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from profiles.budget import METRICS
-from profiles.device import DEVICES, DeviceProfile, has_int8_dot, load_profile, shipped
+from profiles.device import DEVICES, DeviceProfile, load_profile, shipped
 from runtimes.errors import ProfileError, UnknownNameError
+from runtimes.facts import has_int8_dot
 
 MINIMAL = """
 schema = 1

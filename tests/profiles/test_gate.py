@@ -18,8 +18,8 @@ from profiles.budget import Budget
 from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Status, Verdict, combine, judge, render, worst
 from profiles.measurement import Figures
-from profiles.probe import Facts, probe
 from profiles.statistics import Interval
+from runtimes.facts import Facts, probe
 
 ALL = list(Status)
 

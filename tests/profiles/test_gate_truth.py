@@ -20,8 +20,8 @@ from profiles.budget import Budget
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Circumstances, Status, Verdict, judge
 from profiles.measurement import Figures
-from profiles.probe import probe
 from profiles.statistics import mean_interval
+from runtimes.facts import probe
 from tests.profiles.simulated import CI, MACHINES, Floats, Session, true_quantile
 
 GATES = 2_000

@@ -16,18 +16,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.noise import (
-    Counters,
-    Noise,
-    look,
-    noise_between,
-    read_counters,
-    remarks,
-    resolvable_ratio,
-)
-from profiles.probe import probe
+from profiles.noise import Noise, noise, noise_of, resolvable_ratio
+from runtimes.facts import probe
+from runtimes.look import Counters, Look, look
 
-STEADY = [1.0] * 50
+STEADY = (1.0,) * 50
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -47,15 +40,16 @@ def _seen(
     last = dict.fromkeys(range(cores), (5.0 + busy, 1.0 + stolen / cores))
     before = Counters(10.0, 3.0, first, 0.0, None if throttled is None else 7.0)
     after = Counters(11.0, 4.0, last, waited, None if throttled is None else 7.0 + throttled)
-    return noise_between(before, after, probes or STEADY, threads)
+    seen = Look(before, after, tuple(probes or STEADY), cores, TICK)
+    return noise_of(seen, probe(), threads)
 
 
 def test_an_idle_machine_is_quiet() -> None:
-    noise = _seen(throttled=0.0)
-    assert noise.quiet
-    assert (noise.probe_cv, noise.steal, noise.waited, noise.throttled) == (0, 0, 0, 0)
-    assert noise.busy_cores == pytest.approx(0.0)
-    assert json.loads(json.dumps(noise.to_json()))["quiet"] is True
+    found = _seen(throttled=0.0)
+    assert found.quiet
+    assert (found.probe_cv, found.steal, found.waited, found.throttled) == (0, 0, 0, 0)
+    assert found.busy_cores == pytest.approx(0.0)
+    assert json.loads(json.dumps(found.to_json()))["quiet"] is True
 
 
 @pytest.mark.parametrize(
@@ -74,9 +68,9 @@ def test_an_idle_machine_is_quiet() -> None:
 def test_others_count_once_they_use_more_than_is_spare(
     others: float, cores: int, threads: int, quiet: bool
 ) -> None:
-    noise = _seen(others=others, cores=cores, threads=threads)
-    assert noise.busy_cores == pytest.approx(others)
-    assert noise.quiet is quiet
+    found = _seen(others=others, cores=cores, threads=threads)
+    assert found.busy_cores == pytest.approx(others)
+    assert found.quiet is quiet
 
 
 def test_a_reason_names_figure_limit_and_remedy() -> None:
@@ -103,78 +97,42 @@ def test_a_tick_of_steal_is_within_the_counter_s_resolution() -> None:
 
 
 def test_what_is_not_shown_gives_no_reason() -> None:
-    noise = noise_between(Counters(10.0, 3.0), Counters(11.0, 4.0), STEADY, 1)
-    assert (noise.busy_cores, noise.steal, noise.waited, noise.throttled) == (None,) * 4
-    assert noise.quiet
+    found = noise_of(Look(Counters(10.0, 3.0), Counters(11.0, 4.0), STEADY), probe(), 1)
+    assert (found.busy_cores, found.steal, found.waited, found.throttled) == (None,) * 4
+    assert found.quiet
 
 
 def test_counters_that_stand_still_say_nothing_of_others() -> None:
     still = {0: (0.0, 0.0)}
-    noise = noise_between(Counters(0, 0, still), Counters(1, 1, still), STEADY, 1)
-    assert (noise.busy_cores, noise.steal) == (None, None)
+    found = noise_of(Look(Counters(0, 0, still), Counters(1, 1, still), STEADY), probe(), 1)
+    assert (found.busy_cores, found.steal) == (None, None)
 
 
-def _write(root: Path, name: str, text: str) -> None:
-    path = root / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def test_the_kernel_s_files_are_read(tmp_path: Path) -> None:
-    mine = min(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    lines = f"cpu  9 9 9 9 9 9 9 9\ncpu{mine} 100 10 20 900 50 3 7 5 60 0\ncpu999 1 1 1 1 1 1 1 1\n"
-    _write(tmp_path, "proc/stat", lines + "intr 5\n")
-    _write(tmp_path, "proc/thread-self/schedstat", "123 4500000000 17\n")
-    _write(tmp_path, "proc/self/cgroup", "0::/job\n")
-    _write(tmp_path, "sys/fs/cgroup/job/cpu.stat", "usage_usec 7\nthrottled_usec 2500000\n")
-    found = read_counters(tmp_path)
-    busy, stolen = found.cores[mine]
-    assert [busy, stolen] == pytest.approx([140 * TICK, 5 * TICK])
-    assert (found.waited_s, found.throttled_s) == (4.5, 2.5)
-    if hasattr(os, "sched_getaffinity"):
-        assert 999 not in found.cores  # not this process's to use
-
-
-def test_a_container_that_numbers_its_cores_anew_is_read_whole(tmp_path: Path) -> None:
-    _write(tmp_path, "proc/stat", "cpu1001 1 0 0 1 0 0 0 0\ncpu1002 1 0 0 1\n")
-    assert set(read_counters(tmp_path).cores) == {1001, 1002}
-
-
-def test_the_first_version_of_control_groups_is_read(tmp_path: Path) -> None:
-    _write(tmp_path, "sys/fs/cgroup/cpu/cpu.stat", "nr_throttled 3\nthrottled_time 1500000000\n")
-    assert read_counters(tmp_path).throttled_s == 1.5
-
-
-def test_a_system_that_shows_nothing_is_looked_at_all_the_same(tmp_path: Path) -> None:
-    noise = look(probe(), 1, seconds=0.05, root=tmp_path)
-    assert noise.busy_cores is None
-    assert noise.probe_ms > 0
-    assert noise.remarks == tuple(remarks(probe(), 1, tmp_path))
-
-
-def test_a_hot_zone_and_a_governor_are_remarked_on(tmp_path: Path) -> None:
-    zone = "sys/class/thermal/thermal_zone0"
-    _write(tmp_path, f"{zone}/type", "cpu-thermal\n")
-    _write(tmp_path, f"{zone}/temp", "81500\n")
-    _write(tmp_path, f"{zone}/trip_point_0_type", "passive\n")
-    _write(tmp_path, f"{zone}/trip_point_0_temp", "85000\n")
-    _write(tmp_path, f"{zone}/trip_point_2_type", "hot\n")
-    _write(tmp_path, f"{zone}/trip_point_2_temp", "-274000\n")  # switched off
-    _write(tmp_path, f"{zone}/trip_point_1_type", "active\n")
-    _write(tmp_path, f"{zone}/trip_point_1_temp", "50000\n")
+def test_a_governor_and_heat_are_remarked_on() -> None:
     facts = dataclasses.replace(probe(), governor="powersave")
-    governor, heat = remarks(facts, 1, tmp_path)
+    seen = dataclasses.replace(look(0.05), heat=("cpu-thermal is at 82 °C",))
+    governor, heat = noise_of(seen, facts, 1).remarks
     assert "governor is powersave" in governor
-    assert "cpu-thermal is at 82 °C, and slows down from 85 °C" in heat
-    _write(tmp_path, f"{zone}/temp", "60000\n")
-    assert remarks(dataclasses.replace(facts, governor="performance"), 1, tmp_path) == []
+    assert "82 °C" in heat
+    steady = dataclasses.replace(facts, governor="performance")
+    assert noise_of(dataclasses.replace(seen, heat=()), steady, 1).remarks == ()
 
 
-def test_more_threads_than_a_quota_gives_are_remarked_on(tmp_path: Path) -> None:
+def test_what_is_found_noisy_is_looked_at_once_more() -> None:
+    spread = Look(Counters(10.0, 3.0), Counters(11.0, 4.0), (1.0,) * 30 + (1.2,) * 20)
+    steady = dataclasses.replace(spread, probes=STEADY)
+    looks = [spread, steady]
+    assert noise(lambda: looks.pop(0), probe(), 1).quiet
+    looks = [spread, spread, steady]
+    assert not noise(lambda: looks.pop(0), probe(), 1).quiet
+
+
+def test_more_threads_than_a_quota_gives_are_remarked_on() -> None:
     facts = dataclasses.replace(probe(), governor=None, cpus=2.5)
-    (said,) = remarks(facts, 4, tmp_path)
+    seen = Look(Counters(10.0, 3.0), Counters(11.0, 4.0), STEADY)
+    (said,) = noise_of(seen, facts, 4).remarks
     assert "4 threads share 2.5 CPUs" in said
-    assert remarks(dataclasses.replace(facts, cpus=2.0), 2, tmp_path) == []
+    assert noise_of(seen, dataclasses.replace(facts, cpus=2.0), 2).remarks == ()
 
 
 @pytest.fixture
@@ -196,17 +154,17 @@ def busy_cores() -> Iterator[int]:
 
 @pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="no /proc/stat here")
 def test_real_processes_that_take_every_core_are_seen(busy_cores: int) -> None:
-    noise = look(probe(), 0, seconds=0.5)
-    if noise.busy_cores is None:
+    found = noise_of(look(0.5), probe(), 0)
+    if found.busy_cores is None:
         pytest.skip("this system's /proc/stat stands still")
-    assert noise.reasons, noise  # others use the cores, or share this process's CPU quota with it
+    assert found.reasons, found  # others use the cores, or share this process's CPU quota with it
 
 
 def test_a_real_look_is_short_and_says_what_it_saw() -> None:
-    noise = look(probe(), 1, seconds=0.3)
-    assert 0.3 <= noise.seconds < 30  # a suspended machine may take long, a look must not fail
-    assert noise.cores >= 1
-    assert all(": " in reason for reason in noise.reasons)
+    found = noise_of(look(0.3), probe(), 1)
+    assert 0.3 <= found.seconds < 30  # a suspended machine may take long, a look must not fail
+    assert found.cores >= 1
+    assert all(": " in reason for reason in found.reasons)
 
 
 def test_with_many_rounds_the_resolvable_ratio_is_that_of_normal_theory() -> None:

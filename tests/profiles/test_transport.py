@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from profiles.device import DeviceProfile, load_profile
-from profiles.probe import probe
 from profiles.transport import reach
 from profiles.transport.local import Local
 from runtimes.errors import DeviceError
+from runtimes.facts import probe
 from tests.profiles.contract_transport import ContractTransport
 
 

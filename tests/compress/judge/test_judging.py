@@ -13,9 +13,9 @@ from compress.judge.tiers import TIERS, demand_of
 from compress.progress import Silence
 from profiles.device import DeviceProfile, Match
 from profiles.gate import Status
-from profiles.probe import probe
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError
+from runtimes.facts import probe
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 ROWS = Rows(TEXTS, tuple(number % len(LABELS) for number in range(len(TEXTS))))

@@ -1,0 +1,257 @@
+"""Hardware facts of the machine that this runs on: here, and on a device.
+
+Read from /proc and /sys alone: no privileges, no tools. What a system does not show comes out
+as None or empty. Nothing here names a host, a user or a path.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from runtimes.files import stable_hash
+
+INFERENCE_ISA = (
+    *("avx", "avx2", "f16c", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16"),
+    *("avx_vnni", "amx_tile", "amx_int8", "amx_bf16"),
+    *("asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2"),
+)
+"""The kernel's names of the flags that decide how fast, and how exactly, a model runs."""
+
+INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
+"""The instruction sets that multiply int8 into int32 without saturating on the way."""
+
+_ARM_PARTS = {
+    "0xd03": "cortex-a53",
+    "0xd04": "cortex-a35",
+    "0xd05": "cortex-a55",
+    "0xd07": "cortex-a57",
+    "0xd08": "cortex-a72",
+    "0xd09": "cortex-a73",
+    "0xd0a": "cortex-a75",
+    "0xd0b": "cortex-a76",
+    "0xd0c": "neoverse-n1",
+    "0xd0d": "cortex-a77",
+    "0xd40": "neoverse-v1",
+    "0xd41": "cortex-a78",
+    "0xd42": "cortex-a78ae",
+    "0xd44": "cortex-x1",
+    "0xd46": "cortex-a510",
+    "0xd47": "cortex-a710",
+    "0xd48": "cortex-x2",
+    "0xd49": "neoverse-n2",
+    "0xd4f": "neoverse-v2",
+}
+"""Part numbers of implementer 0x41 (Arm), from each core's technical reference manual."""
+
+_ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
+_PLATFORMS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "CLOUD_RUN_JOB")
+
+
+def has_int8_dot(isa: Collection[str]) -> bool:
+    """Tell whether an instruction set has an 8-bit dot product.
+
+    Without one, x86 goes through `vpmaddubsw`, whose 16-bit sums saturate: quantizers then
+    keep weights to 7 bits (`reduce_range`).
+    """
+    return not INT8_DOT.isdisjoint(isa)
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Hold what was seen of a machine.
+
+    `cores` counts physical cores, `cpus` what this process may use (affinity and cgroup
+    quota; a fraction under a quota). `memory_mb` is the smaller of RAM and the cgroup's
+    limit, in MiB. `steal_percent` is since boot. `environment` lists the platform variables
+    that are set, without their values.
+    """
+
+    arch: str
+    cpu_model: str
+    cores: int | None
+    cpus: float
+    isa: tuple[str, ...]
+    memory_mb: int | None
+    kernel: str
+    libc: str
+    python: str
+    hypervisor: bool = False
+    device_tree_model: str | None = None
+    gpus: tuple[str, ...] = ()
+    governor: str | None = None
+    max_mhz: int | None = None
+    temperature_c: float | None = None
+    load_1m: float | None = None
+    steal_percent: float | None = None
+    environment: tuple[str, ...] = ()
+
+    @property
+    def int8_dot(self) -> bool:
+        """Tell whether the processor has an 8-bit dot product (VNNI, AMX, dotprod, i8mm)."""
+        return has_int8_dot(self.isa)
+
+    def fingerprint(self) -> str:
+        """Return a short stable hash of what makes a machine's timings its own.
+
+        Load, temperature, kernel and Python are left out: they change on the same machine.
+        """
+        memory_gb = None if self.memory_mb is None else round(self.memory_mb / 1024)
+        identity = (self.arch, self.cpu_model, self.cores, self.cpus, self.isa, memory_gb)
+        rest = (self.hypervisor, self.device_tree_model, self.gpus, self.governor, self.max_mhz)
+        return stable_hash([*identity, *rest])[:16]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the facts and what follows from them, ready for a report."""
+        return {**asdict(self), "int8_dot": self.int8_dot, "fingerprint": self.fingerprint()}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Facts:
+        """Return the facts that `to_json` wrote, lists of JSON as tuples."""
+        known: dict[str, Any] = {column.name: content[column.name] for column in fields(cls)}
+        listed = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
+        return cls(**{**known, **listed})
+
+
+def probe(root: Path = Path("/")) -> Facts:
+    """Look at this machine; `root` is where its `proc` and `sys` are found."""
+    cpuinfo = _text(root / "proc/cpuinfo") or ""
+    machine = platform.machine().lower()
+    return Facts(
+        arch=_ARCHITECTURES.get(machine, machine),
+        cpu_model=_cpu_model(cpuinfo),
+        cores=_physical_cores(cpuinfo),
+        cpus=_usable_cpus(root),
+        isa=_isa(cpuinfo),
+        memory_mb=_memory_mb(root),
+        kernel=f"{platform.system()} {platform.release()}",
+        libc=" ".join(platform.libc_ver()).strip(),
+        python=".".join(map(str, sys.version_info[:3])),
+        hypervisor="hypervisor" in _flags(cpuinfo),
+        device_tree_model=_text(root / "proc/device-tree/model"),
+        gpus=_gpus(root),
+        governor=_text(root / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+        max_mhz=_max_mhz(root),
+        temperature_c=_temperature_c(root),
+        load_1m=_load_1m(),
+        steal_percent=_steal_percent(root),
+        environment=tuple(name for name in _PLATFORMS if name in os.environ),
+    )
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip("\x00 \n") or None
+    except OSError:
+        return None
+
+
+def _number(path: Path) -> float | None:
+    text = _text(path)
+    return float(text) if text and re.fullmatch(r"-?\d+", text) else None
+
+
+def _field(cpuinfo: str, name: str) -> str | None:
+    found = re.search(rf"^{name}\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return found[1].strip() if found else None
+
+
+def _flags(cpuinfo: str) -> frozenset[str]:
+    return frozenset((_field(cpuinfo, "flags") or _field(cpuinfo, "Features") or "").split())
+
+
+def _isa(cpuinfo: str) -> tuple[str, ...]:
+    flags = _flags(cpuinfo)
+    return tuple(name for name in INFERENCE_ISA if name in flags)
+
+
+def _cpu_model(cpuinfo: str) -> str:
+    if name := _field(cpuinfo, "model name"):
+        return name
+    parts = sorted(set(re.findall(r"^CPU part\s*:\s*(\w+)$", cpuinfo, re.MULTILINE)))
+    if parts and _field(cpuinfo, "CPU implementer") == "0x41":
+        return " + ".join(_ARM_PARTS.get(part, f"arm {part}") for part in parts)
+    return platform.processor() or "unknown"
+
+
+def _physical_cores(cpuinfo: str) -> int | None:
+    sockets = re.findall(r"^physical id\s*:\s*(\d+)$", cpuinfo, re.MULTILINE)
+    cores = re.findall(r"^core id\s*:\s*(\d+)$", cpuinfo, re.MULTILINE)
+    if cores and len(cores) == len(sockets):
+        return len(set(zip(sockets, cores, strict=True)))
+    return len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or os.cpu_count()
+
+
+def _usable_cpus(root: Path) -> float:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = float(len(affinity(0)) if affinity else os.cpu_count() or 1)
+    quota = _cgroup_quota(root)
+    return cpus if quota is None else min(cpus, round(quota, 2))
+
+
+def _cgroup_quota(root: Path) -> float | None:
+    quotas = []
+    for folder in cgroup_folders(root):
+        quota, _, period = (_text(folder / "cpu.max") or "").partition(" ")
+        if quota.isdigit() and period.isdigit():
+            quotas.append(int(quota) / int(period))
+    quota_us = _number(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+    period_us = _number(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us")
+    if quota_us and period_us and quota_us > 0:
+        quotas.append(quota_us / period_us)
+    return min(quotas, default=None)
+
+
+def _memory_mb(root: Path) -> int | None:
+    found = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
+    limits = [_number(folder / "memory.max") for folder in cgroup_folders(root)]
+    limits.append(_number(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"))
+    sizes = [limit / 2**20 for limit in limits if limit]
+    sizes += [int(found[1]) / 1024] if found else []
+    return int(min(sizes)) if sizes else None
+
+
+def cgroup_folders(root: Path) -> list[Path]:
+    """List this process's cgroup v2 folders, from its own up to the root: each one limits."""
+    base = root / "sys/fs/cgroup"
+    found = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
+    own = base / (found[1] if found else "")
+    return [base] + [folder for folder in (own, *own.parents) if base in folder.parents]
+
+
+def _gpus(root: Path) -> tuple[str, ...]:
+    files = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    models = (_field(_text(file) or "", "Model") for file in files)
+    return tuple(model for model in models if model)
+
+
+def _max_mhz(root: Path) -> int | None:
+    files = (root / "sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq")
+    return int(max((_number(file) or 0 for file in files), default=0) / 1000) or None
+
+
+def _temperature_c(root: Path) -> float | None:
+    zones = (_number(file) for file in (root / "sys/class/thermal").glob("thermal_zone*/temp"))
+    return max((zone / 1000 for zone in zones if zone is not None), default=None)
+
+
+def _load_1m() -> float | None:
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return None
+
+
+def _steal_percent(root: Path) -> float | None:
+    first = (_text(root / "proc/stat") or "").partition("\n")[0].split()
+    ticks: list[int] = [
+        int(tick) for tick in first[1:9]
+    ]  # user to steal; guest time is within user
+    total = sum(ticks)
+    return round(100 * ticks[7] / total, 2) if len(ticks) == 8 and total else None
