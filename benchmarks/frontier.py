@@ -378,7 +378,7 @@ def _search(result: SearchResult, row: Standing, refit_s: float) -> dict[str, An
         "seconds": round(result.seconds, 1),
         "training_seconds": round(sum(one.trial.seconds for one in result.rows), 1),
         "refit_seconds": round(refit_s, 1),
-        "rss_peak_mb": round(result.rss_peak_mb, 1),
+        "rss_peak_mb": result.rss_peak_mb,
         "trials": [
             {
                 "name": one.trial.name,

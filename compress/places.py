@@ -6,16 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from runtimes.errors import InputError
 
 
 def cache_root() -> Path:
-    """Return where finished work is kept: $EDGEPRESS_CACHE, or below the XDG cache folder."""
+    """Return where finished work is kept: $EDGEPRESS_CACHE, or the user's folder for caches."""
     named = os.environ.get("EDGEPRESS_CACHE")
-    if named:
-        return Path(named).expanduser()
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "edgepress"
+    return Path(named).expanduser() if named else user_cache_path("edgepress", appauthor=False)
 
 
 def check_apart(out: Path, *others: Path) -> None:
@@ -55,4 +54,4 @@ def check_room(out: Path, needed_bytes: int) -> None:
 
 def _frozen(place: Path) -> bool:
     """Tell whether a file system takes no files, as /proc: root passes every access check."""
-    return os.statvfs(place).f_blocks == 0 and os.statvfs(place).f_files == 0
+    return shutil.disk_usage(place).total == 0

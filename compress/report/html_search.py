@@ -22,8 +22,7 @@ def render(search: Search) -> Markup:
             tag(
                 "p",
                 f"Judged on the validation rows against {search.control}: {search.why}."
-                f" It took {units.seconds(search.seconds)} and"
-                f" {units.number(search.rss_peak_mb)} MB of memory at most.",
+                f" It took {units.seconds(search.seconds)}{_memory(search)}.",
                 class_="note",
             ),
             _drawing(search),
@@ -31,6 +30,11 @@ def render(search: Search) -> Markup:
             _seeds(search),
         ]
     )
+
+
+def _memory(search: Search) -> str:
+    known = search.rss_peak_mb is not None
+    return f" and {units.number(search.rss_peak_mb)} MB of memory at most" if known else ""
 
 
 def _outcome(search: Search) -> str:

@@ -237,7 +237,7 @@ class Search:
     smallest: str | None
     trials: tuple[SearchTrial, ...] = ()
     seconds: float
-    rss_peak_mb: float
+    rss_peak_mb: float | None
     seeds: tuple[SeedRow, ...] = ()
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from compress.models.teacher import open_model
 from compress.places import cache_root
@@ -52,7 +51,7 @@ class Cache:
         """
         key = stage_key(stage, source, context)
         target = self.root / "stages" / key
-        with self._locked(key):
+        with self._lock(key):
             if fresh:
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.rmtree(context.scratch, ignore_errors=True)
@@ -84,26 +83,24 @@ class Cache:
 
     def _remove(self, path: Path) -> bool:
         try:
-            with self._locked(_key(path), wait=False):
+            with self._lock(_key(path), wait=False):
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
-        except BlockingIOError:
+        except Timeout:
             return False  # a run is making it
         return True
 
-    @contextmanager
-    def _locked(self, key: str, *, wait: bool = True) -> Iterator[None]:
+    def _lock(self, key: str, *, wait: bool = True) -> FileLock:
         """Let one process at a time make a stage; another waits and finds it made.
 
-        Raises BlockingIOError when another holds it and `wait` is False.
+        The system lets go of a killed process's lock. Where another holds it and `wait` is
+        False, entering raises Timeout.
         """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / key).open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            yield
+        return FileLock(folder / key, timeout=-1 if wait else 0)
 
 
 def default_cache() -> Cache:

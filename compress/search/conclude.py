@@ -146,7 +146,7 @@ def _section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
         smallest=result.smallest.trial.name if result.smallest else None,
         trials=tuple(_trial(row, row.trial.name in front) for row in result.rows),
         seconds=round(result.seconds, 1),
-        rss_peak_mb=round(result.rss_peak_mb, 1),
+        rss_peak_mb=result.rss_peak_mb,
         seeds=seeds,
     )
 

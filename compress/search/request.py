@@ -90,7 +90,7 @@ class SearchResult:
     pareto: tuple[Standing, ...]
     models: dict[str, Path]
     seconds: float
-    rss_peak_mb: float
+    rss_peak_mb: float | None
 
     def stages(self, row: Standing) -> tuple[Stage, ...]:
         """Return the stages that make a shape, as a recipe holds them."""

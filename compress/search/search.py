@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -266,7 +266,15 @@ class _Search:
         ]
 
 
-def _rss_peak_mb() -> float:
-    """Return the most memory of this process and of its largest child together."""
+def _rss_peak_mb() -> float | None:
+    """Return the most memory of this process and of its largest child together, in MB (10^6).
+
+    None where the system does not count it. Linux counts in KiB, macOS in bytes.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
     uses = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    return sum(resource.getrusage(use).ru_maxrss for use in uses) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(sum(resource.getrusage(use).ru_maxrss for use in uses) * unit / 1e6, 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -117,15 +118,29 @@ def test_entries_name_what_is_there_even_when_damaged(
     assert cache.entries() == []
 
 
+_HOLDER = """
+import sys
+from filelock import FileLock
+with FileLock(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
 def test_pruning_takes_what_is_old_and_leaves_what_is_being_made(
     cache: Cache, source: Artifact, tmp_path: Path
 ) -> None:
+    """Another process holds the stage's lock, until it is killed."""
     made = cache.make(Copy(), source, context(tmp_path))[0]
     aged = time.time() - 3 * 86400
     os.utime(made.path, (aged, aged))
-    with (cache.root / "locks" / made.path.name).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    lock = cache.root / "locks" / made.path.name
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", _HOLDER, lock], stdin=pipe, stdout=pipe) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
         assert cache.prune(2) == []
+        holder.kill()
     assert len(cache.prune(2)) == 1
 
 

@@ -72,6 +72,12 @@ def test_a_search_without_an_answer_says_so() -> None:
     assert "Search" not in Page(html.render(fixture.report())).text
 
 
+def test_memory_is_left_out_where_it_is_not_counted() -> None:
+    assert "and 1,400 MB of memory at most." in Page(html.render(report())).text
+    text = Page(html.render(report(replace(SEARCH, rss_peak_mb=None)))).text
+    assert "It took 50 min 00 s." in text
+
+
 @pytest.mark.parametrize("render", [html.render, markdown.render])
 def test_names_are_escaped(render: object) -> None:
     assert callable(render)
