@@ -156,7 +156,8 @@ def _trade(rows: Sequence[StageRow]) -> Markup:
             "figcaption",
             "Up and to the left is better. The area of a mark is the model's size; whiskers are"
             " the accuracy's interval; the dashed line joins what no other row beats in both."
-            " A number is the row in the table below.",
+            " A number is the row in the table below; the filled mark is the final model, the one"
+            " with a dark edge the teacher.",
         ),
     )
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from textwrap import shorten
 
 from compress.report import units
-from compress.report.labels import Box, Placed, Spot, place
 from compress.report.markup import Markup, join, tag
 from compress.report.scale import Scale, linear, logarithmic
 from compress.report.schema import StageRow
 
 _SMALLEST_RADIUS = 3.5
-_LONGEST_NAME = 32
 _ROUND_SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
@@ -34,9 +31,14 @@ class Layout:
     bottom: float = 46.0
 
     @property
-    def frame(self) -> Box:
-        """Return the rectangle between the axes."""
-        return Box(self.left, self.top, self.width - self.right, self.height - self.bottom)
+    def end(self) -> float:
+        """Return where the right axis would be."""
+        return self.width - self.right
+
+    @property
+    def floor(self) -> float:
+        """Return where the lower axis is."""
+        return self.height - self.bottom
 
 
 WIDE = Layout("wide", width=880, height=460, font=13, largest_radius=26)
@@ -51,16 +53,6 @@ class Point:
     row: StageRow
     latency_ms: float
     accuracy: float
-
-    @property
-    def label(self) -> str:
-        """Return the row's number, its name and what it stands for."""
-        known = {"teacher": self.row.teacher, "final": self.row.selected}
-        roles = ", ".join(
-            role for role, held in known.items() if held and role not in self.row.name
-        )
-        name = shorten(self.row.name, _LONGEST_NAME, placeholder="…")
-        return f"{self.number} {name}" + (f" ({roles})" if roles else "")
 
 
 def points(rows: Sequence[StageRow]) -> list[Point]:
@@ -95,7 +87,7 @@ def render(seen: Sequence[Point], layout: Layout, ident: str) -> Markup:
         _front(pareto(seen), x, y),
         [_error_bar(point, x, y) for point in drawn],
         [_mark(point, x, y, sizes) for point in drawn],
-        _labels(seen, x, y, sizes, layout),
+        _numbers(seen, x, y, sizes, layout.font),
         _size_key(sizes, layout),
         viewBox=f"0 0 {layout.width:g} {layout.height:g}",
         class_=f"scatter {layout.name}",
@@ -119,7 +111,6 @@ class _Sizes:
 
 
 def _scales(seen: Sequence[Point], layout: Layout) -> tuple[Scale, Scale]:
-    frame = layout.frame
     accuracies = [
         100 * bound
         for point in seen
@@ -128,37 +119,36 @@ def _scales(seen: Sequence[Point], layout: Layout) -> tuple[Scale, Scale]:
     ]
     latencies = [point.latency_ms for point in seen]
     return (
-        logarithmic(latencies, frame.left, frame.right, pad=1.35),
-        linear(accuracies, frame.bottom, frame.top, pad=0.14, least=1.0),
+        logarithmic(latencies, layout.left, layout.end, pad=1.35),
+        linear(accuracies, layout.floor, layout.top, pad=0.14, least=1.0),
     )
 
 
 def _axes(x: Scale, y: Scale, layout: Layout) -> Markup:
-    frame = layout.frame
     lines = [
-        tag("line", x1=frame.left, x2=frame.right, y1=y.at(v), y2=y.at(v), class_="grid")
+        tag("line", x1=layout.left, x2=layout.end, y1=y.at(v), y2=y.at(v), class_="grid")
         for v in y.ticks(8)
     ]
     lines += [
-        tag("line", x1=x.at(v), x2=x.at(v), y1=frame.top, y2=frame.bottom, class_="grid")
+        tag("line", x1=x.at(v), x2=x.at(v), y1=layout.top, y2=layout.floor, class_="grid")
         for v in x.ticks()
     ]
     texts = [
-        _text(f"{v:g}", frame.left - 8, y.at(v) + 4, layout.font - 1, "tick", "end")
+        _text(f"{v:g}", layout.left - 8, y.at(v) + 4, layout.font - 1, "tick", "end")
         for v in y.ticks(8)
     ]
     texts += [
-        _text(f"{v:g}", x.at(v), frame.bottom + 18, layout.font - 1, "tick", "middle")
+        _text(f"{v:g}", x.at(v), layout.floor + 18, layout.font - 1, "tick", "middle")
         for v in x.ticks()
     ]
     return join(
         [
             *lines,
             *texts,
-            _text("accuracy, %", 4, frame.top - 22, layout.font, "axis", "start"),
+            _text("accuracy, %", 4, layout.top - 22, layout.font, "axis", "start"),
             _text(
                 "← faster · latency p50, ms, log scale",
-                frame.right,
+                layout.end,
                 layout.height - 8,
                 layout.font,
                 "axis",
@@ -182,11 +172,6 @@ def _corners(front: Sequence[Point], x: Scale, y: Scale) -> list[tuple[float, fl
         across, down = x.at(after.latency_ms), y.at(100 * after.accuracy)
         corners += [(across, y.at(100 * before.accuracy)), (across, down)]
     return corners
-
-
-def _front_boxes(front: Sequence[Point], x: Scale, y: Scale) -> list[Box]:
-    steps = itertools.pairwise(_corners(front, x, y))
-    return [Box(x1 - 2, min(y1, y2) - 2, x2 + 2, max(y1, y2) + 2) for (x1, y1), (x2, y2) in steps]
 
 
 def _error_bar(point: Point, x: Scale, y: Scale) -> Markup | None:
@@ -214,53 +199,29 @@ def _mark(point: Point, x: Scale, y: Scale, sizes: _Sizes) -> Markup:
     )
 
 
-def _labels(seen: Sequence[Point], x: Scale, y: Scale, sizes: _Sizes, layout: Layout) -> Markup:
-    ordered = sorted(seen, key=lambda p: (not p.row.selected, not p.row.teacher, p.latency_ms))
-    lines = [*(_bar_box(p, x, y) for p in ordered), *_front_boxes(pareto(seen), x, y)]
-    frame = Box(layout.frame.left, layout.frame.top, layout.width - 2, layout.frame.bottom)
-    spots = [
-        Spot(
-            x.at(point.latency_ms),
-            y.at(point.accuracy * 100),
-            sizes.radius(point.row.size_mb),
-            point.label,
-            str(point.number),
-        )
-        for point in ordered
-    ]
-    placed = zip(ordered, place(spots, lines, frame, layout.font), strict=True)
-    return join([_label(point, label, layout.font) for point, label in placed if label])
-
-
-def _bar_box(point: Point, x: Scale, y: Scale) -> Box:
-    lower, upper = point.row.accuracy_lower, point.row.accuracy_upper
-    low = point.accuracy if lower is None else lower
-    high = point.accuracy if upper is None else upper
-    middle = x.at(point.latency_ms)
-    return Box(middle - 2, y.at(high * 100), middle + 2, y.at(low * 100))
-
-
-def _label(point: Point, placed: Placed, font: float) -> Markup:
-    box = placed.box
-    text = _text(
-        placed.text,
-        (box.left + box.right) / 2,
-        (box.top + box.bottom) / 2 + font * 0.35,
-        font,
-        f"label {_role(point)}".rstrip(),
-        "middle",
-    )
-    if placed.leader is None:
-        return text
-    x1, y1, x2, y2 = placed.leader
-    return join([tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_="leader"), text])
+def _numbers(
+    seen: Sequence[Point], x: Scale, y: Scale, sizes: _Sizes, font: float
+) -> Iterator[Markup]:
+    """Write each point's number above it, higher where another number is."""
+    placed: list[tuple[float, float]] = []
+    for point in seen:
+        across = x.at(point.latency_ms)
+        above = y.at(100 * point.accuracy) - sizes.radius(point.row.size_mb)
+        if point.row.accuracy_upper is not None:
+            above = min(above, y.at(100 * point.row.accuracy_upper))
+        above -= font / 3
+        while any(abs(across - a) < 2 * font and abs(above - b) < font for a, b in placed):
+            above -= font
+        placed.append((across, above))
+        class_ = f"label {_role(point)}".rstrip()
+        yield _text(str(point.number), across, above, font, class_, "middle")
 
 
 def _size_key(sizes: _Sizes, layout: Layout) -> Markup | None:
     shown = [mb for mb in _ROUND_SIZES if mb <= sizes.largest_mb][-1:]
     shown = [mb for mb in (shown[0] / 10, shown[0]) if mb] if shown else []
     parts: list[Markup] = []
-    right, middle = layout.frame.right, layout.top / 2 - 4
+    right, middle = layout.end, layout.top / 2 - 4
     for size_mb in reversed(shown):
         words = f"{size_mb:g} MB"
         parts.append(_text(words, right, middle + 4, layout.font - 1, "tick", "end"))
@@ -280,7 +241,7 @@ def _text(text: str, x: float, y: float, size: float, class_: str, anchor: str) 
 
 def _sentence(point: Point) -> str:
     return (
-        f"{point.label}: accuracy {units.percent(point.accuracy)},"
+        f"{point.number} {point.row.name}: accuracy {units.percent(point.accuracy)},"
         f" p50 {units.number(point.latency_ms)} ms,"
         f" {units.megabytes(point.row.size_mb)} MB"
     )

@@ -1,39 +1,37 @@
-"""Scales, marks and labels: nothing outside its frame, nothing over another."""
+"""Scales, marks and their numbers: nothing outside its frame, no number over another."""
 
 from __future__ import annotations
 
 import html
 import itertools
+import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.report import bullet
-from compress.report.labels import Box, Spot, place
+from compress.report import bullet, scatter
 from compress.report.markup import Markup, tag
 from compress.report.scale import linear, logarithmic
 from tests.compress.report import report_fixture as fixture
 
-FRAME = Box(0, 0, 880, 460)
-places = st.tuples(st.floats(0, 880), st.floats(0, 460), st.floats(3.5, 26))
+places = st.tuples(st.floats(0.01, 100), st.floats(0, 1), st.floats(0.1, 500))
 positive = st.floats(1e-3, 1e5)
 
 
 @given(st.lists(places, min_size=1, max_size=12))
-def test_labels_never_overlap(where: list[tuple[float, float, float]]) -> None:
-    spots = [Spot(x, y, radius, "quantize int8", "12") for x, y, radius in where]
-    placed = [row for row in place(spots, [], FRAME, 13.0) if row is not None]
-    assert all(row.box.within(FRAME) for row in placed)
-    assert not any(one.box.meets(other.box) for one, other in itertools.combinations(placed, 2))
-    assert not any(row.box.meets(spot.box) for row in placed for spot in spots)
-
-
-def test_a_label_without_room_is_shortened() -> None:
-    frame = Box(0, 0, 60, 40)
-    (placed,) = place([Spot(30, 20, 4, "a name that is far too long", "7")], [], frame, 12.0)
-    assert placed is not None
-    assert placed.text == "7"
+def test_numbers_never_overlap(where: list[tuple[float, float, float]]) -> None:
+    rows = [
+        replace(fixture.stage_row(0, False), latency_p50_ms=ms, accuracy=share, size_mb=size)
+        for ms, share, size in where
+    ]
+    drawing = scatter.render(scatter.points(rows), scatter.WIDE, "x")
+    found = re.findall(r'<text x="([\d.-]+)" y="([\d.-]+)"[^>]*class="label[^>]*>(\d+)<', drawing)
+    assert [int(number) for *_, number in found] == list(range(1, 1 + len(rows)))
+    spots = [(float(x), float(y)) for x, y, _ in found]
+    for (x1, y1), (x2, y2) in itertools.combinations(spots, 2):
+        assert abs(x1 - x2) >= 25.9 or abs(y1 - y2) >= 12.9
 
 
 @given(st.lists(positive, min_size=1, max_size=12), st.booleans())
