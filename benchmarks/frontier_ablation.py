@@ -15,7 +15,8 @@ from compress.search.choice import Standing
 from compress.search.request import SearchResult
 from compress.search.shape import Settings, Shape, settings_kept
 from compress.search.workshop import Workshop
-from profiles.statistics import paired_retention
+from profiles.paired import paired_retention
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 
 
@@ -108,11 +109,11 @@ def _figures(
     )
     labels = np.array(rows.targets)
     found = []
-    chosen: np.typing.NDArray[np.bool_] | None = None
+    chosen: RowScores | None = None
     for one in contestants[1:]:
         measured = outcome.of(one.name)
         assert measured.logits is not None  # validation rows are labelled
-        right = measured.logits.argmax(axis=1) == labels
+        right = RowScores.right(measured.logits.argmax(axis=1) == labels)
         chosen = right if chosen is None else chosen
         share = paired_retention(right, chosen, 0.95, request.plan.recipe.seed)
         bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}

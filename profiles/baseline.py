@@ -8,7 +8,6 @@ that is known.
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
 from collections.abc import Sequence
@@ -16,12 +15,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from profiles.measurement import Figures, Sum, process_quantiles
-from profiles.statistics import Interval, paired_retention, unpaired_ratio_interval
-from runtimes.errors import InputError
+from profiles.paired import paired_retention
+from profiles.scores import RowScores, unpacked
+from profiles.statistics import Interval, unpaired_ratio_interval
+from runtimes.errors import DataError, InputError
 from runtimes.facts import Facts
 from runtimes.files import stable_hash, write_text
 from runtimes.measure import Samples
@@ -57,7 +57,11 @@ class Machine(BaseModel):
 
 
 class Baseline(BaseModel):
-    """Hold what each process of a model showed; `right` is a bit a row, in base64."""
+    """Hold what each process of a model showed, and what each row earned it.
+
+    `right` is a bit a row, in base64, where rows are right or wrong; `value` and `weight` are
+    float64, little-endian, where they earn more or less (profiles/scores.py).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,18 +77,21 @@ class Baseline(BaseModel):
     rss_peak_mb: tuple[_Positive, ...] = ()
     artifact_mb: _Positive
     right: str | None = None
+    value: str | None = None
+    weight: str | None = None
 
-    def correct(self) -> NDArray[np.bool_] | None:
-        """Return which rows the model had right, shape (rows,), where labels were known.
+    def scores(self) -> RowScores | None:
+        """Return what each row earned, where labels were known.
 
-        Raises ValueError when there are not as many bits as rows.
+        Raises ValueError when that is not of as many rows.
         """
-        if self.right is None:
-            return None
-        bits = np.frombuffer(base64.b64decode(self.right, validate=True), dtype=np.uint8)
-        if len(bits) != -(-self.rows // 8):
-            raise ValueError(f"{len(bits)} bytes for {self.rows} rows")
-        return np.unpackbits(bits, count=self.rows).astype(bool)
+        packed = {"right": self.right, "value": self.value, "weight": self.weight}
+        return unpacked(packed, self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the baseline as JSON values, of `value` and `weight` what is there."""
+        unused = {name for name in ("value", "weight") if getattr(self, name) is None}
+        return self.model_dump(exclude=unused)
 
 
 def baseline_of(
@@ -95,7 +102,7 @@ def baseline_of(
     digest: str,
     facts: Facts,
     texts: Sequence[str],
-    right: ArrayLike | None,
+    scores: RowScores | None,
     created: str,
 ) -> Baseline:
     """Return what is worth keeping of a session."""
@@ -123,12 +130,8 @@ def baseline_of(
         cold_start_ms=tuple(start.total_ms for start in samples.cold_starts),
         rss_peak_mb=samples.rss_peak_mb,
         artifact_mb=samples.size_mb,
-        right=None if right is None else _packed(right),
+        **({} if scores is None else scores.packed()),
     )
-
-
-def _packed(right: ArrayLike) -> str:
-    return base64.b64encode(np.packbits(np.asarray(right, dtype=bool)).tobytes()).decode()
 
 
 def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
@@ -149,12 +152,12 @@ def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
             absent[metric] = why
         elif mine and theirs:
             sums[metric] = _ratio(mine, theirs)
-    right, known = now.correct(), then.correct()
+    scores, known = now.scores(), then.scores()
     if now.rows_digest != then.rows_digest:
         absent["accuracy_vs_baseline"] = "the baseline has other rows"
-    elif right is not None and known is not None and known.any():
+    elif scores is not None and known is not None and known.metric > 0:
         sums["accuracy_vs_baseline"] = functools.cache(
-            lambda c: paired_retention(right, known, c, seed)
+            lambda c: paired_retention(scores, known, c, seed)
         )
     return Figures(sums, absent=absent)
 
@@ -206,7 +209,7 @@ def remarks(now: Baseline, then: Baseline) -> list[str]:
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write a baseline, whole or not at all."""
-    write_text(path, json.dumps(baseline.model_dump(), indent=1) + "\n")
+    write_text(path, json.dumps(baseline.to_json(), indent=1) + "\n")
 
 
 def read_baseline(path: Path) -> Baseline:
@@ -224,13 +227,13 @@ def read_baseline(path: Path) -> Baseline:
         raise _refused(path, f"a baseline of schema {version!r}; this edgepress reads {SCHEMA}")
     try:
         found = Baseline.model_validate(content)
-        found.correct()
+        found.scores()
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"]))
         raise _refused(path, f"{place}: {fault['msg'].lower()}") from error
-    except ValueError as error:
-        raise _refused(path, f"right: {error}") from error
+    except (ValueError, DataError) as error:
+        raise _refused(path, f"{'value' if content.get('value') else 'right'}: {error}") from error
     return found
 
 

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from profiles.statistics import Interval, paired_table
+from profiles.paired import Paired
+from profiles.scores import RowScores
+from profiles.statistics import Interval
 
 LEAST_ROWS = 20
 """Fewer rows of a class say next to nothing: with all of 20 kept, the bound is 0.86."""
@@ -75,7 +77,8 @@ def count_classes(
 
 
 def _counted(index: int, mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> ClassCounts:
-    (both, gained), (lost, neither) = paired_table(mine, theirs).tolist()
+    pair = Paired(RowScores.right(mine), RowScores.right(theirs))
+    (both, gained), (lost, neither) = pair.table.tolist()
     return ClassCounts(index, both, gained, lost, both + gained + lost + neither)
 
 

@@ -13,13 +13,14 @@ from numpy.typing import ArrayLike
 from profiles import metrics
 from profiles.budget import metric_named
 from profiles.class_retention import count_classes, worst_class_interval
+from profiles.paired import paired_retention
+from profiles.scores import RowScores
 from profiles.statistics import (
     Floats,
     Interval,
     clustered_interval,
     f1_macro_interval,
     mean_interval,
-    paired_retention,
     percentile_interval,
     quotient_interval,
     ratio_interval,
@@ -181,7 +182,8 @@ def summarise_quality(
         known = np.asarray(truth) == np.asarray(reference_predicted)
         metrics.retention(right, known)  # refuses rows that do not fit
         by_class = count_classes(truth, predicted, reference_predicted)
-        sums["accuracy_retention"] = lambda c: paired_retention(right, known, c, seed)
+        scores, beside = RowScores.right(right), RowScores.right(known)
+        sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
         sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
     return Figures(
         {name: functools.cache(known_sum) for name, known_sum in sums.items()}, source or Source()

@@ -233,55 +233,6 @@ def _t_quantile(confidence: float, freedom: int) -> float:
     return float(t.ppf(confidence, freedom))
 
 
-def paired_retention(
-    candidate_correct: ArrayLike,
-    reference_correct: ArrayLike,
-    confidence: float,
-    seed: int,
-    resamples: int = 10_000,
-) -> Interval:
-    """Bound the candidate's accuracy over the reference's, by a paired bootstrap over rows.
-
-    A resample of rows is a multinomial draw of the 2×2 table of who was right. Half a row is
-    added to each cell first (Agresti & Min 2005, Statistics in Medicine 24): without it, two
-    models that agree on every row would look certain to agree for ever.
-    """
-    table = paired_table(candidate_correct, reference_correct)
-    n = int(table.sum())
-    smoothed = (table + 0.5).ravel() / (n + 2)
-    drawn = np.random.default_rng(seed).multinomial(n + 2, smoothed, size=resamples)
-    both, candidate_only, reference_only = drawn[:, 0], drawn[:, 1], drawn[:, 2]
-    ratios = (both + candidate_only) / np.maximum(both + reference_only, 1)
-    lower, upper = np.quantile(ratios, [1 - confidence, confidence])
-    value = _retention_of(table)
-    return Interval(value, min(float(lower), value), max(float(upper), value), n)
-
-
-def paired_table(candidate_correct: ArrayLike, reference_correct: ArrayLike) -> NDArray[np.int64]:
-    """Count rows as [[both right, only candidate], [only reference, neither]]."""
-    candidate = np.asarray(candidate_correct, dtype=bool)
-    reference = np.asarray(reference_correct, dtype=bool)
-    code = 2 * ~candidate + ~reference
-    table = np.bincount(code, minlength=4).reshape(2, 2)
-    return np.asarray(table, dtype=np.int64)
-
-
-def _retention_of(table: NDArray[np.int64]) -> float:
-    return float(table[0].sum() / max(int(table[:, 0].sum()), 1))
-
-
-def mcnemar(candidate_correct: ArrayLike, reference_correct: ArrayLike) -> float:
-    """Return the exact two-sided p-value that two models are right equally often.
-
-    McNemar (1947), Psychometrika 12(2), with the binomial in place of chi-square.
-    """
-    from scipy.stats import binomtest
-
-    table = paired_table(candidate_correct, reference_correct)
-    gained, lost = int(table[0, 1]), int(table[1, 0])
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
-
-
 def wilson_interval(hits: int, rows: int, confidence: float) -> Interval:
     """Bound a share by Wilson's score interval (Wilson 1927, JASA 22), one side at a time."""
     from scipy.stats import binomtest

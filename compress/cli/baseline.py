@@ -110,14 +110,14 @@ def compare_two(old: Path, new: Path, as_json: bool) -> None:
 
 def _print(found: Baseline, *, as_json: bool) -> None:
     if as_json:
-        print_json(found.model_dump())
+        print_json(found.to_json())
         return
     for name, value in _lines(found):
         click.echo(f"{name:<20}{value}")
 
 
 def _lines(found: Baseline) -> list[tuple[str, str]]:
-    model, machine, right = found.model, found.machine, found.correct()
+    model, machine, scores = found.model, found.machine, found.scores()
     several = {
         "latency_p50_ms": found.latency_p50_ms,
         "latency_p90_ms": found.latency_p90_ms,
@@ -132,7 +132,7 @@ def _lines(found: Baseline) -> list[tuple[str, str]]:
         ("rows", f"{found.rows:,}"),
         *((name, _spread(values)) for name, values in several.items() if values),
         ("artifact_mb", f"{found.artifact_mb:.3f}"),
-        *([("accuracy", f"{right.mean():.4f}")] if right is not None else []),
+        *([("accuracy", f"{scores.metric:.4f}")] if scores is not None else []),
     ]
 
 

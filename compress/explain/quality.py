@@ -12,7 +12,8 @@ from compress.data.dataset import Rows
 from compress.explain.explanation import Column, Explanation, Table, plural
 from compress.explain.question import Question, runtime_of
 from profiles.metrics import confusion, f1_of
-from profiles.statistics import mcnemar
+from profiles.paired import Paired
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 
 Indices = NDArray[np.int64]
@@ -97,9 +98,9 @@ def _alone(mine: Answered, question: Question) -> Explanation:
 
 def _compared(mine: Answered, theirs: Answered, rows: Rows, question: Question) -> Explanation:
     labels = question.artifact.labels
-    lost = np.flatnonzero(theirs.right & ~mine.right)
-    gained = np.flatnonzero(mine.right & ~theirs.right)
-    p = mcnemar(mine.right, theirs.right)
+    pair = Paired(RowScores.right(mine.right), RowScores.right(theirs.right))
+    lost, gained = np.flatnonzero(pair.lost), np.flatnonzero(pair.gained)
+    p = pair.mcnemar()
     change = mine.hits - theirs.hits
     worst = np.argsort(change, kind="stable")
     named = [f"{labels[i]} ({change[i]:+d})" for i in worst[:3] if change[i] < 0]

@@ -28,6 +28,7 @@ from profiles.measurement import (
     summarise_quality,
 )
 from profiles.noise import Noise, noise
+from profiles.scores import RowScores
 from profiles.statistics import Interval
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
@@ -90,7 +91,9 @@ class Measured:
 def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
     """Return what is worth keeping of a measured model; it must have been timed."""
     artifact = row.candidate.artifact
-    right = None if row.logits is None else row.logits.argmax(axis=1) == np.array(rows.targets)
+    scores = None
+    if row.logits is not None:
+        scores = RowScores.right(row.logits.argmax(axis=1) == np.array(rows.targets))
     return baseline_of(
         row.samples,
         name=artifact.path.name,
@@ -98,7 +101,7 @@ def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
         digest=artifact.digest,
         facts=facts,
         texts=rows.inputs,
-        right=right,
+        scores=scores,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

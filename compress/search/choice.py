@@ -94,10 +94,11 @@ def gain(trials: Sequence[Trial], epochs: int, most: int, control: Control) -> f
 
     None where no shape was trained both ways. Both are of the same rows.
     """
-    base = max(sum(control.right), 1)
-    early = {t.shape: sum(t.student_right) for t in trials if t.epochs == epochs}
-    late = {t.shape: sum(t.student_right) for t in trials if t.epochs == most}
-    won = [(late[shape] - early[shape]) / base for shape in early.keys() & late.keys()]
+    base = control.scores.metric
+    early = {t.shape: t.student.metric for t in trials if t.epochs == epochs}
+    late = {t.shape: t.student.metric for t in trials if t.epochs == most}
+    both = early.keys() & late.keys()
+    won = [(late[shape] - early[shape]) / base for shape in both if base > 0]
     return max(won, default=None)
 
 

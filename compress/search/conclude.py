@@ -17,7 +17,8 @@ from compress.search.request import SearchResult
 from compress.search.workshop import refit_rows
 from profiles.budget import Budget
 from profiles.gate import Status
-from profiles.statistics import paired_retention
+from profiles.paired import paired_retention
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.session import runs_in
 
@@ -83,22 +84,22 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
     seeds = range(request.plan.recipe.seed, request.plan.recipe.seed + request.refits)
     if len(seeds) < 2:
         return ()
-    reference = _right(result, request.workshop().reference)
+    reference = _scores(result, request.workshop().reference)
     found = []
     for seed in seeds:
         request.board.note(f"refit with seed {seed}")
         model = result.refit(row.trial.shape, row.trial.epochs, seed)
-        right = _right(result, model)
-        kept = paired_retention(right, reference, 0.95, seed)
+        scores = _scores(result, model)
+        kept = paired_retention(scores, reference, 0.95, seed)
         retention = Interval(kept.value, kept.lower, kept.upper)
         size_mb = round(model.size_mb, 4)
         found.append(
-            SeedRow(seed=seed, accuracy=float(right.mean()), retention=retention, size_mb=size_mb)
+            SeedRow(seed=seed, accuracy=scores.metric, retention=retention, size_mb=size_mb)
         )
     return tuple(found)
 
 
-def _right(result: SearchResult, model: Artifact) -> np.typing.NDArray[np.bool_]:
+def _scores(result: SearchResult, model: Artifact) -> RowScores:
     request = result.request
     test = request.plan.data.test
     logits = answers(
@@ -110,7 +111,7 @@ def _right(result: SearchResult, model: Artifact) -> np.typing.NDArray[np.bool_]
         name="test",
         shared=request.cache.shared,
     )
-    return np.asarray(logits.argmax(axis=1) == np.array(test.targets))
+    return RowScores.right(logits.argmax(axis=1) == np.array(test.targets))
 
 
 def _unmet(result: SearchResult, command: str) -> Report:

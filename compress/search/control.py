@@ -42,11 +42,11 @@ def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | Non
         return None
     longest = max(plain, key=lambda trial: trial.epochs)
     name = f"student {longest.name}, fp32"
-    return Control(name, longest.student_right, why, longest.shape, longest.epochs)
+    return Control(name, longest.student, why, longest.shape, longest.epochs)
 
 
 def provisional(trials: Sequence[Trial]) -> Control:
     """Return the most accurate student, to rank the others by before there is a control."""
-    best = max(trials, key=lambda trial: sum(trial.student_right))
+    best = max(trials, key=lambda trial: trial.student.metric)
     why = "the control is not trained yet, and this is the most accurate student"
-    return Control(f"student {best.name}, fp32", best.student_right, why)
+    return Control(f"student {best.name}, fp32", best.student, why)

@@ -18,6 +18,7 @@ from compress.search.control import control_of, provisional
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Latency, Trial
+from profiles.scores import RowScores
 
 _LUCK = 0.005
 """Retention that the luck of one training may give or take."""
@@ -85,7 +86,7 @@ class Known:
 
     def worth(self, shape: Shape, latency: Latency, size_mb: float) -> bool:
         """Tell whether a shape that answers perfectly would change the answer or the front."""
-        hoped = Trial(shape, 0, latency, size_mb, 0.0, (True,))
+        hoped = Trial(shape, 0, latency, size_mb, 0.0, RowScores.right([True]))
         if not self.goal.fits(hoped):
             return False
         rows = self.rows

@@ -22,6 +22,7 @@ from compress.search.space import Space, space_of
 from compress.search.study import Study, check_storage, default_storage
 from compress.search.trial import Control, Latency, Trial
 from compress.stage import STAGES, tool_versions
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
 from runtimes.files import stable_hash
@@ -167,12 +168,12 @@ class _Search:
         student = self._shop.student(shape, task.epochs)
         seconds = student.history[-1].seconds
         self._clock.trained(self._space.work(shape), task.epochs, seconds)
-        right = self._shop.right(student)
-        deployed = self._deployed_right(student, shape) if task.deploy else None
-        return Trial(shape, task.epochs, latency, size_mb, seconds, right, deployed)
+        scores = self._shop.scores(student)
+        deployed = self._deployed_scores(student, shape) if task.deploy else None
+        return Trial(shape, task.epochs, latency, size_mb, seconds, scores, deployed)
 
-    def _deployed_right(self, student: Artifact, shape: Shape) -> tuple[bool, ...]:
-        return self._shop.right(self._shop.deployed(student, shape))
+    def _deployed_scores(self, student: Artifact, shape: Shape) -> RowScores:
+        return self._shop.scores(self._shop.deployed(student, shape))
 
     def _screened(self, shape: Shape) -> tuple[Latency, float]:
         """Return how fast and large a shape is; the first ones are measured side by side."""
@@ -240,7 +241,7 @@ class _Search:
         """Return what an earlier process of this search left."""
         plan, request = self._request.plan, self._request
         saw, why = teacher_saw_validation(plan)
-        teacher = None if saw else Control("teacher", self._shop.right(self._shop.reference), why)
+        teacher = None if saw else Control("teacher", self._shop.scores(self._shop.reference), why)
         trials = self._study.trials()
         for trial in trials:
             self._clock.trained(self._space.work(trial.shape), trial.epochs, trial.seconds)

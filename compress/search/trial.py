@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from compress.search.shape import Shape
-from profiles.statistics import Interval, paired_retention
+from profiles.paired import paired_retention
+from profiles.scores import RowScores, unpacked
+from profiles.statistics import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,8 @@ class Latency:
 class Trial:
     """Hold one training of a shape; `seconds` went into it.
 
-    `student_right` is of the fp32 student, `model_right` of what would be deployed, None before
-    that was made.
+    `student` is what the validation rows earn the fp32 student, `model` what they earn the model
+    that would be deployed, None before that was made.
     """
 
     shape: Shape
@@ -36,8 +36,8 @@ class Trial:
     latency: Latency
     size_mb: float
     seconds: float
-    student_right: tuple[bool, ...]
-    model_right: tuple[bool, ...] | None = None
+    student: RowScores
+    model: RowScores | None = None
 
     @property
     def name(self) -> str:
@@ -47,69 +47,67 @@ class Trial:
     @property
     def deployed(self) -> bool:
         """Tell whether the model that would be deployed was made and judged."""
-        return self.model_right is not None
+        return self.model is not None
 
     @property
-    def right(self) -> tuple[bool, ...]:
-        """Return the rows that the deployed model is right on, or else the student."""
-        return self.student_right if self.model_right is None else self.model_right
+    def scores(self) -> RowScores:
+        """Return what the rows earn the deployed model, or else the student."""
+        return self.student if self.model is None else self.model
 
     @property
     def accuracy(self) -> float:
-        """Return the share of validation rows that are right."""
-        return sum(self.right) / len(self.right)
+        """Return the metric on the validation rows."""
+        return self.scores.metric
 
     def to_json(self) -> dict[str, Any]:
-        """Return the trial as JSON values; rows are packed into hexadecimal digits."""
-        packed = {
-            "student_right": _packed(self.student_right),
-            "model_right": None if self.model_right is None else _packed(self.model_right),
+        """Return the trial as JSON values; rows are packed."""
+        return {
+            "shape": dataclasses.asdict(self.shape),
+            "epochs": self.epochs,
+            "latency": dataclasses.asdict(self.latency),
+            "size_mb": self.size_mb,
+            "seconds": self.seconds,
+            "rows": len(self.student),
+            "student": self.student.packed(),
+            "model": None if self.model is None else self.model.packed(),
         }
-        return dataclasses.asdict(self) | packed | {"rows": len(self.student_right)}
 
 
 def trial_from_json(content: Mapping[str, Any]) -> Trial:
     """Return the trial that `to_json` wrote."""
-    rows, model = content["rows"], content["model_right"]
+    rows = content["rows"]
+    student = unpacked(content["student"], rows)
+    assert student is not None  # `to_json` always writes it
     return Trial(
         shape=Shape(**content["shape"]),
         epochs=content["epochs"],
         latency=Latency(**content["latency"]),
         size_mb=content["size_mb"],
         seconds=content["seconds"],
-        student_right=_unpacked(content["student_right"], rows),
-        model_right=None if model is None else _unpacked(model, rows),
+        student=student,
+        model=unpacked(content["model"] or {}, rows),
     )
-
-
-def _packed(right: tuple[bool, ...]) -> str:
-    return np.packbits(np.array(right, dtype=bool)).tobytes().hex()
-
-
-def _unpacked(digits: str, rows: int) -> tuple[bool, ...]:
-    packed = np.frombuffer(bytes.fromhex(digits), dtype=np.uint8)
-    return tuple(np.unpackbits(packed, count=rows).astype(bool).tolist())
 
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Name the model that retention is measured against, what it is right on, and why it.
+    """Name the model that retention is measured against, what rows earn it, and why it.
 
     `shape` and `epochs` are the student's where the teacher has seen the validation rows.
     """
 
     name: str
-    right: tuple[bool, ...]
+    scores: RowScores
     why: str
     shape: Shape | None = None
     epochs: int = 0
 
     def retention(self, trial: Trial, seed: int) -> Interval:
-        """Bound a trial's accuracy over the control's at 95 %, paired by row."""
-        return _retention(trial.right, self.right, seed)
+        """Bound a trial's metric over the control's at 95 %, paired by row."""
+        return _retention(trial.scores, self.scores, seed)
 
 
 @functools.lru_cache(maxsize=4096)
-def _retention(right: tuple[bool, ...], control: tuple[bool, ...], seed: int) -> Interval:
+def _retention(scores: RowScores, control: RowScores, seed: int) -> Interval:
     """Return what a search asks for each time that it looks at what it knows."""
-    return paired_retention(right, control, 0.95, seed)
+    return paired_retention(scores, control, 0.95, seed)

@@ -19,6 +19,7 @@ from compress.run.plan import Plan
 from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
 from compress.search.trial import Latency
 from compress.stage import RunContext, Stage
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.files import stable_hash
@@ -96,11 +97,11 @@ class Workshop:
         augment = int(self.kept.get("distill", {}).get("augment", 0))
         TrainingRows.of(self.data, augment).teacher_logits(self.teacher, self._context())
 
-    def right(self, model: Artifact) -> tuple[bool, ...]:
-        """Return which validation rows a model is right on; a torch model as it is trained."""
+    def scores(self, model: Artifact) -> RowScores:
+        """Return what the validation rows earn a model; a torch model as it is trained."""
         rows = self.data.validation
         found = self._logits(model, rows)
-        return tuple((found.argmax(axis=1) == np.array(rows.targets)).tolist())
+        return RowScores.right(found.argmax(axis=1) == np.array(rows.targets))
 
     def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
         """Measure models beside the teacher's fp32 ONNX on the validation texts."""

@@ -9,6 +9,7 @@ from compress.search.choice import Standing
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Latency, Trial
+from profiles.scores import RowScores
 from tests.compress.tiny_models import make_data, make_trained_model
 
 ROWS = 1000
@@ -42,9 +43,9 @@ max_trials = 3
 """
 
 
-def right(count: int, rows: int = ROWS) -> tuple[bool, ...]:
+def right(count: int, rows: int = ROWS) -> RowScores:
     """Return that the first `count` rows are right."""
-    return tuple(row < count for row in range(rows))
+    return RowScores.right([row < count for row in range(rows)])
 
 
 def trial(

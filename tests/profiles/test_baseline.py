@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 from pathlib import Path
@@ -19,6 +20,7 @@ from profiles.baseline import (
     strangeness,
     write_baseline,
 )
+from profiles.scores import RowScores
 from runtimes.errors import InputError
 from runtimes.facts import probe
 from tests.profiles.test_measurement import samples
@@ -37,7 +39,7 @@ def stored(ms: float = 2.0, *, seed: int = 0, probe_ms: float = 1.0, **changes: 
         digest="0" * 64,
         facts=changes.get("facts", HERE),
         texts=changes.get("texts", TEXTS),
-        right=changes.get("right", RIGHT),
+        scores=changes.get("scores", RowScores.right(RIGHT)),
         created="2026-01-01T00:00:00+00:00",
     )
 
@@ -56,15 +58,13 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     write_baseline(path, stored())
     found = read_baseline(path)
     assert found == stored()
-    right = found.correct()
-    assert right is not None
-    assert (right == RIGHT).all()
+    assert found.scores() == RowScores.right(RIGHT)
     assert found.rows == 100
 
 
 def test_unlabelled_rows_have_no_accuracy() -> None:
-    bare = stored(right=None)
-    assert bare.correct() is None
+    bare = stored(scores=None)
+    assert bare.scores() is None
     assert compare(bare, stored()).at("accuracy_vs_baseline", 0.95) is None
 
 
@@ -80,9 +80,32 @@ def test_a_slower_model_is_seen_and_an_equal_one_is_equal() -> None:
 def test_accuracy_is_paired_on_the_same_rows() -> None:
     worse = RIGHT.copy()
     worse[1:10] = False
-    _, value, upper = _value(stored(right=worse), stored(), "accuracy_vs_baseline")
+    _, value, upper = _value(
+        stored(scores=RowScores.right(worse)), stored(), "accuracy_vs_baseline"
+    )
     assert value == pytest.approx(0.9)
     assert upper < 1
+
+
+def test_scores_that_are_not_right_or_wrong_are_kept_and_compared(tmp_path: Path) -> None:
+    shares = RowScores(np.linspace(0.5, 1, 100), np.full(100, 2.0))
+    then = stored(scores=shares)
+    write_baseline(tmp_path / "base.json", then)
+    found = read_baseline(tmp_path / "base.json")
+    assert found == then
+    assert found.right is None
+    assert found.scores() == shares
+    worse = stored(scores=RowScores(shares.value * 0.9, shares.weight))
+    _, value, upper = _value(worse, found, "accuracy_vs_baseline")
+    assert value == pytest.approx(0.9)
+    assert upper < 1
+
+
+def test_right_rows_are_stored_as_they_always_were(tmp_path: Path) -> None:
+    write_baseline(tmp_path / "base.json", stored())
+    content = json.loads((tmp_path / "base.json").read_text())
+    assert not {"value", "weight"} & content.keys()
+    assert content["right"] == base64.b64encode(np.packbits(RIGHT).tobytes()).decode()
 
 
 def test_other_rows_are_not_compared() -> None:
@@ -135,6 +158,7 @@ def test_another_runtime_version_is_remarked() -> None:
         ({"surprise": 1}, "surprise: "),
         ({"right": "€"}, "right: "),
         ({"right": "AAAA"}, "right: "),
+        ({"right": None, "value": "AAAA", "weight": "AAAA"}, "value: "),
         ({"rows_digest": None}, "rows_digest: "),
     ],
 )

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
+from profiles.paired import paired_retention
+from profiles.scores import RowScores
 from profiles.statistics import (
     Floats,
     Interval,
     clustered_interval,
     f1_macro_interval,
     mean_interval,
-    paired_retention,
     percentile_interval,
     unpaired_ratio_interval,
     wilson_interval,
@@ -88,7 +89,8 @@ def test_paired_retention(cells: Sequence[float]) -> None:
     def draw(rng: np.random.Generator) -> Interval:
         code = np.repeat([3, 2, 1, 0], rng.multinomial(1000, cells))
         seed = int(rng.integers(2**32))
-        return paired_retention(code >= 2, code % 2 == 1, 0.95, seed, resamples=1000)
+        mine, theirs = RowScores.right(code >= 2), RowScores.right(code % 2 == 1)
+        return paired_retention(mine, theirs, 0.95, seed, resamples=1000)
 
     misses = _misses(draw, truth)
     assert min(misses) >= FEWEST

@@ -11,16 +11,13 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from profiles.metrics import confusion, f1_macro, retention
+from profiles.metrics import confusion, f1_macro
 from profiles.statistics import (
     Interval,
     clustered_interval,
     f1_macro_interval,
     holm,
-    mcnemar,
     mean_interval,
-    paired_retention,
-    paired_table,
     percentile_interval,
     quotient_interval,
     ratio_interval,
@@ -34,7 +31,6 @@ from profiles.statistics import (
 Draw = Callable[[np.random.Generator], Interval]
 
 LATENCIES = st.lists(st.floats(0.1, 1e4), min_size=1, max_size=300)
-RIGHT = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=200)
 
 
 def _misses(draw: Draw, truth: float, times: int, seed: int = 3) -> tuple[float, float]:
@@ -244,54 +240,6 @@ def test_a_quotient_takes_the_worst_of_both_bounds() -> None:
 
 
 # Accuracy
-
-
-@given(RIGHT, st.integers(0, 2**32 - 1))
-@settings(max_examples=50)
-def test_retention_bounds_hold_the_estimate(rows: list[tuple[bool, bool]], seed: int) -> None:
-    candidate, reference = map(list, zip(*rows, strict=True))
-    if not any(reference):
-        return
-    found = paired_retention(candidate, reference, 0.95, seed, resamples=500)
-    assert found.value == pytest.approx(retention(candidate, reference))
-    assert found.value is not None
-    assert found.lower is not None
-    assert found.upper is not None
-    assert found.lower <= found.value <= found.upper
-    assert found == paired_retention(candidate, reference, 0.95, seed, resamples=500)
-
-
-def test_the_paired_table_counts_who_was_right() -> None:
-    table = paired_table([1, 1, 1, 0, 0], [1, 1, 0, 1, 0])
-    assert table.tolist() == [[2, 1], [1, 1]]
-
-
-def test_agreeing_on_every_row_is_not_certainty() -> None:
-    few = paired_retention(np.ones(30), np.ones(30), 0.95, 1)
-    many = paired_retention(np.ones(3000), np.ones(3000), 0.95, 1)
-    assert few.lower is not None
-    assert many.lower is not None
-    assert few.lower < 0.97 < 0.997 < many.lower < 1
-
-
-def test_retention_bounds_cover() -> None:
-    cells = [0.90, 0.015, 0.025, 0.06]  # both right, candidate alone, reference alone, neither
-    truth = (cells[0] + cells[1]) / (cells[0] + cells[2])
-
-    def draw(rng: np.random.Generator) -> Interval:
-        both, mine, theirs, _ = counts = rng.multinomial(1000, cells)
-        code = np.repeat([3, 2, 1, 0], counts)
-        assert both + mine + theirs <= 1000
-        seed = int(rng.integers(2**32))
-        return paired_retention(code >= 2, code % 2 == 1, 0.95, seed, resamples=1000)
-
-    assert max(_misses(draw, truth, times=600)) <= 0.07
-
-
-def test_mcnemar_is_the_exact_binomial() -> None:
-    candidate, reference = [1] * 9 + [0] * 1, [0] * 9 + [1] * 1
-    assert mcnemar(candidate, reference) == pytest.approx(2 * 11 / 1024)
-    assert mcnemar([1, 0], [1, 0]) == 1.0
 
 
 def test_wilson_is_the_published_figure() -> None:

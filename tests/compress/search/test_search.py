@@ -198,8 +198,8 @@ def test_poisoned_test_rows_change_nothing_that_is_chosen(
     with (tmp_path / "test.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([rows[0], *poisoned])
     after = search(asked(recipe, tmp_path / "two", max_trials=3))
-    seen = [(r.trial.name, r.trial.right, r.retention, r.lower) for r in before.rows]
-    assert [(r.trial.name, r.trial.right, r.retention, r.lower) for r in after.rows] == seen
+    seen = [(r.trial.name, r.trial.scores, r.retention, r.lower) for r in before.rows]
+    assert [(r.trial.name, r.trial.scores, r.retention, r.lower) for r in after.rows] == seen
 
 
 @pytest.mark.slow

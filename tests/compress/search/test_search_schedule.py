@@ -104,7 +104,7 @@ def test_the_control_is_trained_before_anything_is_taken_further() -> None:
     after = tasks[len(SPACE.first())]
     assert after == Task(control_shape(SPACE), RUNGS[-1], deploy=True)
     assert state.control.shape == control_shape(SPACE)
-    assert state.control.right == right(893)
+    assert state.control.scores == right(893)
     assert list(schedule.control(known())) == [], "the teacher needs no stand-in"
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from compress.search.shape import Shape
 from compress.search.study import Study, check_storage, default_storage
 from compress.search.trial import Latency, Trial, trial_from_json
+from profiles.scores import RowScores
 from runtimes.errors import InputError
 from tests.compress.searching import SPACE, trial
 
@@ -24,10 +25,11 @@ def study(folder: Path, name: str = "x", **more: bool) -> Study:
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40), st.booleans())
 def test_a_trial_is_the_same_after_json(rows: list[bool], deployed: bool) -> None:
-    seen = tuple(rows)
-    known = Trial(SHAPE, 3, Latency(0.2, 0.4, 20), 1.5, 9, seen, seen[::-1] if deployed else None)
+    student, model = RowScores.right(rows), RowScores.right(rows[::-1])
+    latency = Latency(0.2, 0.4, 20)
+    known = Trial(SHAPE, 3, latency, 1.5, 9, student, model if deployed else None)
     assert trial_from_json(known.to_json()) == known
-    assert known.right == (seen[::-1] if deployed else seen)
+    assert known.scores == (model if deployed else student)
 
 
 def test_trials_and_figures_are_there_for_the_next_process(tmp_path: Path) -> None:
