@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes.agent import RUNTIMES
 from runtimes.artifact import Artifact
+from runtimes.predict import RUNTIMES
 from runtimes.worker import Worker
 
 Floats = NDArray[np.float64]

@@ -41,7 +41,7 @@ import numpy as np
 from benchmarks.planted_work import dense_layers, slow_copy
 from compress.data.reading import read_table
 from profiles.statistics import Interval, percentile_interval
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, EdgepressError, InputError, UnsupportedError
 from runtimes.facts import probe
@@ -224,7 +224,7 @@ def _session(
     plain: Artifact, planted: Sequence[Planted], texts: Sequence[str], rounds: int, seed: int
 ) -> dict[str, Samples]:
     """Measure the plain model and its slowed copies, interleaved, in so many rounds."""
-    runtime = agent.RUNTIMES[plain.format][0]
+    runtime = predict.RUNTIMES[plain.format][0]
     variants = [Variant(PLAIN, plain, runtime)]
     variants += [Variant(one.name, one.artifact, runtime) for one in planted]
     plan = MeasurePlan(
@@ -309,7 +309,7 @@ def only_rows(samples: Samples, keep: Callable[[int], bool]) -> Samples:
 
 def logits_differ(one: Artifact, other: Artifact, texts: Sequence[str]) -> float:
     """Return the largest difference of a logit between two models on the texts."""
-    pair = [agent.load(artifact.path) for artifact in (one, other)]
+    pair = [predict.load(artifact.path) for artifact in (one, other)]
     return max(
         float(np.abs(np.subtract(*(model.logits(text) for model in pair))).max()) for text in texts
     )

@@ -15,8 +15,10 @@ EdgepressError                5  the tool itself failed
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class EdgepressError(Exception):
@@ -102,5 +104,17 @@ class QualityError(EdgepressError):
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name nearest to `name`, if one is near."""
+    import difflib  # only when something went wrong: a device starts without it
+
     near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.55)
     return near[0] if near else None
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of a vendor's message that says what is wrong, shortened.
+
+    OpenVINO's messages begin with its source files and the condition that failed.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return next(iter(telling or lines), type(error).__name__)[:300]

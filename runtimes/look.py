@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtimes.agent import probe_ms
+from runtimes.machine import probe_ms
 from runtimes.facts import cgroup_folders
 
 FEWEST_PROBES = 15

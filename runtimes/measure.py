@@ -8,9 +8,9 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
-from runtimes.agent import RUNTIMES as MEASURED
 from runtimes.errors import InputError, UnsupportedError
 from runtimes.page_cache import forget, why_kept
+from runtimes.predict import RUNTIMES as MEASURED
 from runtimes.record import Record
 from runtimes.samples import (
     Block,
@@ -68,7 +68,7 @@ def measure(
     - `fault`: `fault`
 
     Raises InputError on nothing to measure or a stream that cannot be written, UnsupportedError
-    on a format or runtime that the agent does not run.
+    on a format or runtime that is not deployed.
     """
     _check(variants, texts)
     with _opened(stream) if stream else nullcontext() as lines:
@@ -175,7 +175,7 @@ class _Session:
 
     def _warm_up(self, record: Record, worker: Worker, current: _Round) -> None:
         plan = self._plan
-        worker.ask("texts", plan.timeout_s, texts=[self._texts[row] for row in current.used])
+        worker.ask("rows", plan.timeout_s, rows=[self._texts[row] for row in current.used])
         reply = worker.ask(
             "warm",
             plan.timeout_s + plan.warmup_limit_s,

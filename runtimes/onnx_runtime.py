@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 
 from numpy.typing import NDArray
 
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact, TensorSpec
-from runtimes.errors import ArtifactError, BackendError
+from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.feeds import check_text_feeds
 from runtimes.onnx_external import check_external_data
 from runtimes.packages import package_availability, require_available, require_format
@@ -42,7 +42,7 @@ class OnnxRuntime:
         require_format(self, artifact, options)
         check_external_data(artifact.model_file)
         try:
-            return OnnxSession(agent.open_onnxruntime(artifact.model_file, options.threads))
+            return OnnxSession(predict.open_onnxruntime(artifact.model_file, options.threads))
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
             raise _translated(artifact, error) from error
 
@@ -67,7 +67,7 @@ class OnnxSession:
         try:
             arrays = self._session.run(names, dict(feeds))
         except Exception as error:  # onnxruntime's exceptions share no base but Exception
-            raise BackendError(f"ONNX Runtime: {agent.first_line(error)}") from error
+            raise BackendError(f"ONNX Runtime: {first_line(error)}") from error
         return dict(zip(names, arrays, strict=True))
 
     def __enter__(self) -> Self:
@@ -83,7 +83,7 @@ class OnnxSession:
 
 
 def _translated(artifact: Artifact, error: Exception) -> ArtifactError | BackendError:
-    said = f"{artifact.model_file}: ONNX Runtime cannot load it ({agent.first_line(error)})"
+    said = f"{artifact.model_file}: ONNX Runtime cannot load it ({first_line(error)})"
     if type(error).__name__ in _DAMAGED:
         return ArtifactError(
             said, expected="an intact ONNX model", action="make the artifact again"

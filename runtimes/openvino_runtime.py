@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact, TensorSpec
-from runtimes.errors import ArtifactError, BackendError
+from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.feeds import check_text_feeds
 from runtimes.onnx_external import check_external_data
 from runtimes.packages import package_availability, require_available, require_format
@@ -40,18 +40,18 @@ class OpenVINO:
         if artifact.format == "onnx":
             check_external_data(artifact.model_file)
         try:
-            network = agent.read_openvino(artifact.model_file)
+            network = predict.read_openvino(artifact.model_file)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
             raise ArtifactError(
-                f"{artifact.model_file}: OpenVINO cannot read it ({agent.first_line(error)})",
+                f"{artifact.model_file}: OpenVINO cannot read it ({first_line(error)})",
                 expected="an intact model, with model.bin beside model.xml",
                 action="make the artifact again",
             ) from error
         try:
-            return OpenVINOSession(agent.compile_openvino(network, options.threads))
+            return OpenVINOSession(predict.compile_openvino(network, options.threads))
         except Exception as error:
             raise BackendError(
-                f"{artifact.model_file}: OpenVINO cannot compile it ({agent.first_line(error)})"
+                f"{artifact.model_file}: OpenVINO cannot compile it ({first_line(error)})"
             ) from error
 
 
@@ -74,7 +74,7 @@ class OpenVINOSession:
         try:
             results = self._request.infer(dict(feeds), share_inputs=True)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
-            raise BackendError(f"OpenVINO: {agent.first_line(error)}") from error
+            raise BackendError(f"OpenVINO: {first_line(error)}") from error
         return {spec.name: results[index] for index, spec in enumerate(self.outputs)}
 
     def __enter__(self) -> Self:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from runtimes.agent import PACKAGES
+from runtimes.predict import PACKAGES
 
 
 def forget(folder: Path, runtime: str) -> None:

@@ -9,9 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec
-from runtimes.errors import ArtifactError, BackendError
+from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.feeds import check_text_feeds
 from runtimes.packages import package_availability, require_available, require_format
 from runtimes.session import Availability, Feeds, SessionOptions
@@ -50,7 +49,7 @@ class TensorRT:
         try:
             engine = _deserialize(artifact.model_file.read_bytes())
         except RuntimeError as error:
-            raise BackendError(f"TensorRT: {agent.first_line(error)}") from error
+            raise BackendError(f"TensorRT: {first_line(error)}") from error
         if engine is None:  # TensorRT logs why to stderr and returns None
             raise ArtifactError(
                 f"{artifact.model_file}: TensorRT {self.availability().version} cannot load it",
@@ -90,7 +89,7 @@ class TensorRTSession:
         try:
             return self._run(feeds)
         except RuntimeError as error:
-            raise BackendError(f"TensorRT: {agent.first_line(error)}") from error
+            raise BackendError(f"TensorRT: {first_line(error)}") from error
 
     def _run(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
         import torch

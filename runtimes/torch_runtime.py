@@ -12,9 +12,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes import agent
 from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
-from runtimes.errors import ArtifactError, BackendError, UnsupportedError
+from runtimes.errors import ArtifactError, BackendError, UnsupportedError, first_line
 from runtimes.feeds import check_text_feeds
 from runtimes.packages import package_availability, require_available, require_format
 from runtimes.session import Availability, Feeds, SessionOptions
@@ -79,7 +78,7 @@ class TorchSession:
             with torch.inference_mode():
                 logits = self._model(**tensors).logits
         except (RuntimeError, IndexError, ValueError) as error:
-            raise BackendError(f"torch: {agent.first_line(error)}") from error
+            raise BackendError(f"torch: {first_line(error)}") from error
         array: NDArray[np.float32] = logits.numpy()
         return {"logits": array}
 
@@ -111,7 +110,7 @@ def _load(artifact: Artifact) -> Any:
             )
         except Exception as error:  # safetensors and transformers raise many types
             raise ArtifactError(
-                f"{artifact.path}: the model cannot be loaded ({agent.first_line(error)})",
+                f"{artifact.path}: the model cannot be loaded ({first_line(error)})",
                 expected="config.json and an intact model.safetensors of the same model",
             ) from error
     return model.eval()

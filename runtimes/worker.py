@@ -1,4 +1,4 @@
-"""Talk to one agent process that measures one model."""
+"""Talk to one process that measures one model."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from runtimes import agent
 from runtimes.errors import BackendError
 
 _STDERR_LINES = 12
 
 
 class Worker:
-    """Own one fresh process of the agent; use it as a context manager.
+    """Own one fresh process of `runtimes.serve`; use it as a context manager.
 
     The process has a session of its own, so that Ctrl-C reaches only the parent, which then
     ends it. A parent that is killed closes the pipe, and the process ends by itself.
@@ -40,7 +39,7 @@ class Worker:
         self._folder = folder
         self._oom_kills = oom_kills()
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
-        command = [sys.executable, "-P", agent.__file__, "--serve", "--model", str(folder)]
+        command = [sys.executable, "-P", "-m", "runtimes.serve", "--model", str(folder)]
         command += ["--runtime", runtime, "--threads", str(threads)]
         command += ["--spawned", str(time.perf_counter_ns())]
         self._process = self._started(wrap(command), threads)
@@ -218,7 +217,8 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _environment(threads: int) -> Mapping[str, str]:
-    settings = {"TOKENIZERS_PARALLELISM": "false"}
+    paths = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    settings = {"TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": os.pathsep.join(paths)}
     if threads:
         settings["OMP_NUM_THREADS"] = str(threads)
     return {**os.environ, **settings}

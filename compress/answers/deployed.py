@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from compress.answers.kept import kept_logits
 from compress.progress import Progress
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError
+from runtimes.errors import BackendError, first_line
 from runtimes.files import stable_hash
 
 _CHUNK = 64
@@ -32,7 +32,8 @@ def answers(
 
     The bundle's own code runs them, so that what is reported is what is deployed. Answers are
     kept in `shared` by the model's digest, the runtime's version and the texts. Raises
-    BackendError when the runtime does not load the model or fails on a row.
+    BackendError when the runtime refuses the model or fails on a row, ArtifactError on a file
+    that is missing or damaged.
     """
     return kept_logits(
         _file(artifact, runtime, texts, shared),
@@ -49,10 +50,7 @@ def _run(
     progress: Progress,
     name: str,
 ) -> NDArray[np.float32]:
-    try:
-        classifier = agent.load(artifact.path, threads=threads, runtime=runtime)
-    except agent.AgentError as error:
-        raise BackendError(str(error)) from error
+    classifier = predict.load(artifact.path, threads=threads, runtime=runtime)
     logits = np.zeros((len(texts), len(artifact.labels)), dtype=np.float32)
     with progress.task(f"accuracy of {name}", len(texts)) as advance:
         for row, text in enumerate(texts):
@@ -62,12 +60,12 @@ def _run(
     return logits
 
 
-def _one(classifier: agent.Classifier, text: str, row: int) -> NDArray[np.float32]:
+def _one(classifier: predict.Classifier, text: str, row: int) -> NDArray[np.float32]:
     try:
         logits: NDArray[np.float32] = classifier.logits(text)
     except Exception as error:  # whatever a runtime raises; the text itself may be private
         raise BackendError(
-            f"the model fails on row {row + 1} of the data: {agent.first_line(error)}",
+            f"the model fails on row {row + 1} of the data: {first_line(error)}",
             action="try that row alone: `edgepress predict`",
         ) from error
     return logits

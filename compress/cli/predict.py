@@ -28,11 +28,11 @@ def predict(
     threads: int,
 ) -> int:
     """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code."""
-    from runtimes import agent
+    from runtimes import predict
 
     arguments = [*texts, "--model", str(artifact), "--threads", str(threads)]
     arguments += ["--rows", rows] if rows else []
     arguments += ["--text", text] if text else []
     arguments += ["--json"] if as_json else []
     arguments += ["--top", str(top)] if top else []
-    return agent.main(arguments)
+    return predict.main(arguments)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question, runtime_of, sample
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, UnsupportedError
 
@@ -80,7 +80,7 @@ def held(artifact: Artifact, texts: list[str], threads: int) -> list[Held]:
 
     Raises BackendError when the process fails or is silent for two minutes.
     """
-    root = Path(agent.__file__).parents[1]
+    root = Path(predict.__file__).parents[1]
     command = [sys.executable, "-P", "-m", "compress.explain.memory_steps"]
     command += [str(artifact.path.absolute()), runtime_of(artifact), str(threads)]
     paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))

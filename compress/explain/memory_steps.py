@@ -12,31 +12,32 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from runtimes import agent
+from runtimes import predict
+from runtimes.errors import EdgepressError
 
 
 def main(folder: str, runtime: str, threads: str) -> int:
-    """Load, classify all texts, print the steps; exit code 2 when the model does not load."""
+    """Load, classify all texts, print the steps; exit with the error's code."""
     texts = json.load(sys.stdin)
     try:
         print(json.dumps(steps(Path(folder), runtime, int(threads), texts)))
-    except agent.AgentError as error:
+    except EdgepressError as error:
         print(error, file=sys.stderr)
-        return 2
+        return error.exit_code
     return 0
 
 
 def steps(folder: Path, runtime: str, threads: int, texts: list[str]) -> list[dict[str, Any]]:
     """Return what was held after each step, in MB (10^6 bytes)."""
-    manifest = agent.read_manifest(folder)
+    manifest = predict.read_manifest(folder)
     found = [_held("interpreter")]
-    agent.import_runtime(runtime)
+    predict.import_runtime(runtime)
     found.append(_held("imports"))
-    tokenizer = agent.load_tokenizer(folder, manifest)
+    tokenizer = predict.load_tokenizer(folder, manifest)
     found.append(_held("tokenizer"))
-    backend = agent.open_backend(folder, manifest, runtime, threads)
+    backend = predict.open_backend(folder, manifest, runtime, threads)
     found.append(_held("session"))
-    classifier = agent.Classifier(manifest, tokenizer, backend)
+    classifier = predict.Classifier(manifest, tokenizer, backend)
     classifier.logits(texts[0])
     found.append(_held("first inference"))
     for text in texts:

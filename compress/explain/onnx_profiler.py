@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Self
 
 from compress.explain.op_kinds import onnx_compute
 from compress.explain.profiler import Feeds, Node
-from runtimes import agent
-from runtimes.errors import BackendError
+from runtimes import predict
+from runtimes.errors import BackendError, first_line
 
 _KERNEL = "_kernel_time"
 _ADD_BIAS = ("Add", "BiasGelu", "FastGelu")
@@ -21,16 +21,16 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 class OnnxProfiler:
-    """Profile one ONNX model with the agent's own session options and the profiler on."""
+    """Profile one ONNX model with the session options of deployment and the profiler on."""
 
     counts_itself: ClassVar[bool] = True
 
     def __init__(self, model: Path, threads: int) -> None:
-        onnxruntime = agent.import_onnxruntime()
+        onnxruntime = predict.import_onnxruntime()
         self._scratch = tempfile.TemporaryDirectory(prefix="edgepress-")
         self._model = model
         self._optimized = Path(self._scratch.name) / "optimized.onnx"
-        plain = agent.open_onnxruntime(model, threads)
+        plain = predict.open_onnxruntime(model, threads)
         options = plain.get_session_options()
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(self._scratch.name) / "profile")
@@ -104,7 +104,7 @@ class _Graph:
             source = onnx.load(str(model), load_external_data=False).graph
             final = onnx.load(str(optimized), load_external_data=False).graph
         except Exception as error:  # protobuf's own types
-            raise BackendError(f"{model}: cannot be read ({agent.first_line(error)})") from error
+            raise BackendError(f"{model}: cannot be read ({first_line(error)})") from error
         self._source = dict(_named(source))
         self._final = {**self._source, **dict(_named(final))}
         self._initializers = {

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 from compress.explain.op_kinds import openvino_compute
 from compress.explain.profiler import Feeds, Node
-from runtimes import agent
+from runtimes import predict
 
 _WEIGHTS_AT = {"Gather": 0, "MatMul": 1}
 """Which operand holds the weights, where an operator has any."""
@@ -18,16 +18,16 @@ _REARRANGE = ("Transpose", "Reorder", "Reshape", "Convert")
 
 
 class OpenVINOProfiler:
-    """Profile one model, compiled as the agent compiles it, with performance counters on."""
+    """Profile one model, compiled as it is deployed, with performance counters on."""
 
     counts_itself: ClassVar[bool] = False
 
     def __init__(self, model: Path, threads: int) -> None:
-        core = agent.openvino_core()
-        self._network: Any = agent.read_openvino(model)
+        core = predict.openvino_core()
+        self._network: Any = predict.read_openvino(model)
         core.set_property("CPU", {"PERF_COUNT": True})
         try:
-            self._compiled: Any = agent.compile_openvino(self._network, threads)
+            self._compiled: Any = predict.compile_openvino(self._network, threads)
         finally:
             core.set_property("CPU", {"PERF_COUNT": False})
         self._request: Any = self._compiled.create_infer_request()

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from compress.explain.profiler import Feeds, Node, Profiler
 from compress.explain.question import runtime_of, sample
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError, EdgepressError, UnsupportedError
+from runtimes.errors import BackendError, EdgepressError, UnsupportedError, first_line
 
 _PROFILERS = {
     "onnxruntime": "compress.explain.onnx_profiler:OnnxProfiler",
@@ -86,7 +86,7 @@ def profile(
     """
     runtime = runtime_of(artifact)
     with _border(artifact.model_file):
-        plain = agent.load(artifact.path, threads, runtime)
+        plain = predict.load(artifact.path, threads, runtime)
         feeds = _batches(plain, list(texts), batch)
         feeds, rounds = _affordable(feeds, plain.infer, seconds)
         with _opened(runtime, artifact.model_file, threads) as profiler:
@@ -123,19 +123,17 @@ def _opened(runtime: str, model: Path, threads: int) -> AbstractContextManager[P
 
 @contextmanager
 def _border(model: Path) -> Iterator[None]:
-    """Translate what the agent and the runtimes raise into BackendError."""
+    """Translate what the runtimes raise into BackendError."""
     try:
         yield
     except EdgepressError:
         raise
-    except agent.AgentError as error:
-        raise BackendError(str(error)) from error
     except Exception as error:  # each runtime raises its own types
-        said = f"{model}: failed while it was profiled ({agent.first_line(error)})"
+        said = f"{model}: failed while it was profiled ({first_line(error)})"
         raise BackendError(said) from error
 
 
-def _batches(classifier: agent.Classifier, texts: list[str], batch: int) -> list[Feeds]:
+def _batches(classifier: predict.Classifier, texts: list[str], batch: int) -> list[Feeds]:
     """Return what the runs are fed: fewer of them when each has many rows."""
     count = max(ROWS // batch, _FEWEST_ROWS)
     rows = [classifier.encode(text) for text in sample(texts, count * batch)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compress.data.dataset import DataSettings, Rows, load_labelled, load_texts
 from compress.progress import Progress, Silence
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
 from runtimes.session import RUNTIMES
@@ -63,11 +63,11 @@ class Question:
 
 def runtime_of(artifact: Artifact) -> str:
     """Return the runtime that runs a model; raise UnsupportedError when none here does."""
-    known = agent.RUNTIMES.get(artifact.format, ())
+    known = predict.RUNTIMES.get(artifact.format, ())
     if not known:
         raise UnsupportedError(
             f"{artifact.path}: format {artifact.format!r} is not one that runs by itself",
-            expected=" or ".join(agent.RUNTIMES),
+            expected=" or ".join(predict.RUNTIMES),
             action="run `edgepress export` first",
         )
     state = RUNTIMES.resolve(known[0])().availability()

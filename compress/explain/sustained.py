@@ -9,10 +9,10 @@ import numpy as np
 
 from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question, runtime_of, sample
-from runtimes import agent
-from runtimes.errors import BackendError
+from runtimes import predict
 from runtimes.measure import MeasurePlan, Variant, expected_runs, measure
 from runtimes.samples import Block
+from runtimes.serve import timed
 
 _SECONDS = 15.0
 _TRIALS = 120
@@ -73,13 +73,10 @@ def _session(question: Question, texts: list[str]) -> list[Block]:
 
 def _blocks(question: Question, texts: list[str]) -> int:
     """Return the blocks that fill the session, by what a few rows take now."""
-    try:
-        classifier = agent.load(question.artifact.path, question.threads)
-    except agent.AgentError as error:
-        raise BackendError(str(error)) from error
+    classifier = predict.load(question.artifact.path, question.threads)
     feeds = [classifier.encode(text) for text in sample(texts, _TRIALS)]
     classifier.infer(feeds[0])
-    mean_ms = float(np.mean([agent.timed(classifier.infer, row)[0] for row in feeds]))
+    mean_ms = float(np.mean([timed(classifier.infer, row)[0] for row in feeds]))
     return max(int(_SECONDS * 1e3 / (mean_ms * _BLOCK_RUNS)), _FEWEST_BLOCKS)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from compress.graph.openvino_graph import save_openvino
-from runtimes import agent
-from runtimes.errors import BackendError
+from runtimes import predict
+from runtimes.errors import BackendError, first_line
 
 
 def export_openvino(onnx_path: Path, path: Path) -> None:
@@ -14,12 +14,12 @@ def export_openvino(onnx_path: Path, path: Path) -> None:
 
     Raises BackendError when OpenVINO cannot convert the graph.
     """
-    openvino = agent.import_openvino()
+    openvino = predict.import_openvino()
     try:
         model = openvino.convert_model(onnx_path)
     except Exception as error:  # the bindings raise RuntimeError and types of their own
         raise BackendError(
-            f"OpenVINO cannot convert the model ({agent.first_line(error)})",
+            f"OpenVINO cannot convert the model ({first_line(error)})",
             action="deploy the ONNX export, or report the architecture",
         ) from error
     save_openvino(model, path)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.models.feeds import ExampleFeeds, Feeds
-from runtimes import agent
+from runtimes import predict
 from runtimes.errors import QualityError
 
 TOLERANCE = 1e-4
@@ -59,13 +59,10 @@ def file_run(folder: Path, model_format: str) -> Run:
 
     Feeds that it has no input for are left out, as the bundle leaves them.
     """
-    manifest = agent.Manifest(model_format, (), 0)
-    name = agent.choose_runtime(manifest, None)
-    agent.import_runtime(name)
-    try:
-        backend = agent.open_backend(folder, manifest, name, 1)
-    except agent.AgentError as error:
-        raise QualityError(f"the exported model does not load: {error}") from error
+    manifest = predict.Manifest(model_format, (), 0)
+    name = predict.choose_runtime(manifest, None)
+    predict.import_runtime(name)
+    backend = predict.open_backend(folder, manifest, name, 1)
     return lambda feeds: np.asarray(backend.run({name: feeds[name] for name in backend.inputs}))
 
 

@@ -18,12 +18,12 @@ from compress.progress import Progress
 from profiles.measurement import paired_rounds
 from profiles.noise import FEWEST_ROUNDS, Noise, noise, resolvable_ratio
 from profiles.statistics import Interval, mean_interval
-from runtimes.agent import RUNTIMES
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import DataError, QualityError, UnsupportedError
 from runtimes.facts import Facts, probe
 from runtimes.look import look
 from runtimes.measure import MeasurePlan, Variant, measure
+from runtimes.predict import RUNTIMES
 from runtimes.session import runs_in
 
 CONFIDENCE = 0.95

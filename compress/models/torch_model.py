@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.stage import Made
-from runtimes.agent import first_line
 from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
-from runtimes.errors import ArtifactError
+from runtimes.errors import ArtifactError, first_line
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

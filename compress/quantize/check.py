@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 
 from compress.data.dataset import Rows
 from compress.stage import RunContext
-from runtimes import agent
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
+from runtimes.predict import (
+    Classifier,
+    Manifest,
+    choose_runtime,
+    import_runtime,
+    load_tokenizer,
+    open_backend,
+)
 
 CHECK_ROWS = 200
 WEIGHT_FILES = {"onnx": "model.onnx", "openvino": "model.bin"}
@@ -127,14 +134,11 @@ def logits_of(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray
     Each text is run alone, at its own length. `artifact` says what the folder, which has no
     manifest yet, holds.
     """
-    manifest = agent.Manifest(artifact.format, artifact.labels, artifact.max_length)
-    name = agent.choose_runtime(manifest, None)
-    agent.import_runtime(name)
-    try:
-        backend = agent.open_backend(folder, manifest, name, 1)
-    except agent.AgentError as error:
-        raise QualityError(f"the quantized model does not load: {error}") from error
-    classifier = agent.Classifier(manifest, agent.load_tokenizer(folder, manifest), backend)
+    manifest = Manifest(artifact.format, artifact.labels, artifact.max_length)
+    name = choose_runtime(manifest, None)
+    import_runtime(name)
+    backend = open_backend(folder, manifest, name, 1)
+    classifier = Classifier(manifest, load_tokenizer(folder, manifest), backend)
     return np.stack([classifier.logits(text) for text in texts])
 
 

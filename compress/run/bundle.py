@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes import agent
+import runtimes
+from runtimes import launcher
 from runtimes.artifact import MANIFEST, MODEL_FILES, Artifact
 from runtimes.errors import QualityError
 from runtimes.files import new_folder
 
 PREDICT = "predict.py"
+_MODULES = ("__init__.py", "errors.py", "predict.py")
 _TIMEOUT_S = 3600
 
 
@@ -26,7 +28,7 @@ def write_bundle(artifact: Artifact, target: Path) -> Path:
     with new_folder(target) as folder:
         for name in _deployed(artifact):
             shutil.copyfile(artifact.path / name, folder / name)
-        shutil.copyfile(Path(agent.__file__), folder / PREDICT)
+        _write_code(folder)
     return target
 
 
@@ -60,6 +62,15 @@ def check_bundle(
             f" {len(texts)} rows"
         )
     return len(found)
+
+
+def _write_code(folder: Path) -> None:
+    """Write predict.py and the modules that it runs."""
+    shutil.copyfile(Path(launcher.__file__), folder / PREDICT)
+    package = folder / runtimes.__name__
+    package.mkdir()
+    for name in _MODULES:
+        shutil.copyfile(Path(runtimes.__file__).with_name(name), package / name)
 
 
 def _deployed(artifact: Artifact) -> list[str]:

@@ -15,7 +15,7 @@ from compress.data.dataset import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
 from compress.sensitivity.restore import Source
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -92,8 +92,8 @@ class _Bench:
     """Run variants of one model on the same rows, with the bundle's own code."""
 
     def __init__(self, artifact: Artifact, rows: Rows, scratch: Path) -> None:
-        self._manifest = agent.Manifest(artifact.format, artifact.labels, artifact.max_length)
-        self._tokenizer = agent.load_tokenizer(artifact.path, self._manifest)
+        self._manifest = predict.Manifest(artifact.format, artifact.labels, artifact.max_length)
+        self._tokenizer = predict.load_tokenizer(artifact.path, self._manifest)
         self._rows = rows
         self._file = scratch / artifact.model_file.name
         self.known: Logits = np.empty((0, 0), dtype=np.float32)
@@ -104,10 +104,10 @@ class _Bench:
         import onnx
 
         onnx.save_model(model, str(self._file))
-        runtime = agent.choose_runtime(self._manifest, None)
-        agent.import_runtime(runtime)
-        backend = agent.open_backend(self._file.parent, self._manifest, runtime, 1)
-        classifier = agent.Classifier(self._manifest, self._tokenizer, backend)
+        runtime = predict.choose_runtime(self._manifest, None)
+        predict.import_runtime(runtime)
+        backend = predict.open_backend(self._file.parent, self._manifest, runtime, 1)
+        classifier = predict.Classifier(self._manifest, self._tokenizer, backend)
         return np.stack([classifier.logits(text) for text in self._rows.inputs])
 
     def effect(self, model: ModelProto) -> Effect:

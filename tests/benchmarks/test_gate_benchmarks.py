@@ -27,7 +27,7 @@ from benchmarks.other_gates import (
 )
 from benchmarks.planted_slowdown import logits_differ, next_guess, only_rows, percent_slower
 from benchmarks.planted_work import add_work, dense_layers, described, slow_copy
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import read_artifact, write_artifact
 from runtimes.errors import ArtifactError, InputError, UnsupportedError
 from runtimes.samples import Block, Samples
@@ -389,7 +389,7 @@ def inputs(folder: Path) -> tuple[str, ...]:
     """Make a model that takes a while, and rows for it; return the options that name them."""
     artifact = tiny.tiny_onnx(folder / "model", layers=6, hidden=512)
     rows = folder / "rows.csv"
-    model = agent.load(artifact.path)
+    model = predict.load(artifact.path)
     with rows.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["words", "topic"])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.agent import Machine
+from runtimes.machine import Machine
 
 CPU = "sys/devices/system/cpu"
 PI = "sys/devices/platform/soc/soc:firmware/get_throttled"

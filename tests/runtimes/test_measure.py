@@ -229,7 +229,7 @@ def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
 def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
     with _worker(tiny_onnx(tmp_path)) as worker:
         worker.ask("load", 60, text="my card")
-        worker.ask("texts", 60, texts=["my card"])
+        worker.ask("rows", 60, rows=["my card"])
         with pytest.raises(BackendError, match=r"(?s)exit code 1.*IndexError"):
             worker.ask("run", 60, rows=[99])
 
@@ -239,8 +239,8 @@ def test_a_hanging_worker_is_stopped(tmp_path: Path) -> None:
         worker.ask("load", 60, text="my card")
         os.kill(worker.pid, signal.SIGSTOP)
         start = time.monotonic()
-        with pytest.raises(BackendError, match=r"did not answer 'texts' within 1 s"):
-            worker.ask("texts", 1, texts=["my card"] * 100_000)  # more than a pipe holds
+        with pytest.raises(BackendError, match=r"did not answer 'rows' within 1 s"):
+            worker.ask("rows", 1, rows=["my card"] * 100_000)  # more than a pipe holds
         assert time.monotonic() - start < 20
     assert not _alive(worker.pid)
 
@@ -275,7 +275,7 @@ def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
 
 def test_leaves_no_process_behind(session: Session) -> None:
     assert session.samples
-    assert not [pid for pid in _children() if "agent.py" in _command(pid)]
+    assert not [pid for pid in _children() if "runtimes.serve" in _command(pid)]
 
 
 def _children() -> set[int]:

@@ -125,7 +125,7 @@ def test_availability_imports_no_backend() -> None:
 
 def test_openvino_is_imported_without_its_telemetry(tmp_path: Path) -> None:
     code = (
-        "import sys; from runtimes import agent; agent.import_openvino()\n"
+        "import sys; from runtimes import predict; predict.import_openvino()\n"
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
     )
     done = subprocess.run(
@@ -143,8 +143,8 @@ def test_a_signal_after_openvino_sessions_ended_is_survived(tmp_path: Path) -> N
     tiny_onnx(tmp_path)
     code = (
         "import gc, os, signal, sys\n"
-        "from runtimes import agent\n"
-        f"models = [agent.load({str(tmp_path)!r}, runtime='openvino') for _ in range(3)]\n"
+        "from runtimes import predict\n"
+        f"models = [predict.load({str(tmp_path)!r}, runtime='openvino') for _ in range(3)]\n"
         "while models: models.pop(0).logits('my card')\n"
         "gc.collect()\n"
         "signal.signal(signal.SIGINT, lambda *_: print('survived'))\n"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact, TensorSpec, write_artifact
 
 LABELS = ("billing", "technical", "feedback")
@@ -113,7 +113,7 @@ def tiny_openvino(folder: Path) -> Artifact:
     """Make an OpenVINO IR artifact of the same graph."""
     import onnx
 
-    openvino = agent.import_openvino()
+    openvino = predict.import_openvino()
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "source.onnx"
     onnx.save(onnx_graph(), source)

@@ -15,7 +15,7 @@ from compress.explain.explain import explain
 from compress.explain.explanation import Explanation
 from compress.explain.question import Question
 from profiles import metrics
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, UnsupportedError
 from tests.runtimes import tiny
@@ -45,7 +45,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _answers(artifact: Artifact) -> Any:
-    classifier = agent.load(artifact.path)
+    classifier = predict.load(artifact.path)
     return np.array([int(classifier.logits(text).argmax()) for text in TEXTS])
 
 

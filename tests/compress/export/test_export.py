@@ -17,7 +17,7 @@ from compress.export.stage import Export
 from compress.graph.onnx_graph import MASK_FLOOR, load_onnx, tidy
 from compress.models.feeds import ExampleFeeds
 from compress.stage import RunContext, execute
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError, UnsupportedError
 from tests.compress.contract_stage import StageContract
@@ -177,7 +177,7 @@ def test_equal_weights_are_stored_once() -> None:
 
 
 def _agrees_with_bundle(artifact: Artifact) -> None:
-    classifier = agent.load(artifact.path)
+    classifier = predict.load(artifact.path)
     assert classifier.logits("I love the refund").shape == (len(artifact.labels),)
 
 

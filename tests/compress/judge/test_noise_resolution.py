@@ -24,7 +24,7 @@ from compress.judge.noise import (
 from compress.judge.noise_model import noise_model, noise_texts
 from compress.progress import Silence
 from profiles.noise import FEWEST_ROUNDS
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import MANIFEST, Artifact
 from runtimes.errors import DataError, QualityError, UnsupportedError
 from runtimes.measure import MeasurePlan
@@ -70,7 +70,7 @@ def builtin(tmp_path_factory: pytest.TempPathFactory) -> Workload:
 
 
 def test_the_builtin_model_runs_on_texts_of_all_lengths(builtin: Workload) -> None:
-    classifier = agent.load(builtin.artifact.path)
+    classifier = predict.load(builtin.artifact.path)
     tokens = {classifier.encode(text)["input_ids"].shape[1] for text in builtin.texts}
     assert min(tokens) < 16 < 32 < max(tokens)
     assert np.isfinite(classifier.logits(builtin.texts[0])).all()

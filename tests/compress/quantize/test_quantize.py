@@ -22,7 +22,7 @@ from compress.quantize.check import Comparison, Limits, check_result
 from compress.quantize.embeddings import pack_rows
 from compress.quantize.stage import Quantize
 from compress.stage import RunContext, execute
-from runtimes import agent
+from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError, UnsupportedError
 from tests.compress.contract_stage import StageContract
@@ -60,7 +60,7 @@ class _QuantizeContract(StageContract):
         assert made[1].precision == self.scheme.partition("-")[0]
 
     def test_runs_from_the_bundle(self, source: Artifact, made: tuple[str, Artifact]) -> None:
-        before, after = agent.load(source.path), agent.load(made[1].path)
+        before, after = predict.load(source.path), predict.load(made[1].path)
         for text in data().test.inputs[:5]:
             assert np.abs(before.logits(text) - after.logits(text)).max() < 1.5
 

@@ -103,7 +103,7 @@ def test_the_bundle_runs_alone(finished: Finished, tmp_path: Path) -> None:
     bundle = shutil.copytree(finished.out / "bundle", tmp_path / "bundle")
     code = (
         "import sys, runpy\n"
-        "for name in ('torch', 'transformers', 'compress', 'runtimes', 'profiles'):\n"
+        "for name in ('torch', 'transformers', 'compress', 'profiles'):\n"
         "    sys.modules[name] = None\n"
         f"sys.argv = ['predict.py', 'my card was charged twice']\n"
         f"runpy.run_path({str(bundle / 'predict.py')!r}, run_name='__main__')\n"

@@ -1,0 +1,168 @@
+"""What a process can tell of itself and of the machine it runs on."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+def preemptions() -> int:
+    """Return the process's involuntary context switches so far; 0 where it is not counted."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+
+
+def probe_ms() -> float:
+    """Time a fixed piece of integer arithmetic: the least of five, in ms.
+
+    It touches neither the model nor memory, so a change says that the processor's pace changed.
+    The least, since a piece that was preempted says nothing about the pace.
+    """
+    return min(_probe_once_ms() for _ in range(5))
+
+
+def _probe_once_ms() -> float:
+    start = time.perf_counter_ns()
+    total = 0
+    for i in range(10_000):
+        total += i * i
+    return (time.perf_counter_ns() - start) / 1e6
+
+
+class State(NamedTuple):
+    """Hold the machine's counters at one moment: throttlings, stolen and all ticks of its CPUs."""
+
+    throttlings: int
+    stolen: int | None
+    ticks: int
+
+
+class Machine:
+    """Read what the machine shows of itself: throttling, its clock, time kept by its host.
+
+    Its files are opened once. `root` holds `sys` and `proc`.
+    """
+
+    def __init__(self, root: str | Path = "/") -> None:
+        root = Path(root)
+        self._cpus = root / "sys/devices/system/cpu"
+        counters = self._cpus.glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
+        self._counters = [_opened(path) for path in sorted(counters)]
+        firmware = (root / "sys/devices/platform").glob("soc*/soc*:firmware/get_throttled")
+        self._raspberry = [_opened(path) for path in firmware]
+        coolers = (root / "sys/class/thermal").glob("cooling_device*/type")
+        self._slowed = [
+            _opened(path.with_name("cur_state"))
+            for path in sorted(coolers)
+            if "cpufreq" in _read(_opened(path))
+        ]
+        self._times = _opened(root / "proc/stat")
+        self._own = _opened(root / "proc/self/stat")
+        self._clocks: dict[str, int | None] = {}
+
+    def state(self) -> State:
+        """Read the counters; `evidence` compares with them."""
+        throttlings = sum(_number(_read(counter)) for counter in self._counters)
+        ticks = [int(value) for value in _read(self._times).partition("\n")[0].split()[1:9]]
+        return State(throttlings, ticks[7] if len(ticks) == 8 else None, sum(ticks))
+
+    def evidence(self, before: State) -> dict[str, Any]:
+        """Tell what happened since: `throttled`, the clock in `mhz`, the share of `steal`."""
+        now = self.state()
+        ticks = now.ticks - before.ticks
+        stolen = None if now.stolen is None or before.stolen is None else now.stolen - before.stolen
+        return {
+            "throttled": now.throttlings > before.throttlings or self._held_back(),
+            "mhz": self._mhz(),
+            "steal": None if stolen is None or ticks <= 0 else stolen / ticks,
+        }
+
+    def _held_back(self) -> bool:
+        """Tell whether the kernel, or a Raspberry Pi's firmware, caps the clock now.
+
+        The kernel cools with a state above 0 of a device that slows the CPU. Bits 1 to 3 of the
+        firmware's word: frequency capped, throttled, soft limit of temperature.
+        """
+        cooled = any(_number(_read(state)) for state in self._slowed)
+        return cooled or any(_number(_read(word), 16) & 0b1110 for word in self._raspberry)
+
+    def _mhz(self) -> float | None:
+        """Return the clock of the CPU that the process was last seen on."""
+        fields = _read(self._own).rpartition(")")[2].split()
+        if len(fields) < 37:
+            return None
+        cpu = fields[36]
+        if cpu not in self._clocks:
+            self._clocks[cpu] = _opened(self._cpus / f"cpu{cpu}/cpufreq/scaling_cur_freq")
+        khz = _read(self._clocks[cpu]).strip()
+        return int(khz) / 1e3 if khz.isdigit() else None
+
+
+def _opened(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except OSError:
+        return None
+
+
+def _read(file: int | None) -> str:
+    """Return a small file's present text, empty where there is none."""
+    if file is None:
+        return ""
+    try:
+        return os.pread(file, 4096, 0).decode("ascii", errors="replace")
+    except OSError:
+        return ""
+
+
+def _number(text: str, base: int = 10) -> int:
+    """Return the number that a file holds; 0 where it is absent or holds none."""
+    try:
+        return int(text, base)
+    except ValueError:
+        return 0
+
+
+def read_mb() -> float | None:
+    """Return what this process has read from storage, in MB (10^6 bytes); None where unknown."""
+    try:
+        text = Path("/proc/self/io").read_text(encoding="ascii")
+    except OSError:
+        return None
+    counts = dict(line.split(": ") for line in text.splitlines())
+    return int(counts["read_bytes"]) / 1e6
+
+
+def peak_rss_mb() -> float | None:
+    """Return this process's peak resident memory in MB (10^6 bytes), None where unknown.
+
+    VmHWM starts anew at exec, getrusage's maximum does not: it may be the parent's.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    kib = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(kib[0]) * 1024 / 1e6 if kib else None
+
+
+def started_ns(spawned: int | None, entered: int) -> int:
+    """Return when this process was started, on perf_counter's clock.
+
+    `spawned` is the parent's own reading (one clock for all processes of a machine). Without it
+    the kernel's figure serves, in ticks of 10 ms, or `entered`, the earliest reading of its own.
+    """
+    if spawned is not None:
+        return spawned
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        since_boot_ns = int(fields[19]) * 10**9 // os.sysconf("SC_CLK_TCK")
+        age_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - since_boot_ns
+    except (OSError, AttributeError, IndexError, ValueError):
+        return entered
+    return time.perf_counter_ns() - age_ns

@@ -1,0 +1,258 @@
+"""Measure one model in a process of its own: a JSON object a line in, one a line out."""
+
+from __future__ import annotations
+
+import time
+
+_ENTERED_NS = time.perf_counter_ns()
+
+import argparse  # noqa: E402 - the clock above starts before the imports that it times
+import base64  # noqa: E402
+import functools  # noqa: E402
+import gc  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+from runtimes.errors import BackendError, EdgepressError, InputError, first_line  # noqa: E402
+from runtimes.machine import Machine, peak_rss_mb, preemptions, probe_ms, read_mb, started_ns  # noqa: E402
+from runtimes.predict import (  # noqa: E402
+    Classifier,
+    choose_runtime,
+    import_runtime,
+    load_tokenizer,
+    open_backend,
+    read_manifest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+class Worker:
+    """Answer the measuring protocol: a JSON object a line in, one a line out.
+
+    `load` loads the model and makes a first result, `rows` encodes rows once, `warm` runs until
+    stable, `run` times single-row inferences, `throughput` counts rows under a load, `peak`
+    reports memory, `answers` returns what the model says of rows.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
+        self._arguments = arguments
+        self._started_ns = started_ns
+        self._classifier: Classifier | None = None
+        self._feeds: list[dict[str, Any]] = []
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Do what one request asks."""
+        commands: dict[str, Callable[..., dict[str, Any]]] = {
+            "load": self.load,
+            "rows": self.rows,
+            "warm": self.warm,
+            "run": self.run,
+            "throughput": self.throughput,
+            "peak": lambda: {"rss_peak_mb": peak_rss_mb()},
+            "answers": self.answers,
+        }
+        do = request.pop("do", None)
+        if do not in commands:
+            raise InputError(f"unknown request {do!r}; expected {', '.join(commands)}")
+        return commands[do](**request)
+
+    def load(self, text: str) -> dict[str, Any]:
+        """Load everything and classify one text; report how long each step took, in ms."""
+        clock = _Clock()
+        folder = Path(self._arguments.model)
+        manifest = read_manifest(folder)
+        runtime = choose_runtime(manifest, self._arguments.runtime)
+        import_runtime(runtime)
+        imports_ms = clock.lap_ms()
+        tokenizer = load_tokenizer(folder, manifest)
+        load_ms = clock.lap_ms()
+        backend = open_backend(folder, manifest, runtime, self._arguments.threads)
+        session_ms = clock.lap_ms()
+        self._classifier = Classifier(manifest, tokenizer, backend)
+        feeds = self._classifier.encode(text)
+        encode_ms = clock.lap_ms()
+        output = self._classifier.infer(feeds)
+        first_inference_ms = clock.lap_ms()
+        self._classifier.best(self._classifier.row(output))
+        return {
+            "runtime": runtime,
+            "version": backend.version,
+            "python": sys.version.split()[0],
+            "interpreter_ms": (_ENTERED_NS - self._started_ns) / 1e6,
+            "imports_ms": imports_ms,
+            "load_ms": load_ms,
+            "session_ms": session_ms,
+            "first_inference_ms": first_inference_ms,
+            "first_result_ms": encode_ms + first_inference_ms + clock.lap_ms(),
+            "total_ms": (time.perf_counter_ns() - self._started_ns) / 1e6,
+            "read_mb": read_mb(),
+        }
+
+    def rows(self, rows: list[str]) -> dict[str, Any]:
+        """Encode the rows that later requests name by index."""
+        self._feeds = [self._loaded().encode(row) for row in rows]
+        gc.collect()
+        gc.freeze()  # what lives now stays; later collections need not look at it
+        return {"tokens": [int(feeds["input_ids"].shape[1]) for feeds in self._feeds]}
+
+    def warm(self, runs: int, seconds: float, limit_s: float) -> dict[str, Any]:
+        """Run blocks of the same rows until their last three medians agree within 2 %."""
+        infer = self._loaded().infer
+        rows = [self._feeds[i % len(self._feeds)] for i in range(max(runs, 1))]
+        start, medians, inference_ms = time.perf_counter(), [], 0.0
+        while True:
+            samples = [timed(infer, feeds)[0] for feeds in rows]
+            medians.append(_median(samples))
+            inference_ms += sum(samples)
+            last, elapsed = medians[-3:], time.perf_counter() - start
+            stable = len(last) == 3 and max(last) <= 1.02 * min(last)
+            if (stable and elapsed >= seconds) or elapsed >= limit_s:
+                said = {"medians_ms": medians, "stable": stable}
+                return {**said, "inference_s": inference_ms / 1e3}
+
+    def run(self, rows: list[int]) -> dict[str, Any]:
+        """Time one inference for each named row, the garbage collector off."""
+        infer = self._loaded().infer
+        feeds = [self._feeds[row] for row in rows]
+        before = probe_ms()
+        gc.collect()
+        gc.disable()
+        state = self._machine.state()
+        try:
+            samples = [timed(infer, one) for one in feeds]
+        finally:
+            gc.enable()
+        return {
+            "latency_ms": [latency for latency, _ in samples],
+            "contaminated": [flag for _, flag in samples],
+            **self._machine.evidence(state),
+            "probe_ms": [before, probe_ms()],
+        }
+
+    def throughput(
+        self, batch: int, concurrency: int, seconds: float, rows: list[int]
+    ) -> dict[str, Any]:
+        """Count the rows that `concurrency` threads classify in a second, `batch` at a time.
+
+        The model stays as it was opened for single rows. Each thread goes through all batches,
+        again until `seconds` have passed, so that every model meets the same mix of lengths; the
+        widest batch warms it up.
+        """
+        from concurrent.futures import ThreadPoolExecutor
+
+        classifier = self._loaded()
+        chosen = [self._feeds[row] for row in rows]
+        chosen = (chosen * batch)[: max(len(chosen) // batch, 1) * batch]
+        batches = [classifier.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)]
+        start = time.perf_counter()
+        with ThreadPoolExecutor(concurrency) as pool:
+            callers = [
+                pool.submit(_batches_per_s, classifier.infer, batches, seconds)
+                for _ in range(concurrency)
+            ]
+            try:
+                per_s = sum(caller.result() for caller in callers)
+            except Exception as error:  # each runtime raises its own types
+                said = first_line(error)
+                raise BackendError(f"{concurrency} callers of {batch} rows: {said}") from error
+        return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
+
+    def answers(self, rows: list[str]) -> dict[str, Any]:
+        """Return the answer to each row alone; the caller asks for as many as fit a reply."""
+        return {"answers": [_encoded(self._loaded().logits(row)) for row in rows]}
+
+    @functools.cached_property
+    def _machine(self) -> Machine:
+        return Machine()  # not before it is asked for: a cold start has no use for it
+
+    def _loaded(self) -> Classifier:
+        if self._classifier is None:
+            raise InputError("the first request must be load")
+        return self._classifier
+
+
+def _encoded(answer: Any) -> dict[str, Any]:
+    """Return an array as JSON: its shape, and its bytes as little-endian float32 in base64."""
+    content = base64.b64encode(answer.astype("<f4").tobytes()).decode("ascii")
+    return {"shape": list(answer.shape), "float32": content}
+
+
+def timed(infer: Callable[[dict[str, Any]], Any], feeds: dict[str, Any]) -> tuple[float, bool]:
+    """Time one inference in ms, and tell whether the process was preempted or waited in it.
+
+    All threads of the process count: a preempted pool thread delays the result as much.
+    """
+    preempted, cpu = preemptions(), time.process_time_ns()
+    start = time.perf_counter_ns()
+    infer(feeds)
+    wall = time.perf_counter_ns() - start
+    cpu = time.process_time_ns() - cpu
+    return wall / 1e6, preemptions() > preempted or wall > 1.1 * cpu
+
+
+def _batches_per_s(
+    infer: Callable[[dict[str, Any]], Any], batches: Sequence[dict[str, Any]], seconds: float
+) -> float:
+    infer(max(batches, key=lambda feeds: max(array.shape[1] for array in feeds.values())))
+    start, done, elapsed = time.perf_counter(), 0, 0.0
+    while not done or elapsed < seconds:
+        for feeds in batches:
+            infer(feeds)
+        done += len(batches)
+        elapsed = time.perf_counter() - start
+    return done / elapsed
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Answer requests from stdin until it ends, then end the process at once.
+
+    Python's own way out frees the session piece by piece: 50 ms that no figure needs.
+    """
+    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # whatever a library prints must not land between the replies
+    worker = Worker(arguments, started_ns(arguments.spawned, _ENTERED_NS))
+    for line in sys.stdin:
+        try:
+            reply = worker.answer(json.loads(line))
+        except EdgepressError as error:
+            reply = {"error": str(error)}
+        print(json.dumps(reply), file=replies, flush=True)
+    os._exit(0)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._last_ns = time.perf_counter_ns()
+
+    def lap_ms(self) -> float:
+        now_ns = time.perf_counter_ns()
+        lap = (now_ns - self._last_ns) / 1e6
+        self._last_ns = now_ns
+        return lap
+
+
+def _median(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description="Answer the measuring protocol on stdin.")
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="the artifact folder")
+    parser.add_argument("--runtime", metavar="NAME", help="default: by the model's format")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="0: as many as it likes"
+    )
+    parser.add_argument("--spawned", type=int, metavar="NS", help="when the parent started this")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    serve(parse(None))

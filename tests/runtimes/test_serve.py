@@ -1,0 +1,144 @@
+"""The measuring worker: its protocol, spoken with a real process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from runtimes import machine, predict, serve
+from runtimes.artifact import Artifact
+from runtimes.errors import BackendError
+from tests.runtimes.tiny import TEXTS, tiny_onnx
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_onnx(tmp_path_factory.mktemp("model")).path
+
+
+class Conversation:
+    """Speak the measuring protocol with one process."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "runtimes.serve", "--model", str(artifact.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, **request: Any) -> Any:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+@pytest.fixture
+def conversation(tmp_path: Path) -> Iterator[Conversation]:
+    spoken = Conversation(tiny_onnx(tmp_path))
+    yield spoken
+    spoken.process.communicate(timeout=20)
+    assert spoken.process.returncode == 0
+
+
+def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
+    loaded = conversation.ask(do="load", text=TEXTS[0])
+    steps = ("interpreter_ms", "imports_ms", "load_ms", "session_ms", "first_result_ms")
+    assert all(loaded[step] > 0 for step in steps)
+    assert sum(loaded[step] for step in steps) <= loaded["total_ms"] * 1.001
+    assert loaded["first_inference_ms"] <= loaded["first_result_ms"]
+    assert conversation.ask(do="rows", rows=list(TEXTS))["tokens"][2] == 4
+    warmed = conversation.ask(do="warm", runs=5, seconds=0.05, limit_s=1)
+    assert len(warmed["medians_ms"]) >= 1
+    block = conversation.ask(do="run", rows=[0, 1, 2, 0])
+    assert len(block["latency_ms"]) == len(block["contaminated"]) == 4
+    assert all(sample > 0 for sample in block["latency_ms"])
+    assert all(probe > 0 for probe in block["probe_ms"])
+    assert block["throttled"] in (True, False)
+    assert {"mhz", "steal"} <= block.keys()
+    assert 20 < conversation.ask(do="peak")["rss_peak_mb"] < 2000
+
+
+def test_answers_are_the_deployed_models(conversation: Conversation, tmp_path: Path) -> None:
+    conversation.ask(do="load", text=TEXTS[0])
+    model = predict.load(tmp_path)
+    found = conversation.ask(do="answers", rows=list(TEXTS))["answers"]
+    for text, answer in zip(TEXTS, found, strict=True):
+        said = np.frombuffer(base64.b64decode(answer["float32"]), "<f4").reshape(answer["shape"])
+        np.testing.assert_array_equal(said, model.logits(text))
+
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(("batch", "concurrency"), [(1, 1), (4, 3)])
+def test_threads_share_a_model(runtime: str, batch: int, concurrency: int, bundle: Path) -> None:
+    worker = _loaded_worker(bundle, runtime)
+    found = worker.throughput(batch, concurrency, 0.1, [0, 1, 2])
+    assert found["rows_per_s"] > 10 * batch
+    assert found["inference_s"] >= 0.1
+
+
+def test_more_rows_at_a_time_are_counted_as_rows(bundle: Path, monkeypatch: Any) -> None:
+    worker = _loaded_worker(bundle, "onnxruntime")
+    shapes = []
+
+    def infer(feeds: dict[str, Any]) -> None:
+        shapes.append(feeds["input_ids"].shape)
+        time.sleep(0.01)
+
+    monkeypatch.setattr(worker._loaded(), "infer", infer)
+    found = worker.throughput(8, 1, 0.2, [0, 1])
+    assert set(shapes) == {(8, 6)}
+    assert found["rows_per_s"] == pytest.approx(8 * 100, rel=0.3)
+
+
+def test_a_failing_load_says_which(bundle: Path, monkeypatch: Any) -> None:
+    worker = _loaded_worker(bundle, "onnxruntime")
+
+    def infer(_: dict[str, Any]) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(worker._loaded(), "infer", infer)
+    with pytest.raises(BackendError, match="2 callers of 4 rows: MemoryError"):
+        worker.throughput(4, 2, 0.1, [0])
+
+
+def _loaded_worker(bundle: Path, runtime: str) -> serve.Worker:
+    arguments = serve.parse(["--model", str(bundle), "--runtime", runtime])
+    worker = serve.Worker(arguments, time.perf_counter_ns())
+    worker.load(TEXTS[0])
+    worker.rows(list(TEXTS))
+    return worker
+
+
+def test_a_bad_request_is_answered_and_survived(conversation: Conversation) -> None:
+    assert "unknown request 'dance'" in conversation.ask(do="dance")["error"]
+    assert "load" in conversation.ask(do="rows", rows=["my card"])["error"]
+    assert conversation.ask(do="load", text="my card")["runtime"] == "onnxruntime"
+
+
+def test_waiting_is_flagged_and_working_is_not() -> None:
+    def wait(_: dict[str, Any]) -> None:
+        time.sleep(0.02)
+
+    milliseconds, contaminated = serve.timed(wait, {})
+    assert milliseconds >= 20
+    assert contaminated
+    assert machine.preemptions() >= 0
+    assert machine.probe_ms() > 0
+
+
+def test_the_kernel_knows_when_a_process_started() -> None:
+    age_ns = time.perf_counter_ns() - machine.started_ns(None, serve._ENTERED_NS)
+    assert age_ns > time.perf_counter_ns() - serve._ENTERED_NS
+    assert machine.started_ns(5, 0) == 5
