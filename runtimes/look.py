@@ -15,8 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtimes.machine import probe_ms
 from runtimes.facts import cgroup_folders
+from runtimes.machine import probe_ms
 
 FEWEST_PROBES = 15
 
