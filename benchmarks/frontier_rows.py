@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from compress.judge.evidence import stage_row
 from compress.judge.judging import Candidate, Job, Measured, Outcome, measure_and_judge
 from compress.progress import Progress
 from compress.report import scatter
-from compress.report.markup import Markup, tag
+from compress.report.html import templates
 from compress.report.schema import StageRow
 from runtimes.artifact import Artifact
 from runtimes.facts import probe
@@ -151,23 +150,26 @@ def _bounded(value: float | None, bounds: Mapping[str, float | None], form: str)
     return f"{_number(value, form)} [{ends}]"
 
 
+_PAGE = """
+{% extends "page.html.j2" %}
+{% from "parts.html.j2" import scatter %}
+{% block title %}The frontier{% endblock %}
+{% block main %}
+<h1>The frontier</h1>
+{% for drawing in drawings %}{{ scatter(drawing) }}{% endfor %}
+<p>{% for name in names %}{{ loop.index }} {{ name }}{{ ", " if not loop.last }}{% endfor %}</p>
+<pre>{{ said }}</pre>
+{% endblock %}
+"""
+
+
 def page(contestants: Sequence[Contestant], outcome: Outcome, said: str) -> str:
     """Return an HTML page with the drawing of all contestants above the table."""
     rows = [_drawn(one, outcome.of(one.name)) for one in contestants]
-    seen = scatter.points(rows)
-    style = files("compress.report").joinpath("report.css").read_text(encoding="utf-8")
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("title", "The frontier · edgepress"),
-        tag("style", Markup(style)),
+    template = templates().from_string(_PAGE)
+    return template.render(
+        drawings=scatter.drawings(rows), names=[row.name for row in rows], said=said
     )
-    drawings = [
-        scatter.render(seen, scatter.WIDE, "wide"),
-        scatter.render(seen, scatter.NARROW, "narrow"),
-    ]
-    body = tag("main", tag("h1", "The frontier"), *drawings, tag("pre", said))
-    return f"<!doctype html>\n{tag('html', head, tag('body', body), lang='en')}\n"
 
 
 def _drawn(one: Contestant, found: Measured) -> StageRow:

@@ -23,12 +23,11 @@ class Scale:
     log: bool = False
 
     def at(self, value: float) -> float:
-        """Return the place of a figure; figures beyond the ends are put at the ends."""
+        """Return the place of a figure to 2 decimals; one beyond the ends is put at the end."""
         value = min(max(value, self.low), self.high)
-        share = self._bend(value) - self._bend(self.low)
-        return self.start + (self.end - self.start) * share / (
-            self._bend(self.high) - self._bend(self.low)
-        )
+        low, high = self._bend(self.low), self._bend(self.high)
+        share = (self._bend(value) - low) / (high - low)
+        return round(self.start + (self.end - self.start) * share, 2)
 
     def ticks(self, most: int = 6) -> list[float]:
         """Return round figures within the scale, few enough to be read."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import html
 import itertools
-import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import UndefinedError
 
+from compress.explain.explanation import Explanation
 from compress.report import bullet, scatter
-from compress.report.markup import Markup, tag
+from compress.report.html import page
 from compress.report.scale import linear, logarithmic
 from tests.compress.report import report_fixture as fixture
 
@@ -26,12 +27,11 @@ def test_numbers_never_overlap(where: list[tuple[float, float, float]]) -> None:
         replace(fixture.stage_row(0, False), latency_p50_ms=ms, accuracy=share, size_mb=size)
         for ms, share, size in where
     ]
-    drawing = scatter.render(scatter.points(rows), scatter.WIDE, "x")
-    found = re.findall(r'<text x="([\d.-]+)" y="([\d.-]+)"[^>]*class="label[^>]*>(\d+)<', drawing)
-    assert [int(number) for *_, number in found] == list(range(1, 1 + len(rows)))
-    spots = [(float(x), float(y)) for x, y, _ in found]
-    for (x1, y1), (x2, y2) in itertools.combinations(spots, 2):
-        assert abs(x1 - x2) >= 25.9 or abs(y1 - y2) >= 12.9
+    for drawing in scatter.drawings(rows):
+        font, placed = drawing.layout.font, list(drawing.numbers())
+        assert [mark.point.number for mark, _ in placed] == list(range(1, 1 + len(rows)))
+        for (one, foot), (other, its) in itertools.combinations(placed, 2):
+            assert abs(one.x - other.x) >= 2 * font or abs(foot - its) >= font - 0.02
 
 
 @given(st.lists(positive, min_size=1, max_size=12), st.booleans())
@@ -60,17 +60,23 @@ def test_ticks_are_few_and_inside(low: float, factor: float, log: bool) -> None:
 def test_a_budget_draws_at_any_distance(limit: float, bound: str) -> None:
     for value in (None, 0.0, 1.85):
         check = fixture.check(limit=limit, bound=bound, value=value, lower=value, upper=value)
-        drawing = bullet.render(check)
-        assert "nan" not in drawing
-        assert ('class="value"' in drawing) is (value is not None)
+        drawing = bullet.Bullet(check)
+        places = (drawing.limit, *drawing.allowed, *drawing.interval)
+        assert all(0 <= place <= drawing.width for place in places)
+        assert len(drawing.interval) == (0 if value is None else 3)
 
 
 @given(st.text())
-def test_any_text_survives_an_element(text: str) -> None:
-    written = tag("p", text, title=text)
-    assert html.unescape(written.split(">", 1)[1].removesuffix("</p>")) == text
-    assert written.count("<") == 2
+def test_any_text_survives_a_template(text: str) -> None:
+    written, plain = (
+        page("sensitivity", found=Explanation(said, {}, notes=(said,)), name=said)
+        for said in (text, "")
+    )
+    note = written.split('<ul class="warnings"><li>')[1].split("</li></ul>")[0]
+    assert html.unescape(note) == text
+    assert written.count("<") == plain.count("<")
 
 
-def test_markup_is_not_escaped_twice() -> None:
-    assert tag("p", tag("b", "&"), None, ["<", Markup("<br>")]) == "<p><b>&amp;</b>&lt;<br></p>"
+def test_a_name_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(UndefinedError, match="'name' is undefined"):
+        page("sensitivity", found=Explanation("", {}))

@@ -20,7 +20,8 @@ from tests.compress.report import report_fixture as fixture
 HOSTILE = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>&amp;{{7*7}}"
 STATUSES: tuple[Status, ...] = get_args(Status)
 VOID = {"meta", "br", "hr"}
-CSS = (Path(compress.report.__file__).parent / "report.css").read_text(encoding="utf-8")
+TEMPLATES = Path(compress.report.__file__).parent / "templates"
+CSS = (TEMPLATES / "report.css").read_text(encoding="utf-8").rstrip()
 
 
 class Page(HTMLParser):
