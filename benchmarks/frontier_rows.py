@@ -10,13 +10,13 @@ from typing import Any
 
 from compress.data.dataset import Rows
 from compress.judge.evidence import stage_row
-from compress.judge.judging import Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.judge.judging import Candidate, Evaluation, Measured, Outcome, measure_and_judge
 from compress.progress import Progress
 from compress.report import scatter
 from compress.report.html import templates
 from compress.report.schema import StageRow
+from profiles.job import Job
 from runtimes.artifact import Artifact
-from runtimes.facts import probe
 from runtimes.session import runs_in
 
 STEPS = (3, 5, 10, 15, 20, 30)
@@ -47,7 +47,7 @@ def measured_together(
 
     A contestant whose process fails keeps what was seen of it; the others go on.
     """
-    job = Job(
+    asked = Evaluation(
         candidates=[
             Candidate(
                 one.name,
@@ -65,7 +65,7 @@ def measured_together(
         seed=seed,
         threads=1,
     )
-    return measure_and_judge(job, facts=probe(), progress=progress, shared=shared)
+    return measure_and_judge(asked, device=Job(), progress=progress, shared=shared)
 
 
 def figures(one: Contestant, found: Measured) -> dict[str, Any]:

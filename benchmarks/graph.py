@@ -42,12 +42,12 @@ from compress.models.feeds import ExampleFeeds
 from compress.models.teacher import import_model, open_model
 from compress.models.torch_model import quiet_transformers
 from compress.stage import RunContext, execute
+from profiles.job import Job
 from profiles.measurement import paired_rounds
 from profiles.statistics import ratio_interval
 from runtimes.artifact import Artifact, write_artifact
 from runtimes.errors import EdgepressError, InputError
 from runtimes.files import write_json
-from runtimes.measure import measure
 from runtimes.samples import MeasurePlan, Samples, Variant
 
 OURS = "edgepress"
@@ -93,7 +93,9 @@ def compare(
         graphs = make_graphs(teacher, max_length, _named(other), Path(folder))
         differences = {name: _difference(graphs, name) for name in graphs}
         variants = [Variant(name, one, "onnxruntime", threads) for name, one in graphs.items()]
-        seen = measure(variants, chosen, MeasurePlan(processes=processes, cold_starts=processes))
+        seen = Job().measure(
+            variants, chosen, MeasurePlan(processes=processes, cold_starts=processes)
+        )
         figures = {
             name: _figures(graphs[name], seen[name], seen[OURS]) | {"difference": difference}
             for name, difference in differences.items()

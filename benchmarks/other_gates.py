@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.transport.local import Local
+from profiles.transport.serving import serve
 from runtimes.artifact import Artifact
 from runtimes.predict import RUNTIMES
 from runtimes.worker import Worker
@@ -124,7 +126,7 @@ def second_of_rounds(first_ms: float) -> int:
 
 def _take(artifact: Artifact, texts: Sequence[str], protocol: Protocol) -> Floats:
     runtime = RUNTIMES[artifact.format][0]
-    with Worker(artifact.path, runtime=runtime, threads=1) as worker:
+    with serve(Local(), artifact.path, runtime) as worker:
         worker.ask("load", _TIMEOUT_S, text=texts[0])
         worker.ask("texts", _TIMEOUT_S, texts=list(texts))
         if protocol is Protocol.SECOND:

@@ -40,13 +40,13 @@ import numpy as np
 
 from benchmarks.planted_work import dense_layers, slow_copy
 from compress.data.reading import read_table
+from profiles.job import Job
 from profiles.statistics import Interval, percentile_interval
 from runtimes import predict
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, EdgepressError, InputError, UnsupportedError
-from runtimes.facts import probe
 from runtimes.files import write_json
-from runtimes.measure import MeasurePlan, Variant, measure
+from runtimes.measure import MeasurePlan, Variant
 from runtimes.samples import Samples
 
 PERCENTS = (0.0, 3.0, 5.0, 10.0, 20.0)
@@ -127,7 +127,7 @@ def plant_all(
             "runtime_version": samples[PLAIN].runtime_version,
         },
         "settings": {"rows": rows, "rounds": rounds, "seed": seed, "quick": quick},
-        "machine": probe().to_json(),
+        "machine": Job().facts().to_json(),
         "seconds": round(time.monotonic() - started, 1),
         "planted": [_row(one, plain, samples, texts) for one in planted],
     }
@@ -230,7 +230,7 @@ def _session(
     plan = MeasurePlan(
         processes=rounds, blocks=6, warmup_s=0.1, warmup_limit_s=0.3, cold_starts=0, seed=seed
     )
-    return measure(variants, texts, plan)
+    return Job().measure(variants, texts, plan)
 
 
 def percent_slower(slowed: Samples, plain: Samples) -> Interval:

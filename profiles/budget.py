@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from runtimes.errors import suggest
 
 Side = Literal["max", "min"]
+Against = Literal["", "reference", "baseline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,18 @@ class Metric:
 
     `side` is the kind of limit that makes sense. A `machine_bound` figure says nothing about
     another machine. `unit` `fraction` means 0..1, `ratio` any positive number. `against` says
-    what must be there to compare with.
+    what must be there to compare with. `needs_labels` says that rows without labels do not show it.
     """
 
     unit: str
     side: Side
     machine_bound: bool
-    against: Literal["", "reference", "baseline"] = ""
+    against: Against = ""
+    needs_labels: bool = False
+
+
+def _quality(unit: str, against: Against = "") -> Metric:
+    return Metric(unit, "min", machine_bound=False, against=against, needs_labels=True)
 
 
 METRICS = {
@@ -34,10 +40,10 @@ METRICS = {
     "latency_p90_ms": Metric("ms", "max", machine_bound=True),
     "latency_p95_ms": Metric("ms", "max", machine_bound=True),
     "latency_p99_ms": Metric("ms", "max", machine_bound=True),
-    "accuracy": Metric("fraction", "min", machine_bound=False),
-    "f1_macro": Metric("fraction", "min", machine_bound=False),
-    "accuracy_retention": Metric("fraction", "min", machine_bound=False, against="reference"),
-    "worst_class_retention": Metric("fraction", "min", machine_bound=False, against="reference"),
+    "accuracy": _quality("fraction"),
+    "f1_macro": _quality("fraction"),
+    "accuracy_retention": _quality("fraction", "reference"),
+    "worst_class_retention": _quality("fraction", "reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
     "rss_peak_mb": Metric("MB", "max", machine_bound=True),
     "cold_start_p50_ms": Metric("ms", "max", machine_bound=True),
@@ -57,7 +63,7 @@ METRICS = {
     "cold_start_p50_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
     "rss_peak_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
     "artifact_vs_baseline": Metric("ratio", "max", machine_bound=False, against="baseline"),
-    "accuracy_vs_baseline": Metric("ratio", "min", machine_bound=False, against="baseline"),
+    "accuracy_vs_baseline": _quality("ratio", "baseline"),
 }
 """The metrics that a profile's `[budgets]` may name, beside those of THROUGHPUT's form.
 

@@ -128,7 +128,7 @@ class Circumstances:
     `share` of each budget's risk is what this look at machine-bound figures may spend. `noise`
     says why the machine is too noisy for a FAIL on what was timed alone, `foreign` why a stored
     baseline is no ground for one, `missing` why a metric is not there (by metric, or by what it
-    is compared `against`).
+    is compared `against`), `elsewhere` why what was measured on is not the profile's device.
     """
 
     share: float = 1.0
@@ -137,6 +137,7 @@ class Circumstances:
     foreign: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     conditions: str = ""
+    elsewhere: str = ""
 
 
 def judge(
@@ -152,7 +153,9 @@ def judge(
     than for one (intersection-union test: Berger 1982, Technometrics 24). A false FAIL is, so
     what counts must fall by Holm's step-down.
     """
-    right_device, why = matches(profile, facts)
+    fits, why = matches(profile, facts)
+    why = at.elsewhere if fits else why
+    right_device = fits and not at.elsewhere
     budgets = list(profile.budgets.values())
     bench = _Bench(figures, at)
     fallen = _fallen(budgets, bench)

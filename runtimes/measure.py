@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from runtimes.errors import InputError, UnsupportedError
-from runtimes.page_cache import forget, why_kept
 from runtimes.predict import RUNTIMES as MEASURED
 from runtimes.record import Record
 from runtimes.samples import (
@@ -46,13 +45,17 @@ _LOAD_BATCHES = 4
 
 def measure(
     variants: Sequence[Variant],
-    texts: Sequence[str],
+    rows: Sequence[Any],
     plan: MeasurePlan,
     *,
+    launch: Callable[[Variant], Worker],
     advance: Callable[[int, str], None] = lambda _units, _note: None,
     stream: Path | None = None,
 ) -> dict[str, Samples]:
     """Measure the variants interleaved, one row at a time at the rows' own lengths.
+
+    `launch` starts a fresh process for a variant, wherever that is measured. `rows` are what the
+    models' task takes, ready for JSON: texts, say.
 
     In each round every variant has a fresh process; only one of them works at a time, and
     blocks of the same rows run in randomised ABBA order. A process that ends, hangs or fails
@@ -70,11 +73,11 @@ def measure(
     Raises InputError on nothing to measure or a stream that cannot be written, UnsupportedError
     on a format or runtime that is not deployed.
     """
-    _check(variants, texts)
+    _check(variants, rows)
     with _opened(stream) if stream else nullcontext() as lines:
         units = expected_runs(1, plan)
         records = [Record(variant, units, advance, lines) for variant in variants]
-        session = _Session(records, list(texts), plan)
+        session = _Session(records, list(rows), plan, launch)
         for process in range(plan.first_process, plan.first_process + plan.processes):
             session.measure_round(process)
         for _ in range(plan.cold_starts - plan.processes):
@@ -112,19 +115,26 @@ class _Round:
 
 
 class _Session:
-    def __init__(self, records: list[Record], texts: list[str], plan: MeasurePlan) -> None:
+    def __init__(
+        self,
+        records: list[Record],
+        rows: list[Any],
+        plan: MeasurePlan,
+        launch: Callable[[Variant], Worker],
+    ) -> None:
         self._records = records
-        self._texts = texts
+        self._rows = rows
         self._plan = plan
+        self._launch = launch
         self._random = random.Random(f"{plan.seed}/{plan.first_process}")  # noqa: S311 - an order
-        self._rows = _shuffled_rows(len(texts), plan.block_runs, self._random)
+        self._order_of_rows = _shuffled_rows(len(rows), plan.block_runs, self._random)
         self._order = plan.first_process * plan.blocks * len(records)
 
     def measure_round(self, process: int) -> None:
         """Measure every variant in a fresh process of its own, interleaved."""
-        blocks = [next(self._rows) for _ in range(self._plan.blocks)]
+        blocks = [next(self._order_of_rows) for _ in range(self._plan.blocks)]
         loaded = max((_load_rows(load) for load in self._plan.loads), default=0)
-        rows = range(len(self._texts))
+        rows = range(len(self._rows))
         current = _Round(process, blocks, self._random.sample(rows, min(loaded, len(rows))))
         with ExitStack() as stack:
             workers: dict[Record, Worker] = {}
@@ -153,29 +163,31 @@ class _Session:
     def start_all_uncached(self) -> None:
         """Start every variant from storage, and end it; not again where the cache stays."""
         for record in _sound(self._records):
-            folder = record.variant.artifact.path
-            if why := record.uncached_why or why_kept(folder):
-                record.passed_over(why)
-                continue
             with record.isolated():
-                forget(folder, record.variant.runtime)
+                if why := record.uncached_why or self._forget(record):
+                    record.passed_over(why)
+                    continue
                 worker, reply = self._start(record)
                 worker.close()
                 record.started_uncached(reply)
 
+    def _forget(self, record: Record) -> str:
+        """Take a variant's files out of memory where they are; say why they cannot leave it."""
+        with self._launch(record.variant) as worker:
+            return str(worker.ask("forget", self._plan.timeout_s)["why"])
+
     def _start(self, record: Record) -> tuple[Worker, dict[str, Any]]:
         """Start a fresh process, and bring it to its first result."""
-        variant = record.variant
-        worker = Worker(variant.artifact.path, runtime=variant.runtime, threads=variant.threads)
+        worker = self._launch(record.variant)
         with ExitStack() as undo:
             undo.push(worker)
-            reply = worker.ask("load", self._plan.timeout_s, text=self._texts[0])
+            reply = worker.ask("load", self._plan.timeout_s, text=self._rows[0])
             undo.pop_all()
         return worker, reply
 
     def _warm_up(self, record: Record, worker: Worker, current: _Round) -> None:
         plan = self._plan
-        worker.ask("rows", plan.timeout_s, rows=[self._texts[row] for row in current.used])
+        worker.ask("rows", plan.timeout_s, rows=[self._rows[row] for row in current.used])
         reply = worker.ask(
             "warm",
             plan.timeout_s + plan.warmup_limit_s,
@@ -260,12 +272,12 @@ def _opened(stream: Path) -> IO[str]:
         ) from None
 
 
-def _check(variants: Sequence[Variant], texts: Sequence[str]) -> None:
+def _check(variants: Sequence[Variant], rows: Sequence[Any]) -> None:
     names = [variant.name for variant in variants]
-    if not names or not texts or len(set(names)) < len(names):
+    if not names or not rows or len(set(names)) < len(names):
         raise InputError(
-            f"{len(texts)} texts and the variants {names}",
-            expected="at least one text, and variants with different names",
+            f"{len(rows)} rows and the variants {names}",
+            expected="at least one row, and variants with different names",
         )
     for variant in variants:
         known = MEASURED.get(variant.artifact.format, ())

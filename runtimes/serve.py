@@ -36,7 +36,8 @@ class Worker:
 
     `load` loads the model and makes a first result, `rows` encodes rows once, `warm` runs until
     stable, `run` times single-row inferences, `throughput` counts rows under a load, `peak`
-    reports memory, `answers` returns what the model says of rows.
+    reports memory, `answers` returns what the model says of rows, `forget` takes the model's files
+    out of the page cache. `facts` and `look` tell of the machine and need no model.
     """
 
     def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
@@ -55,6 +56,9 @@ class Worker:
             "throughput": self.throughput,
             "peak": lambda: {"rss_peak_mb": peak_rss_mb()},
             "answers": self.answers,
+            "forget": self.forget,
+            "facts": self.facts,
+            "look": self.look,
         }
         do = request.pop("do", None)
         if do not in commands:
@@ -162,9 +166,44 @@ class Worker:
                 raise BackendError(f"{concurrency} callers of {batch} rows: {said}") from error
         return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
 
-    def answers(self, rows: list[str]) -> dict[str, Any]:
-        """Return the answer to each row alone; the caller asks for as many as fit a reply."""
-        return {"answers": [_encoded(self._loaded().logits(row)) for row in rows]}
+    def answers(self, rows: list[Any], first: int = 0) -> dict[str, Any]:
+        """Return the answer to each row alone; the caller asks for as many as fit a reply.
+
+        `first` is the number of the first one, from 0, to name the row that fails.
+        """
+        return {"answers": [self._answer(row, first + place) for place, row in enumerate(rows)]}
+
+    def _answer(self, row: Any, place: int) -> dict[str, Any]:
+        classifier = self._loaded()
+        try:
+            return _encoded(classifier.logits(row))
+        except Exception as error:  # whatever a runtime raises; the row itself may be private
+            raise BackendError(
+                f"the model fails on row {place + 1} of the data: {first_line(error)}",
+                action="try that row alone: `edgepress predict`",
+            ) from error
+
+    def forget(self) -> dict[str, Any]:
+        """Take the model's and its runtime's files out of the page cache, or say why not."""
+        from runtimes.page_cache import forget, why_kept
+
+        folder = Path(self._arguments.model)
+        why = why_kept(folder)
+        if not why:
+            forget(folder, self._arguments.runtime)
+        return {"why": why}
+
+    def facts(self) -> dict[str, Any]:
+        """Probe the machine's hardware."""
+        from runtimes.facts import probe
+
+        return probe().to_json()
+
+    def look(self, seconds: float) -> dict[str, Any]:
+        """Keep a core busy for so long and tell what disturbed it."""
+        from runtimes.look import look
+
+        return look(seconds).to_json()
 
     @functools.cached_property
     def _machine(self) -> Machine:
@@ -245,7 +284,7 @@ def _median(values: Sequence[float]) -> float:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description="Answer the measuring protocol on stdin.")
-    parser.add_argument("--model", required=True, metavar="FOLDER", help="the artifact folder")
+    parser.add_argument("--model", metavar="FOLDER", help="the artifact folder")
     parser.add_argument("--runtime", metavar="NAME", help="default: by the model's format")
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="0: as many as it likes"

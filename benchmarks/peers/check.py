@@ -17,13 +17,13 @@ import click
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from compress.data.dataset import DataSettings, Rows, load_labelled
 from compress.export.reference import open_reference
-from compress.judge.judging import REFERENCE, Candidate, Job, Measured, measure_and_judge
+from compress.judge.judging import REFERENCE, Candidate, Evaluation, Measured, measure_and_judge
 from compress.judge.validate import deployable
 from compress.models.teacher import open_model
 from compress.progress import Terminal
+from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
-from runtimes.facts import probe
 from runtimes.session import runs_in
 
 _COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
@@ -74,8 +74,8 @@ def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, 
             for row in made
             if row.path
         ]
-        job = Job(candidates, REFERENCE, REFERENCE, rows, (), "quick", 7, threads=1)
-        outcome = measure_and_judge(job, facts=probe(), progress=progress)
+        asked = Evaluation(candidates, REFERENCE, REFERENCE, rows, (), "quick", 7, threads=1)
+        outcome = measure_and_judge(asked, device=Job(), progress=progress)
     return {row.candidate.name: row for row in outcome.measured}
 
 

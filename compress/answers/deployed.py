@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,10 @@ from numpy.typing import NDArray
 
 from compress.answers.kept import kept_logits
 from compress.progress import Progress
-from runtimes import predict
+from profiles.job import Job
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError, first_line
 from runtimes.files import stable_hash
-
-_CHUNK = 64
+from runtimes.samples import Variant
 
 
 def answers(
@@ -27,56 +26,42 @@ def answers(
     progress: Progress,
     name: str,
     shared: Path | None = None,
+    device: Job | None = None,
 ) -> NDArray[np.float32]:
     """Return logits of shape (rows, classes), each text alone at its own length.
 
-    The bundle's own code runs them, so that what is reported is what is deployed. Answers are
-    kept in `shared` by the model's digest, the runtime's version and the texts. Raises
-    BackendError when the runtime refuses the model or fails on a row, ArtifactError on a file
-    that is missing or damaged.
+    The bundle's own code runs them, on the device or else on this machine, so that what is
+    reported is what is deployed. Answers are kept in `shared` by the model's digest, the
+    runtime's version, the texts and, where it is another machine, the device. Raises
+    BackendError when the runtime does not load the model or fails on a row.
     """
+    device = device or Job()
+    variant = Variant(name, artifact, runtime, threads)
     return kept_logits(
-        _file(artifact, runtime, texts, shared),
+        _file(variant, texts, shared, device),
         (len(texts), len(artifact.labels)),
-        lambda: _run(artifact, runtime, texts, threads, progress, name),
+        lambda: _run(variant, texts, progress, device),
     )
 
 
 def _run(
-    artifact: Artifact,
-    runtime: str,
-    texts: Sequence[str],
-    threads: int,
-    progress: Progress,
-    name: str,
+    variant: Variant, texts: Sequence[str], progress: Progress, device: Job
 ) -> NDArray[np.float32]:
-    classifier = predict.load(artifact.path, threads=threads, runtime=runtime)
-    logits = np.zeros((len(texts), len(artifact.labels)), dtype=np.float32)
-    with progress.task(f"accuracy of {name}", len(texts)) as advance:
-        for row, text in enumerate(texts):
-            logits[row] = _one(classifier, text, row)
-            if (row + 1) % _CHUNK == 0 or row + 1 == len(texts):
-                advance((row % _CHUNK) + 1, "")
-    return logits
+    with progress.task(f"accuracy of {variant.name}", len(texts)) as advance:
+        found = device.answers(variant, texts, advance=advance)
+    return np.stack(found) if found else np.zeros((0, len(variant.artifact.labels)), np.float32)
 
 
-def _one(classifier: predict.Classifier, text: str, row: int) -> NDArray[np.float32]:
-    try:
-        logits: NDArray[np.float32] = classifier.logits(text)
-    except Exception as error:  # whatever a runtime raises; the text itself may be private
-        raise BackendError(
-            f"the model fails on row {row + 1} of the data: {first_line(error)}",
-            action="try that row alone: `edgepress predict`",
-        ) from error
-    return logits
-
-
-def _file(
-    artifact: Artifact, runtime: str, texts: Sequence[str], shared: Path | None
-) -> Path | None:
-    if shared is None:
+def _file(variant: Variant, texts: Sequence[str], shared: Path | None, device: Job) -> Path | None:
+    if shared is None or not texts:
         return None
-    from importlib.metadata import version
+    artifact, runtime = variant.artifact, variant.runtime
+    key = [artifact.digest, artifact.max_length, runtime, *_place(variant, texts, device)]
+    return shared / f"answers-{stable_hash([*key, list(texts)])[:32]}.npy"
 
-    key = [artifact.digest, artifact.max_length, runtime, version(runtime), list(texts)]
-    return shared / f"answers-{stable_hash(key)[:32]}.npy"
+
+def _place(variant: Variant, texts: Sequence[str], device: Job) -> list[str]:
+    """Return the version of the runtime that answers and, elsewhere, the device."""
+    if device.here:
+        return [version(variant.runtime)]
+    return [device.runtime_version(variant, texts[0]), device.facts().fingerprint()]

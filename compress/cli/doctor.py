@@ -125,9 +125,9 @@ def _say_findings(as_json: bool) -> None:
     import dataclasses
 
     from compress.doctor import examine
-    from runtimes.facts import probe
+    from profiles.job import Job
 
-    found, facts = examine(), probe()
+    found, facts = examine(), Job().facts()
     if as_json:
         print_json(
             {"findings": [dataclasses.asdict(row) for row in found], "machine": facts.to_json()}

@@ -50,9 +50,9 @@ def show(name: str, as_json: bool) -> None:
 @verbosity
 def probe(as_json: bool) -> None:
     """Show this machine's facts, as profiles are matched with them."""
-    from runtimes.facts import probe as look
+    from profiles.job import Job
 
-    facts = look().to_json()
+    facts = Job().facts().to_json()
     if as_json:
         print_json(facts)
         return
@@ -68,10 +68,11 @@ def probe(as_json: bool) -> None:
 def check(name: str, as_json: bool) -> int:
     """Say whether this machine is the device of profile NAME; exit 4 when it is not."""
     from profiles.device import load_profile
+    from profiles.job import Job
     from profiles.probe import matches
-    from runtimes.facts import probe as look
 
-    fits, why = matches(load_profile(name), look())
+    known = load_profile(name)
+    fits, why = matches(known, Job.nearest((known,)).facts())
     if as_json:
         print_json({"profile": name, "matches": fits, "why": why})
     else:

@@ -10,7 +10,7 @@ from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question, runtime_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
-from runtimes.measure import MeasurePlan, Variant, expected_runs, measure
+from runtimes.measure import MeasurePlan, Variant, expected_runs
 from runtimes.samples import ColdStart, Samples
 
 _STARTS = 9
@@ -71,7 +71,7 @@ def _starts(artifact: Artifact, question: Question, cached: bool) -> Sequence[Co
         uncached_starts=0 if cached else _STARTS,
     )
     with question.progress.task("cold start", expected_runs(1, plan)) as advance:
-        found = measure([variant], question.texts(), plan, advance=advance)["model"]
+        found = question.device.measure([variant], question.texts(), plan, advance=advance)["model"]
     found.raise_fault()
     return found.cold_starts[1:] if cached else _uncached(found)
 

@@ -71,6 +71,7 @@ def answered(artifact: Artifact, rows: Rows, question: Question, name: str) -> A
         threads=question.threads,
         progress=question.progress,
         name=name,
+        device=question.device,
     )
     truth = np.asarray(rows.targets, dtype=np.int64)
     predicted = logits.argmax(axis=1).astype(np.int64)

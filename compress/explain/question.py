@@ -8,6 +8,7 @@ from pathlib import Path
 
 from compress.data.dataset import DataSettings, Rows, load_labelled, load_texts
 from compress.progress import Progress, Silence
+from profiles.job import Job
 from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
@@ -19,7 +20,7 @@ class Question:
     """Ask why `artifact` has its figure of `metric`.
 
     `data` names the rows in its `test`; `reference` is what the model is compared with.
-    `top` limits the rows of every table.
+    `top` limits the rows of every table. What is measured for it is measured on `device`.
     """
 
     metric: str
@@ -29,6 +30,7 @@ class Question:
     threads: int = 1
     top: int = 10
     progress: Progress = field(default_factory=Silence)
+    device: Job = field(default_factory=Job)
 
     def texts(self) -> list[str]:
         """Read the texts; labels are not needed. Raises InputError when no file was named."""

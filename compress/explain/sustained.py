@@ -10,7 +10,7 @@ import numpy as np
 from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question, runtime_of, sample
 from runtimes import predict
-from runtimes.measure import MeasurePlan, Variant, expected_runs, measure
+from runtimes.measure import MeasurePlan, Variant, expected_runs
 from runtimes.samples import Block
 from runtimes.serve import timed
 
@@ -66,7 +66,7 @@ def _session(question: Question, texts: list[str]) -> list[Block]:
         warmup_limit_s=2.0,
     )
     with question.progress.task("session", expected_runs(1, plan)) as advance:
-        found = measure([variant], texts, plan, advance=advance)["model"]
+        found = question.device.measure([variant], texts, plan, advance=advance)["model"]
     found.raise_fault()
     return sorted(found.blocks, key=lambda block: block.order)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from compress.data.dataset import DataSettings, Rows
 from compress.explain.explain import headline
 from compress.judge.evidence import now
-from compress.judge.judging import Job, Measured, Outcome, as_baseline
+from compress.judge.judging import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.validate import load_rows, measure_beside, runnable
 from compress.progress import Progress
 from compress.report.gate_report import Fault, GatedModel, GateReport
@@ -17,9 +17,10 @@ from profiles.baseline import Baseline, read_baseline, remarks
 from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Status, Verdict
+from profiles.job import Job
 from runtimes.artifact import read_artifact
 from runtimes.errors import InputError, UnknownNameError
-from runtimes.facts import Facts, probe
+from runtimes.facts import Facts
 from runtimes.files import write_text
 
 CANDIDATE = "candidate"
@@ -52,16 +53,18 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     """Measure the candidate, beside the reference if there is one, and judge it.
 
     Everything that was typed is checked before anything is measured. Raises InputError and its
-    kinds for bad input; a model that cannot be measured to the end is a fault in the report.
+    kinds for bad input, DeviceError when a profile's device is out of reach; a model that
+    cannot be measured to the end is a fault in the report.
     """
     profiles = chosen_profiles(request)
+    device = Job.on(profiles)
     stored = read_baseline(request.baseline) if request.baseline else None
-    artifact = runnable(read_artifact(request.candidate))
+    artifact = runnable(read_artifact(request.candidate), device)
     # Rows without labels save classifying them all, where no budget asks for it.
-    labelled = any(_needs_labels(metric) for profile in profiles for metric in profile.budgets)
+    budgets = [budget for profile in profiles for budget in profile.budgets.values()]
+    labelled = any(budget.kind.needs_labels for budget in budgets)
     rows = load_rows(request.data, artifact, labelled=labelled, progress=progress)
-    facts = probe()
-    job = Job(
+    asked = Evaluation(
         candidates=(),
         judged=CANDIDATE,
         reference=None,
@@ -75,15 +78,15 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     if request.samples:
         write_text(request.samples, "")  # an earlier gate's samples would read as this one's
     outcome = measure_beside(
-        job,
+        asked,
         artifact,
         request.reference,
-        facts=facts,
+        device=device,
         progress=progress,
         shared=shared,
         stream=request.samples,
     )
-    return _report(request, outcome, facts, rows, stored)
+    return _report(request, outcome, device, rows, stored)
 
 
 def _missing(request: GateRequest) -> dict[str, str]:
@@ -104,9 +107,9 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
         names += ["regression-baseline"] if request.baseline is not None else []
     typed = {metric: _typed(metric, limit) for metric, limit in request.budgets.items()}
     _check_comparisons(request, typed)
-    if request.unlabelled and (unmet := next(filter(_needs_labels, typed), None)):
+    if request.unlabelled and (unmet := _of_quality(typed)):
         raise InputError(
-            f"--budget {unmet} with --unlabelled",
+            f"--budget {unmet[0]} with --unlabelled",
             expected="rows with labels, which accuracy is measured on",
             action="leave --unlabelled out, or the budget",
         )
@@ -161,20 +164,20 @@ def _with(profile: DeviceProfile, typed: Mapping[str, Budget]) -> DeviceProfile:
 
 
 def _without_accuracy(profile: DeviceProfile) -> DeviceProfile:
-    kept = {
-        metric: budget for metric, budget in profile.budgets.items() if not _needs_labels(metric)
-    }
+    left_out = _of_quality(profile.budgets)
+    kept = {metric: row for metric, row in profile.budgets.items() if metric not in left_out}
     return profile.model_copy(update={"budgets": kept})
 
 
-def _needs_labels(metric: str) -> bool:
-    return metric.startswith(("accuracy", "f1_"))
+def _of_quality(budgets: Mapping[str, Budget]) -> list[str]:
+    """Return the metrics that rows without labels do not show."""
+    return [metric for metric, budget in budgets.items() if budget.kind.needs_labels]
 
 
 def _report(
     request: GateRequest,
     outcome: Outcome,
-    facts: Facts,
+    device: Job,
     rows: Rows,
     stored: Baseline | None,
 ) -> GateReport:
@@ -192,12 +195,15 @@ def _report(
         looks_most=outcome.looks_most,
         seconds=outcome.seconds,
         overhead=outcome.overhead,
-        machine=facts.to_json(),
+        machine=device.facts().to_json(),
         models=tuple(_model(row) for row in reversed(outcome.measured)),
-        verdicts=tuple(_explained(outcome, rows, verdict) for verdict in outcome.verdicts),
+        verdicts=tuple(
+            _explained(outcome, rows, verdict) if device.here else verdict
+            for verdict in outcome.verdicts
+        ),
         noise=outcome.noise.reasons,
         faults=tuple(faults),
-        warnings=_warnings(outcome, facts, rows, stored),
+        warnings=_warnings(outcome, device.facts(), rows, stored),
     )
 
 

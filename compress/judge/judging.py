@@ -19,6 +19,7 @@ from profiles.baseline import Baseline, baseline_of, compare, strangeness
 from profiles.budget import METRICS
 from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Verdict, judge, shown
+from profiles.job import Job
 from profiles.measurement import (
     Figures,
     Measurement,
@@ -27,14 +28,13 @@ from profiles.measurement import (
     summarise,
     summarise_quality,
 )
-from profiles.noise import Noise, noise
+from profiles.noise import Noise
 from profiles.scores import RowScores
 from profiles.statistics import Interval
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.facts import Facts
-from runtimes.look import look
-from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined, measure
+from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined
 
 REFERENCE = "reference"
 """The name of the model that the others are compared with."""
@@ -51,7 +51,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Evaluation:
     """Say what is measured, on what, and which of the candidates is judged by the profiles.
 
     With a `reference` every other candidate is compared with it. Without labels in `rows` there
@@ -135,9 +135,9 @@ class Outcome:
 
 
 def measure_and_judge(
-    job: Job,
+    asked: Evaluation,
     *,
-    facts: Facts,
+    device: Job,
     progress: Progress,
     shared: Path | None = None,
     stream: Path | None = None,
@@ -149,7 +149,7 @@ def measure_and_judge(
     reference, as long as the tier has one. A model whose process fails keeps what was seen of it
     (`Samples.fault`), and the others go on.
     """
-    return _Bench(job, facts, progress, shared, stream).outcome()
+    return _Bench(asked, device, progress, shared, stream).outcome()
 
 
 class _Bench:
@@ -157,20 +157,20 @@ class _Bench:
 
     def __init__(
         self,
-        job: Job,
-        facts: Facts,
+        asked: Evaluation,
+        device: Job,
         progress: Progress,
         shared: Path | None,
         stream: Path | None,
     ) -> None:
-        self._job = job
-        self._facts = facts
+        self._asked = asked
+        self._device = device
         self._progress = progress
         self._shared = shared
         self._stream = stream
-        self._tier: Tier = TIERS[job.tier]
-        self._demand: Demand = demand_of(job.profiles, self._tier, facts, job.threads)
-        self._candidates = {candidate.name: candidate for candidate in job.candidates}
+        self._tier: Tier = TIERS[asked.tier]
+        self._demand: Demand = demand_of(asked.profiles, self._tier, device.facts(), asked.threads)
+        self._candidates = {candidate.name: candidate for candidate in asked.candidates}
         self._samples: dict[str, Samples] = {}
         self._logits: dict[str, NDArray[np.float32]] = {}
         self._answering_s = 0.0
@@ -178,7 +178,7 @@ class _Bench:
     def outcome(self) -> Outcome:
         """Measure, judge, and go on while it helps."""
         started = time.perf_counter()
-        seen = noise(look, self._facts, self._demand.threads)
+        seen = self._device.noise(self._demand.threads)
         self._look(0, list(self._candidates))
         self._start_cold([name for name, one in self._candidates.items() if one.deployable])
         self._answer()
@@ -201,12 +201,12 @@ class _Bench:
     def _look(self, number: int, names: Sequence[str]) -> None:
         before = self._tier.looks[number - 1] if number else 0
         processes = self._tier.looks[number] - before
-        plan = self._demand.plan(self._tier, self._job.seed)
+        plan = self._demand.plan(self._tier, self._asked.seed)
         self._measure("latency", names, replace(plan, processes=processes, first_process=before))
 
     def _start_cold(self, names: Sequence[str]) -> None:
         """Make up for the cold starts that the latency processes were not enough for."""
-        plan = self._demand.plan(self._tier, self._job.seed)
+        plan = self._demand.plan(self._tier, self._asked.seed)
         seen = min((len(self._samples[name].cold_starts) for name in names), default=0)
         more = max(self._demand.cold_starts - seen, 0)
         if more or self._demand.uncached_starts:
@@ -219,8 +219,8 @@ class _Bench:
         if not variants:
             return
         with self._progress.task(what, expected_runs(len(variants), plan)) as advance:
-            found = measure(
-                variants, self._job.rows.inputs, plan, advance=advance, stream=self._stream
+            found = self._device.measure(
+                variants, self._asked.rows.inputs, plan, advance=advance, stream=self._stream
             )
         for name, samples in found.items():
             known = self._samples.get(name)
@@ -237,7 +237,7 @@ class _Bench:
         """Classify the labelled rows with every model whose process did not fail."""
         started = time.perf_counter()
         for name in self._candidates:
-            if self._job.rows.targets and not self._fault(name):
+            if self._asked.rows.targets and not self._fault(name):
                 try:
                     self._logits[name] = self._answers(name)
                 except BackendError as error:
@@ -249,15 +249,16 @@ class _Bench:
         return answers(
             candidate.artifact,
             candidate.runtime,
-            self._job.rows.inputs,
+            self._asked.rows.inputs,
             threads=self._demand.threads,
             progress=self._progress,
             name=name,
             shared=self._shared,
+            device=self._device,
         )
 
     def _pair(self) -> list[str]:
-        return list(dict.fromkeys(filter(None, (self._job.reference, self._job.judged))))
+        return list(dict.fromkeys(filter(None, (self._asked.reference, self._asked.judged))))
 
     def _undecided(self, verdicts: Sequence[Verdict]) -> bool:
         """Tell whether more samples could decide what counts."""
@@ -266,22 +267,28 @@ class _Bench:
         return any(verdict.open for verdict in verdicts)
 
     def _verdicts(self, number: int, seen: Noise) -> list[Verdict]:
-        row = self._measured(self._job.judged, number)
+        row = self._measured(self._asked.judged, number)
         figures, at = row.figures, self._circumstances(number, seen)
-        if self._job.baseline and row.samples.blocks:
-            fresh = as_baseline(row, self._job.rows, self._facts)
-            figures |= compare(fresh, self._job.baseline, self._job.seed)
-            at = replace(at, foreign=strangeness(fresh, self._job.baseline))
-        return [judge(profile, figures, self._facts, at) for profile in self._job.profiles]
+        if self._asked.baseline and row.samples.blocks:
+            fresh = as_baseline(row, self._asked.rows, self._device.facts())
+            figures |= compare(fresh, self._asked.baseline, self._asked.seed)
+            at = replace(at, foreign=strangeness(fresh, self._asked.baseline))
+        return [
+            judge(profile, figures, self._device.facts(), self._seen_by(profile, at))
+            for profile in self._asked.profiles
+        ]
+
+    def _seen_by(self, profile: DeviceProfile, at: Circumstances) -> Circumstances:
+        return replace(at, elsewhere=self._device.why_elsewhere(profile))
 
     def _circumstances(self, number: int, seen: Noise) -> Circumstances:
-        name, reference = self._job.judged, self._job.reference
+        name, reference = self._asked.judged, self._asked.reference
         beside = self._samples[reference] if reference else None
         return Circumstances(
             share=self._tier.shares[number],
             today=datetime.now(UTC).date(),
             noise="; ".join(seen.reasons),
-            missing=self._job.missing,
+            missing=self._asked.missing,
             conditions=conditions(self._samples[name], beside),
         )
 
@@ -296,7 +303,7 @@ class _Bench:
         )
 
     def _figures(self, name: str) -> Figures:
-        reference = self._job.reference
+        reference = self._asked.reference
         source = self._source(name)
         figures = Figures({}, source)
         beside = self._samples[reference] if reference else None
@@ -305,11 +312,11 @@ class _Bench:
         if name in self._logits:
             known = self._logits.get(reference) if reference else None
             figures |= summarise_quality(
-                self._job.rows.targets,
+                self._asked.rows.targets,
                 self._logits[name].argmax(axis=1),
                 self._candidates[name].artifact.labels,
                 None if known is None else known.argmax(axis=1),
-                seed=self._job.seed,
+                seed=self._asked.seed,
                 source=source,
             )
         if fault := self._samples[name].fault:
@@ -320,7 +327,7 @@ class _Bench:
     def _source(self, name: str) -> Source:
         candidate = self._candidates[name]
         return Source(
-            fingerprint=self._facts.fingerprint(),
+            fingerprint=self._device.facts().fingerprint(),
             runtime=candidate.runtime,
             runtime_version=self._samples[name].runtime_version,
             artifact_digest=candidate.artifact.digest,

@@ -15,14 +15,13 @@ import numpy as np
 from compress.data.reading import read_table
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
+from profiles.job import Job
 from profiles.measurement import paired_rounds
-from profiles.noise import FEWEST_ROUNDS, Noise, noise, resolvable_ratio
+from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
 from profiles.statistics import Interval, mean_interval
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import DataError, QualityError, UnsupportedError
-from runtimes.facts import Facts, probe
-from runtimes.look import look
-from runtimes.measure import MeasurePlan, Variant, measure
+from runtimes.measure import MeasurePlan, Variant
 from runtimes.predict import RUNTIMES
 from runtimes.session import runs_in
 
@@ -146,20 +145,21 @@ def measure_noise(
     seed: int,
     progress: Progress,
     plan: MeasurePlan = _GATE.plan,
-    facts: Facts | None = None,
+    device: Job | None = None,
 ) -> NoiseReport:
     """Measure a model against itself, as a gate measures a candidate, until the time is used.
 
     At least as many rounds are measured as tell a spread. Raises BackendError when the model's
     process fails.
     """
-    seen = noise(look, facts or probe(), work.threads)
+    device = device or Job()
+    seen = device.noise(work.threads)
     start = time.monotonic()
     rounds: list[Round] = []
     with progress.task("noise", round(seconds)) as advance:
         while len(rounds) < FEWEST_ROUNDS or _another_fits(start, len(rounds), seconds):
             began = time.monotonic() - start
-            rounds.append(_round(work, replace(plan, seed=seed, first_process=len(rounds))))
+            rounds.append(_round(work, device, replace(plan, seed=seed, first_process=len(rounds))))
             spent = time.monotonic() - start
             advance(round(spent) - round(began), f"round {len(rounds)}")
     resolutions = tuple(resolution(metric, rounds) for metric in _QUANTILES)
@@ -212,11 +212,11 @@ def _another_fits(start: float, rounds: int, seconds: float) -> bool:
     return spent + spent / rounds <= seconds
 
 
-def _round(work: Workload, plan: MeasurePlan) -> Round:
+def _round(work: Workload, device: Job, plan: MeasurePlan) -> Round:
     """Measure one process of each of two variants that are the same model."""
     runtime = runs_in(work.artifact.format)
     twins = [Variant(name, work.artifact, runtime, work.threads) for name in ("one", "other")]
-    found = measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
+    found = device.measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
     for samples in found.values():
         samples.raise_fault()
     one, other = paired_rounds(*(found[twin.name].blocks for twin in twins))

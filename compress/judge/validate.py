@@ -10,14 +10,22 @@ from pathlib import Path
 from compress.data.dataset import DataSettings, Rows, load_labelled, load_texts
 from compress.export.reference import open_reference
 from compress.judge.evidence import stage_row, summary, worst_classes
-from compress.judge.judging import REFERENCE, Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.judge.judging import (
+    REFERENCE,
+    Candidate,
+    Evaluation,
+    Measured,
+    Outcome,
+    measure_and_judge,
+)
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
 from profiles.device import load_profile
 from profiles.gate import Verdict
+from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
-from runtimes.facts import Facts, probe
+from runtimes.facts import Facts
 from runtimes.session import RUNTIMES, runs_in
 
 MODEL = "model"
@@ -79,17 +87,19 @@ def validate(
     tier: str = "ci",
     stream: Path | None = None,
 ) -> Validation:
-    """Measure `model` and `reference` side by side on this machine and judge the model.
+    """Measure `model` and `reference` side by side on the first profile's device; judge the model.
 
     A reference that is a torch model is exported to fp32 ONNX first: eager torch would flatter
-    the model. Raises UnsupportedError for a model that no runtime here loads.
+    the model. Raises UnsupportedError for a model that no runtime here loads, DeviceError when
+    a profile's device is out of reach.
     """
     devices = tuple(load_profile(name) for name in profiles)
-    artifact = runnable(read_artifact(model))
+    device = Job.on(devices)
+    artifact = runnable(read_artifact(model), device)
     rows = load_rows(test, artifact, labelled=True, progress=progress)
-    job = Job((), MODEL, None, rows, devices, tier, seed)
+    asked = Evaluation((), MODEL, None, rows, devices, tier, seed)
     outcome = measure_beside(
-        job, artifact, reference, facts=probe(), progress=progress, stream=stream
+        asked, artifact, reference, device=device, progress=progress, stream=stream
     )
     outcome.accept(progress)
     found = Validation(outcome)
@@ -109,27 +119,29 @@ def load_rows(
 
 
 def measure_beside(
-    job: Job,
+    asked: Evaluation,
     artifact: Artifact,
     reference: str | None,
     *,
-    facts: Facts,
+    device: Job,
     progress: Progress,
     shared: Path | None = None,
     stream: Path | None = None,
 ) -> Outcome:
-    """Do a job whose judged model is `artifact`, beside a reference if one is given.
+    """Evaluate `artifact`, beside a reference if one is given; `asked` has no candidates yet.
 
-    The job comes without candidates. A torch reference lives for as long as it is measured.
+    A torch reference lives for as long as it is measured.
     """
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        candidates = [deployable(job.judged, artifact)]
+        candidates = [deployable(asked.judged, artifact)]
         if reference is not None:
-            known = open_reference(reference, artifact, Path(scratch), job.seed, progress)
+            known = open_reference(reference, artifact, Path(scratch), asked.seed, progress)
             candidates.insert(0, deployable(REFERENCE, known))
-            job = replace(job, reference=REFERENCE)
-        job = replace(job, candidates=candidates)
-        return measure_and_judge(job, facts=facts, progress=progress, shared=shared, stream=stream)
+            asked = replace(asked, reference=REFERENCE)
+        asked = replace(asked, candidates=candidates)
+        return measure_and_judge(
+            asked, device=device, progress=progress, shared=shared, stream=stream
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +165,20 @@ def measure_model(
     unlabelled: bool = False,
     shared: Path | None = None,
 ) -> Session:
-    """Measure a model with the profile's threads, beside a reference if one is given.
+    """Measure a model on the profile's device, beside a reference if one is given.
 
     Raises what `validate` does, and BackendError when a process of either fails.
     """
-    artifact = runnable(read_artifact(model))
+    known = load_profile(profile)
+    device = Job.on((known,))
+    artifact = runnable(read_artifact(model), device)
     rows = load_rows(data, artifact, labelled=not unlabelled, progress=progress)
-    threads = load_profile(profile).runtime.threads
-    facts = probe()
-    job = Job((), MODEL, None, rows, (), tier, seed, threads=threads)
+    asked = Evaluation((), MODEL, None, rows, (), tier, seed, threads=known.runtime.threads)
     outcome = measure_beside(
-        job, artifact, reference, facts=facts, progress=progress, shared=shared
+        asked, artifact, reference, device=device, progress=progress, shared=shared
     )
     outcome.accept(progress)
-    return Session(outcome.of(MODEL), rows, facts)
+    return Session(outcome.of(MODEL), rows, device.facts())
 
 
 def deployable(name: str, artifact: Artifact) -> Candidate:
@@ -174,10 +186,13 @@ def deployable(name: str, artifact: Artifact) -> Candidate:
     return Candidate(name, artifact, runs_in(artifact.format), deployable=True)
 
 
-def runnable(artifact: Artifact) -> Artifact:
-    """Return a whole artifact that runs here; raise UnsupportedError or ArtifactError."""
+def runnable(artifact: Artifact, device: Job) -> Artifact:
+    """Return a whole artifact of a format that runs; raise UnsupportedError or ArtifactError.
+
+    Whether another machine has the runtime shows when it is started there.
+    """
     state = RUNTIMES.resolve(runs_in(artifact.format))().availability()
-    if not state.ok:
+    if device.here and not state.ok:
         raise UnsupportedError(f"{artifact.format} cannot run here: {state.reason}")
     artifact.verify()
     return artifact

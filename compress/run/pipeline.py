@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from compress.judge import evidence
-from compress.judge.judging import REFERENCE, Candidate, Job, Measured, Outcome, measure_and_judge
+from compress.judge.judging import (
+    REFERENCE,
+    Candidate,
+    Evaluation,
+    Measured,
+    Outcome,
+    measure_and_judge,
+)
 from compress.models.teacher import import_model
 from compress.progress import Progress
 from compress.report.schema import Report, Search, StageRow, write_report
@@ -102,7 +109,7 @@ class Run:
         ]
         stream = self.folder.path / "samples.jsonl"
         stream.unlink(missing_ok=True)
-        job = Job(
+        asked = Evaluation(
             candidates=candidates,
             judged=self._chosen(),
             reference=REFERENCE,
@@ -112,8 +119,8 @@ class Run:
             seed=self.plan.recipe.seed,
         )
         outcome = measure_and_judge(
-            job,
-            facts=self.plan.facts,
+            asked,
+            device=self.plan.device,
             progress=self.progress,
             shared=self.cache.shared,
             stream=stream,

@@ -22,10 +22,11 @@ from compress.run.preflight import (
 from compress.run.run_folder import RunFolder
 from compress.stage import STAGES, Stage, Target, settings_of
 from profiles.device import DeviceProfile, load_profile
+from profiles.job import Job
 from profiles.probe import target_int8_dot
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
-from runtimes.facts import Facts, probe
+from runtimes.facts import Facts
 from runtimes.session import RUNTIMES, Runtime, runs_in
 
 TEACHER = "00-teacher"
@@ -61,11 +62,16 @@ class Plan:
     teacher: Artifact
     data: Dataset
     profiles: tuple[DeviceProfile, ...]
-    facts: Facts
+    device: Job
     target: Target
     steps: tuple[Step, ...]
     warnings: tuple[str, ...]
     refit: Dataset | None = None
+
+    @property
+    def facts(self) -> Facts:
+        """Return the hardware of what is measured on."""
+        return self.device.facts()
 
     @property
     def teacher_step(self) -> str:
@@ -116,14 +122,19 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
     warnings = _check_stages(steps, teacher)
     data = _fit_labels(recipe, teacher, load_dataset(recipe.data, recipe.folder, recipe.seed))
     warnings += [*data.warnings, *cut_texts(teacher, data.train.inputs)]
-    facts = probe()
+    device = Job.nearest(devices)
+    warnings += [
+        f"profile {profile.name}: {why}; its verdict will be WRONG_DEVICE"
+        for profile in devices
+        if (why := device.why_elsewhere(profile))
+    ]
     return Plan(
         recipe=recipe,
         teacher=teacher,
         data=data,
         profiles=devices,
-        facts=facts,
-        target=_target(devices, facts),
+        device=device,
+        target=_target(devices, device.facts()),
         steps=steps,
         warnings=tuple(warnings),
     )

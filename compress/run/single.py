@@ -11,10 +11,10 @@ from compress.places import check_apart, check_room
 from compress.progress import Progress
 from compress.stage import RunContext, Stage, Target, execute
 from profiles.device import load_profile
+from profiles.job import Job
 from profiles.probe import target_int8_dot
 from runtimes.artifact import Artifact, is_artifact
 from runtimes.errors import InputError
-from runtimes.facts import probe
 
 
 def run_stage(
@@ -83,7 +83,7 @@ def target_of(profile: str) -> Target:
     device = load_profile(profile)
     return Target(
         runtime=device.runtime.name,
-        int8_dot=target_int8_dot(device, probe()),
+        int8_dot=target_int8_dot(device, Job.nearest((device,)).facts()),
         threads=device.runtime.threads,
     )
 

@@ -110,6 +110,7 @@ def _scores(result: SearchResult, model: Artifact) -> RowScores:
         progress=request.board,
         name="test",
         shared=request.cache.shared,
+        device=request.plan.device,
     )
     return RowScores.right(logits.argmax(axis=1) == np.array(test.targets))
 

@@ -11,7 +11,7 @@ import numpy as np
 from compress.answers.deployed import answers
 from compress.data.dataset import Dataset, Rows
 from compress.export.stage import Export
-from compress.judge.judging import REFERENCE, Candidate, Job, measure_and_judge
+from compress.judge.judging import REFERENCE, Candidate, Evaluation, measure_and_judge
 from compress.models.teacher import import_model
 from compress.progress import Progress
 from compress.run.cache import Cache, intact
@@ -108,7 +108,7 @@ class Workshop:
         names = {shape: shape.timed_as.name for shape in models}
         candidates = [Candidate(REFERENCE, self.reference, runs_in("onnx"))]
         candidates += [Candidate(names[s], model, self.runtime) for s, model in models.items()]
-        job = Job(
+        asked = Evaluation(
             candidates=candidates,
             judged=candidates[-1].name,
             reference=REFERENCE,
@@ -118,7 +118,7 @@ class Workshop:
             seed=self.plan.recipe.seed,
             threads=self.plan.target.threads,
         )
-        found = measure_and_judge(job, facts=self.plan.facts, progress=self.progress)
+        found = measure_and_judge(asked, device=self.plan.device, progress=self.progress)
         found.accept(self.progress)
         return {shape: _latency(found.of(name).value, name) for shape, name in names.items()}
 
@@ -132,6 +132,7 @@ class Workshop:
                 progress=self.progress,
                 name="validation",
                 shared=self.cache.shared,
+                device=self.plan.device,
             )
         from compress.models.torch_model import load_model, load_tokenizer
         from compress.training.batches import encode

@@ -2,64 +2,109 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from profiles.device import DeviceProfile
-from runtimes.errors import DeviceError
+from profiles.device import DeviceProfile, TransportSettings
+from profiles.probe import matches
+from runtimes.errors import DeviceError, suggest
+from runtimes.facts import probe
 from runtimes.registry import Registry
 
 if TYPE_CHECKING:
     from runtimes.facts import Facts
-    from runtimes.measure import MeasurePlan, Samples, Variant
+    from runtimes.process import Process
 
-TRANSPORTS = Registry("transport", {"local": "profiles.transport.local:Local"})
+TRANSPORTS = Registry(
+    "transport", {"local": "profiles.transport.local:Local"}, "edgepress.transports"
+)
 
 
 class Transport(Protocol):
-    """Look at a device and measure on it."""
+    """Reach a device: bring files there, run processes there, bring files back.
+
+    What is measured, and how, is a Job's, over any transport. `here` says that the device is
+    the machine that edgepress runs on: the two share one clock.
+    """
 
     kind: ClassVar[str]
+    here: ClassVar[bool]
+    settings: TransportSettings
+
+    def __init__(self, settings: TransportSettings) -> None:
+        """Take the settings; nothing is reached before it is asked for."""
+
+    @property
+    def python(self) -> str:
+        """Return the interpreter there, which has numpy, tokenizers and a runtime."""
+
+    def put(self, path: Path) -> str:
+        """Return where a file or folder lies on the device, brought there once by content.
+
+        The place ends with the path's own name. It is asked before every process: what is there
+        already must be told quickly.
+        """
+
+    def run(self, command: Sequence[str], *, env: Mapping[str, str]) -> Process:
+        """Start a process there, with `env` added to its environment.
+
+        Raises BackendError when it cannot be started, DeviceError when nothing is reached.
+        """
+
+    def get(self, place: str, target: Path) -> None:
+        """Bring a file or folder of the device to `target`; raise DeviceError without one."""
 
     def facts(self) -> Facts:
         """Probe the device's hardware."""
 
-    def measure(
-        self,
-        variants: Sequence[Variant],
-        texts: Sequence[str],
-        plan: MeasurePlan,
-        *,
-        advance: Callable[[int, str], None],
-        stream: Path | None,
-    ) -> dict[str, Samples]:
-        """Measure the variants there, interleaved, and bring their samples back."""
-
 
 def reach(profile: DeviceProfile) -> Transport:
-    """Return the transport to a profile's device; raise DeviceError when there is none.
+    """Return the transport to a profile's device; raise DeviceError when there is none."""
+    settings = settings_of(profile)
+    if settings is None:
+        near = suggest(profile.transport.kind, TRANSPORTS)
+        raise DeviceError(
+            f"profile {profile.name!r} is reached by {profile.transport.kind!r}, "
+            "which this version cannot do",
+            available=", ".join(TRANSPORTS),
+            action=f"did you mean {near!r}?"
+            if near
+            else "run edgepress on the device itself, with a copy of the profile that says\n"
+            '             [transport] kind = "local"',
+        )
+    transport: Transport = TRANSPORTS.resolve(settings.kind)(settings)
+    return transport
+
+
+def settings_of(profile: DeviceProfile) -> TransportSettings | None:
+    """Return how a profile's device is reached; None where this version cannot do it.
 
     On the device itself no wire is needed: there, `local` stands in for what is missing.
     """
-    kind = profile.transport.kind
-    if kind not in TRANSPORTS and _is_this_machine(profile):
-        kind = "local"
-    if kind not in TRANSPORTS:
-        raise DeviceError(
-            f"profile {profile.name!r} is reached by {kind!r}, which this version cannot do",
-            available=", ".join(TRANSPORTS),
-            action="run edgepress on the device itself, with a copy of the profile that says\n"
-            '             [transport] kind = "local"',
+    if profile.transport.kind in TRANSPORTS:
+        return profile.transport
+    return TransportSettings() if _is_this_machine(profile) else None
+
+
+def why_elsewhere(profile: DeviceProfile, reached: Transport) -> str:
+    """Say why what a transport reaches is not the profile's device; empty where it may be."""
+    settings = settings_of(profile)
+    if settings is None:
+        return (
+            f"its device is reached by {profile.transport.kind!r}, which this version cannot do; "
+            f"this was measured by {reached.kind!r}"
         )
-    transport: Transport = TRANSPORTS.resolve(kind)()
-    return transport
+    if settings == reached.settings:
+        return ""
+    return f"its device is {_named(settings)}; this was measured on {_named(reached.settings)}"
+
+
+def _named(settings: TransportSettings) -> str:
+    return settings.kind if settings.host is None else f"{settings.host} by {settings.kind}"
 
 
 def _is_this_machine(profile: DeviceProfile) -> bool:
     """Tell whether this machine is the profile's by name, not just by its instruction set."""
-    from profiles.probe import matches
-    from runtimes.facts import probe
-
     named = any(value is not None for _, value in profile.match)
     return named and matches(profile, probe())[0]

@@ -2,31 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from profiles.device import TransportSettings
+from runtimes.errors import DeviceError
 from runtimes.facts import Facts, probe
-from runtimes.measure import MeasurePlan, Samples, Variant, measure
+from runtimes.process import HostProcess
 
 
 class Local:
-    """Reach this machine, without a wire."""
+    """Reach this machine, without a wire: its files stay where they are."""
 
     kind: ClassVar[str] = "local"
+    here: ClassVar[bool] = True
+
+    def __init__(self, settings: TransportSettings | None = None) -> None:
+        """Take the settings; there is no host to reach."""
+        self.settings = settings or TransportSettings()
+
+    @property
+    def python(self) -> str:
+        """Return the interpreter that runs edgepress."""
+        return sys.executable
+
+    def put(self, path: Path) -> str:
+        """Return the path, where the file or folder lies already."""
+        return str(path.absolute())
+
+    def run(self, command: Sequence[str], *, env: Mapping[str, str]) -> HostProcess:
+        """Start a process here."""
+        return HostProcess(command, {**os.environ, **env})
+
+    def get(self, place: str, target: Path) -> None:
+        """Copy a file or folder to `target`; raise DeviceError without one."""
+        try:
+            if Path(place).is_dir():
+                shutil.copytree(place, target, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(place, target)
+        except OSError as error:
+            raise DeviceError(f"{place}: cannot be copied ({error.strerror})") from None
 
     def facts(self) -> Facts:
         """Probe this machine."""
         return probe()
-
-    def measure(
-        self,
-        variants: Sequence[Variant],
-        texts: Sequence[str],
-        plan: MeasurePlan,
-        *,
-        advance: Callable[[int, str], None],
-        stream: Path | None,
-    ) -> dict[str, Samples]:
-        """Measure the variants here, each in fresh processes."""
-        return measure(variants, texts, plan, advance=advance, stream=stream)

@@ -407,3 +407,14 @@ def test_a_budget_knows_its_limit() -> None:
     assert Budget(metric="speedup", min=2).limit == 2
     assert Budget(metric="speedup", min=2).meets(2.0)
     assert not Budget(metric="latency_p50_ms", max=2).meets(2.1)
+
+
+def test_a_verdict_on_what_another_transport_reached_is_of_the_wrong_device(here: Facts) -> None:
+    figures = _all(
+        _measured("artifact_mb", 1, 1, 1, exact=True), _measured("latency_p90_ms", 1, 1, 1)
+    )
+    profile = _profile({"artifact_mb": {"max": 2}, **LATENCY}, transport={"kind": "ssh"})
+    why = "its device is reached by 'ssh'"
+    verdict = judge(profile, figures, here, Circumstances(elsewhere=why))
+    assert (verdict.status, verdict.why) == (Status.WRONG_DEVICE, why)
+    assert [check.status for check in verdict.checks] == [Status.PASS, Status.WRONG_DEVICE]

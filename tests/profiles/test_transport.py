@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
 
 from profiles.device import DeviceProfile, load_profile
-from profiles.transport import reach
+from profiles.job import Job
+from profiles.transport import TRANSPORTS, reach, why_elsewhere
 from profiles.transport.local import Local
 from runtimes.errors import DeviceError
 from runtimes.facts import probe
+from runtimes.measure import Variant
 from tests.profiles.contract_transport import ContractTransport
+from tests.profiles.elsewhere import Elsewhere
+from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 
 class TestLocal(ContractTransport):
-    profile = load_profile("local")
+    @pytest.fixture
+    def profile(self) -> DeviceProfile:
+        return load_profile("local")
+
+
+class TestElsewhere(ContractTransport):
+    @pytest.fixture
+    def profile(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DeviceProfile:
+        row = "tests.profiles.elsewhere:Elsewhere"
+        monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
+        return _profile("elsewhere", str(tmp_path / "device"))
+
+
+def test_what_was_put_needs_its_source_no_more(tmp_path: Path) -> None:
+    transport = Elsewhere(_profile("elsewhere", str(tmp_path / "device")).transport)
+    artifact = tiny_onnx(tmp_path / "tiny")
+    place = transport.put(artifact.path)
+    shutil.rmtree(artifact.path)
+    transport.get(place, artifact.path)
+    assert Job(transport).answers(Variant("model", artifact, "onnxruntime"), TEXTS)
+    assert transport.copies == 2  # the model and the code that runs it
 
 
 @pytest.mark.parametrize("name", ["rpi5", "android-armv9"])
@@ -24,22 +51,45 @@ def test_a_device_out_of_reach_says_what_is_reachable(name: str) -> None:
     assert name in str(caught.value)
 
 
-def _ssh(match: dict[str, str]) -> DeviceProfile:
+def test_a_misspelt_transport_is_corrected() -> None:
+    with pytest.raises(DeviceError, match="did you mean 'local'"):
+        reach(_profile("locall"))
+
+
+def _profile(kind: str, host: str | None = None, **match: str) -> DeviceProfile:
     return DeviceProfile.model_validate(
         {
             "schema": 1,
             "name": "board",
             "match": match,
-            "transport": {"kind": "ssh", "host": "${BOARD}"},
+            "transport": {"kind": kind, "host": host},
             "budgets": {"artifact_mb": {"max": 1}},
         }
     )
 
 
 def test_the_device_itself_needs_no_wire() -> None:
-    assert isinstance(reach(_ssh({"cpu_model": probe().cpu_model})), Local)
+    profile = _profile("ssh", "${BOARD}", cpu_model=probe().cpu_model)
+    assert isinstance(reach(profile), Local)
+    assert why_elsewhere(profile, Local()) == ""
 
 
 def test_an_unnamed_device_is_not_taken_for_this_one() -> None:
     with pytest.raises(DeviceError, match="'ssh'"):
-        reach(_ssh({}))
+        reach(_profile("ssh", "${BOARD}"))
+
+
+def test_what_another_transport_reached_is_another_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert "'ssh', which this version cannot do" in why_elsewhere(_profile("ssh"), Local())
+    row = "tests.profiles.elsewhere:Elsewhere"
+    monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
+    board = _profile("elsewhere", "/board")
+    assert (
+        why_elsewhere(board, Local())
+        == "its device is /board by elsewhere; this was measured on local"
+    )
+    assert why_elsewhere(board, reach(board)) == ""
+    assert why_elsewhere(_profile("elsewhere", "/other"), reach(board))
+    assert why_elsewhere(_profile("local"), reach(board))

@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 
 from runtimes.errors import BackendError
-from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs, measure
-from runtimes.worker import Worker, oom_kills
+from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs
+from runtimes.process import oom_kills
+from runtimes.worker import Worker
+from tests.runtimes.launching import measure, process
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 PLAN = MeasurePlan(
@@ -155,12 +157,8 @@ def _memory_groups() -> Iterator[tuple[str, Path]]:
 
 def test_says_for_certain_that_the_kernel_ended_it(tmp_path: Path, small_group: Path) -> None:
     script = f'echo $$ > {small_group}/cgroup.procs; exec "$@"'
-    worker = Worker(
-        tiny_onnx(tmp_path).path,
-        runtime="onnxruntime",
-        threads=1,
-        wrap=lambda command: ["sh", "-c", script, "sh", *command],
-    )
+    started = process(tiny_onnx(tmp_path).path, before=("sh", "-c", script, "sh"))
+    worker = Worker(started, "model")
     with pytest.raises(BackendError, match="the kernel ended it because memory ran out"), worker:
         worker.ask("load", 60, text="my card")
 

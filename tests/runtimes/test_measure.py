@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,10 @@ import pytest
 
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, InputError, UnsupportedError
-from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs, measure
+from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs
+from runtimes.process import HostProcess
 from runtimes.worker import Worker
+from tests.runtimes.launching import measure, process
 from tests.runtimes.tiny import TEXTS, tiny_onnx, tiny_openvino
 
 PLAN = MeasurePlan(
@@ -188,8 +192,12 @@ def test_a_runtime_that_does_not_load_the_format_is_refused(tmp_path: Path) -> N
         measure([variant], TEXTS, PLAN)
 
 
-def _worker(artifact: Artifact) -> Worker:
-    return Worker(artifact.path, runtime="onnxruntime", threads=1)
+@contextmanager
+def _worker(artifact: Artifact) -> Iterator[tuple[Worker, int]]:
+    """Start a worker, and tell its process's id."""
+    started = process(artifact.path)
+    with Worker(started, str(artifact.path)) as worker:
+        yield worker, started.pid
 
 
 def _alive(pid: int) -> bool:
@@ -213,21 +221,21 @@ def _alive(pid: int) -> bool:
 def test_a_killed_worker_is_reported_with_its_signal(
     number: int, said: str, tmp_path: Path
 ) -> None:
-    with _worker(tiny_onnx(tmp_path)) as worker:
+    with _worker(tiny_onnx(tmp_path)) as (worker, pid):
         worker.ask("peak", 60)
-        os.kill(worker.pid, number)
+        os.kill(pid, number)
         with pytest.raises(BackendError, match=re.escape(f"ended during 'peak' ({said}")):
             worker.ask("peak", 60)
-    assert not _alive(worker.pid)
+    assert not _alive(pid)
 
 
-def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
+def test_a_process_that_cannot_be_started_is_said() -> None:
     with pytest.raises(BackendError, match="cannot be started"):
-        Worker(tmp_path, runtime="onnxruntime", threads=1, wrap=lambda _: ["/no/such/command"])
+        HostProcess(["/no/such/command"], {})
 
 
 def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
-    with _worker(tiny_onnx(tmp_path)) as worker:
+    with _worker(tiny_onnx(tmp_path)) as (worker, _):
         worker.ask("load", 60, text="my card")
         worker.ask("rows", 60, rows=["my card"])
         with pytest.raises(BackendError, match=r"(?s)exit code 1.*IndexError"):
@@ -235,14 +243,14 @@ def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> 
 
 
 def test_a_hanging_worker_is_stopped(tmp_path: Path) -> None:
-    with _worker(tiny_onnx(tmp_path)) as worker:
+    with _worker(tiny_onnx(tmp_path)) as (worker, pid):
         worker.ask("load", 60, text="my card")
-        os.kill(worker.pid, signal.SIGSTOP)
+        os.kill(pid, signal.SIGSTOP)
         start = time.monotonic()
         with pytest.raises(BackendError, match=r"did not answer 'rows' within 1 s"):
             worker.ask("rows", 1, rows=["my card"] * 100_000)  # more than a pipe holds
         assert time.monotonic() - start < 20
-    assert not _alive(worker.pid)
+    assert not _alive(pid)
 
 
 def test_ctrl_c_ends_every_worker(tmp_path: Path) -> None:
@@ -262,9 +270,10 @@ def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
     tiny_onnx(tmp_path)
     code = (
         "import os, signal; from pathlib import Path; from runtimes.worker import Worker\n"
-        f"worker = Worker(Path({str(tmp_path)!r}), runtime='onnxruntime', threads=1)\n"
-        "worker.ask('load', 60, text='my card')\n"
-        "print(worker.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+        "from tests.runtimes.launching import process\n"
+        f"started = process(Path({str(tmp_path)!r}))\n"
+        "Worker(started, 'model').ask('load', 60, text='my card')\n"
+        "print(started.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     deadline = time.monotonic() + 10

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtimes.measure import MeasurePlan, Variant, measure
+from runtimes.measure import MeasurePlan, Variant
 from runtimes.samples import Block, ColdStart, Effort, Samples, Throughput, joined
+from tests.runtimes.launching import measure
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 START = ColdStart(1.0, 2.0, 3.0, 4.0, 5.0, 15.0)

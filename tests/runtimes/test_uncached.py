@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, measure
+from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs
 from runtimes.page_cache import forget
 from runtimes.record import why_cached
 from runtimes.samples import ColdStart
+from tests.runtimes.launching import measure
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 PLAN = MeasurePlan(processes=0, cold_starts=2, uncached_starts=2)

@@ -17,6 +17,7 @@ from junitparser import JUnitXml
 
 from compress.cli.main import run
 from profiles.budget import METRICS
+from profiles.transport import TRANSPORTS
 from runtimes.artifact import read_artifact, write_artifact
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
 
@@ -247,6 +248,52 @@ def test_another_device_ends_in_4_but_sizes_are_judged(ground: Path, gate: Gate)
     assert (said.code, said.report["status"]) == (4, "WRONG_DEVICE")
     assert said.check("latency_p50_ms")["status"] == "WRONG_DEVICE"
     assert said.check("artifact_mb")["status"] == "PASS"
+
+
+def test_a_device_out_of_reach_ends_in_4_before_anything_is_measured(
+    ground: Path, gate: Gate
+) -> None:
+    board = '[transport]\nkind = "ssh"\nhost = "${BOARD}"'
+    there = profile(ground, "board", "artifact_mb = {max = 100}\n", board)
+    said = gate("model", "--profile", "local", "--profile", there, "--samples", "none.jsonl")
+    assert said.code == 4
+    assert "'board' is reached by 'ssh', which this version cannot do" in said.err
+    assert not (ground / "none.jsonl").exists()
+
+
+def test_a_device_that_a_second_profile_names_is_not_the_one_measured_on(
+    ground: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = "tests.profiles.elsewhere:Elsewhere"
+    monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
+    board = f'[transport]\nkind = "elsewhere"\nhost = "{ground / "board"}"'
+    mine = profile(ground, "mine", "artifact_mb = {max = 100}\n")
+    there = profile(ground, "there", "artifact_mb = {max = 100}\n", board)
+    said = gate("model", "--profile", mine, "--profile", there, "--json")
+    assert said.code == 4
+    assert [row["status"] for row in said.report["verdicts"]] == ["PASS", "WRONG_DEVICE"]
+    assert "by elsewhere; this was measured on local" in said.report["verdicts"][1]["why"]
+
+
+def test_a_device_that_a_transport_reaches_is_gated_on(
+    ground: Path, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = "tests.profiles.elsewhere:Elsewhere"
+    monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
+    board = f'[transport]\nkind = "elsewhere"\nhost = "{ground / "board"}"'
+    budgets = "latency_p50_ratio = {max = 20}\naccuracy_retention = {min = 0.3}\n"
+    there = profile(ground, "reached", budgets, board)
+    said = gate("model", "--reference", "copy", "--profile", there, "--json")
+    assert (said.code, said.report["status"]) == (0, "PASS")
+    assert list((ground / "board").glob("*/runtimes/serve.py"))
+
+
+def test_the_worst_class_alone_has_the_rows_classified(ground: Path, gate: Gate) -> None:
+    there = profile(ground, "worst", "worst_class_retention = {min = 0.01}\n")
+    said = gate("model", "--reference", "copy", "--profile", there, "--json")
+    check = said.check("worst_class_retention")
+    assert check["status"] == "INCONCLUSIVE"
+    assert "under 20 rows" in check["measurement"]["why"] + check["why"]
 
 
 def lacking(folder: Path, tokens: int) -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from compress.data.dataset import Rows
-from compress.judge.judging import Candidate, Job, Outcome, measure_and_judge
+from compress.judge.judging import Candidate, Evaluation, Outcome, measure_and_judge
 from compress.judge.tiers import TIERS, demand_of
 from compress.progress import Silence
 from profiles.device import DeviceProfile, Match
 from profiles.gate import Status
+from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError
 from runtimes.facts import probe
@@ -31,7 +32,7 @@ def _profile(**budgets: dict[str, object]) -> DeviceProfile:
 
 
 def _judged(candidate: Artifact, known: Artifact, profile: DeviceProfile, rows: Rows) -> Outcome:
-    job = Job(
+    asked = Evaluation(
         candidates=[
             Candidate("reference", known, "onnxruntime", deployable=True),
             Candidate("candidate", candidate, "onnxruntime", deployable=True),
@@ -43,7 +44,7 @@ def _judged(candidate: Artifact, known: Artifact, profile: DeviceProfile, rows: 
         tier="quick",
         seed=7,
     )
-    return measure_and_judge(job, facts=probe(), progress=Silence())
+    return measure_and_judge(asked, device=Job(), progress=Silence())
 
 
 def _processes(outcome: Outcome, name: str) -> int:

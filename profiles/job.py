@@ -1,0 +1,120 @@
+"""What is asked of a device, over any transport: samples, answers, noise and facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from profiles.device import DeviceProfile
+from profiles.noise import Noise, noise
+from profiles.transport import Transport, reach, settings_of, why_elsewhere
+from profiles.transport.local import Local
+from profiles.transport.serving import TIMEOUT_S, serve
+from runtimes.facts import Facts
+from runtimes.look import Look
+from runtimes.measure import MeasurePlan, Samples, Variant, measure
+from runtimes.worker import Worker, decoded
+
+Advance = Callable[[int, str], None]
+
+_CHUNK = 16
+_ROW_S = 15.0
+"""How long one row may take: an emulated board needs 7 s for a small fp32 model."""
+_LOOK_S = 0.8
+
+
+def _silent(_units: int, _note: str) -> None:
+    """Report nothing."""
+
+
+class Job:
+    """Ask one device, reached by one transport; this machine where none is given."""
+
+    def __init__(self, transport: Transport | None = None) -> None:
+        self.transport: Transport = transport or Local()
+
+    @classmethod
+    def on(cls, profiles: Sequence[DeviceProfile]) -> Job:
+        """Return the job on the first profile's device; on this machine without profiles.
+
+        Raises DeviceError when any profile's device is out of this version's reach.
+        """
+        reached = [reach(profile) for profile in profiles]
+        return cls(reached[0] if reached else None)
+
+    @classmethod
+    def nearest(cls, profiles: Sequence[DeviceProfile]) -> Job:
+        """Return the job on the first profile's device, or on this machine when out of reach."""
+        return cls(reach(profiles[0]) if profiles and settings_of(profiles[0]) else None)
+
+    @property
+    def here(self) -> bool:
+        """Tell whether the device is the machine that edgepress runs on."""
+        return self.transport.here
+
+    def why_elsewhere(self, profile: DeviceProfile) -> str:
+        """Say why this device is not the profile's; empty where it may be."""
+        return why_elsewhere(profile, self.transport)
+
+    def facts(self) -> Facts:
+        """Return the device's hardware, probed once."""
+        return self._facts
+
+    def noise(self, threads: int) -> Noise:
+        """Tell whether the device is quiet enough to measure with so many threads."""
+        with serve(self.transport) as worker:
+
+            def look() -> Look:
+                return Look.from_json(worker.ask("look", TIMEOUT_S, seconds=_LOOK_S))
+
+            return noise(look, self.facts(), threads)
+
+    def measure(
+        self,
+        variants: Sequence[Variant],
+        rows: Sequence[Any],
+        plan: MeasurePlan,
+        *,
+        advance: Advance = _silent,
+        stream: Path | None = None,
+    ) -> dict[str, Samples]:
+        """Measure the variants on the device, interleaved: see `runtimes.measure.measure`."""
+        return measure(variants, rows, plan, launch=self._launch, advance=advance, stream=stream)
+
+    def answers(
+        self, variant: Variant, rows: Sequence[Any], *, advance: Advance = _silent
+    ) -> list[NDArray[np.float32]]:
+        """Return the device's answer to each row, alone at its own length.
+
+        Raises BackendError when the runtime there refuses the model or fails on a row.
+        """
+        found: list[NDArray[np.float32]] = []
+        if not rows:
+            return found
+        with self._launch(variant) as worker:
+            worker.ask("load", TIMEOUT_S, text=rows[0])
+            for first in range(0, len(rows), _CHUNK):
+                chunk = list(rows[first : first + _CHUNK])
+                timeout_s = TIMEOUT_S + _ROW_S * len(chunk)
+                reply = worker.ask("answers", timeout_s, rows=chunk, first=first)
+                found += [decoded(answer) for answer in reply["answers"]]
+                advance(len(chunk), "")
+        return found
+
+    def runtime_version(self, variant: Variant, row: Any) -> str:
+        """Return the version of the runtime that runs the variant on the device."""
+        with self._launch(variant) as worker:
+            return str(worker.ask("load", TIMEOUT_S, text=row)["version"])
+
+    @cached_property
+    def _facts(self) -> Facts:
+        return self.transport.facts()
+
+    def _launch(self, variant: Variant) -> Worker:
+        model = variant.artifact.path
+        return serve(self.transport, model, variant.runtime, variant.threads)

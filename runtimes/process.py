@@ -1,0 +1,169 @@
+"""A process with pipes, which measures a model: here, or on a device that something reaches."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Protocol
+
+from runtimes.errors import BackendError
+
+
+class Process(Protocol):
+    """Be one process, wherever it runs: its pipes, how it ended, and what it said."""
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Return what it reads."""
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Return what it writes."""
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for its end; return its exit code, minus the signal's number, None while it runs."""
+
+    def kill(self) -> None:
+        """End it by force."""
+
+    def said(self) -> str:
+        """Return what it wrote to stderr."""
+
+    def out_of_memory(self) -> bool | None:
+        """Tell whether its machine ended a process for want of memory since; None: unknown."""
+
+    def close(self) -> None:
+        """Free the pipes and what was kept; the process has ended."""
+
+
+class HostProcess:
+    """Run a process on this machine.
+
+    It has a session of its own, so that Ctrl-C reaches only the parent, which then ends it. A
+    parent that is killed closes the pipe, and the process ends by itself.
+    """
+
+    def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        self._oom_kills = oom_kills()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
+        try:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._stderr,
+                env=env,
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._stderr.close()
+            raise BackendError(
+                f"{command[0]}: the process cannot be started ({error.strerror})",
+                action="see whether memory or the number of processes ran out",
+            ) from None
+
+    @property
+    def pid(self) -> int:
+        """Return the process's id."""
+        return self._process.pid
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        """Return what it reads."""
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Return what it writes."""
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    def wait(self, seconds: float) -> int | None:
+        """Wait for its end; return its exit code, minus the signal's number, None while it runs."""
+        try:
+            return self._process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def kill(self) -> None:
+        """End it by force."""
+        self._process.kill()
+        self._process.wait()
+
+    def said(self) -> str:
+        """Return what it wrote to stderr."""
+        self._stderr.seek(0)
+        return self._stderr.read().decode(errors="replace").strip()
+
+    def out_of_memory(self) -> bool | None:
+        """Tell whether the kernel ended a process for want of memory since; None: unknown."""
+        now = oom_kills()
+        return None if now is None or self._oom_kills is None else now > self._oom_kills
+
+    def close(self) -> None:
+        """Free the pipes and what was kept; the process has ended."""
+        for pipe in (self.stdin, self.stdout):
+            with suppress(OSError):
+                pipe.close()
+        self._stderr.close()
+
+
+def oom_kills(root: Path = Path("/")) -> int | None:
+    """Return how many processes the kernel has ended for want of memory; None where unknown.
+
+    The count is the whole machine's and, for cgroup v2, that of this process's own group too.
+    """
+    counts = [_counted(root / "proc/vmstat"), *map(_counted, _memory_events(root))]
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
+
+
+def _memory_events(root: Path) -> list[Path]:
+    try:
+        groups = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    names = [group[3:].lstrip("/") for group in groups if group.startswith("0::")]
+    return [root / "sys/fs/cgroup" / name / "memory.events" for name in names]
+
+
+def _counted(file: Path) -> int | None:
+    try:
+        rows = [line.split() for line in file.read_text().splitlines()]
+    except OSError:
+        return None
+    return next((int(row[1]) for row in rows if row[0] == "oom_kill"), None)
+
+
+_MEMORY_WORDS = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory")
+_SIGNALS = {
+    "SIGABRT": "the runtime gave up",
+    "SIGSEGV": "the runtime or one of the model's operators is broken",
+    "SIGILL": "the runtime was built for another processor",
+    "SIGBUS": "a file that was mapped became shorter, or memory is faulty",
+}
+
+
+def cause_of_end(process: Process, code: int) -> str:
+    """Say what probably ended a process, from its exit code and its last words."""
+    name = {known.value: known.name for known in signal.Signals}.get(-code, "")
+    exit_text = f"signal {-code}" if code < 0 else f"exit code {code}"
+    exit_text += f", {name}" if name else ""
+    if name == "SIGKILL":
+        return f"{exit_text}: {_killer(process.out_of_memory())}"
+    if any(word in process.said() for word in _MEMORY_WORDS):
+        return f"{exit_text}: memory ran out"
+    return f"{exit_text}: {_SIGNALS[name]}" if name in _SIGNALS else exit_text
+
+
+def _killer(out_of_memory: bool | None) -> str:
+    if out_of_memory is None:
+        return "killed, as the kernel does when memory runs out"
+    if out_of_memory:
+        return "the kernel ended it because memory ran out"
+    return "killed from outside; the kernel counts no process ended for want of memory"

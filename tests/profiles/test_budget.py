@@ -1,0 +1,18 @@
+"""What is known of the metrics that budgets limit."""
+
+from __future__ import annotations
+
+from profiles.budget import METRICS, metric_named
+
+
+def test_what_says_how_often_a_model_is_right_needs_labels() -> None:
+    assert {name for name, metric in METRICS.items() if metric.needs_labels} == {
+        "accuracy",
+        "f1_macro",
+        "accuracy_retention",
+        "worst_class_retention",
+        "accuracy_vs_baseline",
+    }
+    throughput = metric_named("throughput_b8_c2_rows_per_s")
+    assert throughput is not None
+    assert not throughput.needs_labels
