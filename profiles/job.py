@@ -106,6 +106,15 @@ class Job:
                 advance(len(chunk), "")
         return found
 
+    def memory(self, variant: Variant, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Return what a fresh process holds after each step of loading and answering the rows.
+
+        Each has `step`, `rss_mb`, `peak_mb` and `file_mb`, in MB (10^6 bytes).
+        """
+        timeout_s = TIMEOUT_S + _ROW_S * len(rows)
+        with self._launch(variant) as worker:
+            return list(worker.ask("memory", timeout_s, rows=list(rows))["steps"])
+
     def runtime_version(self, variant: Variant, row: Any) -> str:
         """Return the version of the runtime that runs the variant on the device."""
         with self._launch(variant) as worker:

@@ -37,7 +37,8 @@ class Worker:
     `load` loads the model and makes a first result, `rows` encodes rows once, `warm` runs until
     stable, `run` times single-row inferences, `throughput` counts rows under a load, `peak`
     reports memory, `answers` returns what the model says of rows, `forget` takes the model's files
-    out of the page cache. `facts` and `look` tell of the machine and need no model.
+    out of the page cache, `memory` loads it anew and tells what each step holds. `facts` and
+    `look` tell of the machine and need no model.
     """
 
     def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
@@ -57,6 +58,7 @@ class Worker:
             "peak": lambda: {"rss_peak_mb": peak_rss_mb()},
             "answers": self.answers,
             "forget": self.forget,
+            "memory": self.memory,
             "facts": self.facts,
             "look": self.look,
         }
@@ -192,6 +194,13 @@ class Worker:
         if not why:
             forget(folder, self._arguments.runtime)
         return {"why": why}
+
+    def memory(self, rows: list[Any]) -> dict[str, Any]:
+        """Load the model step by step, and tell what memory is held after each."""
+        from runtimes.memory_steps import steps
+
+        chosen = self._arguments
+        return {"steps": steps(Path(chosen.model), chosen.runtime, chosen.threads, rows)}
 
     def facts(self) -> dict[str, Any]:
         """Probe the machine's hardware."""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question, runtime_of, sample
-from runtimes import predict
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError, UnsupportedError
+from runtimes.errors import UnsupportedError
+from runtimes.samples import Variant
 
 _ROWS = 200
-_TIMEOUT_S = 120
 _WHAT = {
     "interpreter": "Python and the bundle's code",
     "imports": "numpy, tokenizers and the runtime's libraries",
@@ -44,14 +38,14 @@ def explain(question: Question) -> Explanation:
     processes that map the same ones), model_mb (on disk), the largest step's name and its share
     of the memory held at the end. tables: steps. Raises UnsupportedError without Linux's /proc.
     """
-    if not Path("/proc/self/status").is_file():
+    if not question.device.facts().kernel.startswith("Linux"):
         raise UnsupportedError(
             "memory by step is read from /proc/self/status, and there is none",
             expected="Linux",
         )
     texts = sample(question.texts(), _ROWS)
-    found = held(question.artifact, texts, question.threads)
-    other = held(question.reference, texts, question.threads) if question.reference else []
+    found = held(question.artifact, texts, question)
+    other = held(question.reference, texts, question) if question.reference else []
     added = dict(zip((row.step for row in found), _added(found), strict=True))
     largest = max(added, key=lambda step: added[step])
     last = found[-1]
@@ -75,33 +69,13 @@ def explain(question: Question) -> Explanation:
     )
 
 
-def held(artifact: Artifact, texts: list[str], threads: int) -> list[Held]:
+def held(artifact: Artifact, texts: list[str], question: Question) -> list[Held]:
     """Load a model in a fresh process and return what that held after each step.
 
-    Raises BackendError when the process fails or is silent for two minutes.
+    Raises BackendError when the process fails or is silent for too long.
     """
-    root = Path(predict.__file__).parents[1]
-    command = [sys.executable, "-P", "-m", "compress.explain.memory_steps"]
-    command += [str(artifact.path.absolute()), runtime_of(artifact), str(threads)]
-    paths = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(texts),
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_S,
-            env={**os.environ, "PYTHONPATH": paths},
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise BackendError(
-            f"{artifact.path}: the process did not end within {_TIMEOUT_S} s"
-        ) from None
-    if done.returncode:
-        said = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise BackendError(f"{artifact.path}: the process that loads it ended: {said[0]}")
-    return [Held(**row) for row in json.loads(done.stdout)]
+    variant = Variant("model", artifact, runtime_of(artifact), question.threads)
+    return [Held(**row) for row in question.device.memory(variant, texts)]
 
 
 def _table(found: list[Held], other: list[Held]) -> Table:

@@ -9,10 +9,8 @@ import numpy as np
 
 from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question, runtime_of, sample
-from runtimes import predict
 from runtimes.measure import MeasurePlan, Variant, expected_runs
 from runtimes.samples import Block
-from runtimes.serve import timed
 
 _SECONDS = 15.0
 _TRIALS = 120
@@ -60,7 +58,7 @@ def _session(question: Question, texts: list[str]) -> list[Block]:
     variant = Variant("model", artifact, runtime_of(artifact), question.threads)
     plan = MeasurePlan(
         processes=1,
-        blocks=_blocks(question, texts),
+        blocks=_blocks(question, variant, texts),
         block_runs=_BLOCK_RUNS,
         cold_starts=0,
         warmup_limit_s=2.0,
@@ -71,12 +69,21 @@ def _session(question: Question, texts: list[str]) -> list[Block]:
     return sorted(found.blocks, key=lambda block: block.order)
 
 
-def _blocks(question: Question, texts: list[str]) -> int:
+def _blocks(question: Question, variant: Variant, texts: list[str]) -> int:
     """Return the blocks that fill the session, by what a few rows take now."""
-    classifier = predict.load(question.artifact.path, question.threads)
-    feeds = [classifier.encode(text) for text in sample(texts, _TRIALS)]
-    classifier.infer(feeds[0])
-    mean_ms = float(np.mean([timed(classifier.infer, row)[0] for row in feeds]))
+    rows = sample(texts, _TRIALS)
+    few = MeasurePlan(
+        processes=1,
+        blocks=1,
+        block_runs=len(rows),
+        warmup_runs=1,
+        warmup_s=0.0,
+        warmup_limit_s=0.0,
+        cold_starts=0,
+    )
+    found = question.device.measure([variant], rows, few)["model"]
+    found.raise_fault()
+    mean_ms = float(np.mean(found.blocks[0].latency_ms))
     return max(int(_SECONDS * 1e3 / (mean_ms * _BLOCK_RUNS)), _FEWEST_BLOCKS)
 
 

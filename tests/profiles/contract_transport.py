@@ -140,6 +140,14 @@ class ContractTransport:
         assert np.abs(np.stack(found) - np.stack(known)).max() < 1e-5
         assert sum(units) == len(rows)
 
+    def test_tells_what_memory_a_model_takes(
+        self, transport: Transport, artifact: Artifact
+    ) -> None:
+        if not transport.facts().kernel.startswith("Linux"):
+            pytest.skip("memory is read from Linux's /proc")
+        steps = Job(transport).memory(Variant("model", artifact, "onnxruntime"), TEXTS)
+        assert steps[-1]["rss_mb"] > steps[0]["rss_mb"] > 0
+
     def test_tells_how_quiet_the_device_is(self, transport: Transport) -> None:
         noise = Job(transport).noise(1)
         assert noise.probe_ms > 0

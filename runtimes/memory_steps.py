@@ -1,30 +1,15 @@
-"""A process that loads a model step by step and says after each what memory it holds.
+"""What memory a process holds after each step of loading a model.
 
-`python -m compress.explain.memory_steps FOLDER RUNTIME THREADS`, with a JSON list of texts on
-stdin; prints a JSON list of steps. It imports the bundle's own code and nothing else, so that
-what it holds is what a deployed process holds.
+Only what runs the bundle's own code is loaded by then, so that what the process holds is what a
+deployed one holds.
 """
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from runtimes import predict
-from runtimes.errors import EdgepressError
-
-
-def main(folder: str, runtime: str, threads: str) -> int:
-    """Load, classify all texts, print the steps; exit with the error's code."""
-    texts = json.load(sys.stdin)
-    try:
-        print(json.dumps(steps(Path(folder), runtime, int(threads), texts)))
-    except EdgepressError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
 
 
 def steps(folder: Path, runtime: str, threads: int, texts: list[str]) -> list[dict[str, Any]]:
@@ -60,7 +45,3 @@ def _held(step: str) -> dict[str, Any]:
         "peak_mb": mb("VmHWM"),
         "file_mb": mb("RssFile"),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
