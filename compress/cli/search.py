@@ -57,7 +57,6 @@ class Duration(click.ParamType[float]):
 @click.option("--max-trials", type=click.IntRange(1), help="Trainings at most.")
 @click.option("--time", "limit_s", type=Duration(), help="90s, 60m, 3h: all in all (60m).")
 @click.option("--seeds", type=click.IntRange(1, 100), help="Refits of the answer, a seed each (1).")
-@click.option("--storage", metavar="URL", help="An optuna RDB address; a file in --out if none.")
 @click.option(
     "--resume/--fresh", default=True, help="Go on with the study in --out, or begin another."
 )
@@ -70,7 +69,6 @@ def search(
     out: Path,
     profiles: tuple[str, ...],
     data: str | None,
-    storage: str | None,
     resume: bool,
     tier: str,
     as_json: bool,
@@ -101,7 +99,6 @@ def search(
         _target(found, given, recipe.name),
         out,
         profiles=profiles,
-        storage=storage,
         fresh=not resume,
         tier=tier,
         as_json=as_json,
@@ -133,7 +130,6 @@ def find(
     out: Path,
     *,
     profiles: tuple[str, ...] = (),
-    storage: str | None = None,
     fresh: bool = False,
     dry_run: bool = False,
     tier: str = "ci",
@@ -150,9 +146,7 @@ def find(
     from compress.search.search import search as look
 
     board = TerminalBoard(quiet=quiet)
-    request = request_of(
-        recipe, target, out, profiles=profiles, storage=storage, fresh=fresh, board=board
-    )
+    request = request_of(recipe, target, out, profiles=profiles, fresh=fresh, board=board)
     click.echo("\n".join(request.lines()), err=not dry_run)
     if dry_run:
         for warning in request.plan.warnings:

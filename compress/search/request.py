@@ -40,10 +40,9 @@ class SearchRequest:
     """Say what is searched: `plan` has no stage but a fine-tuning, `stages` are the recipe's own.
 
     Settings of `stages` that no shape decides are kept. `limit_s` bounds the whole search with
-    its `refits` and the last measurement, `max_trials` the trainings. `storage` is any optuna
-    RDB address; None is a sqlite file in `out`. `rungs` are the epochs of the successive
-    halving. `fresh` begins another study; finished stages
-    are still taken from the cache.
+    its `refits` and the last measurement, `max_trials` the trainings. `rungs` are the epochs of
+    the successive halving. `fresh` begins another study; finished stages are still taken from
+    the cache.
     """
 
     plan: Plan
@@ -53,7 +52,6 @@ class SearchRequest:
     stages: tuple[Stage, ...] = ()
     limit_s: float | None = 3600.0
     max_trials: int | None = None
-    storage: str | None = None
     rungs: tuple[int, ...] = (3, 8, 20)
     refits: int = 1
     fresh: bool = False
@@ -110,7 +108,6 @@ def request_of(
     out: Path,
     *,
     profiles: tuple[str, ...] = (),
-    storage: str | None = None,
     fresh: bool = False,
     board: Board | None = None,
 ) -> SearchRequest:
@@ -134,7 +131,6 @@ def request_of(
         stages=recipe.stages,
         limit_s=target.minutes * 60,
         max_trials=target.max_trials,
-        storage=storage,
         rungs=tuple(sorted(set(target.rungs))),
         refits=target.seeds,
         fresh=fresh,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compress.run.run_folder import RunFolder
 from compress.run.sources import code_digest
@@ -19,7 +17,7 @@ from compress.search.request import SearchRequest, SearchResult
 from compress.search.schedule import Known, Task
 from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
-from compress.search.study import Study, check_storage, default_storage
+from compress.search.study import Study
 from compress.search.trial import Control, Latency, Trial
 from compress.stage import STAGES, tool_versions
 from profiles.scores import RowScores
@@ -27,19 +25,15 @@ from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
 from runtimes.files import stable_hash
 
-if TYPE_CHECKING:
-    from optuna.trial import Trial as Asked
-
 FOLDER = "search"
 """Where a run's folder holds the study and the front's models."""
 _RULES = (
     *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
-    schedule.nearby,
+    *(schedule.nearby, schedule.rest),
 )
+"""What is done first: the answer before the front's rest."""
 _CONTROL_SHARE = 0.5
 """Of the time that is left, what the control's training may take."""
-_PROPOSALS = 6
-"""Shapes in a row that the sampler may propose in vain before it is not asked any more."""
 
 
 def search(request: SearchRequest) -> SearchResult:
@@ -61,14 +55,11 @@ class _Search:
         self._request = request
         self._clock = Clock(request.limit_s)
         RunFolder(request.out).claim(request.plan.recipe.name, fresh=request.fresh)
-        self._storage = request.storage or default_storage(request.out / FOLDER)
-        check_storage(self._storage)
         self._shop = request.workshop()
         scheme = request.plan.profiles[0].quantization.scheme
         self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form)
         self._study = self._opened()
         self._known = self._begun()
-        self._in_vain = 0
 
     def result(self) -> SearchResult:
         """Train until nothing can win, or trials or time are used up; then choose."""
@@ -80,8 +71,8 @@ class _Search:
         begun = time.monotonic()
         self._shop.ask_teacher()
         self._clock.answering_s = time.monotonic() - begun
-        while self._trials_left() and self._step():
-            pass
+        while self._trials_left() and (task := self._next()) is not None:
+            self._carry_out(task)
         while self._clock.left_s > self._clock.making_s + self._clock.closing_s:
             task = next(schedule.undeployed(known), None)
             if task is None:
@@ -89,19 +80,9 @@ class _Search:
             self._carry_out(task)
         return self._chosen()
 
-    def _step(self) -> bool:
-        """Do what is worth the most: the answer first, the front's rest last."""
-        task = self._first_that_fits(*_RULES)
-        if task is None and self._may_propose():
-            self._propose()
-            return True
-        task = task or self._first_that_fits(schedule.rest)
-        if task is not None:
-            self._carry_out(task)
-        return task is not None
-
-    def _first_that_fits(self, *rules: Callable[[Known], Iterator[Task]]) -> Task | None:
-        found = (task for rule in rules for task in rule(self._known))
+    def _next(self) -> Task | None:
+        """Return what is worth the most of what fits the time; None where nothing does."""
+        found = (task for rule in _RULES for task in rule(self._known))
         return next((task for task in found if self._fits(task)), None)
 
     def _fits(self, task: Task) -> bool:
@@ -122,39 +103,18 @@ class _Search:
         most = self._request.max_trials
         return most is None or len(self._known.trials) < most
 
-    def _may_propose(self) -> bool:
-        least = min(self._space.first(), key=self._space.work)
-        return self._in_vain < _PROPOSALS and self._fits(
-            self._known.task(least, self._known.rungs[0])
-        )
-
-    def _propose(self) -> None:
-        """Ask the sampler for a shape, and train it if it is new and can win."""
-        known = self._known
-        asked, shape = self._study.propose(known.rungs[0])
-        before = len(known.trials)
-        if list(known.untried([shape])):
-            self._carry_out(known.task(shape, known.rungs[0]), asked)
-        else:
-            self._study.dismiss(asked, "known already")
-        self._in_vain = 0 if len(known.trials) > before else self._in_vain + 1
-
-    def _carry_out(self, task: Task, asked: Asked | None = None) -> None:
+    def _carry_out(self, task: Task) -> None:
         """Screen a shape, train it if it can win, and keep what was found."""
-        asked = asked or self._study.ask(task.shape, task.epochs)
         try:
             trial = self._trained(task)
         except QualityError as error:
             self._request.board.warn(f"{task.shape.name}: {error}")
-            trial, why = None, str(error)
-        else:
-            why = "cannot win"
+            trial = None
         if trial is None:
             self._known.closed.add(task.shape)
-            self._study.dismiss(asked, why)
             return
         self._known.trials.append(trial)
-        self._study.tell(asked, trial)
+        self._study.keep_trial(trial)
         self._request.board.show(self._known.rows, self._known.goal)
 
     def _trained(self, task: Task) -> Trial | None:
@@ -242,7 +202,7 @@ class _Search:
         plan, request = self._request.plan, self._request
         saw, why = teacher_saw_validation(plan)
         teacher = None if saw else Control("teacher", self._shop.scores(self._shop.reference), why)
-        trials = self._study.trials()
+        trials = list(self._study.trials)
         for trial in trials:
             self._clock.trained(self._space.work(trial.shape), trial.epochs, trial.seconds)
         shape = control_shape(self._space)
@@ -251,10 +211,10 @@ class _Search:
         )
 
     def _opened(self) -> Study:
-        request, plan = self._request, self._request.plan
-        name = f"{plan.recipe.name}-{stable_hash(self._identity())[:12]}"
-        seed = plan.recipe.seed
-        return Study(self._storage, name, self._space, request.rungs, seed, fresh=request.fresh)
+        path = self._request.out / FOLDER / "study.jsonl"
+        if self._request.fresh:
+            path.unlink(missing_ok=True)
+        return Study(path, stable_hash(self._identity()))
 
     def _identity(self) -> list[object]:
         """Return what makes another search's trials useless to this one; goals do not."""

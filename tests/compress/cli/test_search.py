@@ -50,18 +50,6 @@ def test_what_cannot_be_searched_for_is_bad_input(
     assert said in capsys.readouterr().err
 
 
-def test_a_storage_that_is_none_is_bad_input(
-    recipe: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path / "cache"))
-    arguments = ["search", str(recipe), "--out", str(tmp_path / "out"), "--storage", "nowhere"]
-    assert run(arguments) == 2
-    assert "--storage nowhere" in capsys.readouterr().err
-
-
 def test_a_dry_run_of_a_recipe_with_a_target_says_what_is_searched(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
