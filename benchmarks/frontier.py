@@ -58,9 +58,9 @@ from compress.search.board import TerminalBoard
 from compress.search.choice import Standing, meets
 from compress.search.request import SearchRequest, SearchResult, request_of
 from compress.search.search import search
+from profiles.job import Job
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
-from runtimes.facts import probe
 from runtimes.files import write_json, write_text
 
 RETENTION = 0.99
@@ -407,7 +407,7 @@ def _data(request: SearchRequest) -> dict[str, Any]:
 
 
 def _machine() -> dict[str, Any]:
-    return {"python": platform.python_version(), **asdict(probe())}
+    return {"python": platform.python_version(), **asdict(Job().facts())}
 
 
 def _ours() -> str:

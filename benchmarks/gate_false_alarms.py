@@ -45,9 +45,9 @@ from benchmarks.gate_trials import (
 )
 from benchmarks.other_gates import METHODS
 from compress.judge.tiers import TIERS
+from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
-from runtimes.facts import probe
 from runtimes.files import write_json
 
 
@@ -96,7 +96,7 @@ def count_alarms(
 ) -> dict[str, Any]:
     """Gate so many times, and return the figures that the module's docstring names."""
     artifact = gated_artifact(model)
-    machine = probe()
+    machine = Job().facts()
     settings = {"tier": tier, "profile": profile, "limit": limit, "rows": rows, "seed": seed}
     head = {
         "benchmark": "gate_false_alarms",

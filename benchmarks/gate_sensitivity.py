@@ -55,9 +55,9 @@ from benchmarks.gate_trials import (
 from benchmarks.other_gates import METHODS
 from benchmarks.planted_slowdown import PERCENTS, plant_all, shown_percent
 from compress.judge.tiers import TIERS
+from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError
-from runtimes.facts import probe
 from runtimes.files import write_json
 
 RELIABLE = 0.9
@@ -124,7 +124,7 @@ def count_caught(
 ) -> dict[str, Any]:
     """Gate every copy so many times, and return the figures that the module's docstring names."""
     artifact = gated_artifact(model)
-    machine = probe()
+    machine = Job().facts()
     if not (planted / "planted.json").is_file():
         plant_all(
             model=model,

@@ -33,7 +33,7 @@ def baseline() -> None:
 @rows_options
 @click.option("--unlabelled", is_flag=True, help="The rows have no labels: leave accuracy out.")
 @click.option("--out", type=FILE, required=True, help="The file to write.")
-@click.option("--profile", default="local", show_default=True, metavar="NAME", help="Its threads.")
+@click.option("--profile", default="local", show_default=True, metavar="NAME", help="The device.")
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
 @tier_option
 @json_output

@@ -77,7 +77,7 @@ def explain(
 @click.argument("artifact", type=FOLDER)
 @rows_options
 @click.option("--reference", metavar="FOLDER", help="The teacher, for retention and speed-up.")
-@click.option("--profile", default="local", show_default=True, metavar="NAME", help="Its threads.")
+@click.option("--profile", default="local", show_default=True, metavar="NAME", help="The device.")
 @click.option(
     "--headroom",
     default=0.0,

@@ -93,11 +93,11 @@ def why_elsewhere(profile: DeviceProfile, reached: Transport) -> str:
     if settings is None:
         return (
             f"its device is reached by {profile.transport.kind!r}, which this version cannot do; "
-            f"this was measured by {reached.kind!r}"
+            f"what is measured is reached by {reached.kind!r}"
         )
     if settings == reached.settings:
         return ""
-    return f"its device is {_named(settings)}; this was measured on {_named(reached.settings)}"
+    return f"its device is {_named(settings)}; what is measured is {_named(reached.settings)}"
 
 
 def _named(settings: TransportSettings) -> str:

@@ -272,7 +272,7 @@ def test_a_device_that_a_second_profile_names_is_not_the_one_measured_on(
     said = gate("model", "--profile", mine, "--profile", there, "--json")
     assert said.code == 4
     assert [row["status"] for row in said.report["verdicts"]] == ["PASS", "WRONG_DEVICE"]
-    assert "by elsewhere; this was measured on local" in said.report["verdicts"][1]["why"]
+    assert "by elsewhere; what is measured is local" in said.report["verdicts"][1]["why"]
 
 
 def test_a_device_that_a_transport_reaches_is_gated_on(

@@ -11,7 +11,7 @@ from compress.data.dataset import Rows
 from compress.judge.judging import Candidate, Evaluation, Outcome, measure_and_judge
 from compress.judge.tiers import TIERS, demand_of
 from compress.progress import Silence
-from profiles.device import DeviceProfile, Match
+from profiles.device import DeviceProfile, Match, TransportSettings
 from profiles.gate import Status
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
@@ -122,3 +122,13 @@ def test_another_devices_budgets_ask_for_nothing() -> None:
 def test_a_tiers_looks_share_the_whole_risk(tier: str) -> None:
     assert sum(TIERS[tier].shares) == pytest.approx(1)
     assert len(TIERS[tier].looks) <= 3
+
+
+def test_what_was_measured_here_passes_no_device_that_was_not_reached(model: Artifact) -> None:
+    """A profile without [match] constrains nothing: its transport does."""
+    board = _profile(artifact_mb={"max": 25}).model_copy(
+        update={"transport": TransportSettings(kind="ssh", host="${BOARD}")}
+    )
+    (verdict,) = _judged(model, model, board, Rows(TEXTS, ())).verdicts
+    assert verdict.status is Status.WRONG_DEVICE
+    assert "'ssh', which this version cannot do" in verdict.why

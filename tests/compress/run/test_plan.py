@@ -128,6 +128,17 @@ def test_a_profile_needs_its_runtime_s_format(
         )
 
 
+def test_a_device_out_of_reach_is_said_when_planning(base: Path) -> None:
+    (warning,) = [
+        line
+        for line in plan(base, head='profiles = ["local", "rpi5"]\n').warnings
+        if "rpi5" in line
+    ]
+    assert "'ssh', which this version cannot do; what is measured is reached by 'local'" in warning
+    assert warning.endswith("its verdict will be WRONG_DEVICE")
+    assert not [line for line in plan(base).warnings if "WRONG_DEVICE" in line]
+
+
 def test_a_profile_of_any_machine_takes_any_format(base: Path) -> None:
     found = plan(base, QUANTIZE, export='[export]\nformats = ["openvino"]\n')
     assert [step.name for step in found.steps if step.final] == ["02-quantize-openvino"]
