@@ -45,8 +45,10 @@ from typing import Any
 import click
 import numpy as np
 
-from compress.data.dataset import Dataset, DataSettings, Rows, align_labels, load_dataset
+from compress.data.dataset import Dataset, DataSettings, load_dataset
+from compress.data.rows import Rows
 from compress.models.teacher import open_model
+from compress.tasks import task_of
 from profiles.statistics import ratio_interval
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError
@@ -130,7 +132,8 @@ def _rows(options: Mapping[str, Any], teacher: Artifact) -> Dataset:
     settings = DataSettings(
         train=options["train"], text=options["text"], label=options["label"], test_share=0.01
     )
-    data = align_labels(load_dataset(settings, Path(), options["seed"]), teacher.labels)
+    task = task_of(teacher.task)
+    data = task.aligned(load_dataset(settings, Path(), options["seed"], task), teacher.labels)
     wanted = options["rows"]
     if wanted is None:
         return data
@@ -151,7 +154,7 @@ def _student(teacher: Artifact, layers: int, folder: Path) -> Path:
     from compress.models.layers import evenly_spaced, keep_layers
     from compress.models.torch_model import load_model, save_model
 
-    model = load_model(teacher.path)
+    model = load_model(teacher.path, teacher.task)
     keep_layers(model, evenly_spaced(model.config.num_hidden_layers, layers))
     folder.mkdir()
     save_model(model, teacher, folder)
@@ -245,12 +248,13 @@ def _tell(name: str, number: int, turn: Turn) -> None:
 def _accuracy(teacher: Artifact, data: Dataset) -> float:
     from compress.models.torch_model import load_model, load_tokenizer
     from compress.training.batches import encode
-    from compress.training.loop import evaluate
+    from compress.training.loop import answers_of
 
-    model = load_model(teacher.path)
+    model = load_model(teacher.path, teacher.task)
     tokenizer = load_tokenizer(teacher.path, teacher.max_length)
-    rows = encode(tokenizer, data.validation.inputs, model.config)
-    return evaluate(model, rows, np.array(data.validation.targets))[0]
+    task = task_of(teacher.task)
+    rows = encode(tokenizer, data.validation.inputs, model.config, task)
+    return task.evaluate(answers_of(model, rows, task), data.validation.targets)[0]
 
 
 def _machine(threads: int) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from compress.data.dataset import Dataset, Rows
+from compress.data.dataset import Dataset
+from compress.data.rows import Rows
 from compress.models.teacher import open_model
 from compress.progress import Advance, Silence
 from compress.stage import RunContext
@@ -129,7 +130,7 @@ def edgepress(job: Job, turns: Turns) -> None:
 
     turns.wait()
     distil(
-        load_model(Path(job.student)),
+        load_model(Path(job.student), "text-classification"),
         open_model(job.teacher, task="text-classification", max_length=job.max_length),
         load_tokenizer(Path(job.student), job.max_length),
         RunContext(
@@ -275,7 +276,7 @@ def _encoded(
 
 
 def _teacher_logits(job: Job) -> Any:
-    from compress.distill.teacher_logits import teacher_logits
+    from compress.distill.teacher_answers import teacher_answers
 
     context = RunContext(
         Dataset(job.labels, job.train, job.validation, Rows((), ()), (), digest=""),
@@ -285,7 +286,7 @@ def _teacher_logits(job: Job) -> Any:
         progress=Silence(),
     )
     teacher = open_model(job.teacher, task="text-classification", max_length=job.max_length)
-    return np.asarray(teacher_logits(teacher, job.train.inputs, context))
+    return np.asarray(teacher_answers(teacher, job.train.inputs, context))
 
 
 def _turn_taking(turns: Turns) -> Any:

@@ -151,10 +151,12 @@ def recipe_of(
 
     The number of disturbed copies and the cut of the texts follow from the training rows.
     """
-    from compress.data.dataset import DataSettings, load_texts
+    from compress.data.dataset import DataSettings, load_inputs
+    from compress.tasks import DEFAULT_TASK, task_of
 
     data = DataSettings(train=(), test=(str(train.resolve()),), text=text, label=label)
-    texts = load_texts(data.model_copy(update={"on_empty": "drop"}), Path()).inputs
+    whole = data.model_copy(update={"on_empty": "drop"})
+    texts = load_inputs(whole, Path(), task_of(DEFAULT_TASK)).inputs
     copies = max(0, min(_MOST_COPIES, _ROWS // max(1, len(texts)) - 1))
     return {
         "schema": 1,

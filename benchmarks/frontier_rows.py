@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.judge.evidence import stage_row
 from compress.judge.judging import Candidate, Evaluation, Measured, Outcome, measure_and_judge
 from compress.progress import Progress

@@ -33,8 +33,9 @@ import click
 import numpy as np
 
 from benchmarks.peers import torchscript
-from compress.data.dataset import Dataset, Rows
+from compress.data.dataset import Dataset
 from compress.data.reading import read_table
+from compress.data.rows import Rows
 from compress.export.parity import file_run
 from compress.export.stage import Export, copy_tokenizer
 from compress.graph.onnx_graph import read_onnx

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from compress.data.dataset import DataSettings
 from compress.stage import STAGES, Stage
+from compress.tasks import DEFAULT_TASK
 from runtimes.errors import RecipeError, UnknownNameError, suggest
 
 Format = Literal["onnx", "openvino", "tensorrt"]
@@ -31,7 +32,7 @@ class TeacherSettings(BaseModel):
     model_config = _STRICT
 
     path: str
-    task: str = "text-classification"
+    task: str = DEFAULT_TASK
     max_length: Annotated[int, Field(ge=8, le=8192)] | None = None
     saw_validation: bool | None = None
 

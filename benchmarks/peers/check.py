@@ -15,12 +15,14 @@ from pathlib import Path
 import click
 
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
-from compress.data.dataset import DataSettings, Rows, load_labelled
+from compress.data.dataset import DataSettings, load_labelled
+from compress.data.rows import Rows
 from compress.export.reference import open_reference
 from compress.judge.judging import REFERENCE, Candidate, Evaluation, Measured, measure_and_judge
 from compress.judge.validate import deployable
 from compress.models.teacher import open_model
 from compress.progress import Terminal
+from compress.tasks import task_of
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
@@ -54,7 +56,10 @@ def main(
         made = make_peers(teacher, train, text, label, out, peers or None)
         source = open_model(str(teacher), task="text-classification")
         known, _ = load_labelled(
-            DataSettings(train=(), test=str(test), text=text, label=label), Path(), source.labels
+            DataSettings(train=(), test=str(test), text=text, label=label),
+            Path(),
+            source.labels,
+            task_of(source.task),
         )
         found = measured(made, source, Rows(known.inputs[:rows], known.targets[:rows]))
     except EdgepressError as error:

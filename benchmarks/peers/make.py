@@ -17,6 +17,7 @@ from compress.export.stage import copy_tokenizer
 from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
+from compress.tasks import task_of
 from runtimes.artifact import Artifact, TensorSpec, write_artifact
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
@@ -70,7 +71,10 @@ def make_peers(
             raise UnknownNameError("peer", name, PEERS)
     source = open_model(str(teacher), task="text-classification")
     rows, _ = load_labelled(
-        DataSettings(train=(), test=str(train), text=text, label=label), Path(), source.labels
+        DataSettings(train=(), test=str(train), text=text, label=label),
+        Path(),
+        source.labels,
+        task_of(source.task),
     )
     drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
     texts = tuple(rows.inputs[number] for number in drawn)

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
-import re
-from collections import Counter
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from compress.data.reading import Table, read_table
-from compress.data.rows import LabelledRow, repeated, weaknesses
+from compress.data.rows import Record, Rows, RowTask, repeated, shared_rows
 from compress.data.splitting import split_rows
 from runtimes.errors import DataError
 from runtimes.files import stable_hash
 
-MOST_CLASSES = 5_000
-"""More than any classifier that fits a device; an id column has more."""
-
-_FRACTION = re.compile(r"-?\d*\.?\d+(e-?\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Hold what a model is given and, for labelled rows, the class index that it is to answer."""
-
-    inputs: tuple[str, ...]
-    targets: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.inputs)
-
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Hold the splits; `labels[i]` names class `i`, in sorted order.
+    """Hold the splits; `labels[i]` names output `i` of a model, class `i` of a classifier.
 
     `duplicates` counts texts that stand in more than one split, `dropped` the rows that were
     left out for want of a text or label.
@@ -47,7 +29,7 @@ class Dataset:
     train: Rows
     validation: Rows
     test: Rows
-    unlabeled: tuple[str, ...]
+    unlabeled: tuple[Any, ...]
     digest: str
     warnings: tuple[str, ...] = ()
     duplicates: int = 0
@@ -55,7 +37,7 @@ class Dataset:
 
 
 def no_rows(labels: tuple[str, ...]) -> Dataset:
-    """Return a data set of these classes without rows, for a stage that needs none."""
+    """Return a data set of these outputs without rows, for a stage that needs none."""
     empty = Rows((), ())
     return Dataset(labels, empty, empty, empty, (), "")
 
@@ -99,32 +81,32 @@ class DataSettings(BaseModel):
         return self
 
 
-def load_dataset(settings: DataSettings, folder: Path, seed: int) -> Dataset:
+def load_dataset(settings: DataSettings, folder: Path, seed: int, task: RowTask) -> Dataset:
     """Load and check every split; relative paths start at `folder`.
 
-    Raises DataError for a missing or empty file, an unknown column, empty texts, one class
-    only, a class with one row, labels that are no classes, or test labels that train lacks.
+    Raises DataError for a missing or empty file, an unknown column, empty inputs or targets,
+    and rows that the task cannot learn or be judged on.
     """
     if not settings.train:
         raise DataError("[data] train names no file", expected='train = "train.csv"')
-    read = _Reader(settings, folder)
+    read = _Reader(settings, folder, task)
     train, validation, test = (
         read.split(names) for names in (settings.train, settings.validation, settings.test)
     )
-    unlabeled = tuple(dict.fromkeys(read.texts(settings.unlabeled)))
-    _check_classes(train, settings)
+    unlabeled = read.distinct(settings.unlabeled)
+    task.check(train, settings)
     if not settings.test:
-        train, test = _split_off("test", train, settings.test_share, seed)
+        train, test = _split_off("test", train, settings.test_share, seed, task)
     if not settings.validation:
         share = settings.validation_share / (1 - (0 if settings.test else settings.test_share))
-        train, validation = _split_off("validation", train, share, seed + 1)
-    return _assemble(train, validation, test, unlabeled, read)
+        train, validation = _split_off("validation", train, share, seed + 1, task)
+    return _assemble(train, validation, test, unlabeled, read, task)
 
 
 def _split_off(
-    name: str, rows: list[LabelledRow], share: float, seed: int
-) -> tuple[list[LabelledRow], list[LabelledRow]]:
-    rest, part = split_rows(rows, share, seed)
+    name: str, rows: list[Record], share: float, seed: int, task: RowTask
+) -> tuple[list[Record], list[Record]]:
+    rest, part = split_rows(rows, share, seed, task.stratum)
     if not part:
         raise DataError(
             f"no {name} rows can be split off {len(rows)} rows",
@@ -135,55 +117,59 @@ def _split_off(
 
 
 def load_labelled(
-    settings: DataSettings, folder: Path, classes: tuple[str, ...]
+    settings: DataSettings, folder: Path, labels: tuple[str, ...], task: RowTask
 ) -> tuple[Rows, list[str]]:
-    """Load `settings.test` for a model with these classes; return its rows and warnings.
+    """Load `settings.test` for a model with these outputs; return its rows and warnings.
 
-    Labels that are class numbers are taken as such. Raises DataError as `load_dataset` does.
+    Raises DataError as `load_dataset` does.
     """
-    read = _Reader(settings, folder)
-    rows = read.split(settings.test)
-    known = set(classes)
-    if not {row.label for row in rows} <= known and all(row.label.isdigit() for row in rows):
-        rows = [dataclasses.replace(row, label=_numbered(row.label, classes)) for row in rows]
-    _check_known("test", rows, classes)
-    return _indexed(rows, classes), read.warnings
+    read = _Reader(settings, folder, task)
+    records = task.named(read.split(settings.test), labels)
+    return task.rows("test", records, labels), read.warnings
 
 
-def load_texts(settings: DataSettings, folder: Path) -> Rows:
-    """Load the texts of `settings.test` without their labels."""
-    return Rows(_Reader(settings, folder).texts(settings.test), ())
-
-
-def _numbered(label: str, classes: tuple[str, ...]) -> str:
-    return classes[int(label)] if int(label) < len(classes) else label
+def load_inputs(settings: DataSettings, folder: Path, task: RowTask) -> Rows:
+    """Load the inputs of `settings.test` without their targets."""
+    return Rows(_Reader(settings, folder, task).inputs(settings.test), ())
 
 
 class _Reader:
     """Read the files of a recipe and collect what is worth a warning."""
 
-    def __init__(self, settings: DataSettings, folder: Path) -> None:
+    def __init__(self, settings: DataSettings, folder: Path, task: RowTask) -> None:
         self._settings = settings
         self._folder = folder / Path(settings.folder).expanduser()
+        self._task = task
+        self._columns = task.input_columns(settings)
         self.warnings: list[str] = []
         self.dropped = 0
 
-    def split(self, names: Sequence[str]) -> list[LabelledRow]:
-        columns = [self._settings.text, self._settings.label]
-        columns += [self._settings.group] if self._settings.group else []
+    def split(self, names: Sequence[str]) -> list[Record]:
+        targets = self._task.target_columns(self._settings)
+        group = (self._settings.group,) if self._settings.group else ()
+        first, last = len(self._columns), len(self._columns) + len(targets)
         return [
-            LabelledRow(text, label.strip(), *group)
+            Record(self._task.input(row[:first]), self._task.target(row[first:last]), *row[last:])
             for name in names
-            for text, label, *group in self._rows(name, tuple(columns))
+            for row in self._rows(name, (*self._columns, *targets, *group))
         ]
 
-    def texts(self, names: Sequence[str]) -> tuple[str, ...]:
-        columns = (self._settings.text,)
-        return tuple(row[0] for name in names for row in self._rows(name, columns))
+    def inputs(self, names: Sequence[str]) -> tuple[Any, ...]:
+        return tuple(
+            self._task.input(row) for name in names for row in self._rows(name, self._columns)
+        )
 
-    def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
-        table = read_table(name, self._folder, columns, self._settings.origin)
-        whole = [row for row in table.rows if all(value.strip() for value in row)]
+    def distinct(self, names: Sequence[str]) -> tuple[Any, ...]:
+        """Return the inputs that differ, each where it first stands."""
+        found: dict[str, Any] = {}
+        for value in self.inputs(names):
+            found.setdefault(json.dumps(value), value)
+        return tuple(found.values())
+
+    def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        origin = self._settings.origin
+        table = read_table(name, self._folder, columns, origin, self._task.cell)
+        whole = [row for row in table.rows if not any(map(_is_blank, row))]
         missing = len(table.rows) - len(whole)
         if missing and self._settings.on_empty == "error":
             raise _empty_rows(table, columns)
@@ -203,7 +189,7 @@ def _empty_rows(table: Table, columns: tuple[str, ...]) -> DataError:
     places = [
         f"line {table.lines[index]} ({', '.join(_blank(row, columns))})"
         for index, row in enumerate(table.rows)
-        if not all(value.strip() for value in row)
+        if any(map(_is_blank, row))
     ]
     return DataError(
         f"{table.name}: rows without a value ({len(places)}): {'; '.join(places[:5])}",
@@ -212,52 +198,26 @@ def _empty_rows(table: Table, columns: tuple[str, ...]) -> DataError:
     )
 
 
-def _blank(row: tuple[str, ...], columns: tuple[str, ...]) -> list[str]:
-    return [column for column, value in zip(columns, row, strict=True) if not value.strip()]
+def _blank(row: tuple[Any, ...], columns: tuple[str, ...]) -> list[str]:
+    return [column for column, value in zip(columns, row, strict=True) if _is_blank(value)]
 
 
-def _check_classes(train: Sequence[LabelledRow], settings: DataSettings) -> None:
-    counts = Counter(row.label for row in train)
-    if len(counts) < 2:
-        raise DataError(
-            f"train has one class only: {next(iter(counts))!r}",
-            expected=f"at least two classes in column {settings.label!r}",
-            action="add rows of other classes, or name another column",
-        )
-    if all(_FRACTION.fullmatch(label) for label in counts) and any("." in c for c in counts):
-        raise DataError(
-            f"the labels are fractions: {', '.join(sorted(counts)[:5])}",
-            expected="classes; regression is not a task of edgepress",
-            action="name another label column, or bin the values into classes",
-        )
-    if len(counts) > MOST_CLASSES:
-        raise DataError(
-            f"train has {len(counts)} classes in column {settings.label!r}",
-            expected=f"at most {MOST_CLASSES}",
-            action="is it an id or a text? name the column that holds the class",
-        )
-    lonely = sorted(label for label, count in counts.items() if count < 2)
-    if lonely:
-        raise DataError(
-            f"{len(lonely)} of {len(counts)} classes with one row only:"
-            f" {', '.join(map(repr, lonely[:5]))}",
-            expected="at least two rows a class in train, so that it can be learnt and checked",
-            action="add rows, or merge or drop the class",
-        )
+def _is_blank(value: Any) -> bool:
+    return not value.strip() if isinstance(value, str) else value in (None, [], {})
 
 
 def _assemble(
-    train: Sequence[LabelledRow],
-    validation: Sequence[LabelledRow],
-    test: Sequence[LabelledRow],
-    unlabeled: tuple[str, ...],
+    train: Sequence[Record],
+    validation: Sequence[Record],
+    test: Sequence[Record],
+    unlabeled: tuple[Any, ...],
     read: _Reader,
+    task: RowTask,
 ) -> Dataset:
-    labels = tuple(sorted({row.label for row in train}))
-    for name, rows in (("validation", validation), ("test", test)):
-        _check_known(name, rows, labels)
-    warnings = read.warnings + weaknesses(train, validation, test)
-    splits = [_indexed(rows, labels) for rows in (train, validation, test)]
+    labels = task.labels(train)
+    named = {"train": train, "validation": validation, "test": test}
+    splits = [task.rows(name, rows, labels) for name, rows in named.items()]
+    warnings = [*read.warnings, *shared_rows(**named), *task.weaknesses(**named)]
     content = [[rows.inputs, rows.targets] for rows in splits]
     return Dataset(
         labels=labels,
@@ -269,58 +229,4 @@ def _assemble(
         warnings=tuple(warnings),
         duplicates=repeated(train, validation, test),
         dropped=read.dropped,
-    )
-
-
-def _check_known(name: str, rows: Sequence[LabelledRow], labels: tuple[str, ...]) -> None:
-    strange = sorted({row.label for row in rows} - set(labels))
-    if strange:
-        raise DataError(
-            f"{name} has labels that train lacks ({len(strange)}):"
-            f" {', '.join(map(repr, strange[:5]))}",
-            expected=f"one of the {len(labels)} labels that the model knows",
-            available=", ".join(labels[:12]) + (", …" if len(labels) > 12 else ""),
-            action="check the label column's spelling, or drop these rows",
-        )
-
-
-def _indexed(rows: Sequence[LabelledRow], labels: tuple[str, ...]) -> Rows:
-    index = {label: place for place, label in enumerate(labels)}
-    return Rows(tuple(row.text for row in rows), tuple(index[row.label] for row in rows))
-
-
-def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
-    """Return the data with its classes in a trained head's order.
-
-    Labels that are the class numbers "0", "1", … take the head's names. Raises DataError when
-    the head was made for other classes.
-    """
-    if data.labels == classes:
-        return data
-    names = data.labels
-    if set(names) != set(classes) and all(name.isdigit() for name in names):
-        numbers = sorted(int(name) for name in names)
-        if numbers == list(range(len(classes))):
-            names = tuple(classes[int(name)] for name in names)
-    if set(names) != set(classes):
-        raise _other_classes(data.labels, classes)
-    order = [classes.index(name) for name in names]
-    splits = [
-        Rows(rows.inputs, tuple(order[label] for label in rows.targets))
-        for rows in (data.train, data.validation, data.test)
-    ]
-    return dataclasses.replace(
-        data, labels=classes, train=splits[0], validation=splits[1], test=splits[2]
-    )
-
-
-def _other_classes(found: tuple[str, ...], classes: tuple[str, ...]) -> DataError:
-    strange = sorted(set(found) - set(classes))[:5]
-    absent = sorted(set(classes) - set(found))[:5]
-    parts = [f"only in the data: {', '.join(map(repr, strange))}"] if strange else []
-    parts += [f"only in the teacher: {', '.join(map(repr, absent))}"] if absent else []
-    return DataError(
-        f"the teacher's head has {len(classes)} classes, the data {len(found)}; {'; '.join(parts)}",
-        expected="the classes that the teacher was trained on",
-        action='add [[stage]] kind = "finetune" to train a head for these labels',
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,25 +24,34 @@ class Table:
     """Hold the wanted columns of a source; `lines[i]` is where row `i` stands in it."""
 
     name: str
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[Any, ...], ...]
     lines: tuple[int, ...]
 
 
+Cell = Callable[[Any, str], Any]
+"""Return the value of a cell at a place, for a message; "" where there is none."""
+
+
 def read_table(
-    name: str, folder: Path, columns: tuple[str, ...], origin: str | None = None
+    name: str,
+    folder: Path,
+    columns: tuple[str, ...],
+    origin: str | None = None,
+    cell: Cell | None = None,
 ) -> Table:
     """Read the named columns of a file, or of a `datasets` id such as "org/name:split".
 
-    `origin` tells whoever lacks the file where it comes from.
+    `origin` tells whoever lacks the file where it comes from. `cell` reads one value; texts,
+    numbers and truth values come out as text where it is not given.
 
     Missing values and NaN come out as empty strings. Raises DataError for a missing or empty
     file, a wrong encoding, broken lines or an unknown column.
     """
     path = folder / Path(name).expanduser()
     if not _names_file(path):
-        return _from_hub(name, columns)
+        return _from_hub(name, columns, cell or text_of)
     _check_file(name, path, origin)
-    return _table(name, _READERS[path.suffix.lower()](path), columns)
+    return _table(name, _READERS[path.suffix.lower()](path), columns, cell or text_of)
 
 
 def _names_file(path: Path) -> bool:
@@ -80,14 +89,17 @@ def _neighbours(path: Path) -> str | None:
 
 
 def _table(
-    name: str, records: Iterable[tuple[int, Mapping[str, Any]]], columns: tuple[str, ...]
+    name: str,
+    records: Iterable[tuple[int, Mapping[str, Any]]],
+    columns: tuple[str, ...],
+    cell: Cell,
 ) -> Table:
     rows, lines = [], []
     for line, record in records:
         for column in columns:
             if column not in record:
                 raise _unknown_column(name, line, column, record)
-        rows.append(tuple(_text(record[c], f"{name}, line {line}, column {c!r}") for c in columns))
+        rows.append(tuple(cell(record[c], f"{name}, line {line}, column {c!r}") for c in columns))
         lines.append(line)
     if not rows:
         raise DataError(
@@ -113,7 +125,8 @@ def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]
     )
 
 
-def _text(value: Any, place: str) -> str:
+def text_of(value: Any, place: str) -> str:
+    """Return a cell as text; raise DataError for a list, an object or bytes."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
@@ -223,7 +236,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     yield from enumerate(records, start=1)
 
 
-def _from_hub(name: str, columns: tuple[str, ...]) -> Table:
+def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> Table:
     """Load "id", "id:split" or a folder saved by `datasets`; class indices become names."""
     from datasets import ClassLabel, load_dataset
 
@@ -246,7 +259,7 @@ def _from_hub(name: str, columns: tuple[str, ...]) -> Table:
         }
         for r in rows
     )
-    return _table(name, enumerate(records, start=1), columns)
+    return _table(name, enumerate(records, start=1), columns, cell)
 
 
 @contextmanager

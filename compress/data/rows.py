@@ -1,88 +1,114 @@
-"""Labelled rows as they were read, and what is weak about them."""
+"""Rows as they were read, as they are learnt from, and what is weak about them."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter, defaultdict
+import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
-_FEW_ROWS = 100
-_UNEVEN = 50.0
+if TYPE_CHECKING:
+    from compress.data.dataset import DataSettings
 
 
 @dataclass(frozen=True, slots=True)
-class LabelledRow:
-    """Hold one row as it was read; rows of a group never part when they are split."""
+class Record:
+    """Hold one row as it was read; rows of a group never part when they are split.
 
-    text: str
-    label: str
+    `input` and `target` are JSON values, whose form is the task's.
+    """
+
+    input: Any
+    target: Any
     group: str | None = None
 
 
-def weaknesses(
-    train: Sequence[LabelledRow],
-    validation: Sequence[LabelledRow],
-    test: Sequence[LabelledRow],
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Hold what a model is given and, for labelled rows, what it is to answer.
+
+    Both are JSON values of the task: a text and a class index for text classification.
+    """
+
+    inputs: tuple[Any, ...]
+    targets: tuple[Any, ...]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class RowTask(Protocol):
+    """What reading, checking and splitting rows asks of a task.
+
+    Records' targets are as they were read; those of Rows are what is learnt. `labels` names the
+    outputs of a model, such as classes.
+    """
+
+    def input_columns(self, settings: DataSettings) -> tuple[str, ...]:
+        """Return the columns that an input is read from; `settings.text` is the main one."""
+
+    def target_columns(self, settings: DataSettings) -> tuple[str, ...]:
+        """Return the columns that a target is read from; `settings.label` is the main one."""
+
+    def cell(self, value: Any, place: str) -> Any:
+        """Return a cell's value, "" where it has none; raise DataError for a foreign one."""
+
+    def input(self, cells: Sequence[Any]) -> Any:
+        """Return a row's input, given the cells of its columns."""
+
+    def target(self, cells: Sequence[Any]) -> Any:
+        """Return a row's target, given the cells of its columns."""
+
+    def check(self, train: Sequence[Record], settings: DataSettings) -> None:
+        """Raise DataError for rows that nothing can be learnt from."""
+
+    def stratum(self, record: Record) -> str:
+        """Name the kind of row that each split is to have its share of."""
+
+    def labels(self, train: Sequence[Record]) -> tuple[str, ...]:
+        """Name the outputs of a model that learns these rows."""
+
+    def named(self, records: Sequence[Record], labels: tuple[str, ...]) -> Sequence[Record]:
+        """Return rows for a model with these outputs, in its own names."""
+
+    def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
+        """Return rows as they are learnt; raise DataError for a target that is none of these."""
+
+    def weaknesses(
+        self, train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
+    ) -> list[str]:
+        """Say what makes the figures on these splits less than they seem, a sentence each."""
+
+
+def shared_rows(
+    train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
 ) -> list[str]:
-    """Say what makes the figures on these splits less than they seem, a sentence each."""
+    """Say which inputs and groups stand in more than one split, a sentence each."""
     splits = {"train": train, "validation": validation, "test": test}
     return [
-        *_shared(splits, "texts", lambda row: _normal(row.text)),
+        *_shared(splits, "texts", lambda row: normal(row.input)),
         *_shared(splits, "groups", lambda row: row.group),
-        *_contradictions(train),
-        *_small(validation, test),
-        *_uneven(train),
     ]
 
 
-def repeated(*splits: Sequence[LabelledRow]) -> int:
-    """Count the texts that stand in more than one split, case and outer space aside."""
-    found = Counter(text for rows in splits for text in {_normal(row.text) for row in rows})
+def repeated(*splits: Sequence[Record]) -> int:
+    """Count the inputs that stand in more than one split, case and outer space aside."""
+    found = Counter(text for rows in splits for text in {normal(row.input) for row in rows})
     return sum(count > 1 for count in found.values())
 
 
-def _normal(text: str) -> str:
+def normal(value: Any) -> str:
+    """Return what two inputs share that differ in case and space alone."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(text.split()).casefold()
 
 
 def _shared(
-    splits: Mapping[str, Sequence[LabelledRow]], what: str, key: Callable[[LabelledRow], str | None]
+    splits: Mapping[str, Sequence[Record]], what: str, key: Callable[[Record], str | None]
 ) -> Iterator[str]:
     found = {name: {key(row) for row in rows} - {None} for name, rows in splits.items()}
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         count = len(found[one] & found[other])
         if count:
             yield (f"{what} in both {one} and {other}: {count}; figures on them flatter the model")
-
-
-def _contradictions(train: Sequence[LabelledRow]) -> Iterator[str]:
-    labels: dict[str, set[str]] = defaultdict(set)
-    for row in train:
-        labels[_normal(row.text)].add(row.label)
-    count = sum(len(found) > 1 for found in labels.values())
-    if count:
-        example = next(text for text, found in labels.items() if len(found) > 1)
-        yield (
-            f"texts with different labels in train: {count}, such as {example[:60]!r};"
-            " no model can learn both"
-        )
-
-
-def _small(validation: Sequence[LabelledRow], test: Sequence[LabelledRow]) -> Iterator[str]:
-    for name, rows in (("validation", validation), ("test", test)):
-        if len(rows) < _FEW_ROWS:
-            width = 100 * 1.96 * math.sqrt(0.25 / len(rows))
-            yield (
-                f"{name} has {len(rows)} rows only: an accuracy on so few is known"
-                f" to ±{width:.0f} points"
-            )
-
-
-def _uneven(train: Sequence[LabelledRow]) -> Iterator[str]:
-    (most, top), *_, (least, low) = Counter(row.label for row in train).most_common()
-    if top / low > _UNEVEN:
-        yield (
-            f"class {most!r} has {top} rows and {least!r} has {low}: accuracy hides the small"
-            " one, look at F1"
-        )

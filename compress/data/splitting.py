@@ -1,61 +1,65 @@
-"""Split rows by share: stratified by label, and whole groups where rows have one."""
+"""Split rows by share: stratified by kind, and whole groups where rows have one."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from compress.data.rows import LabelledRow
+from compress.data.rows import Record
 
 
 def split_rows(
-    rows: Sequence[LabelledRow], share: float, seed: int
-) -> tuple[list[LabelledRow], list[LabelledRow]]:
-    """Return (rest, part): `part` takes `share` of the rows of each class, in the order given.
+    rows: Sequence[Record], share: float, seed: int, stratum: Callable[[Record], str]
+) -> tuple[list[Record], list[Record]]:
+    """Return (rest, part): `part` takes `share` of the rows of each stratum, in the order given.
 
-    Every class keeps at least one row in the rest, and has one in the part where it has two.
-    Rows with a group move together with their group: there a class of the part may be missing,
-    and the part may be empty, but no class is lost to the rest.
+    Every stratum, such as a class, keeps at least one row in the rest, and has one in the part
+    where it has two. Rows with a group move together with their group: there a stratum of the
+    part may be missing, and the part may be empty, but none is lost to the rest.
     """
-    taken = _groups(rows, share, seed) if rows[0].group else _stratified(rows, share, seed)
+    kinds = [stratum(row) for row in rows]
+    groups = [str(row.group) for row in rows]
+    taken = (
+        _groups(kinds, groups, share, seed) if rows[0].group else _stratified(kinds, share, seed)
+    )
     rest = [row for place, row in enumerate(rows) if place not in taken]
     return rest, [rows[place] for place in sorted(taken)]
 
 
-def _stratified(rows: Sequence[LabelledRow], share: float, seed: int) -> set[int]:
+def _stratified(kinds: Sequence[str], share: float, seed: int) -> set[int]:
     generator = np.random.default_rng(seed)
     places: dict[str, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        places[row.label].append(place)
+    for place, kind in enumerate(kinds):
+        places[kind].append(place)
     taken: set[int] = set()
-    for label in sorted(places):
-        count = min(max(1, round(len(places[label]) * share)), len(places[label]) - 1)
-        taken.update(int(place) for place in generator.permutation(places[label])[:count])
+    for kind in sorted(places):
+        count = min(max(1, round(len(places[kind]) * share)), len(places[kind]) - 1)
+        taken.update(int(place) for place in generator.permutation(places[kind])[:count])
     return taken
 
 
-def _groups(rows: Sequence[LabelledRow], share: float, seed: int) -> set[int]:
-    """Take whole groups, in random order, while each of their classes still lacks rows.
+def _groups(kinds: Sequence[str], groups: Sequence[str], share: float, seed: int) -> set[int]:
+    """Take whole groups, in random order, while each of their kinds of row still lacks some.
 
-    A group is taken when that brings each of its classes nearer to its share, and leaves one
+    A group is taken when that brings each of its kinds nearer to its share, and leaves one
     row of each behind.
     """
     generator = np.random.default_rng(seed)
     places: dict[str, list[int]] = defaultdict(list)
-    for place, row in enumerate(rows):
-        places[str(row.group)].append(place)
-    left = Counter(row.label for row in rows)
-    wanted = {label: count * share for label, count in left.items()}
+    for place, group in enumerate(groups):
+        places[group].append(place)
+    left = Counter(kinds)
+    wanted = {kind: count * share for kind, count in left.items()}
     taken: set[int] = set()
     names = sorted(places)
     for index in generator.permutation(len(names)):
         members = places[names[index]]
-        counts = Counter(rows[place].label for place in members)
-        if all(left[c] > n and wanted[c] >= n / 2 for c, n in counts.items()):
+        counts = Counter(kinds[place] for place in members)
+        if all(left[kind] > n and wanted[kind] >= n / 2 for kind, n in counts.items()):
             taken.update(members)
             left.subtract(counts)
-            for label, count in counts.items():
-                wanted[label] -= count
+            for kind, count in counts.items():
+                wanted[kind] -= count
     return taken

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from compress.data.batch import Batch
 from compress.distill.losses import hidden_state_loss, relation_loss
 from compress.models.architectures import architecture, part
-from compress.training.batches import Batch, Encoded
+from compress.training.batches import Encoded
 
 if TYPE_CHECKING:
     from torch import Tensor

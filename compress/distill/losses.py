@@ -1,4 +1,4 @@
-"""What a student learns from: the teacher's logits, hidden states and attention relations."""
+"""What a student learns from beside answers: the teacher's hidden states and relations."""
 
 from __future__ import annotations
 
@@ -7,41 +7,6 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-UNLABELLED = -1
-"""The label of a row that has none."""
-
-
-def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
-    """Return T²·KL(softmax(teacher/T) ‖ softmax(student/T)) of each row, shape (rows,).
-
-    Both are logits of shape (rows, classes). T² keeps the gradient's size independent of T
-    (Hinton, Vinyals, Dean 2015, section 2).
-    """
-    import torch.nn.functional as F  # noqa: N812
-
-    each = F.kl_div(
-        F.log_softmax(student / temperature, dim=-1),
-        F.log_softmax(teacher / temperature, dim=-1),
-        reduction="none",
-        log_target=True,
-    )
-    return each.sum(dim=-1) * temperature**2
-
-
-def distillation_loss(
-    student: Tensor, teacher: Tensor, labels: Tensor, *, temperature: float, alpha: float
-) -> Tensor:
-    """Return the rows' mean of α·T²·KL + (1−α)·CE, and of T²·KL where the label is UNLABELLED.
-
-    (Hinton et al. 2015, section 2.)
-    """
-    import torch
-    import torch.nn.functional as F  # noqa: N812
-
-    soft = soft_target_loss(student, teacher, temperature)
-    hard = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
-    return torch.where(labels == UNLABELLED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
 
 
 def hidden_state_loss(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.dataset import Dataset
 from compress.distill.augment import augmented
-from compress.distill.losses import UNLABELLED
-from compress.distill.teacher_logits import teacher_logits
+from compress.distill.teacher_answers import teacher_answers
 from compress.stage import RunContext
+from compress.tasks import Answer
 from runtimes.artifact import Artifact
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """Hold the texts of every epoch, and disturbed copies of which each epoch takes one."""
+    """Hold the texts of every epoch, and disturbed copies of which each epoch takes one.
 
-    own: tuple[str, ...]
-    copies: tuple[tuple[str, ...], ...]
-    labels: NDArray[np.int64]
+    `targets` are those of all texts in turn, None where there is none.
+    """
+
+    own: tuple[Any, ...]
+    copies: tuple[tuple[Any, ...], ...]
+    targets: tuple[Any, ...]
 
     @classmethod
     def of(cls, data: Dataset, augment: int) -> TrainingRows:
@@ -31,19 +35,18 @@ class TrainingRows:
         """
         own = (*data.train.inputs, *data.unlabeled)
         copies = tuple(augmented(data.train.inputs, copy) for copy in range(augment))
-        labels = np.full(len(own) + sum(map(len, copies)), UNLABELLED, dtype=np.int64)
-        labels[: len(data.train)] = data.train.targets
-        return cls(own, copies, labels)
+        unlabelled = len(data.unlabeled) + sum(map(len, copies))
+        return cls(own, copies, (*data.train.targets, *[None] * unlabelled))
 
     @property
-    def texts(self) -> tuple[str, ...]:
+    def texts(self) -> tuple[Any, ...]:
         """Return all texts: the epochs' own, then copy after copy."""
         return sum(self.copies, self.own)
 
-    def teacher_logits(self, teacher: Artifact, context: RunContext) -> NDArray[np.float32]:
-        """Return the teacher's logits of all texts; each copy's are kept by themselves."""
-        parts = [teacher_logits(teacher, part, context) for part in (self.own, *self.copies)]
-        return np.concatenate(parts)
+    def teacher_answers(self, teacher: Artifact, context: RunContext) -> list[Answer]:
+        """Return the teacher's answers to all texts; each copy's are kept by themselves."""
+        parts = [teacher_answers(teacher, part, context) for part in (self.own, *self.copies)]
+        return [answer for part in parts for answer in part]
 
     def of_epoch(self, epoch: int) -> NDArray[np.int64]:
         """Return the places of the rows of an epoch, counted from 0."""

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
 from compress.stage import Made, RunContext
+from compress.tasks import task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
@@ -128,10 +129,10 @@ class Distill:
 
         if self.student is not None:
             origin = _other(self.student, source)
-            return load_model(origin.path, labels=source.labels), origin, ()
+            return load_model(origin.path, source.task, labels=source.labels), origin, ()
         from compress.models.layers import evenly_spaced, keep_layers
 
-        student = load_model(source.path)
+        student = load_model(source.path, source.task)
         total = student.config.num_hidden_layers
         kept = tuple(self.keep) if self.layers is None else evenly_spaced(total, self.layers)
         if max(kept) >= total:
@@ -165,12 +166,12 @@ class Distill:
                 action="leave them 0, or start from a student with the teacher's tokenizer",
             )
         require(student.config.model_type, "distill")
-        model = load_model(teacher.path)
+        model = load_model(teacher.path, teacher.task)
         texts = TrainingRows.of(context.data, self.augment).texts
         return Internals(
             student,
             model,
-            encode(tokenizer, texts, model.config),
+            encode(tokenizer, texts, model.config, task_of(teacher.task)),
             _matched(kept, student.config.num_hidden_layers, model.config.num_hidden_layers),
             hidden=self.hidden,
             relations=self.relations,

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from compress.data.batch import Batch
 from compress.distill.fake_quantize import quantization_aware as as_quantized
 from compress.distill.first_token import first_token_only
-from compress.distill.losses import distillation_loss
 from compress.distill.rows import TrainingRows
 from compress.quantize.embeddings import BLOCK
 from compress.quantize.int8_dynamic import ONE_TOKEN_BLOCK
 from compress.stage import RunContext
-from compress.training.batches import Batch, encode
+from compress.tasks import Answer, Task, task_of
+from compress.training.batches import encode
 from compress.training.compact import compact_vocabulary
 from compress.training.loop import Fitted, Loss, TrainPlan, fit
 from runtimes.artifact import Artifact
@@ -52,12 +50,13 @@ def distil(
     """
     data = context.data
     rows = TrainingRows.of(data, augment)
-    soft = rows.teacher_logits(teacher, context)
-    train = encode(tokenizer, rows.texts, student.config)
-    validation = encode(tokenizer, data.validation.inputs, student.config)
-    targets = np.array(data.validation.targets, dtype=np.int64)
+    task = task_of(teacher.task)
+    known = rows.teacher_answers(teacher, context)
+    train = encode(tokenizer, rows.texts, student.config, task)
+    validation = encode(tokenizer, data.validation.inputs, student.config, task)
 
-    only_first = nullcontext() if plan.hidden_states else first_token_only(student)
+    reads_all = plan.hidden_states or not task.reads_first_token
+    only_first = nullcontext() if reads_all else first_token_only(student)
     with (
         only_first,
         compact_vocabulary(student, train, validation) as (small_train, small_validation),
@@ -70,9 +69,10 @@ def distil(
         return fit(
             student,
             small_train,
-            (small_validation, targets),
-            _loss(soft, rows.labels, temperature, alpha, internals),
+            (small_validation, data.validation.targets),
+            _loss(task, known, rows.targets, temperature, alpha, internals),
             plan,
+            task=task,
             scratch=context.scratch,
             progress=context.progress,
             name=name,
@@ -82,22 +82,21 @@ def distil(
 
 
 def _loss(
-    soft: NDArray[np.float32],
-    labels: NDArray[np.int64],
+    task: Task,
+    known: Sequence[Answer],
+    targets: Sequence[Any],
     temperature: float,
     alpha: float,
     internals: Internals | None,
 ) -> Loss:
-    """Return the loss of a batch, given the teacher's logits and the labels of all rows."""
+    """Return the loss of a batch, given the teacher's answers and the targets of all rows."""
 
     def loss(output: Any, batch: Batch) -> Tensor:
-        import torch
-
-        device = output.logits.device
-        value = distillation_loss(
-            output.logits,
-            torch.from_numpy(soft[batch.rows]).to(device),
-            torch.from_numpy(labels[batch.rows]).to(device),
+        value = task.distillation_loss(
+            output,
+            batch,
+            [known[row] for row in batch.rows],
+            [targets[row] for row in batch.rows],
             temperature=temperature,
             alpha=alpha,
         )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.answers.deployed import answers
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.explain.explanation import Column, Explanation, Table, plural
 from compress.explain.question import Question, runtime_of
 from profiles.metrics import confusion, f1_of

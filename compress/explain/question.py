@@ -6,8 +6,10 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compress.data.dataset import DataSettings, Rows, load_labelled, load_texts
+from compress.data.dataset import DataSettings, load_inputs, load_labelled
+from compress.data.rows import Rows
 from compress.progress import Progress, Silence
+from compress.tasks import task_of
 from profiles.job import Job
 from runtimes import predict
 from runtimes.artifact import Artifact
@@ -34,7 +36,8 @@ class Question:
 
     def texts(self) -> list[str]:
         """Read the texts; labels are not needed. Raises InputError when no file was named."""
-        return list(load_texts(self._settings(), Path()).inputs)
+        task = task_of(self.artifact.task)
+        return list(load_inputs(self._settings(), Path(), task).inputs)
 
     def labelled(self) -> Rows:
         """Read texts and labels. Raises InputError when no file was named, DataError on bad rows.
@@ -48,7 +51,8 @@ class Question:
                 f" {len(labels)}, in the same order",
                 expected="the teacher that the model was made from",
             )
-        rows, warnings = load_labelled(self._settings(), Path(), labels)
+        task = task_of(self.artifact.task)
+        rows, warnings = load_labelled(self._settings(), Path(), labels, task)
         for warning in warnings:
             self.progress.warn(warning)
         return rows

@@ -100,7 +100,7 @@ def _plain_onnx(
     if source.format == "onnx":
         shutil.copyfile(source.model_file, path)
         return file_run(source.path, "onnx"), source.inputs
-    model = load_model(source.path)
+    model = load_model(source.path, source.task)
     feeds = examples.draw(2, 8)
     names = export_onnx(model, feeds, source.max_length, examples.opening, path)
     return torch_run(model), tuple(spec for spec in source.inputs if spec.name in names)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.batch import Batch
 from compress.stage import RunContext
-from compress.training.batches import Batch, Encoded, encode, in_order
+from compress.tasks import Task
+from compress.training.batches import Encoded, encode, in_order
 from compress.training.loop import Fitted, Loss, TrainPlan, accelerator_device, fit
 
 if TYPE_CHECKING:
@@ -42,19 +44,27 @@ class Features:
 
 
 def fit_head(
-    model: PreTrainedModel, tokenizer: Any, context: RunContext, loss: Loss, plan: TrainPlan
+    model: PreTrainedModel,
+    tokenizer: Any,
+    context: RunContext,
+    loss: Loss,
+    plan: TrainPlan,
+    task: Task,
 ) -> Fitted:
     """Train everything outside the backbone's encoder, the pooler included, in place."""
     data = context.data
-    train = features(model, encode(tokenizer, data.train.inputs, model.config), context)
-    validation = features(model, encode(tokenizer, data.validation.inputs, model.config), context)
+    train, validation = (
+        features(model, encode(tokenizer, rows.inputs, model.config, task), context)
+        for rows in (data.train, data.validation)
+    )
     with without_backbone(model):
         return fit(
             model,
             train,
-            (validation, np.array(data.validation.targets)),
+            (validation, data.validation.targets),
             loss,
             plan,
+            task=task,
             scratch=context.scratch / "head",
             progress=context.progress,
             name="head",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import numpy as np
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
 from compress.stage import Made, RunContext
+from compress.tasks import Task, task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from compress.data.batch import Batch
     from compress.training.loop import Fitted, Loss, TrainPlan
 
 _STRICT = ConfigDict(extra="forbid")
 _NARROW = 512
-_IMBALANCED = 3.0
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
@@ -78,46 +78,55 @@ class Finetune:
         from compress.models.torch_model import load_model, load_tokenizer, save_model
 
         labels = context.data.labels
+        task = task_of(source.task)
         torch.manual_seed(context.seed)
-        model = load_model(source.path, labels=None if source.labels == labels else labels)
+        model = load_model(
+            source.path, source.task, labels=None if source.labels == labels else labels
+        )
         tokenizer = load_tokenizer(source.path, source.max_length)
         metrics: dict[str, float] = {}
         if self.method != "full":
-            metrics |= _prefixed("probe_", self._probe(model, tokenizer, context))
+            metrics |= _prefixed("probe_", self._probe(model, tokenizer, context, task))
         if self.method != "frozen":
-            metrics |= self._full(model, tokenizer, context).metrics()
+            metrics |= self._full(model, tokenizer, context, task).metrics()
         return save_model(model, source, folder, labels=labels, metrics=metrics)
 
-    def _full(self, model: PreTrainedModel, tokenizer: Any, context: RunContext) -> Fitted:
+    def _full(
+        self, model: PreTrainedModel, tokenizer: Any, context: RunContext, task: Task
+    ) -> Fitted:
         from compress.training.batches import encode
         from compress.training.compact import compact_vocabulary
         from compress.training.loop import fit
 
         data = context.data
-        train = encode(tokenizer, data.train.inputs, model.config)
-        validation = encode(tokenizer, data.validation.inputs, model.config)
+        train = encode(tokenizer, data.train.inputs, model.config, task)
+        validation = encode(tokenizer, data.validation.inputs, model.config, task)
         rate = self.learning_rate or (2e-4 if model.config.hidden_size <= _NARROW else 5e-5)
         with compact_vocabulary(model, train, validation) as (small_train, small_validation):
             return fit(
                 model,
                 small_train,
-                (small_validation, np.array(data.validation.targets)),
-                self._loss(context),
+                (small_validation, data.validation.targets),
+                self._loss(context, task),
                 self._plan(self.epochs, rate, context),
+                task=task,
                 scratch=context.scratch / "full",
                 progress=context.progress,
                 name="finetune",
             )
 
-    def _probe(self, model: PreTrainedModel, tokenizer: Any, context: RunContext) -> Fitted:
+    def _probe(
+        self, model: PreTrainedModel, tokenizer: Any, context: RunContext, task: Task
+    ) -> Fitted:
         from compress.finetune.features import fit_head
 
         return fit_head(
             model,
             tokenizer,
             context,
-            self._loss(context),
+            self._loss(context, task),
             self._plan(self.probe_epochs, self.probe_learning_rate, context),
+            task,
         )
 
     def _plan(self, epochs: int, learning_rate: float, context: RunContext) -> TrainPlan:
@@ -134,30 +143,15 @@ class Finetune:
             seed=context.seed,
         )
 
-    def _loss(self, context: RunContext) -> Loss:
-        import torch
-        import torch.nn.functional as F  # noqa: N812
+    def _loss(self, context: RunContext, task: Task) -> Loss:
+        targets = context.data.train.targets
+        weights = task.weights(targets, context.data.labels, self.class_weights)
 
-        labels = torch.tensor(context.data.train.targets)
-        counts = torch.bincount(labels, minlength=len(context.data.labels)).float()
-        weights = self._weights(counts)
-
-        def loss(output: Any, batch: Any) -> torch.Tensor:
-            device = output.logits.device
-            wanted = labels[torch.from_numpy(batch.rows)].to(device)
-            weight = None if weights is None else weights.to(device)
-            return F.cross_entropy(output.logits, wanted, weight=weight)
+        def loss(output: Any, batch: Batch) -> Tensor:
+            wanted = [targets[row] for row in batch.rows]
+            return task.hard_loss(output, batch, wanted, weights)
 
         return loss
-
-    def _weights(self, counts: Tensor) -> Tensor | None:
-        """Return each class's weight, given its rows; classes without rows count as one."""
-        counts = counts.clamp(min=1)
-        balanced = counts.sum() / (len(counts) * counts)
-        if self.class_weights == "balanced":
-            return balanced
-        uneven = float(counts.max() / counts.min()) > _IMBALANCED
-        return balanced.sqrt() if self.class_weights == "auto" and uneven else None
 
 
 def _prefixed(prefix: str, fitted: Fitted) -> dict[str, float]:

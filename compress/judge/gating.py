@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from compress.data.dataset import DataSettings, Rows
+from compress.data.dataset import DataSettings
+from compress.data.rows import Rows
 from compress.explain.explain import headline
 from compress.judge.evidence import now
 from compress.judge.judging import Evaluation, Measured, Outcome, as_baseline

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.answers.deployed import answers
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.judge.tiers import TIERS, Demand, Tier, demand_of
 from compress.progress import Progress
 from profiles.baseline import Baseline, baseline_of, compare, strangeness

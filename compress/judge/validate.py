@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compress.data.dataset import DataSettings, Rows, load_labelled, load_texts
+from compress.data.dataset import DataSettings, load_inputs, load_labelled
+from compress.data.rows import Rows
 from compress.export.reference import open_reference
 from compress.judge.evidence import stage_row, summary, worst_classes
 from compress.judge.judging import (
@@ -20,6 +21,7 @@ from compress.judge.judging import (
 )
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
+from compress.tasks import task_of
 from profiles.device import load_profile
 from profiles.gate import Verdict
 from profiles.job import Job
@@ -110,9 +112,10 @@ def load_rows(
     data: DataSettings, artifact: Artifact, *, labelled: bool, progress: Progress
 ) -> Rows:
     """Load the rows that a model is measured on, and warn of what is weak about them."""
+    task = task_of(artifact.task)
     if not labelled:
-        return load_texts(data, Path())
-    rows, warnings = load_labelled(data, Path(), artifact.labels)
+        return load_inputs(data, Path(), task)
+    rows, warnings = load_labelled(data, Path(), artifact.labels, task)
     for warning in warnings:
         progress.warn(warning)
     return rows

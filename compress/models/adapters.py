@@ -22,7 +22,7 @@ def is_adapter(folder: Path) -> bool:
     return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
 
 
-def merge_adapter(folder: Path, kept: Path, resolve: Callable[[str], Path]) -> Path:
+def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], Path]) -> Path:
     """Return the folder of the merged model, made below `kept` when it is not there yet.
 
     `resolve` finds the base model that the adapter names. The merge is peft's
@@ -33,7 +33,7 @@ def merge_adapter(folder: Path, kept: Path, resolve: Callable[[str], Path]) -> P
     if (target / "config.json").is_file():
         return target
     base = resolve(str(_settings(folder)["base_model_name_or_path"]))
-    model = _merged(folder, base, _classes(folder))
+    model = _merged(folder, base, task, _classes(folder))
     with new_folder(target) as made:
         model.save_pretrained(made)
         for source in (base, folder):  # the adapter's own tokenizer wins
@@ -42,7 +42,7 @@ def merge_adapter(folder: Path, kept: Path, resolve: Callable[[str], Path]) -> P
     return target
 
 
-def _merged(folder: Path, base: Path, classes: int) -> Any:
+def _merged(folder: Path, base: Path, task: str, classes: int) -> Any:
     try:
         from peft import PeftModel
     except ModuleNotFoundError as error:
@@ -53,7 +53,7 @@ def _merged(folder: Path, base: Path, classes: int) -> Any:
     from compress.models.torch_model import load_model, quiet_transformers
 
     labels = tuple(f"LABEL_{index}" for index in range(classes))
-    model = load_model(base, labels=labels)
+    model = load_model(base, task, labels=labels)
     with quiet_transformers():
         return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
 

@@ -16,10 +16,9 @@ from compress.models.architectures import FULL, PARTIAL
 from compress.models.slow_tokenizer import FAST, SLOW_FILES, open_tokenizer
 from compress.models.weights import WEIGHTS, read_shapes, write_whole
 from compress.places import cache_root
-from compress.tasks.registry import canonical_task
+from compress.tasks import Task, canonical_task, task_of
 from runtimes.artifact import (
     Artifact,
-    TensorSpec,
     content_digest,
     is_artifact,
     read_artifact,
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 DEFAULT_MAX_LENGTH = 512
-_HEADS = ("classifier.", "score.", "classification_head.", "pre_classifier.")
-_LAST_LAYERS = ("classifier.out_proj.weight", "classifier.weight", "score.weight")
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "mpnet")
 
 
@@ -76,9 +73,11 @@ def open_model(
     task = canonical_task(task)
     place = resolve(path, folder)
     if is_adapter(place):
-        place = merge_adapter(place, cache_root() / "merged", lambda name: resolve(name, place))
+        place = merge_adapter(
+            place, task, cache_root() / "merged", lambda name: resolve(name, place)
+        )
     if not is_artifact(place):
-        return _describe(place, task, max_length)
+        return _describe(place, task_of(task), max_length)
     artifact = read_artifact(place)
     artifact.verify()
     limit = artifact.max_length
@@ -157,14 +156,14 @@ def _from_hub(name: str, local: Path) -> Path:
         ) from error
 
 
-def _describe(folder: Path, task: str, max_length: int | None) -> Artifact:
+def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
     from compress.models.torch_model import load_config, model_inputs
 
     refuse_pickles(folder)
     settings = _settings(folder, "config.json")
     _check_type(folder, settings)
     shapes = read_shapes(folder)
-    labels = _labels(folder, settings, shapes)
+    labels = task.head_labels(folder, settings, shapes)
     config = load_config(folder)
     limit = _length_limit(folder, config)
     length = _asked(max_length, limit, folder) or min(DEFAULT_MAX_LENGTH, limit)
@@ -173,11 +172,11 @@ def _describe(folder: Path, task: str, max_length: int | None) -> Artifact:
         path=folder,
         format="huggingface",
         precision="fp32",
-        task=task,
+        task=task.name,
         labels=labels,
         max_length=length,
         inputs=model_inputs(config),
-        outputs=(TensorSpec("logits", "float32", ("batch", len(labels) or "labels")),),
+        outputs=task.outputs(labels),
         parameters=sum(math.prod(shape) for shape in shapes.values()),
         digest=content_digest(folder),
         model_type=config.model_type,
@@ -205,51 +204,6 @@ def _check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> Non
             expected="the tokenizer that the model was trained with",
             action="copy that tokenizer's files into the folder",
         )
-
-
-def _labels(
-    folder: Path, settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[str, ...]:
-    """Return the class names of a folder that holds a classifier's head, or ()."""
-    if not any(name.startswith(_HEADS) for name in shapes):
-        return ()
-    architectures = settings.get("architectures") or []
-    if not any(str(name).endswith("ForSequenceClassification") for name in architectures):
-        return ()
-    problem = settings.get("problem_type")
-    if problem in ("regression", "multi_label_classification"):
-        raise UnsupportedError(
-            f"{folder}: a {problem} head",
-            expected="one class of several (single_label_classification)",
-            action='add [[stage]] kind = "finetune" on a pretrained model instead',
-        )
-    labels = _named(folder, settings.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"})
-    outputs = next((shapes[name][0] for name in _LAST_LAYERS if name in shapes), len(labels))
-    if outputs != len(labels):
-        raise ArtifactError(
-            f"{folder}: the head has {outputs} outputs, config.json names {len(labels)} classes",
-            expected="one name a class under id2label",
-            action="write the names of the classes that the head was trained on, in their order",
-        )
-    return labels
-
-
-def _named(folder: Path, classes: object) -> tuple[str, ...]:
-    if not isinstance(classes, dict) or {str(n) for n in range(len(classes))} != set(classes):
-        raise ArtifactError(
-            f"{folder}/config.json: id2label is {json.dumps(classes)[:120]}",
-            expected='{"0": "first class", "1": "second class", …}',
-            action="number the classes from 0",
-        )
-    names = tuple(str(classes[str(number)]) for number in range(len(classes)))
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ArtifactError(
-            f"{folder}/config.json: id2label has {', '.join(map(repr, twice[:5]))} more than once",
-            expected="a name of its own for every class",
-            action="mend it, and label2id, in config.json",
-        )
-    return names
 
 
 def _length_limit(folder: Path, config: Any) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.stage import Made
+from compress.tasks import task_of
 from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
 from runtimes.errors import ArtifactError, first_line
 
@@ -28,8 +29,10 @@ _PRUNED_HEADS = Path(__file__).parent / HEADS_CODE
 """What transformers needs to load a model with fewer heads; see its docstring."""
 
 
-def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTrainedModel:
-    """Load a folder's sequence classifier in fp32 and eval mode, on the CPU.
+def load_model(
+    folder: Path, task: str, *, labels: tuple[str, ...] | None = None
+) -> PreTrainedModel:
+    """Load a folder's model with its task's head in fp32 and eval mode, on the CPU.
 
     Attention is eager, so that the exported graph is plain. With `labels` the head is made
     anew for them; without, the folder must hold one. Raises ArtifactError on a pickle, a
@@ -38,10 +41,12 @@ def load_model(folder: Path, *, labels: tuple[str, ...] | None = None) -> PreTra
     import torch
 
     refuse_pickles(folder)
-    config = load_config(folder, labels=labels)
+    config = load_config(folder)
+    if labels is not None:
+        task_of(task).configure(config, labels)
     with quiet_transformers():
         try:
-            model, found = _classifier(config).from_pretrained(
+            model, found = _model_class(config, task).from_pretrained(
                 folder,
                 config=config,
                 attn_implementation="eager",
@@ -79,19 +84,17 @@ def _refuse_blanks(
         )
 
 
-def _classifier(config: Any) -> Any:
+def _model_class(config: Any, task: str) -> Any:
     """Return the class that builds this configuration; a folder's own code is never run."""
     if getattr(config, "edgepress_heads", None) is not None:
         from compress.models.modeling_edgepress import PRUNED
 
         return PRUNED[config.model_type]
-    from transformers import AutoModelForSequenceClassification
-
-    return AutoModelForSequenceClassification
+    return task_of(task).auto_class()
 
 
-def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
-    """Load a folder's transformers configuration, with its classes set when `labels` is given."""
+def load_config(folder: Path) -> Any:
+    """Load a folder's transformers configuration."""
     from transformers import AutoConfig
 
     if not (folder / "config.json").is_file():
@@ -100,10 +103,6 @@ def load_config(folder: Path, *, labels: tuple[str, ...] | None = None) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise ArtifactError(f"{folder}/config.json: {first_line(error)}") from error
-    if labels is not None:
-        config.num_labels = len(labels)
-        config.id2label = dict(enumerate(labels))
-        config.label2id = {name: index for index, name in enumerate(labels)}
     return config
 
 
@@ -166,7 +165,7 @@ def describe(
         max_length=source.max_length,
         parameters=sum(parameter.numel() for parameter in model.parameters()),
         inputs=model_inputs(model.config),
-        outputs=(TensorSpec("logits", "float32", ("batch", len(classes))),),
+        outputs=task_of(source.task).outputs(classes),
         model_type=model.config.model_type,
         metrics=dict(metrics or {}),
     )

@@ -15,6 +15,7 @@ from compress.progress import Advance
 from compress.prune.hidden import stream_points
 from compress.prune.slicing import head_counts
 from compress.stage import RunContext
+from compress.tasks import task_of
 from compress.training.batches import Encoded, Examples, encode, in_order
 from runtimes.artifact import Artifact
 
@@ -107,10 +108,11 @@ def drawn_rows(model: nn.Module, source: Artifact, context: RunContext, rows: in
     """Return at most `rows` training rows, drawn at random, as the model reads them."""
     from compress.models.torch_model import load_tokenizer
 
-    texts = context.data.train.inputs
-    order = np.random.default_rng(context.seed).permutation(len(texts))
+    inputs = context.data.train.inputs
+    order = np.random.default_rng(context.seed).permutation(len(inputs))
     tokenizer = load_tokenizer(source.path, source.max_length)
-    return encode(tokenizer, [texts[row] for row in order[:rows]], model.config)
+    chosen = [inputs[row] for row in order[:rows]]
+    return encode(tokenizer, chosen, model.config, task_of(source.task))
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class Prune:
         from compress.prune.slicing import cut_positions
         from compress.prune.vocabulary import prune_vocabulary
 
-        model = load_model(source.path)
+        model = load_model(source.path, source.task)
         metrics: dict[str, float] = {"parameters_before": source.parameters}
         if self.layers is not None:
             metrics |= {"layers_before": model.config.num_hidden_layers, "layers": self.layers}

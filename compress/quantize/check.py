@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError

@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.data.dataset import Dataset, align_labels, load_dataset
+from compress.data.dataset import Dataset, load_dataset
 from compress.judge.judging import REFERENCE
 from compress.models.teacher import open_model
 from compress.recipe import Recipe
@@ -21,6 +21,7 @@ from compress.run.preflight import (
 )
 from compress.run.run_folder import RunFolder
 from compress.stage import STAGES, Stage, Target, settings_of
+from compress.tasks import Task, task_of
 from profiles.device import DeviceProfile, load_profile
 from profiles.job import Job
 from profiles.probe import target_int8_dot
@@ -120,7 +121,9 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
     check_places(out, default_cache().root, teacher)
     check_layers(recipe.stages, teacher)
     warnings = _check_stages(steps, teacher)
-    data = _fit_labels(recipe, teacher, load_dataset(recipe.data, recipe.folder, recipe.seed))
+    task = task_of(teacher.task)
+    data = load_dataset(recipe.data, recipe.folder, recipe.seed, task)
+    data = _fit_labels(recipe, teacher, data, task)
     warnings += [*data.warnings, *cut_texts(teacher, data.train.inputs)]
     device = Job.nearest(devices)
     warnings += [
@@ -172,7 +175,7 @@ def _check_runtimes(recipe: Recipe) -> None:
             )
 
 
-def _fit_labels(recipe: Recipe, teacher: Artifact, data: Dataset) -> Dataset:
+def _fit_labels(recipe: Recipe, teacher: Artifact, data: Dataset, task: Task) -> Dataset:
     if any(stage.kind == "finetune" for stage in recipe.stages):
         return data
     if not teacher.labels:
@@ -181,7 +184,7 @@ def _fit_labels(recipe: Recipe, teacher: Artifact, data: Dataset) -> Dataset:
             expected="a fine-tuned text classifier, or a recipe that trains one",
             action='add [[stage]] kind = "finetune" as the first stage',
         )
-    return align_labels(data, teacher.labels)
+    return task.aligned(data, teacher.labels)
 
 
 def steps_of(recipe: Recipe) -> tuple[Step, ...]:

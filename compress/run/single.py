@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from compress.data.dataset import Dataset, DataSettings, align_labels, load_dataset, no_rows
+from compress.data.dataset import Dataset, DataSettings, load_dataset, no_rows
 from compress.models.teacher import import_model, open_model
 from compress.places import check_apart, check_room
 from compress.progress import Progress
 from compress.stage import RunContext, Stage, Target, execute
+from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
 from profiles.job import Job
 from profiles.probe import target_int8_dot
@@ -27,6 +28,7 @@ def run_stage(
     progress: Progress,
     teacher: str | None = None,
     profile: str = "local",
+    task: str = DEFAULT_TASK,
     max_length: int | None = None,
 ) -> Artifact:
     """Run a stage on a model folder and return the artifact at `out`.
@@ -34,7 +36,7 @@ def run_stage(
     Raises InputError when `out` holds something that is not an artifact, or rows are missing
     that the stage needs.
     """
-    artifact = open_model(source, task="text-classification", max_length=max_length)
+    artifact = open_model(source, task=task, max_length=max_length)
     known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
     check_out(out, artifact, *([known] if known else []))
     if data is None and stage.uses_data:
@@ -98,7 +100,8 @@ def _rows(
 ) -> Dataset:
     if data is None:
         return no_rows(artifact.labels)
-    rows = load_dataset(data, Path(), seed)
+    task = task_of(artifact.task)
+    rows = load_dataset(data, Path(), seed, task)
     for warning in rows.warnings:
         progress.warn(warning)
     if stage.kind == "finetune":
@@ -108,4 +111,4 @@ def _rows(
             f"{artifact.path}: no classification head",
             action="run `edgepress finetune` first",
         )
-    return align_labels(rows, artifact.labels)
+    return task.aligned(rows, artifact.labels)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from compress.answers.deployed import answers
 from compress.judge import evidence
 from compress.report.schema import Interval, Report, Search, SearchTrial, SeedRow
@@ -15,6 +13,7 @@ from compress.run.run_folder import RunFolder
 from compress.search.choice import Goal, Standing
 from compress.search.request import SearchResult
 from compress.search.workshop import refit_rows
+from compress.tasks import task_of
 from profiles.budget import Budget
 from profiles.gate import Status
 from profiles.paired import paired_retention
@@ -112,7 +111,7 @@ def _scores(result: SearchResult, model: Artifact) -> RowScores:
         shared=request.cache.shared,
         device=request.plan.device,
     )
-    return RowScores.right(logits.argmax(axis=1) == np.array(test.targets))
+    return task_of(model.task).score(list(logits), test.targets)
 
 
 def _unmet(result: SearchResult, command: str) -> Report:

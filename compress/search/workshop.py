@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from compress.answers.deployed import answers
-from compress.data.dataset import Dataset, Rows
+from compress.data.dataset import Dataset
+from compress.data.rows import Rows
 from compress.export.stage import Export
 from compress.judge.judging import REFERENCE, Candidate, Evaluation, measure_and_judge
 from compress.models.teacher import import_model
@@ -19,6 +18,7 @@ from compress.run.plan import Plan
 from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
 from compress.search.trial import Latency
 from compress.stage import RunContext, Stage
+from compress.tasks import Answer, task_of
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
@@ -95,13 +95,13 @@ class Workshop:
         from compress.distill.rows import TrainingRows
 
         augment = int(self.kept.get("distill", {}).get("augment", 0))
-        TrainingRows.of(self.data, augment).teacher_logits(self.teacher, self._context())
+        TrainingRows.of(self.data, augment).teacher_answers(self.teacher, self._context())
 
     def scores(self, model: Artifact) -> RowScores:
         """Return what the validation rows earn a model; a torch model as it is trained."""
         rows = self.data.validation
-        found = self._logits(model, rows)
-        return RowScores.right(found.argmax(axis=1) == np.array(rows.targets))
+        found = self._answers(model, rows)
+        return task_of(model.task).score(found, rows.targets)
 
     def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
         """Measure models beside the teacher's fp32 ONNX on the validation texts."""
@@ -122,9 +122,9 @@ class Workshop:
         found.accept(self.progress)
         return {shape: _latency(found.of(name).value, name) for shape, name in names.items()}
 
-    def _logits(self, model: Artifact, rows: Rows) -> np.typing.NDArray[np.float32]:
+    def _answers(self, model: Artifact, rows: Rows) -> Sequence[Answer]:
         if model.format != "huggingface":
-            return answers(
+            found = answers(
                 model,
                 runs_in(model.format),
                 rows.inputs,
@@ -134,13 +134,16 @@ class Workshop:
                 shared=self.cache.shared,
                 device=self.plan.device,
             )
+            return list(found)
         from compress.models.torch_model import load_model, load_tokenizer
         from compress.training.batches import encode
-        from compress.training.loop import logits_of
+        from compress.training.loop import answers_of
 
-        torch_model = load_model(model.path)
+        torch_model = load_model(model.path, model.task)
         tokenizer = load_tokenizer(model.path, model.max_length)
-        return logits_of(torch_model, encode(tokenizer, rows.inputs, torch_model.config))
+        task = task_of(model.task)
+        encoded = encode(tokenizer, rows.inputs, torch_model.config, task)
+        return answers_of(torch_model, encoded, task)
 
     def _imported(self) -> Artifact:
         source = self.plan.teacher

@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.answers.effect import Effect, compared
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.models.architectures import architecture, part, require
 from compress.progress import Progress
 from compress.prune.importance import fisher_importance
+from compress.tasks import task_of
 from compress.training.batches import Encoded, encode, in_order
 from runtimes.artifact import Artifact
 
@@ -44,8 +45,10 @@ def layer_costs(
     from compress.models.torch_model import load_model, load_tokenizer
 
     require(model.model_type, "prune")
-    network = load_model(model.path)
-    encoded = encode(load_tokenizer(model.path, model.max_length), rows.inputs, network.config)
+    network = load_model(model.path, model.task)
+    task = task_of(model.task)
+    tokenizer = load_tokenizer(model.path, model.max_length)
+    encoded = encode(tokenizer, rows.inputs, network.config, task)
     layers = list(part(network, architecture(model.model_type).layers))
     with progress.task("layers", len(layers) + 1) as advance:
         known = _logits(network, encoded)

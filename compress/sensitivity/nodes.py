@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compress.answers.effect import Effect, Logits, compared
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
 from compress.sensitivity.restore import Source

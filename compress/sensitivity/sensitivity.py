@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from compress.answers.effect import Effect
-from compress.data.dataset import DataSettings, Rows
+from compress.data.dataset import DataSettings
+from compress.data.rows import Rows
 from compress.explain.explanation import Column, Explanation, Table
 from compress.explain.quality import answered
 from compress.explain.question import Question
@@ -20,6 +21,7 @@ from compress.quantize.check import pick_rows
 from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
+from compress.tasks import DEFAULT_TASK
 from profiles.class_retention import count_classes, worst_class_interval
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
@@ -39,6 +41,7 @@ class Asked:
     source: str | None = None
     rows: int = 500
     seed: int = 7
+    task: str = DEFAULT_TASK
     progress: Progress = field(default_factory=Silence)
 
 
@@ -89,7 +92,7 @@ def sensitivity(asked: Asked) -> Explanation:
 
 
 def _opened(path: str, scratch: Path, asked: Asked) -> Opened:
-    given = open_model(path, task="text-classification")
+    given = open_model(path, task=asked.task)
     return Opened(given, open_reference(path, given, scratch, asked.seed, asked.progress))
 
 

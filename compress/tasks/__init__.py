@@ -1,1 +1,174 @@
-"""What a model is asked to do: one module a task."""
+"""What a model is asked to do, as the host sees it: one module a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.data.rows import RowTask
+from profiles.measurement import Figures, Source
+from profiles.scores import RowScores
+from runtimes.artifact import TensorSpec
+from runtimes.errors import UnknownNameError
+from runtimes.registry import Registry
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+    from torch import Tensor
+
+    from compress.data.batch import Batch
+    from compress.data.dataset import Dataset
+    from compress.tasks.classes import ClassCost
+
+Answer = NDArray[np.float32]
+"""What a model answers to one row, in the shape of the task."""
+
+TASKS = Registry(
+    "task",
+    {"text-classification": "compress.tasks.text_classification:TextClassification"},
+    group="edgepress.tasks",
+)
+
+
+DEFAULT_TASK = "text-classification"
+"""The task of a folder whose manifest names none."""
+
+
+class Task(RowTask, Protocol):
+    """Say how rows are read, how a head learns and how good answers are; the host's half.
+
+    The device's half (`runtimes/tasks`) turns a row into a model's inputs, and its outputs into
+    an answer. `labels` are the names of a model's outputs, such as classes.
+
+    `reads_first_token` tells whether the head reads the last states of the first token alone.
+    `explained_by` maps a metric, by the beginning of its name, to the `"module:function"` that
+    says why it is what it is (compress/explain/explain.py).
+    """
+
+    name: ClassVar[str]
+    reads_first_token: ClassVar[bool]
+    explained_by: ClassVar[Mapping[str, str]]
+
+    # A model's head
+
+    def aligned(self, data: Dataset, labels: tuple[str, ...]) -> Dataset:
+        """Return the data for a trained head; raise DataError when it was made for other data."""
+
+    def auto_class(self) -> Any:
+        """Return the transformers class that loads a model with its head."""
+
+    def head_labels(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        shapes: Mapping[str, tuple[int, ...]],
+    ) -> tuple[str, ...]:
+        """Return the labels of a folder's trained head, () when it has none of this task.
+
+        `config` is config.json, `shapes` are those of the weights. Raises EdgepressError's kinds
+        for a head that cannot be used.
+        """
+
+    def configure(self, config: Any, labels: tuple[str, ...]) -> None:
+        """Set what a new head for these labels needs in a transformers configuration."""
+
+    def outputs(self, labels: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+        """Return the tensors that a model of this task gives."""
+
+    # Learning
+
+    def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
+        """Return the tokens of each input, specials included."""
+
+    def weights(
+        self, targets: Sequence[Any], labels: tuple[str, ...], balance: str
+    ) -> Tensor | None:
+        """Return what `hard_loss` weighs targets by; `balance` is "auto", "balanced" or "none"."""
+
+    def hard_loss(
+        self, output: Any, batch: Batch, targets: Sequence[Any], weights: Tensor | None = None
+    ) -> Tensor:
+        """Return the scalar loss of a torch model's output against the batch's targets."""
+
+    def soft_loss(
+        self, output: Any, batch: Batch, known: Sequence[Answer], temperature: float
+    ) -> Tensor:
+        """Return each row's loss against a teacher's answers, shape (rows,); 0 where equal."""
+
+    def distillation_loss(
+        self,
+        output: Any,
+        batch: Batch,
+        known: Sequence[Answer],
+        targets: Sequence[Any],
+        *,
+        temperature: float,
+        alpha: float,
+    ) -> Tensor:
+        """Return the mean of alpha · soft + (1 − alpha) · hard loss; soft alone for target None."""
+
+    def answers(self, output: Any, batch: Batch) -> Sequence[Answer]:
+        """Return what a torch model's output says of each row of a batch."""
+
+    def evaluate(self, answers: Sequence[Answer], targets: Sequence[Any]) -> tuple[float, float]:
+        """Return the score, of which more is better, and the loss that choose the best epoch."""
+
+    # Judging
+
+    def score(self, answers: Sequence[Answer], targets: Sequence[Any]) -> RowScores:
+        """Return what each row earns; "accuracy" in budgets and reports is their metric."""
+
+    def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
+        """Return the score that guessing could reach by luck, at 95 % confidence."""
+
+    def figures(
+        self,
+        answers: Sequence[Answer],
+        targets: Sequence[Any],
+        labels: tuple[str, ...],
+        reference: Sequence[Answer] | None = None,
+        *,
+        seed: int = 7,
+        source: Source | None = None,
+    ) -> Figures:
+        """Return every quality metric; those against a reference where its answers are given."""
+
+    def divergence(self, known: Sequence[Answer], found: Sequence[Answer]) -> NDArray[np.float64]:
+        """Return how far each row's answer is from the known one, shape (rows,); 0 where equal."""
+
+    def agrees(self, known: Sequence[Answer], found: Sequence[Answer]) -> NDArray[np.bool_]:
+        """Tell for each row whether two answers decide the same."""
+
+    def class_costs(
+        self,
+        answers: Sequence[Answer],
+        reference: Sequence[Answer],
+        targets: Sequence[Any],
+        labels: tuple[str, ...],
+    ) -> tuple[ClassCost, ...]:
+        """Return what each class keeps of the reference's score; () for a task without classes."""
+
+
+def task_of(name: str) -> Task:
+    """Return the host's half of a task; raise UnknownNameError when there is no such task."""
+    found: Task = TASKS.resolve(name)()
+    return found
+
+
+def canonical_task(name: str) -> str:
+    """Return the canonical name of a task, synonyms such as "sequence-classification" allowed.
+
+    Raises UnknownNameError when edgepress has no such task.
+    """
+    if name in TASKS:
+        return name
+    from optimum.exporters.tasks import TasksManager
+
+    found = str(TasksManager.map_from_synonym(name))
+    if found not in TASKS:
+        raise UnknownNameError("task", name, TASKS.names())
+    return found

@@ -1,25 +1,274 @@
-"""One label for a text: how a model's answers are judged."""
+"""One label for a text."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from profiles.metrics import accuracy, f1_macro
+from compress.data import classes
+from compress.data.dataset import Dataset, DataSettings
+from compress.data.reading import text_of
+from compress.data.rows import Record, Rows
+from compress.tasks import heads, losses
+from compress.tasks.classes import ClassCost, class_costs
+from profiles.class_retention import count_classes, worst_class_interval
+from profiles.measurement import Figures, Source, Sum
+from profiles.metrics import confusion
+from profiles.paired import paired_retention
+from profiles.scores import RowScores
+from profiles.statistics import f1_macro_interval, wilson_interval
+from runtimes.artifact import TensorSpec
+from runtimes.errors import DataError, UnsupportedError
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+    from torch import Tensor
+
+    from compress.data.batch import Batch
+
+Logits = Sequence[NDArray[np.float32]]
+"""The logits of each row, of shape (classes,)."""
+
+_SURE = 1.645
+"""Standard errors of a one-sided 95 % bound."""
+
+_EXPLANATION = "compress.explain.quality:explain"
 
 
 class TextClassification:
-    """Judge single-label classification by accuracy and macro F1."""
+    """Tell which of several classes a text is of; the classes exclude each other.
+
+    An input is a text, a target a class index, an answer the logits of all classes.
+    """
 
     name: ClassVar[str] = "text-classification"
+    reads_first_token: ClassVar[bool] = True
+    explained_by: ClassVar[Mapping[str, str]] = {
+        "accuracy": _EXPLANATION,
+        "f1": _EXPLANATION,
+        "worst_class": _EXPLANATION,
+    }
 
-    def score(self, logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Mapping[str, float]:
-        """Return accuracy and macro F1 of logits (rows, classes) against class indices."""
-        answers = logits.argmax(axis=1)
-        return {
-            "accuracy": accuracy(labels, answers),
-            "f1_macro": f1_macro(labels, answers, logits.shape[1]),
+    def input_columns(self, settings: DataSettings) -> tuple[str, ...]:
+        """Return the column of the text."""
+        return (settings.text,)
+
+    def target_columns(self, settings: DataSettings) -> tuple[str, ...]:
+        """Return the column of the label."""
+        return (settings.label,)
+
+    def cell(self, value: Any, place: str) -> str:
+        """Return a cell as text."""
+        return text_of(value, place)
+
+    def input(self, cells: Sequence[Any]) -> str:
+        """Return the text as it stands."""
+        return str(cells[0])
+
+    def target(self, cells: Sequence[Any]) -> str:
+        """Return the label without the space around it."""
+        return str(cells[0]).strip()
+
+    def check(self, train: Sequence[Record], settings: DataSettings) -> None:
+        """Raise DataError for one class only, fractions, an id column or a lonely class."""
+        classes.check_classes(train, settings.label)
+
+    def stratum(self, record: Record) -> str:
+        """Return the label: every split has its share of each class."""
+        return str(record.target)
+
+    def labels(self, train: Sequence[Record]) -> tuple[str, ...]:
+        """Return the classes in sorted order."""
+        return tuple(sorted({row.target for row in train}))
+
+    def named(self, records: Sequence[Record], labels: tuple[str, ...]) -> Sequence[Record]:
+        """Return rows whose labels are class numbers with the classes' names."""
+        return classes.numbered(records, labels)
+
+    def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
+        """Return texts and class indices; raise DataError for a label that is no class."""
+        classes.check_known(split, records, labels)
+        return classes.indexed(records, labels)
+
+    def weaknesses(
+        self, train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
+    ) -> list[str]:
+        """Say which texts have several labels, which splits are small and which classes rare."""
+        return [
+            *classes.contradictions(train),
+            *classes.few_rows(validation, test),
+            *classes.uneven(train),
+        ]
+
+    def aligned(self, data: Dataset, labels: tuple[str, ...]) -> Dataset:
+        """Return the data with its classes in the head's order."""
+        return classes.align_labels(data, labels)
+
+    def auto_class(self) -> Any:
+        """Return AutoModelForSequenceClassification."""
+        from transformers import AutoModelForSequenceClassification
+
+        return AutoModelForSequenceClassification
+
+    def head_labels(
+        self, folder: Path, config: Mapping[str, Any], shapes: heads.Shapes
+    ) -> tuple[str, ...]:
+        """Return the classes of a single-label head; raise UnsupportedError for another one."""
+        if not heads.has_head(config, shapes, "ForSequenceClassification"):
+            return ()
+        problem = config.get("problem_type")
+        if problem in ("regression", "multi_label_classification"):
+            raise UnsupportedError(
+                f"{folder}: a {problem} head",
+                expected="one class of several (single_label_classification)",
+                action='add [[stage]] kind = "finetune" on a pretrained model instead',
+            )
+        return heads.head_outputs(folder, config, shapes)
+
+    def configure(self, config: Any, labels: tuple[str, ...]) -> None:
+        """Name the classes."""
+        heads.name_outputs(config, labels)
+
+    def outputs(self, labels: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+        """Return logits, one a class."""
+        return (TensorSpec("logits", "float32", ("batch", len(labels) or "labels")),)
+
+    def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
+        """Return the tokens of each text."""
+        return tokenizer.encode_batch(list(inputs)) if inputs else []
+
+    def weights(
+        self, targets: Sequence[Any], labels: tuple[str, ...], balance: str
+    ) -> Tensor | None:
+        """Return each class's weight, None where all weigh the same."""
+        return losses.class_weights(targets, len(labels), balance)
+
+    def hard_loss(
+        self, output: Any, batch: Batch, targets: Sequence[Any], weights: Tensor | None = None
+    ) -> Tensor:
+        """Return the mean cross-entropy, weighed by class."""
+        import torch
+        import torch.nn.functional as F  # noqa: N812
+
+        device = output.logits.device
+        weight = None if weights is None else weights.to(device)
+        return F.cross_entropy(output.logits, torch.tensor(targets).to(device), weight=weight)
+
+    def soft_loss(self, output: Any, batch: Batch, known: Logits, temperature: float) -> Tensor:
+        """Return T²·KL from the teacher's softened classes, row by row."""
+        return losses.soft_target_loss(output.logits, _like(known, output), temperature)
+
+    def distillation_loss(
+        self,
+        output: Any,
+        batch: Batch,
+        known: Logits,
+        targets: Sequence[Any],
+        *,
+        temperature: float,
+        alpha: float,
+    ) -> Tensor:
+        """Return the mean of α·T²·KL + (1−α)·CE, and of T²·KL alone for target None."""
+        import torch
+
+        labels = [losses.UNLABELLED if target is None else target for target in targets]
+        return losses.distillation_loss(
+            output.logits,
+            _like(known, output),
+            torch.tensor(labels).to(output.logits.device),
+            temperature=temperature,
+            alpha=alpha,
+        )
+
+    def answers(self, output: Any, batch: Batch) -> Logits:
+        """Return the logits of each row."""
+        return list(output.logits.float().cpu().numpy())
+
+    def evaluate(self, answers: Logits, targets: Sequence[Any]) -> tuple[float, float]:
+        """Return accuracy and mean cross-entropy."""
+        labels = np.asarray(targets, dtype=np.int64)
+        losses = -_log_softmax(answers)[np.arange(len(labels)), labels]
+        return float((_classes(answers) == labels).mean()), float(losses.mean())
+
+    def score(self, answers: Logits, targets: Sequence[Any]) -> RowScores:
+        """Return 1 for each row that is right."""
+        return RowScores.right(_classes(answers) == np.asarray(targets))
+
+    def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
+        """Return the accuracy of always answering the most frequent class, and its noise."""
+        counts = np.bincount(np.asarray(targets, dtype=np.int64), minlength=len(labels))
+        share = max(float(counts.max()) / len(targets), 1 / len(labels))
+        return share + _SURE * math.sqrt(share * (1 - share) / len(targets))
+
+    def figures(
+        self,
+        answers: Logits,
+        targets: Sequence[Any],
+        labels: tuple[str, ...],
+        reference: Logits | None = None,
+        *,
+        seed: int = 7,
+        source: Source | None = None,
+    ) -> Figures:
+        """Return accuracy, macro F1 and, beside a reference, what accuracy and classes keep.
+
+        Raises DataError for rows that do not fit, or a reference that has none right.
+        """
+        predicted = _classes(answers)
+        scores = self.score(answers, targets)
+        counts = confusion(targets, predicted, len(labels))
+        sums: dict[str, Sum] = {
+            "accuracy": lambda c: wilson_interval(int(scores.value.sum()), len(scores), c),
+            "f1_macro": lambda c: f1_macro_interval(counts, c, seed),
         }
+        if reference is not None:
+            beside = self.score(reference, targets)
+            if not beside.value.any():
+                raise DataError("the reference has no row right", expected="at least one")
+            by_class = count_classes(targets, predicted, _classes(reference))
+            sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
+            sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
+        kept = {name: functools.cache(known) for name, known in sums.items()}
+        return Figures(kept, source or Source())
+
+    def divergence(self, known: Logits, found: Logits) -> NDArray[np.float64]:
+        """Return the KL divergence of the classes' probabilities, in nats."""
+        before, after = _log_softmax(known), _log_softmax(found)
+        kl: NDArray[np.float64] = (np.exp(before) * (before - after)).sum(axis=1)
+        return kl
+
+    def agrees(self, known: Logits, found: Logits) -> NDArray[np.bool_]:
+        """Tell for each row whether both answer the same class."""
+        return np.asarray(_classes(known) == _classes(found))
+
+    def class_costs(
+        self, answers: Logits, reference: Logits, targets: Sequence[Any], labels: tuple[str, ...]
+    ) -> tuple[ClassCost, ...]:
+        """Return every class with rows, the one that keeps least first."""
+        truth = np.asarray(targets, dtype=np.int64)
+        return class_costs(truth, _classes(answers), _classes(reference), labels)
+
+
+def _classes(answers: Logits) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = np.asarray(answers).argmax(axis=1)
+    return found
+
+
+def _log_softmax(answers: Logits) -> NDArray[np.float64]:
+    wide = np.asarray(answers, dtype=np.float64)
+    shifted = wide - wide.max(axis=1, keepdims=True)
+    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return found
+
+
+def _like(known: Logits, output: Any) -> Tensor:
+    """Return a teacher's logits as a tensor where the student's are."""
+    import torch
+
+    return torch.from_numpy(np.asarray(known)).to(output.logits.device)

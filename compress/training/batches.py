@@ -9,19 +9,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.batch import Batch
+from compress.tasks import Task
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _POOL = 32
 """Batches that are sorted by length together: enough to pad little, few enough to stay mixed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Hold the rows of one step: their places in the split and their padded inputs."""
-
-    rows: NDArray[np.int64]
-    inputs: dict[str, Any]
 
 
 class Examples(Protocol):
@@ -73,11 +68,11 @@ class Encoded:
         return Encoded(tuple(table[row] for row in self.ids), self.names, int(table[self.pad_id]))
 
 
-def encode(tokenizer: Tokenizer, texts: Sequence[str], config: Any) -> Encoded:
-    """Encode texts one row each, specials included, for a model of this configuration."""
+def encode(tokenizer: Tokenizer, inputs: Sequence[Any], config: Any, task: Task) -> Encoded:
+    """Encode inputs one row each, specials included, for a model of this configuration."""
     from compress.models.torch_model import model_inputs
 
-    rows = tokenizer.encode_batch(list(texts)) if texts else []
+    rows = task.encode(tokenizer, inputs)
     return Encoded(
         ids=tuple(np.array(row.ids, dtype=np.int64) for row in rows),
         names=tuple(spec.name for spec in model_inputs(config)),

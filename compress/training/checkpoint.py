@@ -22,7 +22,7 @@ class TrainState:
     epoch: int = 0
     step: int = 0
     best_epoch: int = 0
-    best_accuracy: float = -1.0
+    best_score: float = -1.0
     best_loss: float = math.inf
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.data.batch import Batch
 from compress.progress import Advance, Progress
-from compress.training.batches import Batch, Examples, in_order, shuffled
+from compress.tasks import Answer, Task
+from compress.training.batches import Examples, in_order, shuffled
 from compress.training.checkpoint import Checkpoint, TrainState
 from runtimes.errors import QualityError
 
@@ -56,7 +58,7 @@ class Fitted:
 
     epochs: int
     best_epoch: int
-    accuracy: float
+    score: float
     loss: float
     seconds: float
 
@@ -65,7 +67,7 @@ class Fitted:
         return {
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
-            "validation_accuracy": round(self.accuracy, 6),
+            "validation_accuracy": round(self.score, 6),
             "validation_loss": round(self.loss, 6),
         }
 
@@ -73,10 +75,11 @@ class Fitted:
 def fit(
     model: nn.Module,
     train: Examples,
-    validation: tuple[Examples, NDArray[np.int64]],
+    validation: tuple[Examples, Sequence[Any]],
     loss: Loss,
     plan: TrainPlan,
     *,
+    task: Task,
     scratch: Path,
     progress: Progress,
     name: str,
@@ -85,8 +88,9 @@ def fit(
 ) -> Fitted:
     """Train in place and leave the best epoch's weights in the model.
 
-    `extra` holds further parameters that only the loss uses (projections). Every epoch takes
-    all rows, or those of `rows_of`. Raises QualityError when the loss is no longer finite.
+    `validation` is rows and their targets, by whose score the task judges an epoch. `extra`
+    holds further parameters that only the loss uses (projections). Every epoch takes all rows,
+    or those of `rows_of`. Raises QualityError when the loss is no longer finite.
     """
     from torch import nn
 
@@ -99,15 +103,15 @@ def fit(
         advance(state.step, "resumed" if state.step else "")
         while state.epoch < plan.epochs and not _stalled(state, plan):
             loop.epoch(advance)
-            accuracy, value = evaluate(loop.model, *validation)
-            loop.judge(accuracy, value)
-            advance(0, f"epoch {state.epoch}: validation {accuracy:.2%}")
+            score, value = task.evaluate(answers_of(loop.model, validation[0], task), validation[1])
+            loop.judge(score, value)
+            advance(0, f"epoch {state.epoch}: validation {score:.2%}")
     loop.checkpoint.load_best()
     model.to("cpu").eval()
     return Fitted(
         epochs=state.epoch,
         best_epoch=state.best_epoch,
-        accuracy=state.best_accuracy,
+        score=state.best_score,
         loss=state.best_loss,
         seconds=time.perf_counter() - start,
     )
@@ -171,12 +175,12 @@ class _Loop:
         self.state.step += 1
         return found
 
-    def judge(self, accuracy: float, loss: float) -> None:
+    def judge(self, score: float, loss: float) -> None:
         """Keep the epoch's figures if they are the best so far, and write the checkpoint."""
         state = self.state
-        if (accuracy, -loss) > (state.best_accuracy, -state.best_loss):
+        if (score, -loss) > (state.best_score, -state.best_loss):
             state.best_epoch = state.epoch
-            state.best_accuracy, state.best_loss = accuracy, loss
+            state.best_score, state.best_loss = score, loss
         self.checkpoint.save(state)
 
 
@@ -188,40 +192,29 @@ def accelerator_device() -> torch.device:
     return device
 
 
-def logits_of(
+def answers_of(
     model: nn.Module,
     examples: Examples,
+    task: Task,
     *,
     batch_size: int = 64,
     advance: Advance = lambda units, note: None,
-) -> NDArray[np.float32]:
-    """Return the model's logits of every row, shape (rows, classes), in the rows' order."""
+) -> list[Answer]:
+    """Return what the model answers to every row, in the rows' order."""
     import torch
 
     model.eval()
     place = next(model.parameters()).device
-    found: NDArray[np.float32] | None = None
+    found: dict[int, Answer] = {}
     with torch.inference_mode():
         for batch in in_order(examples, batch_size):
             inputs = {key: value.to(place) for key, value in batch.inputs.items()}
-            logits = model(**inputs).logits.float().cpu().numpy()
-            if found is None:
-                found = np.zeros((len(examples), logits.shape[1]), dtype=np.float32)
-            found[batch.rows] = logits
+            answers = task.answers(model(**inputs), batch)
+            found.update(zip(batch.rows.tolist(), answers, strict=True))
             advance(len(batch.rows), "")
-    if found is None:
+    if not found:
         raise QualityError("no rows to run the model on")
-    return found
-
-
-def evaluate(
-    model: nn.Module, examples: Examples, labels: NDArray[np.int64]
-) -> tuple[float, float]:
-    """Return accuracy and mean cross-entropy of a model on labelled rows."""
-    logits = logits_of(model, examples).astype(np.float64)
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    losses = np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
-    return float((logits.argmax(axis=1) == labels).mean()), float(losses.mean())
+    return [found[row] for row in range(len(examples))]
 
 
 def _finite(value: float, step: int, plan: TrainPlan) -> float:

@@ -16,7 +16,7 @@ from benchmarks.peers.check import measured, table
 from benchmarks.peers.job import Job, Script, call, last_line, read_rows
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.models.teacher import open_model
 from compress.progress import Silence
 from runtimes.artifact import Artifact, read_artifact

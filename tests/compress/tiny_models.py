@@ -10,10 +10,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.data.dataset import Dataset, Rows
-from compress.models.torch_model import load_model, model_inputs, quiet_transformers
+from compress.data.dataset import Dataset
+from compress.data.rows import Rows
+from compress.models.torch_model import model_inputs, quiet_transformers
 from runtimes.artifact import Artifact, TensorSpec, write_artifact
 from runtimes.files import stable_hash
+from tests.compress.text_models import load_model
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from compress.data.dataset import Dataset, DataSettings, align_labels, load_dataset, load_labelled
+from compress.data.classes import align_labels
+from compress.data.dataset import Dataset, DataSettings, load_dataset, load_labelled
 from runtimes.errors import DataError
+from tests.compress.text_models import TASK
 
 ROWS = [(f"text number {n}", "abc"[n % 3]) for n in range(120)]
 
@@ -31,7 +33,7 @@ def load(
     if test is not None:
         write(folder / "test.csv", test)
         settings["test"] = "test.csv"
-    return load_dataset(DataSettings(train="train.csv", **settings), folder, seed=7)
+    return load_dataset(DataSettings(train="train.csv", **settings), folder, 7, TASK)
 
 
 def test_rows_are_split_70_15_15_in_every_class(tmp_path: Path) -> None:
@@ -148,9 +150,11 @@ def test_the_digest_covers_unlabelled_text_and_not_the_file_s_name(tmp_path: Pat
     assert more.unlabeled == ("spare",)
     assert plain.digest != more.digest
     (tmp_path / "train.csv").rename(tmp_path / "other.csv")
-    again = load_dataset(DataSettings(train=("other.csv",)), tmp_path, seed=7)
+    again = load_dataset(DataSettings(train=("other.csv",)), tmp_path, 7, TASK)
     assert again.digest == plain.digest
-    assert load_dataset(DataSettings(train=("other.csv",)), tmp_path, seed=8).digest != again.digest
+    assert (
+        load_dataset(DataSettings(train=("other.csv",)), tmp_path, 8, TASK).digest != again.digest
+    )
 
 
 def test_classes_take_the_head_s_order_and_names(tmp_path: Path) -> None:
@@ -173,10 +177,10 @@ def test_a_head_for_other_classes_is_refused(tmp_path: Path, classes: tuple[str,
 def test_labelled_rows_are_read_for_a_model(tmp_path: Path) -> None:
     write(tmp_path / "t.csv", [("x", "1"), ("y", "0")])
     settings = DataSettings(train=(), test=("t.csv",))
-    assert load_labelled(settings, tmp_path, ("a", "b"))[0].targets == (1, 0)
+    assert load_labelled(settings, tmp_path, ("a", "b"), TASK)[0].targets == (1, 0)
     write(tmp_path / "t.csv", [("x", "9")])
     with pytest.raises(DataError, match="'9'"):
-        load_labelled(settings, tmp_path, ("a", "b"))
+        load_labelled(settings, tmp_path, ("a", "b"), TASK)
 
 
 def test_texts_of_two_splits_and_dropped_rows_are_counted(tmp_path: Path) -> None:
@@ -187,5 +191,5 @@ def test_texts_of_two_splits_and_dropped_rows_are_counted(tmp_path: Path) -> Non
     settings = DataSettings(
         train=("train.csv",), validation=("test.csv",), test=("test.csv",), on_empty="drop"
     )
-    data = load_dataset(settings, tmp_path, seed=7)
+    data = load_dataset(settings, tmp_path, 7, TASK)
     assert (data.duplicates, data.dropped) == (2, 1)

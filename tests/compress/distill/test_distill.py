@@ -11,20 +11,21 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from compress.data.dataset import Dataset, Rows
+from compress.data.dataset import Dataset
+from compress.data.rows import Rows
 from compress.distill.stage import Distill
-from compress.distill.teacher_logits import teacher_logits
+from compress.distill.teacher_answers import teacher_answers
 from compress.distill.train import distil
 from compress.models.architectures import FULL
-from compress.models.torch_model import load_model, load_tokenizer
+from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
 from compress.stage import RunContext, Stage, execute
-from compress.training.batches import encode
-from compress.training.loop import TrainPlan, logits_of
+from compress.training.loop import TrainPlan
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.contract_stage import StageContract
 from tests.compress.finetune.test_finetune import KillAfter, Killed
+from tests.compress.text_models import encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
 DATA = make_data()
@@ -193,18 +194,18 @@ def test_the_teacher_is_asked_once_and_stages_share_its_answers(
     tmp_path: Path, teacher: Artifact
 ) -> None:
     shared = dataclasses.replace(context(tmp_path, teacher), shared=tmp_path / "shared")
-    first = teacher_logits(teacher, SMALL.train.inputs, shared)
+    first = np.stack(teacher_answers(teacher, SMALL.train.inputs, shared))
     (file,) = shared.shared.iterdir()  # type: ignore[union-attr]
     assert first.shape == (48, 3)
     marked = first + 1
     np.save(file, marked)
-    np.testing.assert_array_equal(teacher_logits(teacher, SMALL.train.inputs, shared), marked)
+    np.testing.assert_array_equal(teacher_answers(teacher, SMALL.train.inputs, shared), marked)
     elsewhere = dataclasses.replace(shared, scratch=tmp_path / "other", seed=8)
-    np.testing.assert_array_equal(teacher_logits(teacher, SMALL.train.inputs, elsewhere), marked)
-    other = teacher_logits(teacher, SMALL.train.inputs[1:], shared)
+    np.testing.assert_array_equal(teacher_answers(teacher, SMALL.train.inputs, elsewhere), marked)
+    other = teacher_answers(teacher, SMALL.train.inputs[1:], shared)
     np.testing.assert_allclose(other, first[1:], rtol=1e-4, atol=1e-5)
     renamed = dataclasses.replace(teacher, digest="0" * 64)
-    np.testing.assert_array_equal(teacher_logits(renamed, SMALL.train.inputs, shared), first)
+    np.testing.assert_array_equal(teacher_answers(renamed, SMALL.train.inputs, shared), first)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00 cut", b"text", "shape", "type"])
@@ -212,13 +213,13 @@ def test_a_damaged_cache_file_is_made_again(
     tmp_path: Path, teacher: Artifact, content: bytes | str
 ) -> None:
     shared = dataclasses.replace(context(tmp_path, teacher), shared=tmp_path / "shared")
-    first = teacher_logits(teacher, SMALL.train.inputs, shared)
+    first = np.stack(teacher_answers(teacher, SMALL.train.inputs, shared))
     (file,) = shared.shared.iterdir()  # type: ignore[union-attr]
     if isinstance(content, bytes):
         file.write_bytes(content)
     else:
         np.save(file, first[1:] if content == "shape" else first.astype(np.float64))
-    np.testing.assert_array_equal(teacher_logits(teacher, SMALL.train.inputs, shared), first)
+    np.testing.assert_array_equal(teacher_answers(teacher, SMALL.train.inputs, shared), first)
     np.testing.assert_array_equal(np.load(file), first)
 
 

@@ -10,13 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.distill.augment import augmented
-from compress.distill.losses import UNLABELLED
 from compress.distill.rows import TrainingRows
 from compress.distill.stage import Distill
-from compress.models.torch_model import load_model
 from compress.stage import RunContext, execute
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import make_data, make_trained_model
 
 DATA = make_data()
@@ -55,7 +54,7 @@ def test_each_epoch_takes_the_rows_and_one_copy_in_turn() -> None:
         DATA, train=Rows(DATA.train.inputs[:5], DATA.train.targets[:5]), unlabeled=("one", "two")
     )
     rows = TrainingRows.of(data, 2)
-    assert rows.labels.tolist() == [*data.train.targets, *[UNLABELLED] * 12]
+    assert rows.targets == (*data.train.targets, *[None] * 12)
     assert len(rows.texts) == 17
     assert rows.of_epoch(0).tolist() == [*range(7), *range(7, 12)]
     assert rows.of_epoch(1).tolist() == [*range(7), *range(12, 17)]

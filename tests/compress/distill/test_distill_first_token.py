@@ -10,8 +10,8 @@ import torch
 
 from compress.distill.first_token import first_token_only
 from compress.models.architectures import FULL
-from compress.models.torch_model import load_model, load_tokenizer
-from compress.training.batches import encode
+from compress.models.torch_model import load_tokenizer
+from tests.compress.text_models import encode, load_model
 from tests.compress.tiny_models import make_data, make_model
 
 TEXTS = make_data().train.inputs[:6]

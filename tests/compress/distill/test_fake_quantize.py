@@ -22,7 +22,7 @@ from compress.export.stage import Export
 from compress.graph.onnx_graph import load_onnx
 from compress.models.architectures import FULL
 from compress.models.feeds import ExampleFeeds
-from compress.models.torch_model import load_model, load_tokenizer
+from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
 from compress.quantize.embeddings import BLOCK, pack_rows
 from compress.quantize.one_token import one_token_products
@@ -30,10 +30,11 @@ from compress.quantize.stage import Quantize
 from compress.stage import execute
 from compress.training import batches
 from compress.training.compact import compact_vocabulary
-from compress.training.loop import TrainPlan, fit, logits_of
+from compress.training.loop import TrainPlan, fit
 from runtimes import predict
 from tests.compress.exported import context as make_context
 from tests.compress.exported import data, exported, trained
+from tests.compress.text_models import TASK, load_model, logits_of
 from tests.compress.tiny_models import encode, make_model
 
 BLOCKS = {"embedding_block": BLOCK[4], "weight_block": 32}
@@ -45,7 +46,8 @@ def _distance(left: NDArray[Any], right: NDArray[Any]) -> float:
 
 def _examples(model: Any, texts: tuple[str, ...]) -> Any:
     artifact = trained()
-    return batches.encode(load_tokenizer(artifact.path, artifact.max_length), texts, model.config)
+    tokenizer = load_tokenizer(artifact.path, artifact.max_length)
+    return batches.encode(tokenizer, texts, model.config, TASK)
 
 
 @given(st.integers(1, 4), st.sampled_from([16, 40, 64]), st.integers(0, 99))
@@ -137,9 +139,10 @@ def _trained_on(model: Any, folder: Path, aware: bool) -> float:
             fit(
                 model,
                 small,
-                (held_out, targets),
+                (held_out, targets.tolist()),
                 loss,
                 plan,
+                task=TASK,
                 scratch=folder,
                 progress=Silence(),
                 name="train",

@@ -11,13 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress.distill.losses import (
-    UNLABELLED,
-    distillation_loss,
-    hidden_state_loss,
-    relation_loss,
-    soft_target_loss,
-)
+from compress.distill.losses import hidden_state_loss, relation_loss
+from compress.tasks.losses import UNLABELLED, distillation_loss, soft_target_loss
 
 
 def logits(seed: int, rows: int = 4, classes: int = 3) -> torch.Tensor:

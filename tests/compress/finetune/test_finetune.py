@@ -13,18 +13,18 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from compress.data.dataset import Dataset, Rows
+from compress.data.dataset import Dataset
+from compress.data.rows import Rows
 from compress.finetune.features import features, without_backbone
 from compress.finetune.stage import Finetune
 from compress.models.architectures import FULL, PARTIAL
-from compress.models.torch_model import load_model, load_tokenizer
+from compress.models.torch_model import load_tokenizer
 from compress.progress import Advance, Silence
 from compress.stage import RunContext, Stage, execute
-from compress.training.batches import encode
-from compress.training.loop import logits_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 from tests.compress.contract_stage import StageContract
+from tests.compress.text_models import TASK, encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
 DATA = make_data()
@@ -184,7 +184,9 @@ def test_a_killed_stage_ends_with_the_same_digest(tmp_path: Path, task: str, epo
 
 
 def weights(settings: Finetune, *counts: int) -> Any:
-    found = settings._weights(torch.tensor(counts).float())
+    targets = [place for place, count in enumerate(counts) for _ in range(count)]
+    labels = tuple(map(str, range(len(counts))))
+    found = TASK.weights(targets, labels, settings.class_weights)
     return None if found is None else found.tolist()
 
 

@@ -16,10 +16,10 @@ from compress.export.stage import Export
 from compress.graph.onnx_graph import dense_nodes
 from compress.models.feeds import ExampleFeeds
 from compress.models.opening import Opening
-from compress.models.torch_model import load_model
 from compress.stage import execute
 from runtimes.artifact import Artifact
 from tests.compress.exported import context
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import MODEL_TYPES, make_model
 
 _FOLDER = TemporaryDirectory(prefix="edgepress-tests-", ignore_cleanup_errors=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.judge.judging import Candidate, Evaluation, Outcome, measure_and_judge
 from compress.judge.tiers import TIERS, demand_of
 from compress.progress import Silence

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from compress.models.teacher import open_model
-from compress.models.torch_model import load_model
 from runtimes.errors import ArtifactError
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import encode, make_model
 
 # peft asks transformers for an attribute that is to be removed.

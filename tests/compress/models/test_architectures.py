@@ -8,8 +8,8 @@ import pytest
 
 from compress.models.architectures import FULL, PARTIAL, architecture, part, require, supports
 from compress.models.modeling_edgepress import PRUNED, resize_heads
-from compress.models.torch_model import load_model
 from runtimes.errors import UnsupportedError
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import MODEL_TYPES, make_model
 
 

@@ -15,7 +15,6 @@ import transformers
 from compress.models.torch_model import (
     describe,
     load_config,
-    load_model,
     load_tokenizer,
     model_inputs,
     quiet_transformers,
@@ -23,6 +22,7 @@ from compress.models.torch_model import (
 )
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import MODEL_TYPES, encode, make_data, make_model
 
 TEXTS = list(make_data().test.inputs[:4])

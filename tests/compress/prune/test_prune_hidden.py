@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from compress.models.architectures import FULL, architecture, part
-from compress.models.torch_model import load_model
 from compress.prune.hidden import hidden_width, prune_hidden
 from compress.prune.slicing import cut_positions, head_counts, prune_heads
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import MAX_LENGTH, encode, make_data, make_model
 
 TEXTS = list(make_data().test.inputs[:6])

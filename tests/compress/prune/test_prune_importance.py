@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from compress.models.architectures import FULL, architecture, part
-from compress.models.torch_model import load_model, load_tokenizer
+from compress.models.torch_model import load_tokenizer
 from compress.prune.importance import (
     Importance,
     _masks,
@@ -19,9 +19,9 @@ from compress.prune.importance import (
     strongest,
 )
 from compress.prune.slicing import prune_ffn
-from compress.training.batches import Encoded, encode
-from compress.training.loop import logits_of
+from compress.training.batches import Encoded
 from runtimes.artifact import Artifact
+from tests.compress.text_models import encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
 DATA = make_data()

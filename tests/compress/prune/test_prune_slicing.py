@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from compress.models.architectures import FULL, architecture, part
 from compress.models.layers import evenly_spaced, keep_layers
-from compress.models.torch_model import load_model
 from compress.prune.slicing import ffn_width, head_count, head_counts, prune_ffn, prune_heads
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import encode, make_data, make_model
 
 TEXTS = list(make_data().test.inputs[:6])

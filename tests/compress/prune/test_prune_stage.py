@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from compress.models.torch_model import load_model
 from compress.progress import Silence
 from compress.prune.stage import Prune
 from compress.stage import RunContext, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.contract_stage import StageContract
+from tests.compress.text_models import load_model
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
 DATA = make_data()

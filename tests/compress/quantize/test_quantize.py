@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import numpy_helper
 from pydantic import ValidationError
 
-from compress.data.dataset import Rows
+from compress.data.rows import Rows
 from compress.graph.onnx_graph import load_onnx
 from compress.progress import Silence
 from compress.quantize.calibration import calibration_feeds

@@ -13,13 +13,13 @@ import pytest
 
 from compress.export.stage import Export
 from compress.graph.onnx_graph import load_onnx
-from compress.models.torch_model import load_model
 from compress.quantize.exclusion import product_names
 from compress.quantize.stage import Quantize
 from compress.stage import execute
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 from tests.compress.exported import context, exported, trained
+from tests.compress.text_models import load_model
 
 _FOLDER = TemporaryDirectory(prefix="edgepress-tests-", ignore_cleanup_errors=True)
 

@@ -16,7 +16,8 @@ from onnx import numpy_helper
 
 from compress.answers.effect import compared
 from compress.cli.main import run
-from compress.data.dataset import DataSettings, Rows
+from compress.data.dataset import DataSettings
+from compress.data.rows import Rows
 from compress.explain.explanation import Explanation
 from compress.graph.onnx_graph import load_onnx
 from compress.judge.class_costs import class_costs

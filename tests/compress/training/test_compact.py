@@ -10,12 +10,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from compress.models.torch_model import load_model, load_tokenizer
+from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
-from compress.training.batches import Encoded, encode
+from compress.training.batches import Encoded
 from compress.training.compact import compact_vocabulary
-from compress.training.loop import TrainPlan, fit, logits_of
+from compress.training.loop import TrainPlan, fit
 from runtimes.artifact import Artifact
+from tests.compress.text_models import TASK, encode, load_model, logits_of
 from tests.compress.tiny_models import MODEL_TYPES, make_data, make_model
 
 DATA = make_data()
@@ -59,9 +60,10 @@ def test_training_gives_the_weights_that_the_whole_vocabulary_gives(
         fit(
             model,
             rows,
-            (rows, labels.numpy()),
+            (rows, labels.tolist()),
             lambda output, batch: F.cross_entropy(output.logits, labels[batch.rows]),
             plan,
+            task=TASK,
             scratch=tmp_path / name,
             progress=Silence(),
             name=name,
@@ -90,9 +92,10 @@ def test_rows_that_no_text_uses_keep_every_bit_and_the_others_learn(
         fit(
             model,
             small,
-            (small, labels.numpy()),
+            (small, labels.tolist()),
             lambda output, batch: F.cross_entropy(output.logits, labels[batch.rows]),
             TrainPlan(epochs=1, learning_rate=1e-3, weight_decay=0.5),
+            task=TASK,
             scratch=tmp_path,
             progress=Silence(),
             name="x",

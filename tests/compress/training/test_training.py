@@ -15,10 +15,11 @@ import pytest
 import torch
 from torch import nn
 
+from compress.data.batch import Batch
 from compress.progress import Advance, Silence
-from compress.training.batches import Batch
-from compress.training.loop import Fitted, TrainPlan, _optimizer, _scale, evaluate, fit, logits_of
+from compress.training.loop import Fitted, TrainPlan, _optimizer, _scale, answers_of, fit
 from runtimes.errors import QualityError
+from tests.compress.text_models import TASK
 
 PLAN = TrainPlan(epochs=6, learning_rate=0.05, batch_size=8)
 
@@ -91,9 +92,10 @@ def train(
     return fit(
         net,
         TRAIN,
-        (VALIDATION, VALIDATION.labels),
+        (VALIDATION, VALIDATION.labels.tolist()),
         options.pop("loss", loss),
         plan,
+        task=TASK,
         scratch=folder,
         progress=progress or Silence(),
         name="points",
@@ -109,8 +111,9 @@ def same(one: nn.Module, two: nn.Module) -> bool:
 def test_it_learns(tmp_path: Path) -> None:
     net = Net()
     fitted = train(net, tmp_path)
-    assert fitted.accuracy > 0.9
-    assert evaluate(net, VALIDATION, VALIDATION.labels) == (fitted.accuracy, fitted.loss)
+    assert fitted.score > 0.9
+    answers = answers_of(net, VALIDATION, TASK)
+    assert TASK.evaluate(answers, VALIDATION.labels.tolist()) == (fitted.score, fitted.loss)
     assert not net.training
 
 
@@ -224,10 +227,11 @@ def test_the_rate_warms_up_peaks_and_falls(schedule: Any) -> None:
     assert 0 < rates[-1] < 0.05
 
 
-def test_logits_come_in_the_rows_order_and_need_rows() -> None:
+def test_answers_come_in_the_rows_order_and_need_rows() -> None:
     net = Net().eval()
     with torch.inference_mode():
         expected = net(torch.from_numpy(TRAIN.points)).logits.numpy()
-    np.testing.assert_allclose(logits_of(net, TRAIN, batch_size=5), expected, rtol=1e-5, atol=1e-6)
+    found = np.stack(answers_of(net, TRAIN, TASK, batch_size=5))
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(QualityError, match="no rows"):
-        logits_of(net, Points(0))
+        answers_of(net, Points(0), TASK)

@@ -1,0 +1,154 @@
+"""Rows whose target is a class: what is checked of the classes, and how they are numbered."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from compress.data.dataset import Dataset
+from compress.data.rows import Record, Rows, normal
+from runtimes.errors import DataError
+
+MOST_CLASSES = 5_000
+"""More than any classifier that fits a device; an id column has more."""
+
+_FRACTION = re.compile(r"-?\d*\.?\d+(e-?\d+)?")
+_FEW_ROWS = 100
+_UNEVEN = 50.0
+
+
+def check_classes(train: Sequence[Record], column: str) -> None:
+    """Raise DataError for one class only, fractions, an id column, or a class with one row."""
+    counts = Counter(row.target for row in train)
+    if len(counts) < 2:
+        raise DataError(
+            f"train has one class only: {next(iter(counts))!r}",
+            expected=f"at least two classes in column {column!r}",
+            action="add rows of other classes, or name another column",
+        )
+    if all(_FRACTION.fullmatch(label) for label in counts) and any("." in c for c in counts):
+        raise DataError(
+            f"the labels are fractions: {', '.join(sorted(counts)[:5])}",
+            expected="classes; regression is not a task of edgepress",
+            action="name another label column, or bin the values into classes",
+        )
+    if len(counts) > MOST_CLASSES:
+        raise DataError(
+            f"train has {len(counts)} classes in column {column!r}",
+            expected=f"at most {MOST_CLASSES}",
+            action="is it an id or a text? name the column that holds the class",
+        )
+    lonely = sorted(label for label, count in counts.items() if count < 2)
+    if lonely:
+        raise DataError(
+            f"{len(lonely)} of {len(counts)} classes with one row only:"
+            f" {', '.join(map(repr, lonely[:5]))}",
+            expected="at least two rows a class in train, so that it can be learnt and checked",
+            action="add rows, or merge or drop the class",
+        )
+
+
+def check_known(name: str, rows: Sequence[Record], labels: tuple[str, ...]) -> None:
+    """Raise DataError when a split has classes that are none of these."""
+    strange = sorted({row.target for row in rows} - set(labels))
+    if strange:
+        raise DataError(
+            f"{name} has labels that train lacks ({len(strange)}):"
+            f" {', '.join(map(repr, strange[:5]))}",
+            expected=f"one of the {len(labels)} labels that the model knows",
+            available=", ".join(labels[:12]) + (", …" if len(labels) > 12 else ""),
+            action="check the label column's spelling, or drop these rows",
+        )
+
+
+def numbered(records: Sequence[Record], classes: tuple[str, ...]) -> Sequence[Record]:
+    """Return rows whose labels are the numbers of classes with these classes' names."""
+    known = set(classes)
+    if {row.target for row in records} <= known or not all(row.target.isdigit() for row in records):
+        return records
+    return [dataclasses.replace(row, target=_named(row.target, classes)) for row in records]
+
+
+def _named(label: str, classes: tuple[str, ...]) -> str:
+    return classes[int(label)] if int(label) < len(classes) else label
+
+
+def indexed(rows: Sequence[Record], labels: tuple[str, ...]) -> Rows:
+    """Return rows whose targets are the places of their classes in `labels`."""
+    index = {label: place for place, label in enumerate(labels)}
+    return Rows(tuple(row.input for row in rows), tuple(index[row.target] for row in rows))
+
+
+def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Return the data with its classes in a trained head's order.
+
+    Labels that are the class numbers "0", "1", … take the head's names. Raises DataError when
+    the head was made for other classes.
+    """
+    if data.labels == classes:
+        return data
+    names = data.labels
+    if set(names) != set(classes) and all(name.isdigit() for name in names):
+        numbers = sorted(int(name) for name in names)
+        if numbers == list(range(len(classes))):
+            names = tuple(classes[int(name)] for name in names)
+    if set(names) != set(classes):
+        raise _other_classes(data.labels, classes)
+    order = [classes.index(name) for name in names]
+    splits = [
+        Rows(rows.inputs, tuple(order[label] for label in rows.targets))
+        for rows in (data.train, data.validation, data.test)
+    ]
+    return dataclasses.replace(
+        data, labels=classes, train=splits[0], validation=splits[1], test=splits[2]
+    )
+
+
+def _other_classes(found: tuple[str, ...], classes: tuple[str, ...]) -> DataError:
+    strange = sorted(set(found) - set(classes))[:5]
+    absent = sorted(set(classes) - set(found))[:5]
+    parts = [f"only in the data: {', '.join(map(repr, strange))}"] if strange else []
+    parts += [f"only in the teacher: {', '.join(map(repr, absent))}"] if absent else []
+    return DataError(
+        f"the teacher's head has {len(classes)} classes, the data {len(found)}; {'; '.join(parts)}",
+        expected="the classes that the teacher was trained on",
+        action='add [[stage]] kind = "finetune" to train a head for these labels',
+    )
+
+
+def contradictions(train: Sequence[Record]) -> Iterator[str]:
+    """Say how many texts have several labels."""
+    labels: dict[str, set[str]] = defaultdict(set)
+    for row in train:
+        labels[normal(row.input)].add(row.target)
+    count = sum(len(found) > 1 for found in labels.values())
+    if count:
+        example = next(text for text, found in labels.items() if len(found) > 1)
+        yield (
+            f"texts with different labels in train: {count}, such as {example[:60]!r};"
+            " no model can learn both"
+        )
+
+
+def few_rows(validation: Sequence[Record], test: Sequence[Record]) -> Iterator[str]:
+    """Say how little an accuracy on few rows is known."""
+    for name, rows in (("validation", validation), ("test", test)):
+        if len(rows) < _FEW_ROWS:
+            width = 100 * 1.96 * math.sqrt(0.25 / len(rows))
+            yield (
+                f"{name} has {len(rows)} rows only: an accuracy on so few is known"
+                f" to ±{width:.0f} points"
+            )
+
+
+def uneven(train: Sequence[Record]) -> Iterator[str]:
+    """Say when one class has far more rows than another."""
+    (most, top), *_, (least, low) = Counter(row.target for row in train).most_common()
+    if top / low > _UNEVEN:
+        yield (
+            f"class {most!r} has {top} rows and {least!r} has {low}: accuracy hides the small"
+            " one, look at F1"
+        )

@@ -1,0 +1,64 @@
+"""What a folder's config.json and weights say of its head."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from runtimes.errors import ArtifactError
+
+_HEADS = ("classifier.", "score.", "classification_head.", "pre_classifier.")
+_LAST_LAYERS = ("classifier.out_proj.weight", "classifier.weight", "score.weight")
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def has_head(config: Mapping[str, Any], shapes: Shapes, ending: str) -> bool:
+    """Tell whether a folder holds a trained head of a kind, such as ForSequenceClassification."""
+    architectures = config.get("architectures") or []
+    return any(name.startswith(_HEADS) for name in shapes) and any(
+        str(name).endswith(ending) for name in architectures
+    )
+
+
+def head_outputs(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> tuple[str, ...]:
+    """Return the names of a classification head's outputs, in their order.
+
+    Raises ArtifactError when they are not numbered, not distinct or not as many as outputs.
+    """
+    labels = _named(folder, config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"})
+    outputs = next((shapes[name][0] for name in _LAST_LAYERS if name in shapes), len(labels))
+    if outputs != len(labels):
+        raise ArtifactError(
+            f"{folder}: the head has {outputs} outputs, config.json names {len(labels)} classes",
+            expected="one name a class under id2label",
+            action="write the names of the classes that the head was trained on, in their order",
+        )
+    return labels
+
+
+def name_outputs(config: Any, labels: tuple[str, ...]) -> None:
+    """Set the number and the names of a new head's outputs in a transformers configuration."""
+    config.num_labels = len(labels)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {name: index for index, name in enumerate(labels)}
+
+
+def _named(folder: Path, classes: object) -> tuple[str, ...]:
+    if not isinstance(classes, dict) or {str(n) for n in range(len(classes))} != set(classes):
+        raise ArtifactError(
+            f"{folder}/config.json: id2label is {json.dumps(classes)[:120]}",
+            expected='{"0": "first class", "1": "second class", …}',
+            action="number the classes from 0",
+        )
+    names = tuple(str(classes[str(number)]) for number in range(len(classes)))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ArtifactError(
+            f"{folder}/config.json: id2label has {', '.join(map(repr, twice[:5]))} more than once",
+            expected="a name of its own for every class",
+            action="mend it, and label2id, in config.json",
+        )
+    return names

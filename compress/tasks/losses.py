@@ -1,0 +1,62 @@
+"""Losses of class logits: against labels, against a teacher, and the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+UNLABELLED = -1
+"""The label of a row that has none."""
+
+_IMBALANCED = 3.0
+
+
+def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return T²·KL(softmax(teacher/T) ‖ softmax(student/T)) of each row, shape (rows,).
+
+    Both are logits of shape (rows, classes). T² keeps the gradient's size independent of T
+    (Hinton, Vinyals, Dean 2015, section 2).
+    """
+    import torch.nn.functional as F  # noqa: N812
+
+    each = F.kl_div(
+        F.log_softmax(student / temperature, dim=-1),
+        F.log_softmax(teacher / temperature, dim=-1),
+        reduction="none",
+        log_target=True,
+    )
+    return each.sum(dim=-1) * temperature**2
+
+
+def distillation_loss(
+    student: Tensor, teacher: Tensor, labels: Tensor, *, temperature: float, alpha: float
+) -> Tensor:
+    """Return the rows' mean of α·T²·KL + (1−α)·CE, and of T²·KL where the label is UNLABELLED.
+
+    (Hinton et al. 2015, section 2.)
+    """
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    soft = soft_target_loss(student, teacher, temperature)
+    hard = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
+    return torch.where(labels == UNLABELLED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
+
+
+def class_weights(targets: Sequence[Any], classes: int, balance: str) -> Tensor | None:
+    """Return each class's weight, given the rows' classes; a class without rows counts as one.
+
+    "balanced" weighs a class by rows / (classes · its rows); "auto" takes the square root of
+    that, and only when the largest class is over three times the smallest.
+    """
+    import torch
+
+    counts = torch.bincount(torch.tensor(targets), minlength=classes).float().clamp(min=1)
+    balanced = counts.sum() / (len(counts) * counts)
+    if balance == "balanced":
+        return balanced
+    uneven = float(counts.max() / counts.min()) > _IMBALANCED
+    return balanced.sqrt() if balance == "auto" and uneven else None
