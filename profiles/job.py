@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from profiles.device import DeviceProfile
 from profiles.noise import Noise, noise
+from profiles.probe import matches
 from profiles.transport import Transport, reach, settings_of, why_elsewhere
 from profiles.transport.local import Local
 from profiles.transport.serving import TIMEOUT_S, serve
@@ -64,6 +65,10 @@ class Job:
     def facts(self) -> Facts:
         """Return the device's hardware, probed once."""
         return self._facts
+
+    def fits(self, profile: DeviceProfile) -> bool:
+        """Tell whether this device is the profile's."""
+        return not self.why_elsewhere(profile) and matches(profile, self.facts())[0]
 
     def noise(self, threads: int) -> Noise:
         """Tell whether the device is quiet enough to measure with so many threads."""

@@ -169,7 +169,7 @@ class _Bench:
         self._shared = shared
         self._stream = stream
         self._tier: Tier = TIERS[asked.tier]
-        self._demand: Demand = demand_of(asked.profiles, self._tier, device.facts(), asked.threads)
+        self._demand: Demand = demand_of(asked.profiles, self._tier, device, asked.threads)
         self._candidates = {candidate.name: candidate for candidate in asked.candidates}
         self._samples: dict[str, Samples] = {}
         self._logits: dict[str, NDArray[np.float32]] = {}

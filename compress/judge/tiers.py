@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 
 from profiles.budget import THROUGHPUT, Budget
 from profiles.device import DeviceProfile
-from profiles.probe import matches
+from profiles.job import Job
 from profiles.statistics import samples_needed, spent
-from runtimes.facts import Facts
 from runtimes.measure import Load, MeasurePlan
 
 
@@ -54,17 +53,17 @@ class Demand:
 
 
 def demand_of(
-    profiles: Sequence[DeviceProfile], tier: Tier, facts: Facts, threads: int | None = None
+    profiles: Sequence[DeviceProfile], tier: Tier, device: Job, threads: int | None = None
 ) -> Demand:
     """Return what suits every profile; the first one's threads are used where none are given.
 
     A budget on a percentile of cold starts needs as many as bound it at the look that may
-    spend least. The budgets of another device than the machine of `facts` ask for nothing.
+    spend least. The budgets of another device ask for nothing.
     """
     confidence = max((profile.confidence for profile in profiles), default=0.95)
     median = samples_needed(0.5, 1 - (1 - confidence) * min(tier.shares))
-    here = [profile for profile in profiles if matches(profile, facts)[0]]
-    budgets = [budget for profile in here for budget in profile.budgets.values()]
+    fitting = [profile for profile in profiles if device.fits(profile)]
+    budgets = [budget for profile in fitting for budget in profile.budgets.values()]
     return Demand(
         threads=profiles[0].runtime.threads if threads is None else threads,
         confidence=confidence,

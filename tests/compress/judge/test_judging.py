@@ -16,7 +16,6 @@ from profiles.gate import Status
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError
-from runtimes.facts import probe
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 ROWS = Rows(TEXTS, tuple(number % len(LABELS) for number in range(len(TEXTS))))
@@ -104,7 +103,7 @@ def test_budgets_ask_for_starts_and_loads() -> None:
         cold_start_uncached_p50_ms={"max": 900},
         throughput_b8_c2_rows_per_s={"min": 10},
     )
-    demand = demand_of([profile], TIERS["ci"], probe())
+    demand = demand_of([profile], TIERS["ci"], Job())
     assert demand.cold_starts >= 46
     assert demand.uncached_starts >= 8
     assert [(load.batch, load.concurrency) for load in demand.loads] == [(8, 2)]
@@ -112,10 +111,11 @@ def test_budgets_ask_for_starts_and_loads() -> None:
 
 def test_another_devices_budgets_ask_for_nothing() -> None:
     profile = _profile(cold_start_p90_ms={"max": 900}, throughput_b8_c2_rows_per_s={"min": 10})
-    board = profile.model_copy(update={"match": Match(device_tree_model="Some Board*")})
-    demand = demand_of([board], TIERS["ci"], probe())
-    assert demand.cold_starts < 46
-    assert demand.loads == ()
+    named = {"match": Match(device_tree_model="Some Board*")}
+    for other in (named, {"transport": TransportSettings(kind="ssh")}):
+        demand = demand_of([profile.model_copy(update=other)], TIERS["ci"], Job())
+        assert demand.cold_starts < 46
+        assert demand.loads == ()
 
 
 @pytest.mark.parametrize("tier", TIERS)
