@@ -12,11 +12,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
 
 from compress.data.dataset import DataSettings
+from compress.export.formats import Format
 from compress.stage import STAGES, Stage
 from compress.tasks import DEFAULT_TASK
 from runtimes.errors import RecipeError, UnknownNameError, suggest
-
-Format = Literal["onnx", "openvino", "tensorrt"]
 
 Epochs = Annotated[int, Field(ge=1, le=1000)]
 
@@ -191,18 +190,21 @@ def _listed_stage(row: dict[str, Any], name: str) -> Stage:
 
 
 def _anchored(stage: Stage, folder: Path) -> Stage:
-    """Return the stage with its student's folder as seen from here, not from the recipe.
+    """Return the stage with the folders that it names as seen from here, not from the recipe."""
+    seen: dict[str, Any] = {
+        name: _seen_from_here(path, folder) for name, path in stage.models().items()
+    }
+    return dataclasses.replace(stage, **seen)
 
-    It stays a relative path: absolute ones of this machine are kept out of manifests.
+
+def _seen_from_here(model: str, folder: Path) -> str:
+    """Return a recipe's path of a model as a relative one from here.
+
+    Absolute ones of this machine are kept out of manifests.
     """
-    student: str | None = getattr(stage, "student", None)
-    if student is None or student.startswith("python:"):
-        return stage
-    place = folder / Path(student).expanduser()
-    if student.count("/") == 1 and student[0] not in "./~" and not place.is_dir():
-        return stage  # a Hub id
-    anchored: Stage = dataclasses.replace(stage, student=os.path.relpath(place))  # type: ignore[type-var]
-    return anchored
+    place = folder / Path(model).expanduser()
+    hub_id = model.count("/") == 1 and model[0] not in "./~" and not place.is_dir()
+    return model if hub_id or model.startswith("python:") else os.path.relpath(place)
 
 
 def parse_stage(row: dict[str, Any], name: str) -> Stage:
@@ -210,6 +212,12 @@ def parse_stage(row: dict[str, Any], name: str) -> Stage:
     settings = dict(row)
     kind = settings.pop("kind")
     cls = STAGES.resolve(kind)
+    if not issubclass(cls, Stage):
+        raise RecipeError(
+            f"{name}: {kind} is {cls.__module__}:{cls.__qualname__}, which is no stage",
+            expected="a subclass of compress.stage.Stage",
+            action="update the package that adds it",
+        )
     try:
         stage: Stage = TypeAdapter(cls).validate_python(settings)
     except ValidationError as error:

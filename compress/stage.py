@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final
 
 from compress.data.dataset import Dataset
 from compress.progress import Progress, Silence
@@ -16,6 +17,9 @@ from runtimes.artifact import Artifact, StageRecord, TensorSpec, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
 from runtimes.registry import Registry
+
+TORCH: Final = "huggingface"
+"""The format of torch models: what stages take before the export."""
 
 STAGES = Registry(
     "stage",
@@ -82,38 +86,97 @@ class Made:
     model_type: str = "unknown"
     metrics: Mapping[str, float] = field(default_factory=dict)
 
+    @classmethod
+    def like(cls, source: Artifact, **changed: Any) -> Made:
+        """Describe a model that is its source but for what `changed` names."""
+        shared = {column.name for column in dataclasses.fields(cls)} - {"metrics"}
+        return cls(**{name: getattr(source, name) for name in shared} | changed)
 
-class Stage(Protocol):
-    """Turn one artifact into another. The frozen dataclass is its own settings.
 
-    A stage never changes its input and is deterministic under `context.seed`. `retrains` says
-    that it learns from `context.teacher`.
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Hold what is known of a model before it is made.
+
+    `layers` is None where the format does not say. A `closed` model is finished: no further
+    stage takes it, and another tool builds what is deployed.
+    """
+
+    format: str
+    precision: str
+    model_type: str
+    task: str
+    layers: int | None = None
+    closed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage(ABC):
+    """Turn one artifact into another. A stage is a frozen dataclass of its own settings.
+
+    It never changes its input and is deterministic under `context.seed`. `accepts` are the
+    formats that it takes: TORCH for a stage on torch models, exported ones for a stage after
+    the export. A stage that `teaches` makes the teacher of all that follow. `retrains` says
+    that it learns from `context.teacher`. `model_settings` are the settings that name another
+    model, as a recipe's path of a teacher does.
     """
 
     kind: ClassVar[str]
     accepts: ClassVar[tuple[str, ...]]
-    retrains: ClassVar[bool]
+    teaches: ClassVar[bool] = False
+    retrains: ClassVar[bool] = False
+    model_settings: ClassVar[tuple[str, ...]] = ()
 
     @property
     def uses_data(self) -> bool:
         """Tell whether the result depends on the rows."""
+        return True
 
-    def produces(self, source_format: str) -> str:
-        """Return the format of the result for an input of `source_format`."""
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Return the modules whose code, with all that they import, decides the result."""
+        return (type(self).__module__,)
 
-    def check(self, model_type: str, source_format: str) -> list[str]:
-        """Return warnings for this architecture, before any work.
+    def title(self, form: str) -> str:
+        """Return what a person calls the result, whose format is `form`."""
+        return self.kind if form == TORCH else f"{self.kind} {form}"
+
+    def check(self, source: Outline) -> list[str]:
+        """Return warnings for such a model, before any work.
 
         Raises UnsupportedError when the stage cannot do it, RecipeError when settings clash.
         """
+        return []
 
+    def leaves(self, source: Outline) -> Outline:
+        """Return what it makes of a model whose format it accepts, before any work.
+
+        Raises UnsupportedError or RecipeError when it cannot make it of this one.
+        """
+        return source
+
+    @abstractmethod
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Write the result's files into the empty `folder` and describe them."""
+
+    def models(self) -> dict[str, str]:
+        """Return the models that the settings name, by the setting."""
+        settings = settings_of(self)
+        return {name: settings[name] for name in self.model_settings if settings[name] is not None}
 
 
 def settings_of(stage: Stage) -> dict[str, Any]:
     """Return a stage's settings as JSON-serialisable values."""
-    return dataclasses.asdict(stage)  # type: ignore[call-overload,no-any-return]
+    return dataclasses.asdict(stage)
+
+
+def check_format(stage: Stage, form: str) -> None:
+    """Raise UnsupportedError when a stage does not take models of a format."""
+    if form not in stage.accepts:
+        raise UnsupportedError(
+            f"{stage.kind} was given format {form!r}",
+            expected=" or ".join(stage.accepts),
+            action="run the steps that come before it, or `edgepress export` first",
+        )
 
 
 def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
@@ -129,12 +192,7 @@ def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
 
 def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:
     """Run a stage into `target`, which appears whole or not at all, and return its artifact."""
-    if source.format not in stage.accepts:
-        raise UnsupportedError(
-            f"{stage.kind} was given format {source.format!r}",
-            expected=" or ".join(stage.accepts),
-            action="run the steps that come before it, or `edgepress export` first",
-        )
+    check_format(stage, source.format)
     start = time.perf_counter()
     with new_folder(target) as folder:
         made = stage.run(source, context, folder)

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from compress.cli.stages import run_command, stage_options
+from compress.export.formats import FORMATS
 
 
 @click.command()
@@ -14,7 +15,7 @@ from compress.cli.stages import run_command, stage_options
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["onnx", "openvino", "tensorrt"]),
+    type=click.Choice(FORMATS),
     default="onnx",
     show_default=True,
 )

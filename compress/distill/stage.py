@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
-from compress.stage import Made, RunContext
+from compress.models.outline import cut_layers, outline_of
+from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from compress.tasks import task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
@@ -28,7 +29,7 @@ _STRICT = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
-class Distill:
+class Distill(Stage):
     """Train a student of `layers` of the teacher's layers, or of another `student` folder.
 
     `layers` are evenly spaced and the last is always kept, or are those that `keep` names,
@@ -39,9 +40,9 @@ class Distill:
     """
 
     kind: ClassVar[str] = "distill"
-    accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
+    accepts: ClassVar[tuple[str, ...]] = (TORCH,)
     retrains: ClassVar[bool] = True
-    uses_data: ClassVar[bool] = True
+    model_settings: ClassVar[tuple[str, ...]] = ("student",)
 
     layers: Annotated[int, Field(ge=1)] | None = None
     keep: list[Annotated[int, Field(ge=0)]] = field(default_factory=list)
@@ -57,11 +58,7 @@ class Distill:
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     patience: Annotated[int, Field(ge=1)] | None = None
 
-    def produces(self, source_format: str) -> str:
-        """Return huggingface: a student is a model like its teacher."""
-        return "huggingface"
-
-    def check(self, model_type: str, source_format: str) -> list[str]:
+    def check(self, source: Outline) -> list[str]:
         """Refuse clashing choices and architectures whose layers are not known."""
         if (self.layers is None) + (not self.keep) + (self.student is None) != 2:
             raise RecipeError(
@@ -74,10 +71,16 @@ class Distill:
                 expected="each layer once, in ascending order, such as [1, 3, 5]",
             )
         if self.student is None or self.hidden or self.relations:
-            require(model_type, "distill")  # logits alone need no knowledge of the layers
+            require(source.model_type, "distill")  # logits alone need no knowledge of the layers
         if self.learning_rate > CATASTROPHIC_RATE:
             return [f"distill: learning_rate {self.learning_rate:g} is over 1e-3: it may diverge"]
         return []
+
+    def leaves(self, source: Outline) -> Outline:
+        """Return another student as it is, or the source with the layers that stay."""
+        if self.student is not None:
+            return outline_of(_other(self.student, source))
+        return cut_layers(source, self.kind, self.layers, self.keep)
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Cut or load the student, train it against the teacher and write it."""
@@ -128,7 +131,7 @@ class Distill:
         from compress.models.torch_model import load_config, load_model
 
         if self.student is not None:
-            origin = _other(self.student, source)
+            origin = _other(self.student, source, source.max_length)
             return load_model(origin.path, source.task, labels=source.labels), origin, ()
         from compress.models.layers import evenly_spaced, keep_layers
 
@@ -178,11 +181,11 @@ class Distill:
         )
 
 
-def _other(student: str, source: Artifact) -> Artifact:
+def _other(student: str, source: Artifact | Outline, max_length: int | None = None) -> Artifact:
     """Return another folder's model, if it is one that training knows."""
     from compress.models.teacher import open_model
 
-    origin = open_model(student, task=source.task, max_length=source.max_length)
+    origin = open_model(student, task=source.task, max_length=max_length)
     require(origin.model_type, "finetune")
     return origin
 

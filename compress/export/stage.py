@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from compress.export.formats import FORMATS, Format
 from compress.export.onnx_export import export_onnx
 from compress.export.openvino_export import export_openvino
 from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
 from compress.models.architectures import require
 from compress.models.feeds import ExampleFeeds
+from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES, load_model
-from compress.stage import Made, RunContext
+from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import UnsupportedError
 
-Format = Literal["onnx", "openvino", "tensorrt"]
-
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
-class Export:
+class Export(Stage):
     """Export a classifier to `format` and check it against its source at several shapes.
 
     OpenVINO and TensorRT are made from the ONNX export, which may be the source itself.
@@ -34,8 +34,7 @@ class Export:
     """
 
     kind: ClassVar[str] = "export"
-    accepts: ClassVar[tuple[str, ...]] = ("huggingface", "onnx")
-    retrains: ClassVar[bool] = False
+    accepts: ClassVar[tuple[str, ...]] = (TORCH, "onnx")
 
     format: Format = "onnx"
     calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
@@ -45,25 +44,38 @@ class Export:
         """Tell whether rows set ranges: those of TensorRT's INT8 do."""
         return self.format == "tensorrt"
 
-    def produces(self, source_format: str) -> str:
-        """Return the format of the result; what TensorRT builds from is an ONNX file."""
-        return "onnx" if self.format == "tensorrt" else self.format
+    def title(self, form: str) -> str:
+        """Return what is exported to, which for TensorRT is another file's format than `form`."""
+        return f"export {self.format}"
 
-    def check(self, model_type: str, source_format: str) -> list[str]:
+    def check(self, source: Outline) -> list[str]:
         """Raise UnsupportedError for an architecture or a format that cannot be exported."""
-        require(model_type, "export")
-        if source_format == self.format:
+        require(source.model_type, "export")
+        if source.format == self.format:
             raise UnsupportedError(
-                f"export of format {source_format!r} to itself",
-                available="openvino, tensorrt",
+                f"export of format {source.format!r} to itself",
+                available=", ".join(form for form in FORMATS if form != source.format),
                 action="leave the export out: the model is there already",
             )
         return []
 
+    def leaves(self, source: Outline) -> Outline:
+        """Return the exported model; what TensorRT builds its engine from is an ONNX file."""
+        if source.precision != "fp32":
+            raise UnsupportedError(
+                f"export of a model whose precision is {source.precision}",
+                expected="fp32",
+                action="export first, then quantize what was exported",
+            )
+        if self.format == "tensorrt":
+            return replace(source, format="onnx", precision="int8", layers=None, closed=True)
+        return replace(source, format=self.format, layers=None)
+
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Write the exported model and the tokenizer."""
-        self.check(source.model_type, source.format)
-        _refuse_quantized(source)
+        outline = outline_of(source)
+        self.check(outline)
+        left = self.leaves(outline)
         copy_tokenizer(source.path, folder)
         examples = ExampleFeeds.of(source)
         plain = folder if self.format == "onnx" else context.scratch
@@ -75,13 +87,20 @@ class Export:
             export_openvino(plain / "model.onnx", made)
         elif self.format == "tensorrt":
             copy_tokenizer(source.path, plain)
-            onnx = dataclasses.replace(source, path=plain, format="onnx", inputs=inputs)
+            onnx = replace(source, path=plain, format="onnx", inputs=inputs)
             metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
         if self.format != "tensorrt":
             found = file_run(folder, self.format)
             difference = check_parity(reference, found, examples, source.max_length, made)
             metrics = {"difference": difference}
-        return _describe(self, source, inputs, metrics)
+        return Made.like(
+            source,
+            format=left.format,
+            precision=left.precision,
+            inputs=inputs,
+            outputs=tuple(replace(spec, name="logits") for spec in source.outputs),
+            metrics=metrics,
+        )
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
@@ -104,28 +123,3 @@ def _plain_onnx(
     feeds = examples.draw(2, 8)
     names = export_onnx(model, feeds, source.max_length, examples.opening, path)
     return torch_run(model), tuple(spec for spec in source.inputs if spec.name in names)
-
-
-def _refuse_quantized(source: Artifact) -> None:
-    if source.precision != "fp32":
-        raise UnsupportedError(
-            f"{source.path}: its precision is {source.precision}",
-            expected="fp32",
-            action="export first, then quantize what was exported",
-        )
-
-
-def _describe(
-    stage: Export, source: Artifact, inputs: tuple[TensorSpec, ...], metrics: dict[str, float]
-) -> Made:
-    return Made(
-        format=stage.produces(source.format),
-        precision="int8" if stage.format == "tensorrt" else "fp32",
-        labels=source.labels,
-        max_length=source.max_length,
-        parameters=source.parameters,
-        inputs=inputs,
-        outputs=tuple(dataclasses.replace(spec, name="logits") for spec in source.outputs),
-        model_type=source.model_type,
-        metrics=metrics,
-    )

@@ -10,12 +10,14 @@ from compress.graph.qdq_lint import lint_qdq
 from compress.quantize.calibration import calibration_feeds
 from compress.quantize.check import Limits, check_result
 from compress.quantize.qdq import quantize_qdq
+from compress.quantize.schemes import scheme_of
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
 
 SCRIPT = "build_engine.sh"
 _MAX_BATCH = 8
+_SCHEME = "int8-static"
 
 _TEMPLATE = """\
 #!/bin/sh
@@ -55,7 +57,8 @@ def export_tensorrt(
         )
     lengths = [row["input_ids"].shape[1] for row in feeds]
     _write_script(plain, int(np.median(lengths)), folder / SCRIPT)
-    limits = Limits("int8-static", largest=0.95, max_drop=0.03)
+    advice = scheme_of("onnx", _SCHEME).advice
+    limits = Limits(_SCHEME, largest=0.95, max_drop=0.03, advice=advice)
     return check_result(plain, folder, limits, context)
 
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
-from compress.stage import Made, RunContext
+from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from compress.tasks import Task, task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
@@ -26,7 +26,7 @@ _NARROW = 512
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
-class Finetune:
+class Finetune(Stage):
     """Train a classifier on labelled rows.
 
     `method` is "full", "frozen" (the backbone's features are computed once and only the head
@@ -38,9 +38,9 @@ class Finetune:
     """
 
     kind: ClassVar[str] = "finetune"
-    accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
+    accepts: ClassVar[tuple[str, ...]] = (TORCH,)
+    teaches: ClassVar[bool] = True
     retrains: ClassVar[bool] = True
-    uses_data: ClassVar[bool] = True
 
     method: Literal["full", "frozen", "probe-then-full"] = "full"
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5
@@ -54,13 +54,9 @@ class Finetune:
     patience: Annotated[int, Field(ge=1)] | None = 3
     class_weights: Literal["auto", "balanced", "none"] = "auto"
 
-    def produces(self, source_format: str) -> str:
-        """Return huggingface: the same model, trained."""
-        return "huggingface"
-
-    def check(self, model_type: str, source_format: str) -> list[str]:
+    def check(self, source: Outline) -> list[str]:
         """Warn of settings that wreck a pretrained model."""
-        require(model_type, "finetune")
+        require(source.model_type, "finetune")
         if self.method == "frozen":
             unused = "finetune: learning_rate is not used when only the head learns"
             return [] if self.learning_rate is None else [f"{unused}; set probe_learning_rate"]

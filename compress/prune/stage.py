@@ -14,8 +14,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
+from compress.models.outline import cut_layers
 from compress.prune.pieces import Alphabet, PieceChoice
-from compress.stage import Made, RunContext
+from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -30,7 +31,7 @@ rows) or 1.6 % (1,000 rows), against 1.5 % and 8.8 % without a floor."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
-class Prune:
+class Prune(Stage):
     """Remove FFN units, heads, hidden dimensions, whole layers, and unused word pieces.
 
     `ffn` and `heads` are the shares that go, chosen by Fisher importance over at most `rows`
@@ -49,9 +50,8 @@ class Prune:
     """
 
     kind: ClassVar[str] = "prune"
-    accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
+    accepts: ClassVar[tuple[str, ...]] = (TORCH,)
     retrains: ClassVar[bool] = True
-    uses_data: ClassVar[bool] = True
 
     ffn: float = 0.0
     heads: float = 0.0
@@ -69,11 +69,7 @@ class Prune:
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
 
-    def produces(self, source_format: str) -> str:
-        """Return huggingface: a pruned model is still a model."""
-        return "huggingface"
-
-    def check(self, model_type: str, source_format: str) -> list[str]:
+    def check(self, source: Outline) -> list[str]:
         """Refuse shares out of range, cuts that take nothing, and unknown architectures."""
         for name, share in (("ffn", self.ffn), ("heads", self.heads)):
             if not 0 <= share <= _MOST:
@@ -93,8 +89,12 @@ class Prune:
                 expected="at least one of ffn, heads, hidden, layers and vocabulary",
                 action="set one, or leave the stage out",
             )
-        require(model_type, "prune")
+        require(source.model_type, "prune")
         return self._warnings()
+
+    def leaves(self, source: Outline) -> Outline:
+        """Return the source with the layers that stay."""
+        return cut_layers(source, self.kind, self.layers)
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Cut layers, then units, then pieces; recover; write the model."""

@@ -28,21 +28,18 @@ WEIGHT_FILES = {"onnx": "model.onnx", "openvino": "model.bin"}
 _SURE = 1.645
 """Standard errors of a one-sided 95 % bound."""
 
-_TRY = {
-    "int8-dynamic": "try embeddings = 'int8', weights = 'int8', or distil a while longer before",
-    "int8-static": "try scheme 'int8-dynamic', or more calibration rows",
-    "int4-weight-only": "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'",
-    "fp16": "try scheme 'int8-dynamic'",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hold what a result must keep: `largest` is its size as a part of its source's."""
+    """Hold what a result must keep: `largest` is its size as a part of its source's.
+
+    `advice` says what to try when it does not.
+    """
 
     scheme: str
     largest: float
     max_drop: float
+    advice: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +173,5 @@ def _refuse_if_worse(seen: Comparison, limits: Limits) -> None:
     raise QualityError(
         f"{limits.scheme} {why}",
         expected=f"a loss of at most {limits.max_drop:.1%} (max_drop)",
-        action=_TRY[limits.scheme],
+        action=limits.advice,
     )

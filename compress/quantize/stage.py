@@ -9,58 +9,29 @@ from dataclasses import field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
+from compress.models.outline import outline_of
 from compress.quantize.check import Limits, check_result
 from compress.quantize.exclusion import Algorithm, check_names, choose_excluded
-from compress.stage import Made, RunContext
+from compress.quantize.schemes import (
+    NONE,
+    SCHEMES,
+    Embeddings,
+    Scheme,
+    known_scheme,
+    scheme_of,
+    schemes_text,
+)
+from compress.stage import Made, Outline, RunContext, Stage
 from runtimes.artifact import MANIFEST, Artifact
 from runtimes.errors import RecipeError, UnsupportedError
 
-Scheme = Literal["int8-dynamic", "int8-static", "int4-weight-only", "fp16", "none"]
-Embeddings = Literal["int8", "int4", "fp32"]
-
-_ALGORITHMS: dict[tuple[str, str], str] = {
-    ("onnx", "int8-dynamic"): "compress.quantize.int8_dynamic:quantize",
-    ("onnx", "int8-static"): "compress.quantize.int8_static:quantize",
-    ("onnx", "int4-weight-only"): "compress.quantize.int4_weight_only:quantize",
-    ("onnx", "fp16"): "compress.quantize.float16:quantize",
-    ("openvino", "int8-dynamic"): "compress.quantize.openvino_weights:quantize_int8",
-    ("openvino", "int8-static"): "compress.quantize.openvino_static:quantize",
-    ("openvino", "int4-weight-only"): "compress.quantize.openvino_weights:quantize_int4",
-    ("openvino", "fp16"): "compress.quantize.openvino_float16:quantize",
-}
-"""The function that writes each format in each scheme; what is not here is not supported."""
-
-_EMBEDDINGS: dict[tuple[str, str], tuple[Embeddings, ...]] = {
-    ("onnx", "int8-dynamic"): ("int8", "int4", "fp32"),
-    ("onnx", "int8-static"): ("int8", "int4", "fp32"),
-    ("onnx", "int4-weight-only"): ("int4", "int8", "fp32"),
-    ("openvino", "int4-weight-only"): ("int8", "int4"),
-}
-"""The widths of embeddings that a scheme can be given, its own first; NNCF chooses the rest."""
-
-_EXCLUDING = (("onnx", "int8-dynamic"), ("onnx", "int8-static"))
-"""The schemes that can leave single nodes in fp32."""
-
-_REDUCING = (*_EXCLUDING, ("openvino", "int8-static"))
-"""The schemes whose weights keep 7 bits for a CPU without an 8-bit dot product."""
-
-_PRECISIONS = {
-    "int8-dynamic": "int8",
-    "int8-static": "int8",
-    "int4-weight-only": "int4",
-    "fp16": "fp16",
-}
-
-_LARGEST = {"int8-dynamic": 0.55, "int8-static": 0.55, "int4-weight-only": 0.5, "fp16": 0.6}
-"""Largest size of a result as a part of its fp32 source's, with the embeddings quantized."""
-
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
-class Quantize:
+class Quantize(Stage):
     """Quantize an exported model and check the result on real rows against its source.
 
     `embeddings` None takes the scheme's own width. `weights` int4 narrows those that int8-dynamic
@@ -73,10 +44,8 @@ class Quantize:
 
     kind: ClassVar[str] = "quantize"
     accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino")
-    retrains: ClassVar[bool] = False
-    uses_data: ClassVar[bool] = True
 
-    scheme: Scheme = "int8-dynamic"
+    scheme: Annotated[str, AfterValidator(known_scheme)] = "int8-dynamic"
     weights: Literal["int8", "int4"] = "int8"
     embeddings: Embeddings | None = None
     calibration_rows: Annotated[int, Field(ge=32, le=10_000)] = 200
@@ -84,58 +53,74 @@ class Quantize:
     exclude: list[str] | Literal["auto"] = field(default_factory=list)
     max_drop: Annotated[float, Field(ge=0.0, le=1.0)] = 0.03
 
-    def produces(self, source_format: str) -> str:
-        """Return the source's format: quantizing does not change it."""
-        return source_format
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """Return this module and those of the scheme's algorithms."""
+        found = [row.algorithm for row in SCHEMES if row.name == self.scheme]
+        return (__name__, *(algorithm.partition(":")[0] for algorithm in found))
 
-    def check(self, model_type: str, source_format: str) -> list[str]:
+    def title(self, form: str) -> str:
+        """Return the scheme and the format."""
+        return f"{self.scheme} {form}"
+
+    def check(self, source: Outline) -> list[str]:
         """Raise UnsupportedError when the format has no such scheme, RecipeError on a clash."""
-        require(model_type, "quantize")
-        self._algorithm(source_format)
-        widths = _EMBEDDINGS.get((source_format, self.scheme), ())
-        if self.embeddings is not None and self.embeddings not in widths:
+        require(source.model_type, "quantize")
+        row = scheme_of(source.format, self.scheme)
+        if self.embeddings is not None and self.embeddings not in row.embeddings:
             raise RecipeError(
-                f"embeddings {self.embeddings!r} with scheme {self.scheme!r} on {source_format}",
-                available=", ".join(widths) or "none: the scheme decides",
+                f"embeddings {self.embeddings!r} with scheme {self.scheme!r} on {source.format}",
+                available=", ".join(row.embeddings) or "none: the scheme decides",
                 action="leave `embeddings` out",
             )
-        if self.exclude and (source_format, self.scheme) not in _EXCLUDING:
+        if self.exclude and not row.excludes:
             raise RecipeError(
-                f"exclude with scheme {self.scheme!r} on {source_format}",
-                expected="scheme 'int8-dynamic' or 'int8-static' on onnx",
+                f"exclude with scheme {self.scheme!r} on {source.format}",
+                expected=schemes_text([row for row in SCHEMES if row.excludes]),
                 action="leave `exclude` out",
             )
-        if self.weights == "int4" and (source_format, self.scheme) != ("onnx", "int8-dynamic"):
+        if self.weights == "int4" and not row.one_token:
             raise RecipeError(
-                f"weights 'int4' with scheme {self.scheme!r} on {source_format}",
-                expected="scheme 'int8-dynamic' on onnx",
+                f"weights 'int4' with scheme {self.scheme!r} on {source.format}",
+                expected=schemes_text([row for row in SCHEMES if row.one_token]),
                 action="leave `weights` out, or use scheme 'int4-weight-only' for all weights",
             )
         return []
 
-    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
-        """Write the quantized model beside the tokenizer, and prove it on validation rows."""
-        self.check(source.model_type, source.format)
-        if self.scheme == "none":
-            _copy(source, folder)
-            return _describe(source, source.precision, {})
+    def leaves(self, source: Outline) -> Outline:
+        """Return the source in the scheme's precision; refuse one that is quantized already."""
+        if self.scheme == NONE:
+            return source
         if source.precision != "fp32":
             raise UnsupportedError(
-                f"{source.path}: its precision is {source.precision} already",
+                f"quantize of a model whose precision is {source.precision} already",
                 expected="fp32",
-                action="quantize the export itself",
+                action="quantize the export itself, and once",
             )
-        module, _, name = self._algorithm(source.format).partition(":")
+        return dataclasses.replace(
+            source, precision=scheme_of(source.format, self.scheme).precision
+        )
+
+    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+        """Write the quantized model beside the tokenizer, and prove it on validation rows."""
+        outline = outline_of(source)
+        self.check(outline)
+        left = self.leaves(outline)
+        if self.scheme == NONE:
+            _copy(source, folder)
+            return Made.like(source)
+        row = scheme_of(source.format, self.scheme)
+        module, _, name = row.algorithm.partition(":")
         _copy(source, folder, but=(".onnx", ".xml", ".bin"))
         algorithm: Algorithm = getattr(importlib.import_module(module), name)
         excluded = self._excluded(algorithm, source, context)
         settings = dataclasses.replace(self, exclude=list(excluded))
         algorithm(source, settings, context, folder)
-        metrics = check_result(source, folder, self._limits(), context)
-        if (source.format, self.scheme) in _REDUCING:
+        metrics = check_result(source, folder, self._limits(row), context)
+        if row.reduces_range:
             metrics["weight_bits"] = 8 if context.target.int8_dot else 7
         metrics |= {f"excluded {node}": round(loss, 6) for node, loss in excluded.items()}
-        return _describe(source, _PRECISIONS[self.scheme], metrics)
+        return Made.like(source, precision=left.precision, metrics=metrics)
 
     def _excluded(
         self, algorithm: Algorithm, source: Artifact, context: RunContext
@@ -147,39 +132,12 @@ class Quantize:
             check_names(source, self.exclude)
         return dict.fromkeys(self.exclude, 0.0)
 
-    def _limits(self) -> Limits:
-        largest = _LARGEST[self.scheme] if self.embeddings != "fp32" else 0.95
-        return Limits(self.scheme, largest, self.max_drop)
-
-    def _algorithm(self, source_format: str) -> str:
-        if self.scheme == "none":
-            return ""
-        found = _ALGORITHMS.get((source_format, self.scheme))
-        if found is None:
-            here = sorted(scheme for form, scheme in _ALGORITHMS if form == source_format)
-            raise UnsupportedError(
-                f"scheme {self.scheme!r} on format {source_format!r}",
-                available=", ".join(here) or "none",
-                action="choose another scheme, or export to another format",
-            )
-        return found
+    def _limits(self, row: Scheme) -> Limits:
+        largest = row.largest if self.embeddings != "fp32" else 0.95
+        return Limits(self.scheme, largest, self.max_drop, row.advice)
 
 
 def _copy(source: Artifact, folder: Path, but: tuple[str, ...] = ()) -> None:
     for file in sorted(source.path.iterdir()):
         if file.is_file() and file.name != MANIFEST and not file.name.endswith(but or ("\0",)):
             shutil.copyfile(file, folder / file.name)
-
-
-def _describe(source: Artifact, precision: str, metrics: dict[str, float]) -> Made:
-    return Made(
-        format=source.format,
-        precision=precision,
-        labels=source.labels,
-        max_length=source.max_length,
-        parameters=source.parameters,
-        inputs=source.inputs,
-        outputs=source.outputs,
-        model_type=source.model_type,
-        metrics=metrics,
-    )

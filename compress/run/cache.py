@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import time
@@ -14,6 +15,7 @@ from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.run.sources import code_digest
 from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
+from compress.tasks import task_of
 from runtimes.artifact import Artifact, is_artifact, read_artifact
 from runtimes.errors import ArtifactError
 from runtimes.files import folder_bytes, stable_hash
@@ -47,10 +49,12 @@ class Cache:
         """Return the stage's artifact and whether it was there already.
 
         A kept artifact whose files were changed is made again. Work that a killed process left
-        is taken up where it was. `fresh` makes it again from nothing.
+        is taken up where it was: its scratch folder is the key's. `fresh` makes it again from
+        nothing.
         """
         key = stage_key(stage, source, context)
         target = self.root / "stages" / key
+        context = dataclasses.replace(context, scratch=self.root / "scratch" / key)
         with self._lock(key):
             if fresh:
                 shutil.rmtree(target, ignore_errors=True)
@@ -62,10 +66,6 @@ class Cache:
             made = execute(stage, source, context, target)
             shutil.rmtree(context.scratch, ignore_errors=True)
             return made, False
-
-    def scratch(self, stage: Stage, source: Artifact, context: RunContext) -> Path:
-        """Return the folder for a stage's checkpoints."""
-        return self.root / "scratch" / stage_key(stage, source, context)
 
     def entries(self) -> list[Entry]:
         """List what is kept, the largest first."""
@@ -110,6 +110,7 @@ def default_cache() -> Cache:
 
 def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
     """Return the SHA-256 of everything that decides what a stage makes."""
+    task = type(task_of(source.task)).__module__
     return stable_hash(
         {
             "source": source.digest,
@@ -117,21 +118,20 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
             "max_length": source.max_length,
             "kind": stage.kind,
             "settings": settings_of(stage),
-            "student": _student_digest(stage, source.task),
+            "models": _model_digests(stage, source.task),
             "data": context.data.digest if stage.uses_data else None,
             "teacher": context.teacher.digest if context.teacher and stage.retrains else None,
             "seed": context.seed,
             "target": context.target.int8_dot,
-            "code": code_digest(type(stage).__module__),
+            "code": [code_digest(module) for module in (*stage.modules, task)],
             "tools": tool_versions(),
         }
     )
 
 
-def _student_digest(stage: Stage, task: str) -> str | None:
-    """Return the digest of the model that a distillation starts from, where it names one."""
-    student = getattr(stage, "student", None)
-    return open_model(student, task=task).digest if student else None
+def _model_digests(stage: Stage, task: str) -> dict[str, str]:
+    """Return the digests of the models that the stage's settings name."""
+    return {name: open_model(path, task=task).digest for name, path in stage.models().items()}
 
 
 def intact(folder: Path) -> Artifact | None:

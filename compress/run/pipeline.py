@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from compress.judge import evidence
 from compress.judge.judging import (
@@ -15,17 +14,16 @@ from compress.judge.judging import (
     Outcome,
     measure_and_judge,
 )
-from compress.models.teacher import import_model
 from compress.progress import Progress
 from compress.report.schema import Report, Search, StageRow, write_report
 from compress.run.bundle import check_bundle, write_bundle
-from compress.run.cache import Cache, intact
-from compress.run.plan import TEACHER, Plan, Step
+from compress.run.cache import Cache
+from compress.run.maker import Maker
+from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
-from compress.stage import RunContext
+from compress.run.steps import TEACHER, Step
 from profiles.gate import Status, combine
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
 from runtimes.session import runs_in
 
 
@@ -63,34 +61,25 @@ class Run:
         self._render(report)
         return report, status
 
+    @property
+    def _maker(self) -> Maker:
+        return Maker(self.plan, self.cache, self.progress, self.fresh)
+
     def _import_teacher(self) -> None:
-        source = self.plan.teacher
-        target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
-        artifact = intact(target) or import_model(source, target)
-        self.made[TEACHER] = self.folder.keep(artifact, TEACHER)
+        self.made[TEACHER] = self.folder.keep(self._maker.imported(), TEACHER)
 
     def _make(self, step: Step, place: str) -> None:
-        source = self.made[step.source]
-        context = self._context(step)
-        context = replace(context, scratch=self.cache.scratch(step.stage, source, context))
         self.progress.note(f"{place} {step.name}")
-        artifact, cached = self.cache.make(step.stage, source, context, fresh=self.fresh)
+        artifact, cached = self._maker.make(
+            step.stage,
+            self.made[step.source],
+            data=self.plan.rows_for(step.stage),
+            teacher=self.made.get(self.plan.teacher_step),
+        )
         if cached:
             self.progress.note(f"  taken from the cache ({artifact.digest[:12]})")
         self.made[step.name] = self.folder.keep(artifact, step.name)
         self.cached[step.name] = cached
-
-    def _context(self, step: Step) -> RunContext:
-        tuned = self.made.get(self.plan.teacher_step)
-        return RunContext(
-            data=self.plan.rows_for(step.stage),
-            teacher=tuned,
-            seed=self.plan.recipe.seed,
-            scratch=Path(),
-            target=self.plan.target,
-            progress=self.progress,
-            shared=self.cache.shared,
-        )
 
     def _measure(self) -> Outcome:
         """Measure the reference first, then every other runnable step, and judge the chosen one."""
@@ -164,16 +153,16 @@ class Run:
         for row in sorted(measured, key=lambda row: _order(steps[row.candidate.name])):
             step = steps[row.candidate.name]
             trunk = step.stands_for or step.name
-            shown = steps.get(trunk, step)
+            shown, made = steps.get(trunk, step), self.made[trunk]
             rows.append(
                 evidence.stage_row(
                     row,
-                    name=_label(trunk, shown, row.candidate.artifact.format),
+                    name="teacher" if trunk == TEACHER else shown.stage.title(made.format),
                     kind="teacher" if trunk == TEACHER else shown.stage.kind,
                     cached=self.cached.get(trunk, False),
                     teacher=step.name == REFERENCE,
                     selected=row is chosen,
-                    made=self.made[trunk],
+                    made=made,
                 )
             )
         return tuple(rows)
@@ -206,17 +195,6 @@ class Run:
 
         self._write(report)
         render_files(report, self.folder.path)
-
-
-def _label(name: str, step: Step, form: str) -> str:
-    """Return what a person calls a row: the teacher, the stage, or the deployable model."""
-    if name == TEACHER:
-        return "teacher"
-    scheme = getattr(step.stage, "scheme", None)
-    if scheme is not None:
-        return f"{scheme} {form}"
-    target = getattr(step.stage, "format", None)
-    return f"{step.stage.kind} {target}" if target else step.stage.kind
 
 
 def _order(step: Step) -> tuple[bool, str]:

@@ -1,18 +1,19 @@
-"""What a plan checks before any training: devices against formats, depth, lengths and room."""
+"""What a plan checks before any training: devices and runtimes, lengths, room."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+from compress.export.formats import FORMATS
 from compress.models.slow_tokenizer import open_tokenizer
-from compress.models.teacher import open_model
 from compress.places import check_apart, check_room
-from compress.stage import Stage
+from compress.quantize.schemes import known_scheme
+from compress.run.steps import Layout
 from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
-from runtimes.errors import RecipeError, UnsupportedError
-from runtimes.session import RUNTIMES, Runtime, format_for
+from runtimes.errors import ProfileError, RecipeError, UnsupportedError
+from runtimes.session import RUNTIMES, Runtime, format_for, runs_in
 
 _COPIES = 8
 """A run writes about so many times the teacher's weights: stages, exports, checkpoints."""
@@ -34,59 +35,47 @@ def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> N
                 expected=f"one of {', '.join(known)}",
                 action="leave the profile out",
             )
+        _check_scheme(device)
         wanted = format_for(device.runtime.name)
         if wanted not in formats and not _describes_nothing(device):
-            listed = ", ".join(f'"{form}"' for form in (*formats, wanted))
+            listed = ", ".join(f'"{form}"' for form in (*formats, wanted) if form in FORMATS)
             raise RecipeError(
                 f"profile {device.name!r} runs {device.runtime.name}, which takes {wanted!r};"
-                f" [export] makes {', '.join(formats)}",
-                expected=f"[export] formats = [{listed}]",
-                action="add the format, or leave the profile out",
+                f" the recipe makes {', '.join(formats)}",
+                expected=f"[export] formats = [{listed}]"
+                if wanted in FORMATS
+                else f"a stage that makes {wanted!r} of an exported model",
+                action="add it, or leave the profile out",
             )
+
+
+def _check_scheme(device: DeviceProfile) -> None:
+    try:
+        known_scheme(device.quantization.scheme)
+    except ValueError as error:
+        raise ProfileError(
+            f"profile {device.name!r}: [quantization] scheme: {error}",
+            action="correct it in the profile's file",
+        ) from error
 
 
 def _describes_nothing(device: DeviceProfile) -> bool:
     return device.match == Match() and device.hardware == Hardware()
 
 
-def check_precisions(stages: Sequence[Stage], formats: Sequence[str]) -> None:
-    """Raise UnsupportedError when a format's runtime cannot compute the quantized precision."""
-    schemes = [str(getattr(s, "scheme", "none")) for s in stages if s.kind == "quantize"]
-    for scheme in schemes:
-        precision = "fp32" if scheme == "none" else scheme.partition("-")[0]
-        for name in RUNTIMES:
-            runtime: type[Runtime] = RUNTIMES.resolve(name)
-            form = format_for(name)
-            if form in formats and precision not in runtime.precisions:
-                raise UnsupportedError(
-                    f"scheme {scheme!r} for format {form!r}: {name} has no {precision}",
-                    available=", ".join(runtime.precisions),
-                    action="choose another scheme, or leave the format out under [export]",
-                )
-
-
-def check_layers(stages: Sequence[Stage], teacher: Artifact) -> None:
-    """Raise RecipeError when a stage keeps more layers than the model then has."""
-    depth = _depth(teacher)
-    for stage in stages:
-        student = getattr(stage, "student", None)
-        if student is not None:
-            depth = _depth(open_model(student, task=teacher.task))
-        layers, keep = getattr(stage, "layers", None), tuple(getattr(stage, "keep", ()))
-        wanted = max((layers or 0, *(place + 1 for place in keep)))
-        if wanted > depth:
-            raise RecipeError(
-                f"{stage.kind} keeps layer {wanted} of a model with {depth}",
-                expected=f"layers from 1 to {depth}" if layers else f"places from 0 to {depth - 1}",
-                action="lower it; stages run in the order of the recipe",
+def check_runtimes(layout: Layout) -> None:
+    """Raise UnsupportedError when what runs a measured step is not usable here."""
+    for step in layout.steps:
+        if not step.measured:
+            continue
+        form = layout.outlines[step.name].format
+        runtime: Runtime = RUNTIMES.resolve(runs_in(form))()
+        state = runtime.availability()
+        if not state.ok:
+            raise UnsupportedError(
+                f"{step.name} makes {form!r}, but {runtime.name} is not usable: {state.reason}",
+                action="install it, or leave the format out; see `edgepress doctor`",
             )
-        depth = layers or len(keep) or depth
-
-
-def model_type_after(stage: Stage, model_type: str, task: str) -> str:
-    """Return the architecture that a stage leaves: another student's, or its input's."""
-    student = getattr(stage, "student", None)
-    return model_type if student is None else open_model(student, task=task).model_type
 
 
 def check_places(out: Path, cache: Path, teacher: Artifact) -> None:
@@ -108,9 +97,3 @@ def cut_texts(teacher: Artifact, texts: Sequence[str]) -> list[str]:
         f"{cut / len(sample):.0%} of the training texts are longer than max_length"
         f" {teacher.max_length} tokens: the model does not see their ends"
     ]
-
-
-def _depth(model: Artifact) -> int:
-    from compress.models.torch_model import load_config
-
-    return int(load_config(model.path).num_hidden_layers)

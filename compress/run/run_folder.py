@@ -15,7 +15,7 @@ from runtimes.files import new_folder, write_json
 MARKER = "run.json"
 
 _HALF_MADE = re.compile(
-    r"\.(\d\d-[a-z-]+|reference|bundle|run\.json|report\.(json|html|md)|samples\.jsonl)"
+    r"\.(\d\d-[a-z0-9_-]+|reference|bundle|run\.json|report\.(json|html|md)|samples\.jsonl)"
     r"(\.old)?[.-][A-Za-z0-9_.]+"
 )
 """The names of files and folders on their way to the name after the first dot."""

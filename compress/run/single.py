@@ -6,14 +6,15 @@ import tempfile
 from pathlib import Path
 
 from compress.data.dataset import Dataset, DataSettings, load_dataset, no_rows
+from compress.models.outline import outline_of
 from compress.models.teacher import import_model, open_model
 from compress.places import check_apart, check_room
 from compress.progress import Progress
-from compress.stage import RunContext, Stage, Target, execute
+from compress.run.plan import target_for
+from compress.stage import RunContext, Stage, check_format, execute
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
 from profiles.job import Job
-from profiles.probe import target_int8_dot
 from runtimes.artifact import Artifact, is_artifact
 from runtimes.errors import InputError
 
@@ -45,9 +46,13 @@ def run_stage(
             expected="rows to train, calibrate or check on",
             action="name them with --train FILE",
         )
-    target = target_of(profile)
-    for warning in stage.check(artifact.model_type, artifact.format):
+    devices = [load_profile(profile)]
+    target = target_for(devices, Job.nearest(devices).facts())
+    check_format(stage, artifact.format)
+    outline = outline_of(artifact)
+    for warning in stage.check(outline):
         progress.warn(warning)
+    stage.leaves(outline)
     rows = _rows(data, artifact, stage, seed, progress)
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         context = RunContext(
@@ -80,16 +85,6 @@ def _own_copy(model: Artifact, target: Path) -> Artifact:
     return model if is_artifact(model.path) else import_model(model, target)
 
 
-def target_of(profile: str) -> Target:
-    """Return what a profile says about the machine to compress for."""
-    device = load_profile(profile)
-    return Target(
-        runtime=device.runtime.name,
-        int8_dot=target_int8_dot(device, Job.nearest((device,)).facts()),
-        threads=device.runtime.threads,
-    )
-
-
 def _own_teacher(artifact: Artifact) -> Artifact | None:
     """Return the source itself where it can teach: a torch classifier with a trained head."""
     return artifact if artifact.format == "huggingface" and artifact.labels else None
@@ -104,7 +99,7 @@ def _rows(
     rows = load_dataset(data, Path(), seed, task)
     for warning in rows.warnings:
         progress.warn(warning)
-    if stage.kind == "finetune":
+    if stage.teaches:
         return rows
     if not artifact.labels:
         raise InputError(

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from compress.answers.deployed import answers
 from compress.judge import evidence
+from compress.models.outline import outline_of
 from compress.report.schema import Interval, Report, Search, SearchTrial, SeedRow
 from compress.run.pipeline import Run
-from compress.run.plan import Plan, steps_of
+from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
+from compress.run.steps import lay_out
 from compress.search.choice import Goal, Standing
 from compress.search.request import SearchResult
 from compress.search.workshop import refit_rows
@@ -52,7 +54,7 @@ def final_plan(result: SearchResult, row: Standing) -> Plan:
     return replace(
         plan,
         recipe=recipe,
-        steps=steps_of(recipe),
+        steps=tuple(lay_out(recipe, outline_of(plan.teacher)).steps),
         refit=refit_rows(plan.data),
         profiles=tuple(
             profile.model_copy(update={"budgets": profile.budgets | budgets})

@@ -19,7 +19,7 @@ def teacher_saw_validation(plan: Plan) -> tuple[bool, str]:
     said = plan.recipe.teacher.saw_validation
     if said is not None:
         return said, f"[teacher] saw_validation = {str(said).lower()}"
-    if any(step.stage.kind == "finetune" for step in plan.steps):
+    if any(step.stage.teaches for step in plan.steps):
         return False, "the recipe trains the teacher without the validation rows"
     if plan.recipe.data.validation:
         return False, "the validation rows are a file of their own"

@@ -115,7 +115,7 @@ def request_of(
 
     Raises what `make_plan` does.
     """
-    tuning = tuple(stage for stage in recipe.stages if stage.kind == "finetune")
+    tuning = tuple(stage for stage in recipe.stages if stage.teaches)
     lower = target.retention_lower
     goal = Goal(
         target.retention,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from compress.models.architectures import architecture
+from compress.models.outline import outline_of
 from compress.models.torch_model import load_config
 from compress.recipe import parse_stage
 from compress.search.shape import VOCABULARIES, Shape
+from compress.stage import Outline
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -102,24 +104,25 @@ def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
     hidden = int(config.hidden_size)
     widths = {round(heads * share) * hidden // heads for share in _NARROWER}
     narrower = sorted(widths - {hidden, 0}, reverse=True)
+    exported = dataclasses.replace(outline_of(teacher), format=form)
     return Space(
         layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
         hidden=(None, *narrower),
-        weights=_taken("weights", teacher.model_type, scheme, form),
-        embeddings=_taken("embeddings", teacher.model_type, scheme, form) or (None,),
+        weights=_taken("weights", scheme, exported),
+        embeddings=_taken("embeddings", scheme, exported) or (None,),
         scheme=scheme,
         teacher_hidden=hidden,
         teacher_ffn=int(getattr(config, parts.config_ffn)),
     )
 
 
-def _taken(name: str, model_type: str, scheme: str, form: str) -> tuple[str, ...]:
+def _taken(name: str, scheme: str, exported: Outline) -> tuple[str, ...]:
     """Return the widths that a scheme takes for embeddings or weights, the widest first."""
     taken = []
     for width in ("int8", "int4"):
         stage = parse_stage({"kind": "quantize", "scheme": scheme, name: width}, "search")
         try:
-            stage.check(model_type, form)
+            stage.check(exported)
         except RecipeError:
             continue
         taken.append(width)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from compress.answers.deployed import answers
 from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.export.stage import Export
 from compress.judge.judging import REFERENCE, Candidate, Evaluation, measure_and_judge
-from compress.models.teacher import import_model
 from compress.progress import Progress
-from compress.run.cache import Cache, intact
+from compress.run.cache import Cache
+from compress.run.maker import Maker
 from compress.run.plan import Plan
 from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
 from compress.search.trial import Latency
-from compress.stage import RunContext, Stage
+from compress.stage import Stage
 from compress.tasks import Answer, task_of
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
@@ -40,10 +39,12 @@ class Workshop:
 
     def __post_init__(self) -> None:
         self.data = replace(self.plan.data, test=Rows((), ()))
-        self.teacher = self._imported()
+        self.teacher = self._maker.imported()
         for step in self.plan.steps:
-            if step.stage.kind == "finetune":
-                self.teacher = self._make(step.stage, self.teacher, taught=False)
+            if step.stage.teaches:
+                self.teacher, _ = self._maker.make(
+                    step.stage, self.teacher, data=self.data, teacher=None
+                )
         self.reference = self._make(Export(format="onnx"), self.teacher)
 
     @property
@@ -95,7 +96,8 @@ class Workshop:
         from compress.distill.rows import TrainingRows
 
         augment = int(self.kept.get("distill", {}).get("augment", 0))
-        TrainingRows.of(self.data, augment).teacher_answers(self.teacher, self._context())
+        context = self._maker.context(self.data, self.teacher)
+        TrainingRows.of(self.data, augment).teacher_answers(self.teacher, context)
 
     def scores(self, model: Artifact) -> RowScores:
         """Return what the validation rows earn a model; a torch model as it is trained."""
@@ -145,10 +147,9 @@ class Workshop:
         encoded = encode(tokenizer, rows.inputs, torch_model.config, task)
         return answers_of(torch_model, encoded, task)
 
-    def _imported(self) -> Artifact:
-        source = self.plan.teacher
-        target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
-        return intact(target) or import_model(source, target)
+    @property
+    def _maker(self) -> Maker:
+        return Maker(self.plan, self.cache, self.progress)
 
     def _make(
         self,
@@ -157,24 +158,9 @@ class Workshop:
         *,
         data: Dataset | None = None,
         seed: int | None = None,
-        taught: bool = True,
     ) -> Artifact:
-        context = self._context(data, seed)
-        if not taught:
-            context = replace(context, teacher=None)
-        context = replace(context, scratch=self.cache.scratch(stage, source, context))
-        return self.cache.make(stage, source, context)[0]
-
-    def _context(self, data: Dataset | None = None, seed: int | None = None) -> RunContext:
-        return RunContext(
-            data=self.data if data is None else data,
-            teacher=self.teacher,
-            seed=self.plan.recipe.seed if seed is None else seed,
-            scratch=Path(),
-            target=self.plan.target,
-            progress=self.progress,
-            shared=self.cache.shared,
-        )
+        rows = self.data if data is None else data
+        return self._maker.make(stage, source, data=rows, teacher=self.teacher, seed=seed)[0]
 
 
 def _latency(value: Callable[[str], float | None], name: str) -> Latency:

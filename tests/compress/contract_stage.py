@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+from compress.models.outline import outline_of
 from compress.stage import RunContext, Stage, execute, settings_of
 from runtimes.artifact import Artifact, content_digest, read_artifact
 from runtimes.errors import EdgepressError, UnsupportedError
@@ -45,7 +47,6 @@ class StageContract:
         loaded = read_artifact(result.path)
         loaded.verify()
         assert loaded == result
-        assert loaded.format == stage.produces(source.format)
         assert loaded.labels == source.labels
         assert (loaded.path / "tokenizer.json").is_file()
 
@@ -95,6 +96,23 @@ class StageContract:
         assert not list((tmp_path / "out").iterdir())
 
     def test_knows_its_architectures(self, stage: Stage, source: Artifact) -> None:
-        assert isinstance(stage.check(source.model_type, source.format), list)
+        known = outline_of(source)
+        assert isinstance(stage.check(known), list)
         with pytest.raises(UnsupportedError, match="longformer"):
-            stage.check("longformer", source.format)
+            stage.check(dataclasses.replace(known, model_type="longformer"))
+
+    def test_leaves_what_it_said_it_would(
+        self, stage: Stage, source: Artifact, made: tuple[str, Artifact]
+    ) -> None:
+        said = stage.leaves(outline_of(source))
+        assert dataclasses.replace(said, closed=False) == outline_of(made[1])
+
+    def test_says_what_a_plan_needs(
+        self, stage: Stage, source: Artifact, made: tuple[str, Artifact]
+    ) -> None:
+        assert source.format in stage.accepts
+        assert {type(flag) for flag in (stage.teaches, stage.retrains, stage.uses_data)} == {bool}
+        assert stage.title(made[1].format)
+        assert set(stage.model_settings) <= set(settings_of(stage))
+        assert set(stage.models()) <= set(stage.model_settings)
+        assert all(importlib.util.find_spec(module) for module in stage.modules)

@@ -1,7 +1,8 @@
-"""A stage that copies its source: as real as a stage gets in a millisecond."""
+"""Stages that copy their source: as real as a stage gets in a millisecond."""
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -10,46 +11,66 @@ from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from compress.stage import Made, RunContext
+from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import MANIFEST, Artifact
 
 
 @dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Stage):
     """Copy the source; `fails` runs out of disk half-way."""
 
     kind: ClassVar[str] = "copy"
-    accepts: ClassVar[tuple[str, ...]] = ("huggingface",)
+    accepts: ClassVar[tuple[str, ...]] = (TORCH,)
     retrains: ClassVar[bool] = True
-    uses_data: ClassVar[bool] = True
+    model_settings: ClassVar[tuple[str, ...]] = ("student",)
 
     note: str = ""
     fails: bool = False
     student: str | None = None
 
-    def produces(self, source_format: str) -> str:
-        """Return the same format."""
-        return source_format
+    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+        """Copy every file but the manifest."""
+        copy_files(source, folder, fails=self.fails)
+        return Made.like(source, metrics={"copied": 1.0})
 
-    def check(self, model_type: str, source_format: str) -> list[str]:
-        """Find nothing wrong."""
-        return []
+
+@dataclass(frozen=True, slots=True)
+class Convert(Stage):
+    """Call an ONNX model one of another format."""
+
+    kind: ClassVar[str] = "convert"
+    accepts: ClassVar[tuple[str, ...]] = ("onnx",)
+
+    to: str = "onnx"
+
+    def leaves(self, source: Outline) -> Outline:
+        """Return the source in the other format."""
+        return dataclasses.replace(source, format=self.to)
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Copy every file but the manifest."""
-        for file in sorted(source.path.iterdir()):
-            if file.name != MANIFEST:
-                shutil.copyfile(file, folder / file.name)
-            if self.fails:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / file.name))
-        return Made(
-            format=source.format,
-            precision=source.precision,
-            labels=source.labels,
-            max_length=source.max_length,
-            parameters=source.parameters,
-            inputs=source.inputs,
-            outputs=source.outputs,
-            model_type=source.model_type,
-            metrics={"copied": 1.0},
-        )
+        copy_files(source, folder)
+        return Made.like(source, format=self.to)
+
+
+@dataclass(frozen=True, slots=True)
+class Teach(Stage):
+    """Call the source the teacher."""
+
+    kind: ClassVar[str] = "teach"
+    accepts: ClassVar[tuple[str, ...]] = (TORCH,)
+    teaches: ClassVar[bool] = True
+
+    def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+        """Copy every file but the manifest."""
+        copy_files(source, folder)
+        return Made.like(source)
+
+
+def copy_files(source: Artifact, folder: Path, *, fails: bool = False) -> None:
+    """Copy every file but the manifest; `fails` runs out of disk half-way."""
+    for file in sorted(source.path.iterdir()):
+        if file.name != MANIFEST:
+            shutil.copyfile(file, folder / file.name)
+        if fails:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / file.name))

@@ -10,7 +10,10 @@ import pytest
 
 from compress.cli.main import COMMANDS
 from compress.data.dataset import DataSettings
+from compress.export.formats import FORMATS
 from compress.models.architectures import FULL, PARTIAL, supports
+from compress.quantize.schemes import NAMES as SCHEMES
+from compress.quantize.schemes import NONE
 from compress.recipe import ExportSettings, TargetSettings, TeacherSettings, read_recipe
 from compress.stage import STAGES
 
@@ -45,6 +48,14 @@ def test_every_setting_of_a_stage_is_documented_with_its_stage(kind: str) -> Non
     section = RECIPE.split(f'### `kind = "{kind}"`')[1].split("\n#")[0]
     for column in dataclasses.fields(STAGES.resolve(kind)):
         assert f"`{column.name}`" in section, column.name
+
+
+@pytest.mark.parametrize(("key", "names"), [("scheme", (*SCHEMES, NONE)), ("formats", FORMATS)])
+def test_every_scheme_and_format_is_documented_with_its_key(
+    key: str, names: tuple[str, ...]
+) -> None:
+    row = next(line for line in RECIPE.splitlines() if line.startswith(f"| `{key}`"))
+    assert set(re.findall(r'"([\w-]+)"', row)) == set(names)
 
 
 def test_the_shipped_recipes_are_valid() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from compress.recipe import parse_stage, read_recipe
-from runtimes.errors import InputError
+from compress.stage import STAGES
+from runtimes.errors import InputError, RecipeError
 
 HEAD = 'schema = 1\nname = "t"\n'
 TEACHER = '[teacher]\npath = "model"\n'
@@ -91,3 +92,9 @@ def test_a_student_s_folder_starts_at_the_recipe(
         (tmp_path / "below" / "r.toml").write_text(HEAD + TEACHER + DATA + stage)
         recipe = read_recipe(Path("below/r.toml"))
         assert recipe.stages[0].student == seen  # type: ignore[attr-defined]
+
+
+def test_a_package_s_class_that_is_no_stage_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(STAGES.rows, "fold", "pathlib:Path")
+    with pytest.raises(RecipeError, match=r"fold is pathlib\S*:Path, which is no stage"):
+        parse_stage({"kind": "fold"}, "here")

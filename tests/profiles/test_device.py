@@ -130,7 +130,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
             ("[budgets]", '[runtime]\nname = "onnx-runtime"\n[budgets]'),
             "did you mean 'onnxruntime'",
         ),
-        (("[budgets]", '[quantization]\nscheme = "int7"\n[budgets]'), "int8-dynamic"),
+        (("[budgets]", "[quantization]\nscheme = 8\n[budgets]"), "scheme: 8; expected"),
         (("[budgets]", '[hardware]\ncores = [{core = "a", mgz = 1}]\n[budgets]'), "'mhz'"),
         (("[budgets]", '[hardware]\nisa = ["sve"]\nisa_absent = ["sve"]\n[budgets]'), "both name"),
         (("[budgets]", "[budgets"), "not TOML"),

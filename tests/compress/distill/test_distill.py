@@ -25,6 +25,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.contract_stage import StageContract
 from tests.compress.finetune.test_finetune import KillAfter, Killed
+from tests.compress.outlines import outline
 from tests.compress.text_models import encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
@@ -257,7 +258,7 @@ def test_a_teacher_without_rows_beside_its_labels_is_enough(
 )
 def test_clashing_choices_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        Distill(**settings).check("bert", "huggingface")
+        Distill(**settings).check(outline())
 
 
 def test_layers_that_the_model_lacks_are_refused(tmp_path: Path, teacher: Artifact) -> None:
@@ -267,9 +268,9 @@ def test_layers_that_the_model_lacks_are_refused(tmp_path: Path, teacher: Artifa
 
 
 def test_other_refusals_and_warnings() -> None:
-    assert Distill(layers=2).check("mpnet", "huggingface") == []
-    assert "diverge" in Distill(layers=2, learning_rate=2e-3).check("bert", "huggingface")[0]
+    assert Distill(layers=2).check(outline("mpnet")) == []
+    assert "diverge" in Distill(layers=2, learning_rate=2e-3).check(outline())[0]
     with pytest.raises(UnsupportedError, match="modernbert"):
-        Distill(layers=2).check("modernbert", "huggingface")
+        Distill(layers=2).check(outline("modernbert"))
     with pytest.raises(ValidationError):
         Distill(layer=2)  # type: ignore[call-arg]

@@ -24,6 +24,7 @@ from compress.stage import RunContext, Stage, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 from tests.compress.contract_stage import StageContract
+from tests.compress.outlines import outline
 from tests.compress.text_models import TASK, encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
@@ -219,11 +220,11 @@ def test_weighed_classes_bring_up_the_rare_one(tmp_path: Path) -> None:
 
 
 def test_checks_warn_of_what_wrecks_or_is_ignored() -> None:
-    assert Finetune(learning_rate=1e-3).check("bert", "huggingface") == []
-    assert "wrecks" in Finetune(learning_rate=2e-3).check("bert", "huggingface")[0]
-    ignored = Finetune(method="frozen", learning_rate=1e-4).check("albert", "huggingface")
+    assert Finetune(learning_rate=1e-3).check(outline()) == []
+    assert "wrecks" in Finetune(learning_rate=2e-3).check(outline())[0]
+    ignored = Finetune(method="frozen", learning_rate=1e-4).check(outline("albert"))
     assert "not used" in ignored[0]
     with pytest.raises(UnsupportedError, match="longformer"):
-        Finetune().check("longformer", "huggingface")
+        Finetune().check(outline("longformer"))
     with pytest.raises(ValidationError):
         Finetune(epoch=3)  # type: ignore[call-arg]

@@ -15,6 +15,7 @@ from compress.stage import RunContext, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.contract_stage import StageContract
+from tests.compress.outlines import outline
 from tests.compress.text_models import load_model
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
@@ -129,21 +130,21 @@ def test_a_width_of_no_whole_heads_is_an_error(
 )
 def test_cuts_out_of_range_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        Prune(**settings).check("bert", "huggingface")
+        Prune(**settings).check(outline())
 
 
 def test_unknown_architectures_and_settings_are_refused() -> None:
     with pytest.raises(UnsupportedError, match="albert"):
-        Prune(ffn=0.5).check("albert", "huggingface")
+        Prune(ffn=0.5).check(outline("albert"))
     with pytest.raises(ValidationError):
         Prune(fnn=0.5)  # type: ignore[call-arg]
 
 
 def test_checks_warn_of_what_will_disappoint() -> None:
-    assert Prune(ffn=0.5).check("bert", "huggingface") == []
-    assert "recovery_epochs" in Prune(ffn=0.5, recovery_epochs=0).check("bert", "huggingface")[0]
-    assert "diverge" in Prune(ffn=0.5, learning_rate=0.01).check("bert", "huggingface")[0]
-    assert Prune(vocabulary=True, recovery_epochs=0).check("bert", "huggingface") == []
+    assert Prune(ffn=0.5).check(outline()) == []
+    assert "recovery_epochs" in Prune(ffn=0.5, recovery_epochs=0).check(outline())[0]
+    assert "diverge" in Prune(ffn=0.5, learning_rate=0.01).check(outline())[0]
+    assert Prune(vocabulary=True, recovery_epochs=0).check(outline()) == []
 
 
 def test_fewer_pieces_alone_need_no_recovery(tmp_path: Path) -> None:

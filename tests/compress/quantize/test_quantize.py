@@ -20,7 +20,9 @@ from compress.progress import Silence
 from compress.quantize.calibration import calibration_feeds
 from compress.quantize.check import Comparison, Limits, check_result
 from compress.quantize.embeddings import pack_rows
+from compress.quantize.schemes import SCHEMES, Scheme
 from compress.quantize.stage import Quantize
+from compress.run.sources import code_digest
 from compress.stage import RunContext, execute
 from runtimes import predict
 from runtimes.artifact import Artifact
@@ -28,6 +30,7 @@ from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError,
 from tests.compress.contract_stage import StageContract
 from tests.compress.exported import context as make_context
 from tests.compress.exported import data, exported
+from tests.compress.outlines import outline
 from tests.compress.tiny_models import MODEL_TYPES
 
 LARGEST = {"int8-dynamic": 0.4, "int8-static": 0.4, "int4-weight-only": 0.3, "fp16": 0.55}
@@ -184,7 +187,7 @@ def test_an_unclamped_mask_in_a_static_range_is_a_quality_error(tmp_path: Path) 
             per_channel=True,
         )
     with pytest.raises(QualityError, match=r"fell to chance|lost accuracy"):
-        check_result(source, tmp_path, Limits("int8-static", 0.95, 0.03), make_context())
+        check_result(source, tmp_path, Limits("int8-static", 0.95, 0.03, ""), make_context())
 
 
 def test_too_few_calibration_rows_are_refused(tmp_path: Path) -> None:
@@ -211,19 +214,31 @@ def test_wrong_settings_are_refused(settings: dict[str, Any]) -> None:
         Quantize(**settings)
 
 
+@pytest.mark.parametrize("row", SCHEMES, ids=lambda row: f"{row.name}-{row.format}")
+def test_the_algorithm_s_code_is_part_of_what_decides_the_result(row: Scheme) -> None:
+    module = row.algorithm.partition(":")[0]
+    assert module in Quantize(scheme=row.name).modules
+    assert code_digest(module)
+
+
+def test_an_unknown_scheme_gets_the_nearest() -> None:
+    with pytest.raises(ValidationError, match="did you mean 'int8-static'"):
+        Quantize(scheme="int8-statik")
+
+
 def test_int4_on_a_format_without_it_is_refused_while_planning() -> None:
     with pytest.raises(UnsupportedError, match="int4-weight-only"):
-        Quantize("int4-weight-only").check("bert", "tensorrt")
+        Quantize("int4-weight-only").check(outline("bert", "tensorrt"))
 
 
 def test_embeddings_that_a_scheme_cannot_choose_are_refused() -> None:
     with pytest.raises(RecipeError, match="embeddings 'int4'"):
-        Quantize("fp16", embeddings="int4").check("bert", "onnx")
+        Quantize("fp16", embeddings="int4").check(outline("bert", "onnx"))
 
 
 def test_weights_that_a_scheme_cannot_narrow_are_refused() -> None:
     with pytest.raises(RecipeError, match="weights 'int4'"):
-        Quantize("int8-static", weights="int4").check("bert", "onnx")
+        Quantize("int8-static", weights="int4").check(outline("bert", "onnx"))
 
 
 def test_only_products_on_one_token_get_four_bits(tmp_path: Path) -> None:
@@ -263,7 +278,10 @@ def test_what_did_not_shrink_is_refused(tmp_path: Path) -> None:
         (tmp_path / file.name).write_bytes(file.read_bytes())
     with pytest.raises(QualityError, match="left 100% of the size"):
         check_result(
-            exported("onnx"), tmp_path, Limits("int4-weight-only", 0.5, 0.03), make_context()
+            exported("onnx"),
+            tmp_path,
+            Limits("int4-weight-only", 0.5, 0.03, ""),
+            make_context(),
         )
 
 

@@ -19,6 +19,7 @@ from compress.stage import execute
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 from tests.compress.exported import context, exported, trained
+from tests.compress.outlines import outline
 from tests.compress.text_models import load_model
 
 _FOLDER = TemporaryDirectory(prefix="edgepress-tests-", ignore_cleanup_errors=True)
@@ -45,7 +46,7 @@ def _hard() -> Artifact:
 @pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-static"])
 def test_named_nodes_stay_as_they_are(tmp_path: Path, scheme: str) -> None:
     first, second, *_ = product_names(exported("onnx"))
-    stage = Quantize(scheme=scheme, exclude=[first], calibration_rows=32)  # type: ignore[arg-type]
+    stage = Quantize(scheme=scheme, exclude=[first], calibration_rows=32)
     made = execute(stage, exported("onnx"), context(), tmp_path / "made")
     graph = load_onnx(made.model_file).graph
     fp32 = {tensor.name for tensor in graph.initializer if tensor.data_type == 1}
@@ -58,7 +59,7 @@ def test_named_nodes_stay_as_they_are(tmp_path: Path, scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["int8-dynamic", "int8-static"])
 def test_the_nodes_that_change_answers_are_found(tmp_path: Path, scheme: str) -> None:
     stage = Quantize(
-        scheme=scheme,  # type: ignore[arg-type]
+        scheme=scheme,
         exclude="auto",
         max_drop=0.02,
         calibration_rows=32,
@@ -86,4 +87,4 @@ def test_an_unknown_node_is_refused_with_those_that_there_are(tmp_path: Path) ->
 )
 def test_schemes_that_cannot_exclude_are_refused(scheme: str, model_format: str) -> None:
     with pytest.raises(RecipeError, match="exclude"):
-        Quantize(scheme=scheme, exclude="auto").check("bert", model_format)  # type: ignore[arg-type]
+        Quantize(scheme=scheme, exclude="auto").check(outline("bert", model_format))

@@ -17,6 +17,8 @@ from compress.data.dataset import Dataset
 from compress.export.stage import Export
 from compress.run.cache import Cache, default_cache, stage_key
 from compress.stage import RunContext, Target
+from compress.tasks import TASKS
+from compress.tasks.text_classification import TextClassification
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError
 from tests.compress.stand_in import Copy
@@ -86,6 +88,18 @@ def test_the_key_covers_a_student_s_content(source: Artifact, tmp_path: Path) ->
     before = stage_key(stage, source, context(tmp_path))
     make_model(student, seed=1)
     assert stage_key(stage, source, context(tmp_path)) != before
+
+
+class OtherTask(TextClassification):
+    """The task, from another module."""
+
+
+def test_the_key_covers_the_task_s_code(
+    source: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stage_key(Copy(), source, context(tmp_path))
+    monkeypatch.setitem(TASKS.rows, source.task, f"{__name__}:OtherTask")
+    assert stage_key(Copy(), source, context(tmp_path)) != before
 
 
 def test_two_processes_make_a_stage_once(cache: Cache, source: Artifact, tmp_path: Path) -> None:

@@ -8,10 +8,22 @@ from pathlib import Path
 
 import pytest
 
+from compress.data.dataset import DataSettings
+from compress.distill.stage import Distill
+from compress.export.formats import Format
+from compress.finetune.stage import Finetune
 from compress.judge.judging import REFERENCE
-from compress.recipe import read_recipe
+from compress.quantize.schemes import known_scheme
+from compress.quantize.stage import Quantize
+from compress.recipe import ExportSettings, Recipe, TeacherSettings, read_recipe
 from compress.run.plan import Plan, make_plan
-from runtimes.errors import InputError
+from compress.run.preflight import check_devices
+from compress.run.steps import Layout, lay_out, teacher_step
+from compress.stage import Stage
+from profiles.device import DEVICES, load_profile, shipped
+from runtimes.errors import InputError, ProfileError, RecipeError, UnsupportedError
+from tests.compress.outlines import outline
+from tests.compress.stand_in import Convert, Teach
 from tests.compress.tiny_models import LABELS, make_data, make_model
 
 HEAD = 'schema = 1\nname = "t"\n'
@@ -81,7 +93,7 @@ def test_a_finetuned_model_is_the_teacher(base: Path) -> None:
 @pytest.mark.parametrize(
     ("stages", "said"),
     [
-        (QUANTIZE + QUANTIZE, "two quantize"),
+        (QUANTIZE + QUANTIZE, "quantize of a model whose precision is int8 already"),
         (QUANTIZE + DISTILL, "distill after quantize"),
         (DISTILL + FINETUNE, "finetune after distill"),
         (FINETUNE + FINETUNE, "two finetune"),
@@ -157,6 +169,81 @@ def test_int4_is_refused_where_the_runtime_lacks_it(base: Path) -> None:
     with pytest.raises(InputError, match="tensorrt has no int4"):
         plan(base, int4, export='[export]\nformats = ["onnx", "tensorrt"]\n')
     assert plan(base, int4, export=BOTH).steps
+
+
+def test_a_profile_s_unknown_scheme_is_told_the_nearest(base: Path, tmp_path: Path) -> None:
+    text = (DEVICES / "local.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine.toml").write_text(text.replace('"int8-dynamic"', '"int8-dynamc"'))
+    with pytest.raises(ProfileError, match="did you mean 'int8-dynamic'"):
+        plan(base, head=f'profiles = ["{tmp_path / "mine.toml"}"]\n')
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_shipped_profiles_name_schemes_that_there_are(name: str) -> None:
+    assert known_scheme(load_profile(name).quantization.scheme)
+
+
+def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> Layout:
+    """Lay out a recipe of these stages on a teacher of two layers."""
+    recipe = Recipe(
+        name="t",
+        seed=7,
+        profiles=("local",),
+        teacher=TeacherSettings(path="teacher"),
+        data=DataSettings(train=("train.csv",)),
+        stages=stages,
+        export=ExportSettings(formats=formats),
+        folder=Path(),
+    )
+    return lay_out(recipe, outline())
+
+
+def test_several_stages_follow_an_export_and_may_change_its_format() -> None:
+    """A third party's stage takes ONNX before the quantization, another's makes OpenVINO of it."""
+    found = laid(Distill(layers=1), Convert(to="onnx"), Quantize(), Convert(to="openvino"))
+    assert [(step.name, step.source) for step in found.steps][2:] == [
+        ("01-distill-onnx", "01-distill"),
+        ("02-convert-onnx", "01-distill-onnx"),
+        ("03-quantize-onnx", "02-convert-onnx"),
+        ("04-convert-onnx", "03-quantize-onnx"),
+    ]
+    assert [step.name for step in found.steps if step.final] == ["04-convert-onnx"]
+    last = found.outlines["04-convert-onnx"]
+    assert (last.format, last.precision, found.formats) == ("openvino", "int8", ["openvino"])
+    with pytest.raises(RecipeError, match="takes 'onnx'"):
+        check_devices([load_profile("rpi5")], found.formats)
+    check_devices([load_profile("core-ultra-npu")], found.formats)
+
+
+def test_a_stage_that_teaches_is_the_teacher_whatever_its_kind() -> None:
+    found = laid(Teach(), Distill(layers=1))
+    assert teacher_step(found.steps) == "01-teach"
+    assert [step.stands_for for step in found.steps if step.name == REFERENCE] == ["01-teach"]
+    with pytest.raises(RecipeError, match="two teach and finetune stages"):
+        laid(Teach(), Finetune())
+
+
+def test_a_stage_of_exported_models_is_refused_before_one_of_torch_models() -> None:
+    with pytest.raises(RecipeError, match="distill after convert") as caught:
+        laid(Convert(to="onnx"), Distill(layers=1))
+    assert caught.value.expected
+    assert caught.value.action == "move convert to the end"
+
+
+def test_a_format_that_a_stage_does_not_take_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="04-convert-openvino cannot take format 'openvino'"):
+        laid(Distill(layers=1), Convert(to="onnx"), formats=("onnx", "openvino"))
+
+
+def test_a_format_that_no_runtime_loads_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match="format 'abacus' is not one that is deployed"):
+        laid(Convert(to="abacus"))
+
+
+def test_a_closed_export_is_the_end_of_its_branch() -> None:
+    found = laid(Quantize(), Convert(to="onnx"), formats=("tensorrt",))
+    assert [step.name for step in found.steps] == [REFERENCE, "01-export-tensorrt"]
+    assert found.formats == ["tensorrt"]
 
 
 def test_texts_that_are_cut_are_warned_of(base: Path) -> None:

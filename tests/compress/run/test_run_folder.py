@@ -55,8 +55,13 @@ def test_only_what_a_killed_run_left_is_swept(tmp_path: Path, artifact: Artifact
     run = RunFolder(tmp_path)
     run.claim("t", fresh=False)
     run.keep(artifact, "01-distill")
-    for name in (".02-prune.ab12cd_8", ".bundle.old.abcdefgh", ".reference.12345678"):
+    for name in (
+        ".02-prune.ab12cd_8",
+        ".bundle.old.abcdefgh",
+        ".reference.12345678",
+    ):
         (tmp_path / name).mkdir()
+    (tmp_path / ".03-fp8_cast-onnx.ab12cd_8").mkdir()
     for name in (".report.json.a1b2c3d4", ".run.json.zzzzzzzz", ".bundle-rows.jsonl"):
         (tmp_path / name).write_text("")
     kept = [".gitignore", ".gitattributes", ".venv", "notes.txt"]

@@ -41,7 +41,7 @@ DAMAGED = "layer.0.output.dense"
 @cache
 def quantized(scheme: str) -> Artifact:
     """Return the tiny model, quantized."""
-    stage = Quantize(scheme=scheme, calibration_rows=32)  # type: ignore[arg-type]
+    stage = Quantize(scheme=scheme, calibration_rows=32)
     return execute(stage, exported("onnx"), context(), Path(_FOLDER.name) / scheme)
 
 

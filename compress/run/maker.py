@@ -1,0 +1,58 @@
+"""Make what a plan needs, through the cache: the teacher's own copy, and what stages make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.data.dataset import Dataset
+from compress.models.teacher import import_model
+from compress.progress import Progress
+from compress.run.cache import Cache, intact
+from compress.run.plan import Plan
+from compress.stage import RunContext, Stage
+from runtimes.artifact import Artifact
+from runtimes.files import stable_hash
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Carry out stages with a plan's seed and target; `fresh` makes what is kept again."""
+
+    plan: Plan
+    cache: Cache
+    progress: Progress
+    fresh: bool = False
+
+    def imported(self) -> Artifact:
+        """Return the plan's teacher as an artifact of the cache."""
+        source = self.plan.teacher
+        target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
+        return intact(target) or import_model(source, target)
+
+    def make(
+        self,
+        stage: Stage,
+        source: Artifact,
+        *,
+        data: Dataset,
+        teacher: Artifact | None,
+        seed: int | None = None,
+    ) -> tuple[Artifact, bool]:
+        """Return the stage's artifact and whether it was there already."""
+        context = self.context(data, teacher, seed)
+        return self.cache.make(stage, source, context, fresh=self.fresh)
+
+    def context(
+        self, data: Dataset, teacher: Artifact | None, seed: int | None = None
+    ) -> RunContext:
+        """Return what a stage runs with; the cache gives it its scratch folder."""
+        return RunContext(
+            data=data,
+            teacher=teacher,
+            seed=self.plan.recipe.seed if seed is None else seed,
+            scratch=Path(),
+            target=self.plan.target,
+            progress=self.progress,
+            shared=self.cache.shared,
+        )

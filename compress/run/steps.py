@@ -1,0 +1,192 @@
+"""The steps of a run: a trunk of torch models, then a branch for each exported format."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from compress.judge.judging import REFERENCE
+from compress.recipe import Recipe
+from compress.stage import STAGES, TORCH, Outline, Stage
+from runtimes.errors import RecipeError, UnsupportedError
+from runtimes.session import RUNTIMES, Runtime, runs_in
+
+TEACHER = "00-teacher"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Name one stage of a plan and the step whose artifact it takes.
+
+    `trunk` steps follow one another; the others branch off for an export or a measurement.
+    `final` steps end in a model that could be deployed. A `measured` step has a row of figures
+    in the report, which is that of `stands_for` when a torch model is run by its export.
+    """
+
+    name: str
+    stage: Stage
+    source: str
+    trunk: bool
+    final: bool = False
+    measured: bool = False
+    stands_for: str | None = None
+
+
+@dataclass(slots=True)
+class Layout:
+    """Hold the steps of a recipe and the outline of the model that each of them leaves.
+
+    `formats` are those that the branches end in, to be deployed.
+    """
+
+    outlines: dict[str, Outline]
+    steps: list[Step] = field(default_factory=list)
+    formats: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def add(self, step: Step) -> str:
+        """Add a step, if its stage can do it, and return its name."""
+        source = self.outlines[step.source]
+        if source.format not in step.stage.accepts:
+            raise UnsupportedError(
+                f"{step.name} cannot take format {source.format!r}",
+                expected=" or ".join(step.stage.accepts),
+                action="start from the torch model that it was exported from"
+                if step.trunk
+                else "leave the stage out, or the format under [export]",
+            )
+        self.warnings += step.stage.check(source)
+        self.outlines[step.name] = step.stage.leaves(source)
+        self.steps.append(step)
+        return step.name
+
+    def numbered(self, name: str) -> str:
+        """Return a step's name with its number; exports for a measurement alone have none."""
+        return f"{1 + sum(step.stands_for is None for step in self.steps):02d}-{name}"
+
+    def end(self, name: str, form: str) -> None:
+        """Say that a branch, which began with the export to `form`, ends with this step.
+
+        Of a closed export another tool builds what `form` is called by.
+        """
+        last = self.outlines[name]
+        self.formats.append(form if last.closed else last.format)
+        self.steps = [
+            replace(step, final=True, measured=True, stands_for=None) if step.name == name else step
+            for step in self.steps
+        ]
+
+
+def lay_out(recipe: Recipe, teacher: Outline) -> Layout:
+    """Lay out the trunk of torch stages, then a branch of export and later stages a format.
+
+    Raises RecipeError when the stages do not follow one another, UnsupportedError when a stage
+    or a runtime cannot do what it is asked.
+    """
+    trunk, exported = _divide(recipe.stages)
+    layout = Layout({TEACHER: teacher})
+    last = TEACHER
+    for stage in trunk:
+        last = layout.add(Step(layout.numbered(stage.kind), stage, last, trunk=True))
+    plain = _measuring_points(layout)[last]
+    ends = [_branch(layout, form, plain, exported) for form in recipe.export.formats]
+    for name, form in zip(ends, recipe.export.formats, strict=True):
+        layout.end(name, form)
+    return layout
+
+
+def teacher_step(steps: Sequence[Step]) -> str:
+    """Return the step whose artifact is the teacher: a stage's that teaches, or the import."""
+    made = [step.name for step in steps if step.trunk and step.stage.teaches]
+    return made[-1] if made else TEACHER
+
+
+def _measuring_points(layout: Layout) -> dict[str, str]:
+    """Export the teacher and each torch model after it to ONNX; return the steps that do."""
+    export = STAGES.resolve("export")
+    points = [TEACHER, *(step.name for step in layout.steps)]
+    teacher = teacher_step(layout.steps)
+    return {
+        point: layout.add(
+            Step(
+                REFERENCE if point == teacher else f"{point}-onnx",
+                export(format="onnx"),
+                point,
+                trunk=False,
+                measured=True,
+                stands_for=point,
+            )
+        )
+        for point in points[points.index(teacher) :]
+    }
+
+
+def _branch(layout: Layout, form: str, plain: str, stages: Sequence[Stage]) -> str:
+    """Add one format's steps after the ONNX export `plain`, and return the last one's name."""
+    name = plain
+    if form != "onnx":
+        export = STAGES.resolve("export")(format=form)
+        name = layout.add(Step(layout.numbered(f"export-{form}"), export, plain, trunk=False))
+    if layout.outlines[name].closed:
+        _check_closed(stages, layout.outlines[plain], form)
+        return name
+    for stage in stages:
+        step = Step(layout.numbered(f"{stage.kind}-{form}"), stage, name, trunk=False)
+        name = layout.add(step)
+        made = layout.outlines[name]
+        _check_precision(stage, made.precision, made.format)
+    return name
+
+
+def _check_closed(stages: Sequence[Stage], plain: Outline, form: str) -> None:
+    """Check that what builds from a closed export has the precisions that its stages ask for."""
+    for stage in stages:
+        if plain.format in stage.accepts:
+            plain = stage.leaves(plain)
+            _check_precision(stage, plain.precision, form)
+
+
+def _check_precision(stage: Stage, precision: str, form: str) -> None:
+    runtime: type[Runtime] = RUNTIMES.resolve(runs_in(form))
+    if precision not in runtime.precisions:
+        raise UnsupportedError(
+            f"{stage.kind} to {precision} for format {form!r}: {runtime.name} has no {precision}",
+            available=", ".join(runtime.precisions),
+            action="choose another precision, or leave the format out under [export]",
+        )
+
+
+def _divide(stages: Sequence[Stage]) -> tuple[list[Stage], list[Stage]]:
+    """Return the stages on torch models and those on exported ones, in the recipe's order."""
+    trunk: list[Stage] = []
+    exported: list[Stage] = []
+    for stage in stages:
+        if exported and set(stage.accepts) == {TORCH}:
+            first = exported[0].kind
+            raise RecipeError(
+                f"{stage.kind} after {first}",
+                expected=f"{first} later: it works on the exported model, {stage.kind} on torch's",
+                action=f"move {first} to the end",
+            )
+        on_torch = TORCH in stage.accepts and not exported
+        (trunk if on_torch else exported).append(stage)
+    _check_teaching(trunk)
+    return trunk, exported
+
+
+def _check_teaching(trunk: Sequence[Stage]) -> None:
+    """Raise RecipeError unless the stage that makes the teacher is the first, and alone."""
+    teaching = [stage for stage in trunk if stage.teaches]
+    if teaching and not trunk[0].teaches:
+        raise RecipeError(
+            f"{teaching[0].kind} after {trunk[0].kind}",
+            expected=f"{teaching[0].kind} first: its result is the teacher",
+            action="move it to the front; distil and prune recover by distillation",
+        )
+    if len(teaching) > 1:
+        kinds = " and ".join(dict.fromkeys(stage.kind for stage in teaching))
+        raise RecipeError(
+            f"two {kinds} stages, each of which makes the teacher",
+            expected="one, as the first stage",
+            action='leave one out; finetune\'s method = "probe-then-full" trains in two steps',
+        )
