@@ -49,7 +49,7 @@ from benchmarks.frontier_rows import (
     table,
 )
 from benchmarks.peers.make import PEERS, make_peers
-from compress.judge.judging import Outcome
+from compress.judge.evaluation import Outcome
 from compress.models.teacher import open_model
 from compress.models.torch_model import load_tokenizer
 from compress.recipe import parse_recipe

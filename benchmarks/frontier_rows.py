@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from compress.data.rows import Rows
+from compress.judge.evaluation import Candidate, Evaluation, Measured, Outcome
 from compress.judge.evidence import stage_row
-from compress.judge.judging import Candidate, Evaluation, Measured, Outcome, measure_and_judge
+from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report import scatter
 from compress.report.html import templates

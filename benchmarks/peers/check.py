@@ -18,7 +18,8 @@ from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from compress.data.dataset import DataSettings, load_labelled
 from compress.data.rows import Rows
 from compress.export.reference import open_reference
-from compress.judge.judging import REFERENCE, Candidate, Evaluation, Measured, measure_and_judge
+from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured
+from compress.judge.judging import measure_and_judge
 from compress.judge.validate import deployable
 from compress.models.teacher import open_model
 from compress.progress import Terminal

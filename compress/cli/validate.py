@@ -84,7 +84,7 @@ def _json(found: Any) -> dict[str, Any]:
 
 
 def _print(found: Any) -> None:
-    from compress.judge.judging import figure_lines
+    from compress.judge.evaluation import figure_lines
     from compress.sensitivity.classes import class_table
     from profiles.gate import render
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compress.data.dataset import DataSettings
-from compress.judge.judging import as_baseline
+from compress.judge.evaluation import as_baseline
 from compress.judge.validate import measure_model
 from compress.progress import Progress
 from profiles.baseline import Baseline, compare, write_baseline

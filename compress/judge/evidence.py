@@ -12,7 +12,7 @@ import numpy as np
 
 from compress.data.dataset import Dataset
 from compress.judge.class_costs import class_costs
-from compress.judge.judging import Measured
+from compress.judge.evaluation import Measured
 from compress.report.schema import (
     Check,
     ClassRow,

@@ -9,8 +9,8 @@ from pathlib import Path
 from compress.data.dataset import DataSettings
 from compress.data.rows import Rows
 from compress.explain.explain import headline
+from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.evidence import now
-from compress.judge.judging import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.validate import load_rows, measure_beside, runnable
 from compress.progress import Progress
 from compress.report.gate_report import Fault, GatedModel, GateReport

@@ -10,15 +10,9 @@ from pathlib import Path
 from compress.data.dataset import DataSettings, load_inputs, load_labelled
 from compress.data.rows import Rows
 from compress.export.reference import open_reference
+from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
 from compress.judge.evidence import stage_row, summary, worst_classes
-from compress.judge.judging import (
-    REFERENCE,
-    Candidate,
-    Evaluation,
-    Measured,
-    Outcome,
-    measure_and_judge,
-)
+from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
 from compress.tasks import task_of

@@ -6,14 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from compress.judge import evidence
-from compress.judge.judging import (
-    REFERENCE,
-    Candidate,
-    Evaluation,
-    Measured,
-    Outcome,
-    measure_and_judge,
-)
+from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
+from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import Report, Search, StageRow, write_report
 from compress.run.bundle import check_bundle, write_bundle

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from compress.judge.judging import REFERENCE
+from compress.judge.evaluation import REFERENCE
 from compress.recipe import Recipe
 from compress.stage import STAGES, TORCH, Outline, Stage
 from runtimes.errors import RecipeError, UnsupportedError

@@ -9,7 +9,8 @@ from compress.answers.deployed import answers
 from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.export.stage import Export
-from compress.judge.judging import REFERENCE, Candidate, Evaluation, measure_and_judge
+from compress.judge.evaluation import REFERENCE, Candidate, Evaluation
+from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.run.cache import Cache
 from compress.run.maker import Maker

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from compress.data.rows import Rows
-from compress.judge.judging import Candidate, Evaluation, Outcome, measure_and_judge
+from compress.judge.evaluation import Candidate, Evaluation, Outcome
+from compress.judge.judging import measure_and_judge
 from compress.judge.tiers import TIERS, demand_of
 from compress.progress import Silence
 from profiles.device import DeviceProfile, Match, TransportSettings

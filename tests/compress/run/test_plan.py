@@ -12,7 +12,7 @@ from compress.data.dataset import DataSettings
 from compress.distill.stage import Distill
 from compress.export.formats import Format
 from compress.finetune.stage import Finetune
-from compress.judge.judging import REFERENCE
+from compress.judge.evaluation import REFERENCE
 from compress.quantize.schemes import known_scheme
 from compress.quantize.stage import Quantize
 from compress.recipe import ExportSettings, Recipe, TeacherSettings, read_recipe

@@ -1,0 +1,147 @@
+"""What is evaluated, and what was found of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from compress.data.rows import Rows
+from compress.progress import Progress
+from profiles.baseline import Baseline, baseline_of
+from profiles.device import DeviceProfile
+from profiles.gate import Verdict, shown
+from profiles.measurement import (
+    Figures,
+    Measurement,
+)
+from profiles.noise import Noise
+from profiles.scores import RowScores
+from runtimes.artifact import Artifact
+from runtimes.facts import Facts
+from runtimes.measure import Samples
+
+REFERENCE = "reference"
+"""The name of the model that the others are compared with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Name a runnable model; `deployable` ones are cold-started often enough to judge."""
+
+    name: str
+    artifact: Artifact
+    runtime: str
+    deployable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Say what is measured, on what, and which of the candidates is judged by the profiles.
+
+    With a `reference` every other candidate is compared with it. Without labels in `rows` there
+    is no accuracy. The judged one is compared with a stored `baseline` too, where there is one.
+    `missing` says why what a budget needs is not there. Without `threads` the first profile's
+    are used.
+    """
+
+    candidates: Sequence[Candidate]
+    judged: str
+    reference: str | None
+    rows: Rows
+    profiles: Sequence[DeviceProfile]
+    tier: str
+    seed: int
+    baseline: Baseline | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Hold what was found of one model, by metric."""
+
+    candidate: Candidate
+    figures: Figures
+    measurements: Mapping[str, Measurement]
+    samples: Samples
+    logits: NDArray[np.float32] | None
+
+    def value(self, metric: str) -> float | None:
+        """Return a figure, or None where it was not measured or not supported."""
+        found = self.measurements.get(metric)
+        return None if found is None else found.value
+
+
+def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
+    """Return what is worth keeping of a measured model; it must have been timed."""
+    artifact = row.candidate.artifact
+    scores = None
+    if row.logits is not None:
+        scores = RowScores.right(row.logits.argmax(axis=1) == np.array(rows.targets))
+    return baseline_of(
+        row.samples,
+        name=artifact.path.name,
+        model_format=artifact.format,
+        digest=artifact.digest,
+        facts=facts,
+        texts=rows.inputs,
+        scores=scores,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Hold every model's figures, the judged one's verdicts, and what they cost.
+
+    `looks` of `looks_most` were taken; `overhead` is the share of `seconds` that was neither
+    inference nor a model's own start.
+    """
+
+    measured: tuple[Measured, ...]
+    verdicts: tuple[Verdict, ...]
+    noise: Noise
+    looks: int
+    looks_most: int
+    seconds: float
+    overhead: float
+
+    def of(self, name: str) -> Measured:
+        """Return one model's figures."""
+        return next(row for row in self.measured if row.candidate.name == name)
+
+    def accept(self, progress: Progress) -> None:
+        """Warn of a noisy machine; raise BackendError when any model's process failed."""
+        for row in self.measured:
+            row.samples.raise_fault()
+        for reason in self.noise.reasons:
+            progress.warn(f"noise: {reason}")
+
+
+_SHOWN = (
+    "accuracy",
+    "f1_macro",
+    "accuracy_retention",
+    "worst_class_retention",
+    "latency_p50_ms",
+    "latency_p90_ms",
+    "speedup",
+    "cold_start_p50_ms",
+    "rss_peak_mb",
+    "artifact_mb",
+    "compression",
+)
+
+
+def figure_lines(reference: Measured, model: Measured) -> list[str]:
+    """Return a plain table: each figure of the reference and of the model."""
+    head = f"{'':<20}{'reference':>28}{'model':>28}"
+    lines = [head]
+    for metric in _SHOWN:
+        both = (reference.measurements.get(metric), model.measurements.get(metric))
+        lines.append(f"{metric:<20}" + "".join(f"{shown(figure):>28}" for figure in both))
+    return lines
