@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -146,6 +148,21 @@ def rest(known: Known) -> Iterator[Task]:
         task = known.further(row)
         if task is not None and can_win(row, known.reach(row), rows):
             yield task
+
+
+def beside(known: Known) -> Iterator[Task]:
+    """Yield one step to either side of what is on the front, in random order.
+
+    The order is drawn anew after each training, from the seed: a search that goes on draws the
+    same. A fixed one stays beside the same few shapes.
+    """
+    rows, space = known.rows, known.space
+    front = [row for row in rows if not any(other.beats(row) for other in rows)]
+    steps = itertools.product(front, (True, False))
+    near = [s for row, cut in steps for s in space.neighbours(row.trial.shape, smaller=cut)]
+    shapes = list(dict.fromkeys(near))
+    random.Random(known.seed + len(known.trials)).shuffle(shapes)  # noqa: S311 - repeatable
+    yield from known.untried(shapes)
 
 
 def undeployed(known: Known) -> Iterator[Task]:

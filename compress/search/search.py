@@ -29,9 +29,9 @@ FOLDER = "search"
 """Where a run's folder holds the study and the front's models."""
 _RULES = (
     *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
-    *(schedule.nearby, schedule.rest),
+    *(schedule.nearby, schedule.rest, schedule.beside),
 )
-"""What is done first: the answer before the front's rest."""
+"""What is done first: the answer, then the front's rest, then what lies beside it."""
 _CONTROL_SHARE = 0.5
 """Of the time that is left, what the control's training may take."""
 

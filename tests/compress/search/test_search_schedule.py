@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from compress.search import schedule
-from compress.search.choice import Goal, fastest, smallest
+from compress.search.choice import Goal, fastest, pareto, smallest
 from compress.search.clock import CLOSING_S, Clock
 from compress.search.control import control_shape
 from compress.search.schedule import Known, Task
@@ -121,6 +121,25 @@ def test_what_is_closed_is_not_tried_again() -> None:
     assert list(schedule.first(state)) == []
     state.trials.append(made(Task(SPACE.first()[0], 3)))
     assert state.further(state.rows[0]) is None
+
+
+def test_when_the_rules_are_done_shapes_beside_the_front_are_tried_in_an_order_of_the_seed() -> (
+    None
+):
+    state = known()
+    played(state, lambda shape: 900)
+    tasks = list(schedule.beside(state))
+    front = [row.trial.shape for row in pareto(state.rows)]
+    near = {
+        s for shape in front for cut in (True, False) for s in SPACE.neighbours(shape, smaller=cut)
+    }
+    tried = {trial.shape for trial in state.trials}
+    assert tasks
+    assert {task.shape for task in tasks} == near - tried - state.closed
+    assert {task.epochs for task in tasks} == {RUNGS[0]}
+    assert list(schedule.beside(state)) == tasks, "a search that goes on draws the same"
+    state.seed += 1
+    assert list(schedule.beside(state)) != tasks
 
 
 def test_at_the_end_the_front_is_deployed_what_meets_the_goal_first() -> None:
