@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Literal
 
 from compress.report import wording
-from compress.report.html import GRAVITY
 from compress.report.redact import redact
 from profiles.gate import Check, Status, Verdict, shown
 
@@ -30,7 +29,7 @@ LONGEST_LAST_WORDS = 4_000
 """Characters kept of a worker's last words: the last ones, since errors end with their cause."""
 
 _UNDECIDED: dict[Policy, Weight] = {"fail": "error", "warn": "warning", "pass": "notice"}
-_GRAVITY = [Status(word) for word in GRAVITY]
+_GRAVITY = [Status(word) for word in wording.GRAVITY]
 _TERMINAL = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
     r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links

@@ -10,10 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from compress.report import bullet, scatter, units, wording
-from compress.report.schema import Report, Search, SearchTrial, StageRow, Status, Summary
-
-GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
-"""From the status that matters most to the one that matters least, as the gate ranks them."""
+from compress.report.schema import Report, Search, SearchTrial, StageRow, Summary
 
 
 def render(report: Report) -> str:
@@ -23,7 +20,7 @@ def render(report: Report) -> str:
         "report",
         report=report,
         rows=rows,
-        verdicts=sorted(report.verdicts, key=lambda row: GRAVITY.index(row.status)),
+        verdicts=sorted(report.verdicts, key=lambda row: wording.GRAVITY.index(row.status)),
         figures=_key_figures(report.summary) if report.summary else (),
         settings=[
             (f"{number}. {row.name}", _setting_text(row))

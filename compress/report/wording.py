@@ -20,6 +20,8 @@ from compress.report.schema import (
     Verdict,
 )
 
+GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
+"""From the status that matters most to the one that matters least, as the gate ranks them."""
 SIGNS: dict[Status, str] = {
     "PASS": "✓",
     "FAIL": "✗",

@@ -180,7 +180,7 @@ def test_the_worst_profile_leads() -> None:
 
 
 def test_the_order_of_gravity_is_the_gates() -> None:
-    for worse, better in itertools.combinations(html.GRAVITY, 2):
+    for worse, better in itertools.combinations(wording.GRAVITY, 2):
         assert gate.worst([gate.Status(better), gate.Status(worse)]).value == worse
 
 
