@@ -18,7 +18,7 @@ from compress.report.html import templates
 from compress.report.schema import StageRow
 from profiles.job import Job
 from runtimes.artifact import Artifact
-from runtimes.session import runs_in
+from runtimes.runtime import runs_in
 
 STEPS = (3, 5, 10, 15, 20, 30)
 """The speed-ups at which the front is read."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from profiles.transport.local import Local
 from profiles.transport.serving import serve
 from runtimes.artifact import Artifact
-from runtimes.predict import RUNTIMES
+from runtimes.runtime import runs_in
 from runtimes.worker import Worker
 
 Floats = NDArray[np.float64]
@@ -125,9 +125,9 @@ def second_of_rounds(first_ms: float) -> int:
 
 
 def _take(artifact: Artifact, texts: Sequence[str], protocol: Protocol) -> Floats:
-    runtime = RUNTIMES[artifact.format][0]
+    runtime = runs_in(artifact.format)
     with serve(Local(), artifact.path, runtime) as worker:
-        worker.ask("load", _TIMEOUT_S, text=texts[0])
+        worker.ask("load", _TIMEOUT_S, row=texts[0])
         worker.ask("texts", _TIMEOUT_S, texts=list(texts))
         if protocol is Protocol.SECOND:
             return _run(worker, [0] * second_of_rounds(float(_run(worker, [0])[0])))

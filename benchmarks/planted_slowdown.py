@@ -42,11 +42,12 @@ from benchmarks.planted_work import dense_layers, slow_copy
 from compress.data.reading import read_table
 from profiles.job import Job
 from profiles.statistics import Interval, percentile_interval
-from runtimes import predict
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, EdgepressError, InputError, UnsupportedError
 from runtimes.files import write_json
 from runtimes.measure import MeasurePlan, Variant
+from runtimes.predict import open_predictor
+from runtimes.runtime import runs_in
 from runtimes.samples import Samples
 
 PERCENTS = (0.0, 3.0, 5.0, 10.0, 20.0)
@@ -224,7 +225,7 @@ def _session(
     plain: Artifact, planted: Sequence[Planted], texts: Sequence[str], rounds: int, seed: int
 ) -> dict[str, Samples]:
     """Measure the plain model and its slowed copies, interleaved, in so many rounds."""
-    runtime = predict.RUNTIMES[plain.format][0]
+    runtime = runs_in(plain.format)
     variants = [Variant(PLAIN, plain, runtime)]
     variants += [Variant(one.name, one.artifact, runtime) for one in planted]
     plan = MeasurePlan(
@@ -309,9 +310,9 @@ def only_rows(samples: Samples, keep: Callable[[int], bool]) -> Samples:
 
 def logits_differ(one: Artifact, other: Artifact, texts: Sequence[str]) -> float:
     """Return the largest difference of a logit between two models on the texts."""
-    pair = [predict.load(artifact.path) for artifact in (one, other)]
+    pair = [open_predictor(artifact.path) for artifact in (one, other)]
     return max(
-        float(np.abs(np.subtract(*(model.logits(text) for model in pair))).max()) for text in texts
+        float(np.abs(np.subtract(*(model.answer(text) for model in pair))).max()) for text in texts
     )
 
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.artifact import MANIFEST, Artifact, read_artifact, write_artifact
+from runtimes.artifact import Artifact, read_artifact, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
+from runtimes.manifest import MANIFEST
 
 _SCALE = 1e-30
 

@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 
 from packaging.requirements import Requirement
 
-from runtimes.session import RUNTIMES, Runtime
+from runtimes.runtime import RUNTIMES, Runtime
 
 
 @dataclass(frozen=True, slots=True)

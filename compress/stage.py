@@ -13,10 +13,11 @@ from typing import Any, ClassVar, Final
 
 from compress.data.dataset import Dataset
 from compress.progress import Progress, Silence
-from runtimes.artifact import Artifact, StageRecord, TensorSpec, write_artifact
+from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
 from runtimes.registry import Registry
+from runtimes.runtime import TensorSpec
 
 TORCH: Final = "huggingface"
 """The format of torch models: what stages take before the export."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from profiles.budget import Budget, name_budgets
 from runtimes.errors import ProfileError, UnknownNameError, suggest
 from runtimes.facts import has_int8_dot
-from runtimes.session import RUNTIMES
+from runtimes.runtime import RUNTIMES
 
 DEVICES = Path(__file__).parent / "devices"
 

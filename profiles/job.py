@@ -102,7 +102,7 @@ class Job:
         if not rows:
             return found
         with self._launch(variant) as worker:
-            worker.ask("load", TIMEOUT_S, text=rows[0])
+            worker.ask("load", TIMEOUT_S, row=rows[0])
             for first in range(0, len(rows), _CHUNK):
                 chunk = list(rows[first : first + _CHUNK])
                 timeout_s = TIMEOUT_S + _ROW_S * len(chunk)
@@ -123,7 +123,7 @@ class Job:
     def runtime_version(self, variant: Variant, row: Any) -> str:
         """Return the version of the runtime that runs the variant on the device."""
         with self._launch(variant) as worker:
-            return str(worker.ask("load", TIMEOUT_S, text=row)["version"])
+            return str(worker.ask("load", TIMEOUT_S, row=row)["version"])
 
     @cached_property
     def _facts(self) -> Facts:

@@ -9,31 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtimes.errors import ArtifactError
+from runtimes.errors import ArtifactError, UnsupportedError
 from runtimes.files import file_sha256, stable_hash, write_json
+from runtimes.manifest import MANIFEST, Manifest
+from runtimes.runtime import TensorSpec, model_files
 
-MANIFEST = "artifact.json"
 SCHEMA_VERSION = 1
 
-MODEL_FILES = {
-    "huggingface": "model.safetensors",
-    "onnx": "model.onnx",
-    "openvino": "model.xml",
-    "tensorrt": "model.engine",
-}
-"""The file that makes a folder an artifact of a format."""
-
-_WEIGHT_SUFFIXES = (".safetensors", ".onnx", ".onnx.data", ".bin", ".xml", ".engine", ".ort")
 _PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-
-
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
-    """Describe one input or output; a named dimension (`"batch"`) is dynamic."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +53,23 @@ class Artifact:
     model_type: str = "unknown"
 
     @property
+    def device_manifest(self) -> Manifest:
+        """Return what running the model needs of the manifest."""
+        return Manifest(self.format, self.task, self.labels, self.max_length)
+
+    @property
     def model_file(self) -> Path:
         """Return the file that a runtime is given."""
-        return self.path / MODEL_FILES[self.format]
+        return self.path / model_files(self.format)[0]
 
     def size_bytes(self) -> int:
         """Return the bytes of the model's own files: graph and weights, not the tokenizer."""
-        return sum(
-            file.stat().st_size
-            for file in _content_files(self.path)
-            if file.name.endswith(_WEIGHT_SUFFIXES)
-        )
+        return sum(file.stat().st_size for file in self.files())
+
+    def files(self) -> list[Path]:
+        """Return the model's own files: the one that a runtime is given, then those beside it."""
+        found = (self.path.glob(pattern) for pattern in model_files(self.format))
+        return list(dict.fromkeys(file for files in found for file in sorted(files)))
 
     @property
     def size_mb(self) -> float:
@@ -91,6 +80,8 @@ class Artifact:
         """Return the manifest's content; no path of this machine is in it."""
         content = dataclasses.asdict(self)
         del content["path"]
+        for key in ("inputs", "outputs"):
+            content[key] = [spec._asdict() for spec in content[key]]
         return {"schema_version": SCHEMA_VERSION, **content}
 
     def verify(self) -> None:
@@ -166,10 +157,14 @@ def read_artifact(folder: Path) -> Artifact:
             expected=f"a manifest of schema_version {SCHEMA_VERSION}",
             action="make the artifact again with this version of edgepress",
         ) from error
-    if artifact.format not in MODEL_FILES or not artifact.model_file.is_file():
+    try:
+        found = artifact.model_file.is_file()
+    except UnsupportedError as error:
+        raise ArtifactError(f"{folder}: {error.received}", expected=error.expected) from None
+    if not found:
         raise ArtifactError(
             f"{folder}: its manifest says format {artifact.format!r}, but the model is not there",
-            expected=MODEL_FILES.get(artifact.format, f"one of {', '.join(MODEL_FILES)}"),
+            expected=artifact.model_file.name,
         )
     return artifact
 

@@ -15,7 +15,7 @@ def main() -> int:
     sys.path.insert(0, str(FOLDER))
     from runtimes import predict
 
-    return predict.main(model=FOLDER)
+    return predict.main(FOLDER)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
-from runtimes.errors import InputError, UnsupportedError
-from runtimes.predict import RUNTIMES as MEASURED
+from runtimes.errors import InputError
 from runtimes.record import Record
+from runtimes.runtime import require_loads
 from runtimes.samples import (
     Block,
     ColdStart,
@@ -181,7 +181,7 @@ class _Session:
         worker = self._launch(record.variant)
         with ExitStack() as undo:
             undo.push(worker)
-            reply = worker.ask("load", self._plan.timeout_s, text=self._rows[0])
+            reply = worker.ask("load", self._plan.timeout_s, row=self._rows[0])
             undo.pop_all()
         return worker, reply
 
@@ -280,11 +280,4 @@ def _check(variants: Sequence[Variant], rows: Sequence[Any]) -> None:
             expected="at least one row, and variants with different names",
         )
     for variant in variants:
-        known = MEASURED.get(variant.artifact.format, ())
-        if variant.runtime not in known:
-            raise UnsupportedError(
-                f"{variant.name}: latency of format {variant.artifact.format!r} in runtime "
-                f"{variant.runtime!r} cannot be measured",
-                expected=" or ".join(known) or f"format {' or '.join(MEASURED)}",
-                action="`edgepress export` makes ONNX or OpenVINO",
-            )
+        require_loads(variant.runtime, variant.artifact.format)

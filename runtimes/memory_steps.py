@@ -9,24 +9,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runtimes import predict
+from runtimes.manifest import read_manifest
+from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model
 
 
 def steps(folder: Path, runtime: str, threads: int, texts: list[str]) -> list[dict[str, Any]]:
     """Return what was held after each step, in MB (10^6 bytes)."""
-    manifest = predict.read_manifest(folder)
+    manifest = read_manifest(folder)
     found = [_held("interpreter")]
-    predict.import_runtime(runtime)
+    backend = load_runtime(manifest, runtime)
+    task_class = load_task(manifest)
     found.append(_held("imports"))
-    tokenizer = predict.load_tokenizer(folder, manifest)
-    found.append(_held("tokenizer"))
-    backend = predict.open_backend(folder, manifest, runtime, threads)
+    opened = open_model(folder, manifest, backend, threads)
     found.append(_held("session"))
-    classifier = predict.Classifier(manifest, tokenizer, backend)
-    classifier.logits(texts[0])
+    task = make_task(task_class, folder, manifest, opened)
+    found.append(_held("tokenizer"))
+    predictor = Predictor(task, opened)
+    predictor.answer(texts[0])
     found.append(_held("first inference"))
     for text in texts:
-        classifier.logits(text)
+        predictor.answer(text)
     found.append(_held("all rows"))
     return found
 

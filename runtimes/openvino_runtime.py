@@ -2,91 +2,125 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Any, ClassVar, Self
+import functools
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runtimes import predict
-from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError, first_line
-from runtimes.feeds import check_text_feeds
 from runtimes.onnx_external import check_external_data
-from runtimes.packages import package_availability, require_available, require_format
-from runtimes.session import Availability, Feeds, SessionOptions
+from runtimes.packages import imported_quietly, package_availability
+from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+
+if TYPE_CHECKING:
+    from runtimes.runtime import Feeds, Outputs
 
 
 class OpenVINO:
-    """Load OpenVINO IR, or ONNX, with OpenVINO's CPU device."""
+    """Open OpenVINO IR, or ONNX, with OpenVINO's CPU device."""
 
     name: ClassVar[str] = "openvino"
-    formats: ClassVar[tuple[str, ...]] = ("openvino", "onnx")
+    formats: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "openvino": ("model.xml", "model.bin"),
+        "onnx": ("model.onnx", "*.onnx.data"),
+    }
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
+    packages: ClassVar[tuple[str, ...]] = ("openvino",)
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
         """Tell whether openvino is installed, without importing it."""
         return package_availability("openvino")
 
-    def load(self, artifact: Artifact, options: SessionOptions) -> OpenVINOSession:
-        """Compile the model and open its one request.
+    def open(self, model: Path, threads: int) -> Opened:
+        """Compile the model; each thread that runs it gets a request of its own.
 
-        Raises UnsupportedError when the package or the format does not fit, ArtifactError on a
-        damaged file, BackendError when OpenVINO refuses the model.
+        Raises ArtifactError on a damaged file or weights outside the model's folder, BackendError
+        when OpenVINO refuses the model.
         """
-        require_available(self)
-        require_format(self, artifact, options)
-        if artifact.format == "onnx":
-            check_external_data(artifact.model_file)
+        openvino = import_openvino()
+        network = read_openvino(model)
         try:
-            network = predict.read_openvino(artifact.model_file)
+            compiled = compile_openvino(network, threads)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
-            raise ArtifactError(
-                f"{artifact.model_file}: OpenVINO cannot read it ({first_line(error)})",
-                expected="an intact model, with model.bin beside model.xml",
-                action="make the artifact again",
-            ) from error
-        try:
-            return OpenVINOSession(predict.compile_openvino(network, options.threads))
-        except Exception as error:
             raise BackendError(
-                f"{artifact.model_file}: OpenVINO cannot compile it ({first_line(error)})"
+                f"{model}: OpenVINO cannot compile it ({first_line(error)})"
             ) from error
+        inputs = tuple(map(_spec, compiled.inputs))
+        outputs = tuple(map(_spec, compiled.outputs))
+        run = _runner(compiled, inputs, outputs)
+        return Opened(self.name, openvino.__version__.split("-")[0], inputs, outputs, run)
 
 
-class OpenVINOSession:
-    """Hold one compiled model and its one inference request."""
+def import_openvino() -> Any:
+    """Import openvino without openvino_telemetry."""
+    return imported_quietly("openvino")
 
-    def __init__(self, compiled: Any) -> None:
-        self._request: Any = compiled.create_infer_request()
-        self.inputs: tuple[TensorSpec, ...] = tuple(map(_spec, compiled.inputs))
-        self.outputs: tuple[TensorSpec, ...] = tuple(map(_spec, compiled.outputs))
 
-    def infer(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
-        """Return the outputs for one batch.
+@functools.lru_cache(maxsize=1)
+def openvino_core() -> Any:
+    """Return the process's one openvino.Core, which is never freed.
 
-        Raises InputError on feeds that do not fit, BackendError when the run fails.
-        """
-        check_text_feeds(self.inputs, feeds)
-        if self._request is None:
-            raise BackendError("the session is closed", action="load the model again")
+    Its CPU plugin gives the thread a stack for signals and takes it back when it is freed. When
+    two Cores go in the order in which they came, the thread is left with a freed stack, and the
+    next signal, a Ctrl-C say, ends Python with a segmentation fault (seen in 2026.4).
+    """
+    return import_openvino().Core()
+
+
+def read_openvino(model: Path) -> Any:
+    """Read an IR or ONNX file into an openvino.Model, which is not yet compiled.
+
+    Raises ArtifactError on a damaged file, or an ONNX file with weights outside its folder.
+    """
+    if model.suffix == ".onnx":
+        check_external_data(model)
+    try:
+        return openvino_core().read_model(model)
+    except Exception as error:  # openvino raises RuntimeError for nearly everything
+        raise ArtifactError(
+            f"{model}: OpenVINO cannot read it ({first_line(error)})",
+            expected="an intact model, with model.bin beside model.xml",
+            action="make the artifact again",
+        ) from error
+
+
+def compile_openvino(network: Any, threads: int) -> Any:
+    """Compile a model for OpenVINO's CPU device, for one request at a time, in fp32."""
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "PERFORMANCE_HINT_NUM_REQUESTS": 1,
+        # Without this an aarch64 or AMX machine computes in fp16 or bf16 and its results differ
+        # from those that were validated. Integer layers stay integer.
+        "INFERENCE_PRECISION_HINT": "f32",
+        # Pinned threads wait for their core when another process has it (fp32 MiniLM-L6, 2 threads
+        # on 2 busy cores: p50 31 ms pinned, 17 ms not), and two models would pin to the same core.
+        "ENABLE_CPU_PINNING": False,
+    }
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    return openvino_core().compile_model(network, "CPU", settings)
+
+
+def _runner(compiled: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Any:
+    local = threading.local()  # a request serves one thread at a time
+    local.request = compiled.create_infer_request()
+    check, names = feeds_check(inputs), [spec.name for spec in outputs]
+
+    def run(feeds: Feeds) -> Outputs:
+        check(feeds)
+        if not hasattr(local, "request"):
+            local.request = compiled.create_infer_request()
         try:
-            results = self._request.infer(dict(feeds), share_inputs=True)
+            found = local.request.infer(feeds, share_inputs=True)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
             raise BackendError(f"OpenVINO: {first_line(error)}") from error
-        return {spec.name: results[index] for index, spec in enumerate(self.outputs)}
+        return dict(zip(names, found.values(), strict=True))
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._request = None
+    return run
 
 
 def _spec(port: Any) -> TensorSpec:

@@ -1,13 +1,47 @@
-"""Tell whether a runtime's package is here and fits, without importing it."""
+"""The packages that runtimes and tasks need: whether they are here, and how they are imported."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
+import os
+import sys
+from typing import TYPE_CHECKING, Any
 
-from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
-from runtimes.session import Availability, Runtime, SessionOptions
+from runtimes.runtime import Availability
+
+if TYPE_CHECKING:
+    from runtimes.runtime import Runtime
+
+
+def imported_quietly(package: str) -> Any:
+    """Import a package with the telemetry of every known backend off, and return the module.
+
+    Raises UnsupportedError, naming what to install, when it is missing.
+    """
+    quiet()
+    import importlib
+
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        missing = str(error.name).partition(".")[0]
+        raise UnsupportedError(
+            f"the Python package {missing!r} is missing",
+            action=f"{sys.executable} -m pip install {missing}",
+        ) from None
+
+
+def quiet() -> None:
+    """Switch off the telemetry of packages that are imported later.
+
+    ONNX Runtime reads its variable when it is imported. `import openvino` sends an event and
+    writes below the home folder as soon as openvino_telemetry can be imported; where it cannot,
+    openvino (and nncf) use a stub that does nothing. None in sys.modules is Python's way to say
+    that a module cannot be imported.
+    """
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def package_availability(module: str, *distributions: str) -> Availability:
@@ -29,23 +63,9 @@ def require_available(runtime: Runtime) -> None:
         )
 
 
-def require_format(runtime: Runtime, artifact: Artifact, options: SessionOptions) -> None:
-    """Raise UnsupportedError when a runtime does not load the format or run on the device."""
-    if artifact.format not in runtime.formats:
-        raise UnsupportedError(
-            f"runtime {runtime.name} was given format {artifact.format!r}",
-            expected=" or ".join(runtime.formats),
-            action="`edgepress export` makes another format",
-        )
-    devices = getattr(runtime, "devices", ("cpu",))
-    if options.device not in devices:
-        raise UnsupportedError(
-            f"runtime {runtime.name} was asked to run on {options.device!r}",
-            expected=" or ".join(devices),
-        )
-
-
 def _importable(module: str) -> bool:
+    from importlib.util import find_spec
+
     try:
         return find_spec(module) is not None
     except (ImportError, ValueError):
@@ -53,6 +73,8 @@ def _importable(module: str) -> bool:
 
 
 def _version(*distributions: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
     for name in distributions:
         try:
             return version(name)

@@ -8,18 +8,16 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from runtimes.predict import PACKAGES
 
-
-def forget(folder: Path, runtime: str) -> None:
-    """Drop a model's files, and those of its runtime, numpy and tokenizers, from the cache.
+def forget(folder: Path, *packages: str) -> None:
+    """Drop a model's files, and those of the `packages` that run it, from the cache.
 
     No privilege is needed. Pages that another process maps stay, and on some file systems all
     do: whether it had an effect, `ColdStart.read_mb` shows.
     """
     for file in _files(folder):
         _drop(file, written=True)
-    for package in (PACKAGES[runtime], "numpy", "tokenizers"):
+    for package in packages:
         for place in _places(package):
             for file in _files(place):
                 _drop(file, written=False)

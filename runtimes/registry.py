@@ -3,45 +3,67 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from runtimes.errors import UnknownNameError
+from runtimes.errors import UnknownNameError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 
-@dataclass(frozen=True, slots=True)
 class Registry:
-    """Map names to `"module:attribute"` rows, extended by an entry-point group."""
+    """Map names to `"module:attribute"` rows, extended by an entry-point group.
 
-    kind: str
-    rows: Mapping[str, str]
-    group: str | None = None
+    Entry points are read only when a name is not built in: that takes longer than a device has.
+    """
+
+    def __init__(self, kind: str, rows: Mapping[str, str], group: str | None = None) -> None:
+        self.kind = kind
+        self.rows = rows
+        self.group = group
 
     def names(self) -> tuple[str, ...]:
         """List every known name, built-in ones first."""
-        extra = sorted(set(self._extensions()) - set(self.rows))
-        return (*self.rows, *extra)
+        return tuple(self)
 
     def resolve(self, name: str) -> Any:
         """Import and return what `name` stands for.
 
-        Raises UnknownNameError, with the nearest name, when there is no such row.
+        Raises UnknownNameError, with the nearest name, when there is no such row, and
+        UnsupportedError when its module is not there.
         """
+        row = self.row(name)
+        try:
+            return imported(row)
+        except ModuleNotFoundError as error:
+            raise UnsupportedError(
+                f"{self.kind} {name!r} ({row}) cannot be imported: {error}",
+                action="install the package that it is of again",
+            ) from error
+
+    def row(self, name: str) -> str:
+        """Return a name's `"module:attribute"`; raise UnknownNameError when there is none."""
         row = self.rows.get(name) or self._extensions().get(name)
         if row is None:
             raise UnknownNameError(self.kind, name, self.names())
-        module, _, attribute = row.partition(":")
-        return getattr(importlib.import_module(module), attribute)
+        return row
 
     def __contains__(self, name: object) -> bool:
         return name in self.rows or name in self._extensions()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names())
+        yield from self.rows
+        yield from sorted(set(self._extensions()) - set(self.rows))
 
     def _extensions(self) -> dict[str, str]:
         if self.group is None:
             return {}
+        from importlib.metadata import entry_points
+
         return {point.name: point.value for point in entry_points(group=self.group)}
+
+
+def imported(row: str) -> Any:
+    """Import and return what a `"module:attribute"` row names."""
+    module, _, attribute = row.partition(":")
+    return getattr(importlib.import_module(module), attribute)

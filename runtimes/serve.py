@@ -18,17 +18,13 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from runtimes.errors import BackendError, EdgepressError, InputError, first_line  # noqa: E402
 from runtimes.machine import Machine, peak_rss_mb, preemptions, probe_ms, read_mb, started_ns  # noqa: E402
-from runtimes.predict import (  # noqa: E402
-    Classifier,
-    choose_runtime,
-    import_runtime,
-    load_tokenizer,
-    open_backend,
-    read_manifest,
-)
+from runtimes.manifest import read_manifest  # noqa: E402
+from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from runtimes.runtime import Feeds
 
 
 class Worker:
@@ -44,8 +40,8 @@ class Worker:
     def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
         self._arguments = arguments
         self._started_ns = started_ns
-        self._classifier: Classifier | None = None
-        self._feeds: list[dict[str, Any]] = []
+        self._predictor: Predictor | None = None
+        self._feeds: list[Feeds] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Do what one request asks."""
@@ -67,27 +63,27 @@ class Worker:
             raise InputError(f"unknown request {do!r}; expected {', '.join(commands)}")
         return commands[do](**request)
 
-    def load(self, text: str) -> dict[str, Any]:
-        """Load everything and classify one text; report how long each step took, in ms."""
+    def load(self, row: Any) -> dict[str, Any]:
+        """Load everything and answer one row; report how long each step took, in ms."""
         clock = _Clock()
         folder = Path(self._arguments.model)
         manifest = read_manifest(folder)
-        runtime = choose_runtime(manifest, self._arguments.runtime)
-        import_runtime(runtime)
+        runtime = load_runtime(manifest, self._arguments.runtime)
+        task_class = load_task(manifest)
         imports_ms = clock.lap_ms()
-        tokenizer = load_tokenizer(folder, manifest)
-        load_ms = clock.lap_ms()
-        backend = open_backend(folder, manifest, runtime, self._arguments.threads)
+        opened = open_model(folder, manifest, runtime, self._arguments.threads)
         session_ms = clock.lap_ms()
-        self._classifier = Classifier(manifest, tokenizer, backend)
-        feeds = self._classifier.encode(text)
+        task = make_task(task_class, folder, manifest, opened)
+        load_ms = clock.lap_ms()
+        self._predictor = Predictor(task, opened)
+        feeds = task.feeds(row)
         encode_ms = clock.lap_ms()
-        output = self._classifier.infer(feeds)
+        outputs = opened.run(feeds)
         first_inference_ms = clock.lap_ms()
-        self._classifier.best(self._classifier.row(output))
+        task.shown(task.answer(outputs), row, 0)
         return {
-            "runtime": runtime,
-            "version": backend.version,
+            "runtime": opened.runtime,
+            "version": opened.version,
             "python": sys.version.split()[0],
             "interpreter_ms": (_ENTERED_NS - self._started_ns) / 1e6,
             "imports_ms": imports_ms,
@@ -99,12 +95,12 @@ class Worker:
             "read_mb": read_mb(),
         }
 
-    def rows(self, rows: list[str]) -> dict[str, Any]:
+    def rows(self, rows: list[Any]) -> dict[str, Any]:
         """Encode the rows that later requests name by index."""
-        self._feeds = [self._loaded().encode(row) for row in rows]
+        self._feeds = [self._loaded().feeds(row) for row in rows]
         gc.collect()
         gc.freeze()  # what lives now stays; later collections need not look at it
-        return {"tokens": [int(feeds["input_ids"].shape[1]) for feeds in self._feeds]}
+        return {"elements": [_elements(feeds) for feeds in self._feeds]}
 
     def warm(self, runs: int, seconds: float, limit_s: float) -> dict[str, Any]:
         """Run blocks of the same rows until their last three medians agree within 2 %."""
@@ -143,7 +139,7 @@ class Worker:
     def throughput(
         self, batch: int, concurrency: int, seconds: float, rows: list[int]
     ) -> dict[str, Any]:
-        """Count the rows that `concurrency` threads classify in a second, `batch` at a time.
+        """Count the rows that `concurrency` threads answer in a second, `batch` at a time.
 
         The model stays as it was opened for single rows. Each thread goes through all batches,
         again until `seconds` have passed, so that every model meets the same mix of lengths; the
@@ -151,14 +147,16 @@ class Worker:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        classifier = self._loaded()
+        predictor = self._loaded()
         chosen = [self._feeds[row] for row in rows]
         chosen = (chosen * batch)[: max(len(chosen) // batch, 1) * batch]
-        batches = [classifier.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)]
+        batches = [
+            predictor.task.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)
+        ]
         start = time.perf_counter()
         with ThreadPoolExecutor(concurrency) as pool:
             callers = [
-                pool.submit(_batches_per_s, classifier.infer, batches, seconds)
+                pool.submit(_batches_per_s, predictor.infer, batches, seconds)
                 for _ in range(concurrency)
             ]
             try:
@@ -176,9 +174,9 @@ class Worker:
         return {"answers": [self._answer(row, first + place) for place, row in enumerate(rows)]}
 
     def _answer(self, row: Any, place: int) -> dict[str, Any]:
-        classifier = self._loaded()
+        predictor = self._loaded()
         try:
-            return _encoded(classifier.logits(row))
+            return _encoded(predictor.answer(row))
         except Exception as error:  # whatever a runtime raises; the row itself may be private
             raise BackendError(
                 f"the model fails on row {place + 1} of the data: {first_line(error)}",
@@ -192,7 +190,8 @@ class Worker:
         folder = Path(self._arguments.model)
         why = why_kept(folder)
         if not why:
-            forget(folder, self._arguments.runtime)
+            manifest = read_manifest(folder)
+            forget(folder, *packages(manifest, self._arguments.runtime))
         return {"why": why}
 
     def memory(self, rows: list[Any]) -> dict[str, Any]:
@@ -218,10 +217,10 @@ class Worker:
     def _machine(self) -> Machine:
         return Machine()  # not before it is asked for: a cold start has no use for it
 
-    def _loaded(self) -> Classifier:
-        if self._classifier is None:
+    def _loaded(self) -> Predictor:
+        if self._predictor is None:
             raise InputError("the first request must be load")
-        return self._classifier
+        return self._predictor
 
 
 def _encoded(answer: Any) -> dict[str, Any]:
@@ -230,7 +229,7 @@ def _encoded(answer: Any) -> dict[str, Any]:
     return {"shape": list(answer.shape), "float32": content}
 
 
-def timed(infer: Callable[[dict[str, Any]], Any], feeds: dict[str, Any]) -> tuple[float, bool]:
+def timed(infer: Callable[[Feeds], Any], feeds: Feeds) -> tuple[float, bool]:
     """Time one inference in ms, and tell whether the process was preempted or waited in it.
 
     All threads of the process count: a preempted pool thread delays the result as much.
@@ -243,10 +242,14 @@ def timed(infer: Callable[[dict[str, Any]], Any], feeds: dict[str, Any]) -> tupl
     return wall / 1e6, preemptions() > preempted or wall > 1.1 * cpu
 
 
+def _elements(feeds: Feeds) -> int:
+    return sum(array.size for array in feeds.values())
+
+
 def _batches_per_s(
-    infer: Callable[[dict[str, Any]], Any], batches: Sequence[dict[str, Any]], seconds: float
+    infer: Callable[[Feeds], Any], batches: Sequence[Feeds], seconds: float
 ) -> float:
-    infer(max(batches, key=lambda feeds: max(array.shape[1] for array in feeds.values())))
+    infer(max(batches, key=_elements))
     start, done, elapsed = time.perf_counter(), 0, 0.0
     while not done or elapsed < seconds:
         for feeds in batches:

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import ctypes
-from types import TracebackType
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from runtimes.artifact import Artifact, TensorSpec
 from runtimes.errors import ArtifactError, BackendError, first_line
-from runtimes.feeds import check_text_feeds
-from runtimes.packages import package_availability, require_available, require_format
-from runtimes.session import Availability, Feeds, SessionOptions
+from runtimes.packages import imported_quietly, package_availability, require_available
+from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+
+if TYPE_CHECKING:
+    from runtimes.runtime import Feeds, Outputs
 
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")
 
 
 class TensorRT:
-    """Load engines that were built by this TensorRT version for this GPU's architecture."""
+    """Open engines that were built by this TensorRT version for this GPU's architecture."""
 
     name: ClassVar[str] = "tensorrt"
-    formats: ClassVar[tuple[str, ...]] = ("tensorrt",)
+    formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"tensorrt": ("model.engine",)}
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
+    packages: ClassVar[tuple[str, ...]] = ("tensorrt", "torch")
     deployed: ClassVar[bool] = True
-    # "cpu" is what options say by default; an engine belongs to its GPU whatever they say.
-    devices: ClassVar[tuple[str, ...]] = ("cuda", "cpu")
 
     def availability(self) -> Availability:
         """Tell whether tensorrt, torch and an NVIDIA driver are here, importing neither."""
@@ -38,60 +38,52 @@ class TensorRT:
             return Availability(False, "no NVIDIA driver: libcuda cannot be loaded", state.version)
         return state
 
-    def load(self, artifact: Artifact, options: SessionOptions) -> TensorRTSession:
+    def open(self, model: Path, threads: int) -> Opened:
         """Deserialize an engine and open its execution context.
 
-        Raises UnsupportedError when the package, the driver or the format is missing,
-        ArtifactError when the engine is another TensorRT's, another GPU's or damaged.
+        Raises UnsupportedError when the package or the driver is missing, ArtifactError when the
+        engine is another TensorRT's, another GPU's or damaged.
         """
         require_available(self)
-        require_format(self, artifact, options)
+        tensorrt = imported_quietly("tensorrt")
+        runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
         try:
-            engine = _deserialize(artifact.model_file.read_bytes())
+            engine = runtime.deserialize_cuda_engine(model.read_bytes())
         except RuntimeError as error:
             raise BackendError(f"TensorRT: {first_line(error)}") from error
         if engine is None:  # TensorRT logs why to stderr and returns None
             raise ArtifactError(
-                f"{artifact.model_file}: TensorRT {self.availability().version} cannot load it",
+                f"{model}: TensorRT {tensorrt.__version__} cannot load it",
                 expected="an engine built by this TensorRT version for this GPU",
                 action="build it on this machine with the script that `edgepress export` writes",
             )
-        return TensorRTSession(engine)
+        inputs, outputs = _specs(tensorrt, engine)
+        run = _Run(engine, inputs, outputs)
+        return Opened(self.name, tensorrt.__version__, inputs, outputs, run)
 
 
-class TensorRTSession:
-    """Hold one engine, its execution context and the stream that it runs on."""
+class _Run:
+    """Run one execution context on a stream of its own; outputs are copied to the host."""
 
-    def __init__(self, engine: Any) -> None:
-        import tensorrt
+    def __init__(
+        self, engine: Any, inputs: tuple[TensorSpec, ...], outputs: Sequence[TensorSpec]
+    ) -> None:
         import torch
 
-        names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
-        inputs = [
-            name for name in names if engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT
-        ]
         self._context: Any = engine.create_execution_context()
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self.inputs: tuple[TensorSpec, ...] = tuple(_spec(engine, name) for name in inputs)
-        self.outputs: tuple[TensorSpec, ...] = tuple(
-            _spec(engine, name) for name in names if name not in inputs
-        )
+        self._check = feeds_check(inputs)
+        self._outputs = outputs
 
-    def infer(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
-        """Return the outputs for one batch, copied to the host.
-
-        Raises InputError on feeds that do not fit, BackendError when a shape is outside the
-        engine's profiles or the run fails.
-        """
-        check_text_feeds(self.inputs, feeds)
-        if self._context is None:
-            raise BackendError("the session is closed", action="load the model again")
+    def __call__(self, feeds: Feeds) -> Outputs:
+        """Return the outputs for one batch; a shape outside the engine's profiles fails."""
+        self._check(feeds)
         try:
-            return self._run(feeds)
+            return self._executed(feeds)
         except RuntimeError as error:
             raise BackendError(f"TensorRT: {first_line(error)}") from error
 
-    def _run(self, feeds: Feeds) -> dict[str, NDArray[Any]]:
+    def _executed(self, feeds: Feeds) -> Outputs:
         import torch
 
         with torch.cuda.stream(self._stream):
@@ -99,7 +91,7 @@ class TensorRTSession:
             for name, tensor in held.items():
                 if not self._context.set_input_shape(name, tuple(tensor.shape)):
                     raise RuntimeError(f"{name}: shape {tuple(tensor.shape)} is in no profile")
-            outputs = {spec.name: self._output(spec) for spec in self.outputs}
+            outputs = {spec.name: self._output(spec) for spec in self._outputs}
             for name, tensor in {**held, **outputs}.items():
                 self._context.set_tensor_address(name, tensor.data_ptr())
             if not self._context.execute_async_v3(self._stream.cuda_stream):
@@ -113,28 +105,16 @@ class TensorRTSession:
         shape = tuple(self._context.get_tensor_shape(spec.name))
         return torch.empty(shape, dtype=getattr(torch, spec.dtype), device="cuda")
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._context = None
+def _specs(tensorrt: Any, engine: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Return the engine's inputs and outputs."""
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    fed = {name for name in names if engine.get_tensor_mode(name) == tensorrt.TensorIOMode.INPUT}
+    inputs = tuple(_spec(tensorrt, engine, name) for name in names if name in fed)
+    return inputs, tuple(_spec(tensorrt, engine, name) for name in names if name not in fed)
 
 
-def _deserialize(plan: bytes) -> Any:
-    import tensorrt
-
-    runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
-    return runtime.deserialize_cuda_engine(plan)
-
-
-def _spec(engine: Any, name: str) -> TensorSpec:
-    import tensorrt
-
+def _spec(tensorrt: Any, engine: Any, name: str) -> TensorSpec:
     dtype = np.dtype(tensorrt.nptype(engine.get_tensor_dtype(name))).name
     shape = tuple(
         f"dynamic_{axis}" if size < 0 else int(size)

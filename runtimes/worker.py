@@ -128,5 +128,9 @@ def command_of(
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:
     """Return what the process's environment must hold; `paths` is where its code is found."""
-    settings = {"TOKENIZERS_PARALLELISM": "false", "PYTHONPATH": paths}
+    settings = {
+        "TOKENIZERS_PARALLELISM": "false",
+        "ORT_DISABLE_TELEMETRY": "1",
+        "PYTHONPATH": paths,
+    }
     return {**settings, "OMP_NUM_THREADS": str(threads)} if threads else settings

@@ -27,7 +27,7 @@ from compress.tasks import task_of
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
-from runtimes.session import runs_in
+from runtimes.runtime import runs_in
 
 _COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
 """The figures of the table, with their digits; one that the samples do not support is a dash."""

@@ -18,10 +18,10 @@ from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
 from compress.tasks import task_of
-from runtimes.artifact import Artifact, TensorSpec, write_artifact
+from runtimes.artifact import Artifact, write_artifact
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
-from runtimes.session import runs_in
+from runtimes.runtime import TensorSpec, runs_in
 
 PEERS = ("onnxruntime", "nncf", "optimum", "olive")
 """Each has NAME_int8.py, the script, and requirements/NAME.txt, its environment."""

@@ -220,6 +220,7 @@ def _quiet_libraries() -> None:
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "DISABLE_TELEMETRY": "1",
         "DO_NOT_TRACK": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         "TOKENIZERS_PARALLELISM": "false",
         "TRANSFORMERS_VERBOSITY": "error",
         # Spinning OpenMP threads cost five times the wall time when a core is shared.

@@ -26,13 +26,8 @@ def predict(
     as_json: bool,
     top: int | None,
     threads: int,
-) -> int:
+) -> None:
     """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code."""
-    from runtimes import predict
+    from runtimes.predict import Request, answer
 
-    arguments = [*texts, "--model", str(artifact), "--threads", str(threads)]
-    arguments += ["--rows", rows] if rows else []
-    arguments += ["--text", text] if text else []
-    arguments += ["--json"] if as_json else []
-    arguments += ["--top", str(top)] if top else []
-    return predict.main(arguments)
+    answer(Request(artifact, texts, rows, text, as_json, top or 0, threads))

@@ -8,12 +8,15 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from compress.explain.op_kinds import onnx_compute
-from compress.explain.profiler import Feeds, Node
-from runtimes import predict
+from compress.explain.profiler import Node
 from runtimes.errors import BackendError, first_line
+from runtimes.onnx_runtime import open_session, session_options
+
+if TYPE_CHECKING:
+    from runtimes.runtime import Feeds
 
 _KERNEL = "_kernel_time"
 _ADD_BIAS = ("Add", "BiasGelu", "FastGelu")
@@ -26,18 +29,14 @@ class OnnxProfiler:
     counts_itself: ClassVar[bool] = True
 
     def __init__(self, model: Path, threads: int) -> None:
-        onnxruntime = predict.import_onnxruntime()
         self._scratch = tempfile.TemporaryDirectory(prefix="edgepress-")
         self._model = model
         self._optimized = Path(self._scratch.name) / "optimized.onnx"
-        plain = predict.open_onnxruntime(model, threads)
-        options = plain.get_session_options()
+        options = session_options(threads)
         options.enable_profiling = True
         options.profile_file_prefix = str(Path(self._scratch.name) / "profile")
         options.optimized_model_filepath = str(self._optimized)
-        self._session: Any = onnxruntime.InferenceSession(
-            str(model), sess_options=options, providers=plain.get_providers()
-        )
+        self._session: Any = open_session(model, threads, options)
         self._types: dict[str, dict[str, Any]] = {}
 
     def infer(self, feeds: Feeds) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from compress.explain.op_kinds import openvino_compute
-from compress.explain.profiler import Feeds, Node
-from runtimes import predict
+from compress.explain.profiler import Node
+from runtimes.openvino_runtime import compile_openvino, openvino_core, read_openvino
+
+if TYPE_CHECKING:
+    from runtimes.runtime import Feeds
 
 _WEIGHTS_AT = {"Gather": 0, "MatMul": 1}
 """Which operand holds the weights, where an operator has any."""
@@ -23,11 +26,11 @@ class OpenVINOProfiler:
     counts_itself: ClassVar[bool] = False
 
     def __init__(self, model: Path, threads: int) -> None:
-        core = predict.openvino_core()
-        self._network: Any = predict.read_openvino(model)
+        core = openvino_core()
+        self._network: Any = read_openvino(model)
         core.set_property("CPU", {"PERF_COUNT": True})
         try:
-            self._compiled: Any = predict.compile_openvino(self._network, threads)
+            self._compiled: Any = compile_openvino(self._network, threads)
         finally:
             core.set_property("CPU", {"PERF_COUNT": False})
         self._request: Any = self._compiled.create_infer_request()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from compress.explain.op_kinds import PRODUCT, kind_of
 
-Feeds = dict[str, Any]
+if TYPE_CHECKING:
+    from runtimes.runtime import Feeds
 
 
 @dataclass(frozen=True, slots=True)

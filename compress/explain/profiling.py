@@ -9,15 +9,19 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.explain.profiler import Feeds, Node, Profiler
+from compress.explain.profiler import Node, Profiler
 from compress.explain.question import runtime_of, sample
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, EdgepressError, UnsupportedError, first_line
+from runtimes.predict import Predictor, open_predictor
+
+if TYPE_CHECKING:
+    from runtimes.runtime import Feeds
 
 _PROFILERS = {
     "onnxruntime": "compress.explain.onnx_profiler:OnnxProfiler",
@@ -86,7 +90,7 @@ def profile(
     """
     runtime = runtime_of(artifact)
     with _border(artifact.model_file):
-        plain = predict.load(artifact.path, threads, runtime)
+        plain = open_predictor(artifact.path, threads=threads, runtime=runtime)
         feeds = _batches(plain, list(texts), batch)
         feeds, rounds = _affordable(feeds, plain.infer, seconds)
         with _opened(runtime, artifact.model_file, threads) as profiler:
@@ -133,14 +137,14 @@ def _border(model: Path) -> Iterator[None]:
         raise BackendError(said) from error
 
 
-def _batches(classifier: predict.Classifier, texts: list[str], batch: int) -> list[Feeds]:
+def _batches(predictor: Predictor, texts: list[str], batch: int) -> list[Feeds]:
     """Return what the runs are fed: fewer of them when each has many rows."""
     count = max(ROWS // batch, _FEWEST_ROWS)
-    rows = [classifier.encode(text) for text in sample(texts, count * batch)]
+    rows = [predictor.feeds(text) for text in sample(texts, count * batch)]
     if batch == 1:
         return rows
     chosen = list(islice(cycle(rows), count * batch))
-    return [classifier.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)]
+    return [predictor.task.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)]
 
 
 def _floor(nodes: Sequence[Node], overhead_ms: float) -> float:

@@ -11,10 +11,10 @@ from compress.data.rows import Rows
 from compress.progress import Progress, Silence
 from compress.tasks import task_of
 from profiles.job import Job
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
-from runtimes.session import RUNTIMES
+from runtimes.packages import require_available
+from runtimes.runtime import RUNTIMES, runs_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,9 @@ class Question:
 
 def runtime_of(artifact: Artifact) -> str:
     """Return the runtime that runs a model; raise UnsupportedError when none here does."""
-    known = predict.RUNTIMES.get(artifact.format, ())
-    if not known:
-        raise UnsupportedError(
-            f"{artifact.path}: format {artifact.format!r} is not one that runs by itself",
-            expected=" or ".join(predict.RUNTIMES),
-            action="run `edgepress export` first",
-        )
-    state = RUNTIMES.resolve(known[0])().availability()
-    if not state.ok:
-        raise UnsupportedError(f"{artifact.format} cannot run here: {state.reason}")
-    return known[0]
+    name = runs_in(artifact.format)
+    require_available(RUNTIMES.resolve(name)())
+    return name
 
 
 def sample(texts: list[str], count: int, seed: int = 7) -> list[str]:

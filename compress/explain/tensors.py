@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, first_line
+from runtimes.openvino_runtime import read_openvino
 
 _EMBEDDINGS = ("word_embeddings", "embed_tokens", "tok_embeddings", "wte")
 _COMPARED_FROM = 1024
@@ -87,7 +87,7 @@ def _onnx_tensor(tensor: Any) -> Tensor:
 
 
 def _openvino(model: Path) -> Iterator[Tensor]:
-    for op in predict.read_openvino(model).get_ordered_ops():
+    for op in read_openvino(model).get_ordered_ops():
         if op.get_type_name() == "Constant":
             port = op.output(0)
             data = op.get_data().tobytes() if op.get_byte_size() >= _COMPARED_FROM else b""

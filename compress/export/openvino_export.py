@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from compress.graph.openvino_graph import save_openvino
-from runtimes import predict
 from runtimes.errors import BackendError, first_line
+from runtimes.openvino_runtime import import_openvino
 
 
 def export_openvino(onnx_path: Path, path: Path) -> None:
@@ -14,7 +14,7 @@ def export_openvino(onnx_path: Path, path: Path) -> None:
 
     Raises BackendError when OpenVINO cannot convert the graph.
     """
-    openvino = predict.import_openvino()
+    openvino = import_openvino()
     try:
         model = openvino.convert_model(onnx_path)
     except Exception as error:  # the bindings raise RuntimeError and types of their own

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.models.feeds import ExampleFeeds, Feeds
-from runtimes import predict
 from runtimes.errors import QualityError
+from runtimes.runtime import RUNTIMES, Runtime, model_files, runs_in
 
 TOLERANCE = 1e-4
 """Allowed difference of a logit, relative to the largest logit (at least 1)."""
@@ -59,11 +59,15 @@ def file_run(folder: Path, model_format: str) -> Run:
 
     Feeds that it has no input for are left out, as the bundle leaves them.
     """
-    manifest = predict.Manifest(model_format, (), 0)
-    name = predict.choose_runtime(manifest, None)
-    predict.import_runtime(name)
-    backend = predict.open_backend(folder, manifest, name, 1)
-    return lambda feeds: np.asarray(backend.run({name: feeds[name] for name in backend.inputs}))
+    runtime: Runtime = RUNTIMES.resolve(runs_in(model_format))()
+    opened = runtime.open(folder / model_files(model_format)[0], 1)
+    inputs = [spec.name for spec in opened.inputs]
+
+    def run(feeds: Feeds) -> NDArray[np.float32]:
+        outputs = opened.run({name: feeds[name] for name in inputs})
+        return np.asarray(outputs["logits"])
+
+    return run
 
 
 def _shapes(max_length: int) -> tuple[tuple[int, int, int], ...]:

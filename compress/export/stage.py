@@ -20,8 +20,9 @@ from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES, load_model
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from runtimes.artifact import Artifact, TensorSpec
+from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
+from runtimes.runtime import TensorSpec
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -98,7 +99,7 @@ class Export(Stage):
             format=left.format,
             precision=left.precision,
             inputs=inputs,
-            outputs=tuple(replace(spec, name="logits") for spec in source.outputs),
+            outputs=tuple(spec._replace(name="logits") for spec in source.outputs),
             metrics=metrics,
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from runtimes.errors import ArtifactError
+from runtimes.onnx_external import check_external_data
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
@@ -33,9 +34,13 @@ def load_onnx(path: Path) -> ModelProto:
 
 
 def read_onnx(path: Path) -> ModelProto:
-    """Parse an ONNX file as it is; raise ArtifactError when that fails."""
+    """Parse an ONNX file as it is; raise ArtifactError when that fails.
+
+    Weights that it keeps outside its folder are refused before they are read.
+    """
     import onnx
 
+    check_external_data(path)
     try:
         return onnx.load_model(str(path))
     except Exception as error:  # protobuf raises types of its own

@@ -20,10 +20,9 @@ from profiles.measurement import paired_rounds
 from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
 from profiles.statistics import Interval, mean_interval
 from runtimes.artifact import Artifact, read_artifact
-from runtimes.errors import DataError, QualityError, UnsupportedError
+from runtimes.errors import DataError, QualityError
 from runtimes.measure import MeasurePlan, Variant
-from runtimes.predict import RUNTIMES
-from runtimes.session import runs_in
+from runtimes.runtime import runs_in
 
 CONFIDENCE = 0.95
 POWER = 0.8
@@ -115,12 +114,7 @@ def workload(model: Path, data: str, column: str, threads: int) -> Workload:
     no measured runtime loads.
     """
     artifact = read_artifact(model)
-    if artifact.format not in RUNTIMES:
-        raise UnsupportedError(
-            f"{model}: format {artifact.format!r} is not one that is measured here",
-            expected=" or ".join(RUNTIMES),
-            action="run `edgepress export` first",
-        )
+    runs_in(artifact.format)
     artifact.verify()
     texts = [row[0] for row in read_table(data, Path(), (column,)).rows if row[0].strip()]
     if not texts:

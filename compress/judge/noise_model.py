@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.artifact import Artifact, TensorSpec, write_artifact
+from runtimes.artifact import Artifact, write_artifact
+from runtimes.runtime import TensorSpec
 
 _LAYERS = 4
 _HIDDEN = 256

@@ -22,7 +22,7 @@ from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.facts import Facts
-from runtimes.session import RUNTIMES, runs_in
+from runtimes.runtime import RUNTIMES, runs_in
 
 MODEL = "model"
 

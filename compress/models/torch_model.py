@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from compress.stage import Made
 from compress.tasks import task_of
-from runtimes.artifact import Artifact, TensorSpec, refuse_pickles
+from runtimes.artifact import Artifact, refuse_pickles
 from runtimes.errors import ArtifactError, first_line
+from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

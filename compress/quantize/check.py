@@ -14,17 +14,10 @@ from compress.data.rows import Rows
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
-from runtimes.predict import (
-    Classifier,
-    Manifest,
-    choose_runtime,
-    import_runtime,
-    load_tokenizer,
-    open_backend,
-)
+from runtimes.predict import open_predictor
+from runtimes.runtime import model_files
 
 CHECK_ROWS = 200
-WEIGHT_FILES = {"onnx": "model.onnx", "openvino": "model.bin"}
 _SURE = 1.645
 """Standard errors of a one-sided 95 % bound."""
 
@@ -131,12 +124,8 @@ def logits_of(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray
     Each text is run alone, at its own length. `artifact` says what the folder, which has no
     manifest yet, holds.
     """
-    manifest = Manifest(artifact.format, artifact.labels, artifact.max_length)
-    name = choose_runtime(manifest, None)
-    import_runtime(name)
-    backend = open_backend(folder, manifest, name, 1)
-    classifier = Classifier(manifest, load_tokenizer(folder, manifest), backend)
-    return np.stack([classifier.logits(text) for text in texts])
+    predictor = open_predictor(folder, manifest=artifact.device_manifest)
+    return np.stack([predictor.answer(text) for text in texts])
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:
@@ -148,8 +137,7 @@ def pick_rows(rows: Rows, count: int) -> Rows:
 
 
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
-    name = WEIGHT_FILES[source.format]
-    ratio = (folder / name).stat().st_size / (source.path / name).stat().st_size
+    ratio = _weights_bytes(source.format, folder) / _weights_bytes(source.format, source.path)
     if ratio > limits.largest:
         raise QualityError(
             f"{limits.scheme} left {ratio:.0%} of the size",
@@ -157,6 +145,12 @@ def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
             action="fp32 weights were left behind: report the architecture",
         )
     return ratio
+
+
+def _weights_bytes(form: str, folder: Path) -> int:
+    """Return the size of the largest of a model's files, which holds the weights."""
+    patterns = model_files(form)
+    return max(file.stat().st_size for pattern in patterns for file in folder.glob(pattern))
 
 
 def _refuse_if_worse(seen: Comparison, limits: Limits) -> None:

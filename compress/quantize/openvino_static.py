@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.graph.openvino_graph import load_openvino, save_openvino
+from compress.graph.openvino_graph import save_openvino
 from compress.quantize.calibration import calibration_feeds
 from compress.quantize.quiet_nncf import quiet_nncf
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
+from runtimes.openvino_runtime import read_openvino
 
 if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
@@ -26,7 +27,7 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
             " product (VNNI, dotprod): measure it against its fp32 export"
         )
     feeds = calibration_feeds(source, context.data, settings.calibration_rows)
-    model = load_openvino(source.model_file)
+    model = read_openvino(source.model_file)
     with quiet_nncf() as nncf:
         overflow = nncf.OverflowFix.DISABLE if context.target.int8_dot else nncf.OverflowFix.ENABLE
         result = nncf.quantize(

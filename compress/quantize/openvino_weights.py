@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.graph.openvino_graph import load_openvino, save_openvino
+from compress.graph.openvino_graph import save_openvino
 from compress.quantize.quiet_nncf import quiet_nncf
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
+from runtimes.openvino_runtime import read_openvino
 
 if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
@@ -42,7 +43,7 @@ def quantize_int4(source: Artifact, settings: Quantize, context: RunContext, fol
 
 
 def _compress(source: Artifact, folder: Path, choose: Any) -> None:
-    model = load_openvino(source.model_file)
+    model = read_openvino(source.model_file)
     with quiet_nncf() as nncf:
         result = nncf.compress_weights(model, **choose(nncf))
     save_openvino(result, folder / source.model_file.name)

@@ -9,17 +9,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from runtimes import predict
+from runtimes.openvino_runtime import import_openvino
 
 
 @contextmanager
 def quiet_nncf() -> Iterator[Any]:
     """Yield the nncf module; what it prints within the block goes nowhere.
 
-    Without openvino_telemetry, which `predict.import_openvino` keeps out, NNCF's own telemetry
+    Without openvino_telemetry, which `import_openvino` keeps out, NNCF's own telemetry
     is a stub that sends nothing.
     """
-    predict.import_openvino()
+    import_openvino()
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # deprecations within NNCF's own imports of torch
         import nncf

@@ -26,8 +26,9 @@ from compress.quantize.schemes import (
     schemes_text,
 )
 from compress.stage import Made, Outline, RunContext, Stage
-from runtimes.artifact import MANIFEST, Artifact
+from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
+from runtimes.manifest import MANIFEST
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))

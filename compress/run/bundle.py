@@ -6,29 +6,35 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-import runtimes
+from compress.run.sources import sources
 from runtimes import launcher
-from runtimes.artifact import MANIFEST, MODEL_FILES, Artifact
+from runtimes.artifact import Artifact, content_digest
 from runtimes.errors import QualityError
-from runtimes.files import new_folder
+from runtimes.files import new_folder, write_json
+from runtimes.manifest import MANIFEST
+from runtimes.runtime import RUNTIMES, runtimes_of
+from runtimes.tasks import TASKS, DeviceTask
 
 PREDICT = "predict.py"
-_MODULES = ("__init__.py", "errors.py", "predict.py")
 _TIMEOUT_S = 3600
 
 
 def write_bundle(artifact: Artifact, target: Path) -> Path:
-    """Write the artifact's deployable files and predict.py to `target`, whole or not at all."""
+    """Write the artifact's deployable files and what runs them to `target`, whole or not at all."""
     with new_folder(target) as folder:
-        for name in _deployed(artifact):
-            shutil.copyfile(artifact.path / name, folder / name)
-        _write_code(folder)
+        task: type[DeviceTask] = TASKS.resolve(artifact.task)
+        for file in (*artifact.files(), *(artifact.path / name for name in task.files)):
+            shutil.copyfile(file, folder / file.name)
+        classes = _write_code(artifact, folder)
+        manifest = {**artifact.to_json(), "digest": content_digest(folder), **classes}
+        write_json(folder / MANIFEST, manifest)
     return target
 
 
@@ -64,16 +70,32 @@ def check_bundle(
     return len(found)
 
 
-def _write_code(folder: Path) -> None:
-    """Write predict.py and the modules that it runs."""
+def _write_code(artifact: Artifact, folder: Path) -> dict[str, Any]:
+    """Write predict.py and the modules that it runs; return the classes that it is to use.
+
+    With the classes' names a bundle needs no entry points, which its device does not have.
+    """
     shutil.copyfile(Path(launcher.__file__), folder / PREDICT)
-    package = folder / runtimes.__name__
-    package.mkdir()
-    for name in _MODULES:
-        shutil.copyfile(Path(runtimes.__file__).with_name(name), package / name)
+    runtimes = {name: RUNTIMES.row(name) for name in runtimes_of(artifact.format)}
+    task = TASKS.row(artifact.task)
+    for row in ("runtimes.predict", task, *runtimes.values()):
+        _copy_modules(row.partition(":")[0], folder)
+    return {"runtimes": runtimes, "task_class": task}
 
 
-def _deployed(artifact: Artifact) -> list[str]:
-    model = MODEL_FILES[artifact.format]
-    names = [model, "model.bin", f"{model}.data", "tokenizer.json", MANIFEST]
-    return [name for name in names if (artifact.path / name).is_file()]
+def _copy_modules(module: str, folder: Path) -> None:
+    """Copy a module, what it imports of `runtimes` and of its own package, and their packages."""
+    packages = ("runtimes", module.partition(".")[0])
+    found = sources(module, packages)
+    for parent in {parent for name in found for parent in _parents(name)}:
+        found.update(sources(parent, packages))
+    for name, source in found.items():
+        place = folder.joinpath(*name.split("."))
+        target = place / source.name if source.name == "__init__.py" else place.with_suffix(".py")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def _parents(module: str) -> Iterator[str]:
+    while module := module.rpartition(".")[0]:
+        yield module

@@ -18,7 +18,7 @@ from compress.run.run_folder import RunFolder
 from compress.run.steps import TEACHER, Step
 from profiles.gate import Status, combine
 from runtimes.artifact import Artifact
-from runtimes.session import runs_in
+from runtimes.runtime import runs_in
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from compress.run.steps import Layout
 from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
 from runtimes.errors import ProfileError, RecipeError, UnsupportedError
-from runtimes.session import RUNTIMES, Runtime, format_for, runs_in
+from runtimes.runtime import RUNTIMES, Runtime, format_for, runs_in
 
 _COPIES = 8
 """A run writes about so many times the teacher's weights: stages, exports, checkpoints."""

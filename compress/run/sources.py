@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 import functools
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 from runtimes.files import file_sha256, stable_hash
@@ -20,23 +20,29 @@ def code_digest(module: str) -> str:
 
     Imports inside functions count; imports for type checkers alone do not.
     """
-    found: dict[str, str] = {}
+    found = sources(module, _PACKAGES)
+    return stable_hash(sorted((name, file_sha256(path)) for name, path in found.items()))
+
+
+def sources(module: str, packages: Sequence[str]) -> dict[str, Path]:
+    """Return a module's file, and those of all that it imports of some top-level packages."""
+    found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _source(name)
         if name in found or path is None:
             continue
-        found[name] = file_sha256(path)
-        waiting += _imports(path)
-    return stable_hash(sorted(found.items()))
+        found[name] = path
+        imports = _imports(path, name if path.name == "__init__.py" else name.rpartition(".")[0])
+        waiting += (other for other in imports if other.partition(".")[0] in packages)
+    return found
 
 
 def _source(module: str) -> Path | None:
-    """Return a module's file; one of another distribution is found when it is imported."""
+    """Return a module's file, None for a name that is no module."""
     if module.partition(".")[0] not in _PACKAGES:
-        loaded = sys.modules.get(module)
-        return Path(loaded.__file__) if loaded is not None and loaded.__file__ else None
+        return _installed(module)
     place = _ROOT.joinpath(*module.split("."))
     for file in (place.with_suffix(".py"), place / "__init__.py"):
         if file.is_file():
@@ -44,7 +50,15 @@ def _source(module: str) -> Path | None:
     return None
 
 
-def _imports(path: Path) -> Iterator[str]:
+def _installed(module: str) -> Path | None:
+    try:
+        spec = find_spec(module)
+    except (ImportError, AttributeError, ValueError):  # its parent is a module, not a package
+        return None
+    return Path(spec.origin) if spec and spec.origin and spec.has_location else None
+
+
+def _imports(path: Path, package: str) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = {
         id(node)
@@ -56,9 +70,8 @@ def _imports(path: Path) -> Iterator[str]:
         if id(node) in skipped:
             continue
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        else:
-            continue
-        yield from (name for name in names if name.partition(".")[0] in _PACKAGES)
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = resolve_name("." * node.level + (node.module or ""), package)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)

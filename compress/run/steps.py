@@ -9,7 +9,7 @@ from compress.judge.evaluation import REFERENCE
 from compress.recipe import Recipe
 from compress.stage import STAGES, TORCH, Outline, Stage
 from runtimes.errors import RecipeError, UnsupportedError
-from runtimes.session import RUNTIMES, Runtime, runs_in
+from runtimes.runtime import RUNTIMES, Runtime, runs_in
 
 TEACHER = "00-teacher"
 

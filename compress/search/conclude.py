@@ -21,7 +21,7 @@ from profiles.gate import Status
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
-from runtimes.session import runs_in
+from runtimes.runtime import runs_in
 
 
 def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[Report, Status]:

@@ -23,7 +23,7 @@ from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.files import stable_hash
-from runtimes.session import format_for, runs_in
+from runtimes.runtime import format_for, runs_in
 
 
 @dataclass(slots=True)

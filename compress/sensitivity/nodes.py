@@ -15,9 +15,9 @@ from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
 from compress.sensitivity.restore import Source
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
+from runtimes.predict import open_predictor
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -92,8 +92,7 @@ class _Bench:
     """Run variants of one model on the same rows, with the bundle's own code."""
 
     def __init__(self, artifact: Artifact, rows: Rows, scratch: Path) -> None:
-        self._manifest = predict.Manifest(artifact.format, artifact.labels, artifact.max_length)
-        self._tokenizer = predict.load_tokenizer(artifact.path, self._manifest)
+        self._manifest = artifact.device_manifest
         self._rows = rows
         self._file = scratch / artifact.model_file.name
         self.known: Logits = np.empty((0, 0), dtype=np.float32)
@@ -104,11 +103,8 @@ class _Bench:
         import onnx
 
         onnx.save_model(model, str(self._file))
-        runtime = predict.choose_runtime(self._manifest, None)
-        predict.import_runtime(runtime)
-        backend = predict.open_backend(self._file.parent, self._manifest, runtime, 1)
-        classifier = predict.Classifier(self._manifest, self._tokenizer, backend)
-        return np.stack([classifier.logits(text) for text in self._rows.inputs])
+        predictor = open_predictor(self._file.parent, manifest=self._manifest)
+        return np.stack([predictor.answer(text) for text in self._rows.inputs])
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from compress.data.rows import RowTask
 from profiles.measurement import Figures, Source
 from profiles.scores import RowScores
-from runtimes.artifact import TensorSpec
 from runtimes.errors import UnknownNameError
 from runtimes.registry import Registry
+from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

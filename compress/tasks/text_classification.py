@@ -23,8 +23,8 @@ from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import f1_macro_interval, wilson_interval
-from runtimes.artifact import TensorSpec
 from runtimes.errors import DataError, UnsupportedError
+from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

@@ -27,9 +27,9 @@ from benchmarks.other_gates import (
 )
 from benchmarks.planted_slowdown import logits_differ, next_guess, only_rows, percent_slower
 from benchmarks.planted_work import add_work, dense_layers, described, slow_copy
-from runtimes import predict
 from runtimes.artifact import read_artifact, write_artifact
 from runtimes.errors import ArtifactError, InputError, UnsupportedError
+from runtimes.predict import open_predictor
 from runtimes.samples import Block, Samples
 from tests.runtimes import tiny
 
@@ -389,11 +389,12 @@ def inputs(folder: Path) -> tuple[str, ...]:
     """Make a model that takes a while, and rows for it; return the options that name them."""
     artifact = tiny.tiny_onnx(folder / "model", layers=6, hidden=512)
     rows = folder / "rows.csv"
-    model = predict.load(artifact.path)
+    model = open_predictor(artifact.path)
+    labels = artifact.labels
     with rows.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["words", "topic"])
-        writer.writerows((text, model.predict(text)[0]) for text in tiny.TEXTS * 20)
+        writer.writerows((text, labels[model.answer(text).argmax()]) for text in tiny.TEXTS * 20)
     return ("--model", str(artifact.path), "--data", str(rows), "--text", "words")
 
 

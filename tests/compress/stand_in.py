@@ -12,7 +12,8 @@ from typing import ClassVar
 from pydantic.dataclasses import dataclass
 
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from runtimes.artifact import MANIFEST, Artifact
+from runtimes.artifact import Artifact
+from runtimes.manifest import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)

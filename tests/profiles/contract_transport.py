@@ -11,10 +11,10 @@ from profiles.device import DeviceProfile
 from profiles.job import Job
 from profiles.probe import matches
 from profiles.transport import TRANSPORTS, Transport, reach, why_elsewhere
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, DeviceError
 from runtimes.measure import MeasurePlan, Variant
+from runtimes.predict import open_predictor
 from runtimes.worker import Worker
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
@@ -135,8 +135,8 @@ class ContractTransport:
             rows,
             advance=lambda done, _note: units.append(done),
         )
-        model = predict.load(artifact.path)
-        known = [model.logits(row) for row in rows]
+        model = open_predictor(artifact.path)
+        known = [model.answer(row) for row in rows]
         assert np.abs(np.stack(found) - np.stack(known)).max() < 1e-5
         assert sum(units) == len(rows)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from runtimes.artifact import MODEL_FILES, Artifact, read_artifact
-from runtimes.errors import BackendError, InputError, UnsupportedError
-from runtimes.session import RUNTIMES, Runtime, SessionOptions
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import InputError
+from runtimes.runtime import RUNTIMES, Opened, Runtime, model_files
 from tests.runtimes.tiny import LABELS, feeds
 
 
@@ -22,14 +25,29 @@ class AvailabilityContract:
     def test_is_registered_under_its_name(self) -> None:
         assert isinstance(RUNTIMES.resolve(self.runtime.name)(), type(self.runtime))
 
-    def test_formats_are_known(self) -> None:
+    def test_every_format_names_the_file_that_is_opened(self) -> None:
         assert self.runtime.formats
-        assert set(self.runtime.formats) <= set(MODEL_FILES)
+        for form, files in self.runtime.formats.items():
+            assert files[0] == model_files(form)[0]
+            assert not set(files[0]) & set("*?[")
+
+    def test_names_its_precisions_and_packages(self) -> None:
+        assert self.runtime.precisions
+        assert self.runtime.packages
 
     def test_availability_gives_a_reason_or_a_version(self) -> None:
         ok, reason, version = self.runtime.availability()
         assert reason
         assert version or not ok
+
+    def test_its_module_imports_no_backend(self) -> None:
+        module = type(self.runtime).__module__
+        heavy = {*self.runtime.packages, "torch", "onnx", "compress", "profiles"}
+        code = f"import sys, {module}; print(sorted({heavy!r} & set(sys.modules)))"
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "[]"
 
 
 class RuntimeContract(AvailabilityContract):
@@ -45,62 +63,85 @@ class RuntimeContract(AvailabilityContract):
     def artifact(cls, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
         return cls.make(tmp_path_factory.mktemp(cls.runtime.name))
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def opened(cls, artifact: Artifact) -> Opened:
+        return cls.runtime.open(artifact.model_file, 1)
+
     @pytest.mark.parametrize(("batch", "length"), [(1, 3), (1, 9), (4, 6), (3, 1)])
-    def test_logits_have_a_row_a_text(self, artifact: Artifact, batch: int, length: int) -> None:
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            logits = session.infer(feeds(batch, length))["logits"]
+    def test_logits_have_a_row_a_text(self, opened: Opened, batch: int, length: int) -> None:
+        logits = opened.run(feeds(batch, length))["logits"]
         assert logits.shape == (batch, len(LABELS))
         assert logits.dtype == np.float32
         assert np.isfinite(logits).all()
 
-    def test_a_row_does_not_depend_on_its_neighbours(self, artifact: Artifact) -> None:
+    def test_a_row_does_not_depend_on_its_neighbours(self, opened: Opened) -> None:
         many = feeds(4, 6)
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            together = session.infer(many)["logits"]
-            alone = [
-                session.infer({name: rows[[i]] for name, rows in many.items()})["logits"][0]
-                for i in range(4)
-            ]
+        together = opened.run(many)["logits"]
+        alone = [
+            opened.run({name: rows[[i]] for name, rows in many.items()})["logits"][0]
+            for i in range(4)
+        ]
         np.testing.assert_allclose(together, alone, atol=1e-5)
 
-    def test_the_mask_hides_padding(self, artifact: Artifact) -> None:
+    def test_the_mask_hides_padding(self, opened: Opened) -> None:
         short = feeds(1, 4)
         padded = {name: np.pad(rows, ((0, 0), (0, 3))) for name, rows in short.items()}
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            expected = session.infer(short)["logits"]
-            np.testing.assert_allclose(session.infer(padded)["logits"], expected, atol=1e-5)
+        expected = opened.run(short)["logits"]
+        np.testing.assert_allclose(opened.run(padded)["logits"], expected, atol=1e-5)
 
-    def test_is_deterministic(self, artifact: Artifact) -> None:
+    def test_is_deterministic(self, artifact: Artifact, opened: Opened) -> None:
         rows = feeds(2, 7)
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            first = session.infer(rows)["logits"].copy()
-            np.testing.assert_array_equal(session.infer(rows)["logits"], first)
+        first = opened.run(rows)["logits"].copy()
+        np.testing.assert_array_equal(opened.run(rows)["logits"], first)
+        again = self.runtime.open(artifact.model_file, 1)
+        np.testing.assert_array_equal(again.run(rows)["logits"], first)
 
-    def test_results_outlive_the_next_inference(self, artifact: Artifact) -> None:
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            first = session.infer(feeds(1, 5))["logits"]
-            kept = first.copy()
-            session.infer(feeds(1, 6))
-            np.testing.assert_array_equal(first, kept)
+    def test_results_outlive_the_next_inference(self, opened: Opened) -> None:
+        first = opened.run(feeds(1, 5))["logits"]
+        kept = first.copy()
+        opened.run(feeds(1, 6))
+        np.testing.assert_array_equal(first, kept)
 
     @pytest.mark.parametrize("threads", [0, 1, 2])
-    def test_threads_do_not_change_the_result(self, artifact: Artifact, threads: int) -> None:
+    def test_threads_do_not_change_the_result(
+        self, artifact: Artifact, opened: Opened, threads: int
+    ) -> None:
         rows = feeds(2, 5)
-        with self.runtime.load(artifact, SessionOptions(threads=1)) as session:
-            expected = session.infer(rows)["logits"].copy()
-        with self.runtime.load(artifact, SessionOptions(threads=threads)) as session:
-            np.testing.assert_allclose(session.infer(rows)["logits"], expected, atol=1e-5)
+        expected = opened.run(rows)["logits"].copy()
+        other = self.runtime.open(artifact.model_file, threads)
+        np.testing.assert_allclose(other.run(rows)["logits"], expected, atol=1e-5)
 
-    def test_names_its_tensors(self, artifact: Artifact) -> None:
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            assert {spec.name for spec in session.inputs} == {"input_ids", "attention_mask"}
-            assert all(spec.dtype == "int64" for spec in session.inputs)
-            (output,) = session.outputs
+    def test_several_threads_may_call_it(self, opened: Opened) -> None:
+        rows = [feeds(1, length) for length in range(3, 9)]
+        expected = [opened.run(row)["logits"].copy() for row in rows]
+        found: dict[int, list[bool]] = {}
+
+        def call(caller: int) -> None:
+            found[caller] = [
+                bool(np.allclose(opened.run(row)["logits"], known, atol=1e-5))
+                for row, known in zip(rows * 5, expected * 5, strict=True)
+            ]
+
+        callers = [threading.Thread(target=call, args=(caller,)) for caller in range(3)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+        assert len(found) == 3
+        assert all(all(same) for same in found.values())
+
+    def test_names_itself_and_its_tensors(self, opened: Opened) -> None:
+        assert opened.runtime == self.runtime.name
+        assert opened.version
+        assert {spec.name for spec in opened.inputs} == {"input_ids", "attention_mask"}
+        assert all(spec.dtype == "int64" for spec in opened.inputs)
+        (output,) = opened.outputs
         assert (output.name, output.dtype) == ("logits", "float32")
         assert isinstance(output.shape[0], str)
         assert output.shape[1] == len(LABELS)
 
-    def test_refuses_feeds_that_do_not_fit(self, artifact: Artifact) -> None:
+    def test_refuses_feeds_that_do_not_fit(self, opened: Opened) -> None:
         good = feeds(1, 4)
         bad = [
             {},
@@ -110,24 +151,9 @@ class RuntimeContract(AvailabilityContract):
             {**good, "input_ids": good["input_ids"].astype(np.int32)},
             {**good, "input_ids": good["input_ids"][0]},
         ]
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            for rows in bad:
-                with pytest.raises(InputError, match="expected"):
-                    session.infer(rows)
-
-    def test_refuses_inputs_of_different_lengths(self, artifact: Artifact) -> None:
-        rows = {**feeds(1, 4), "attention_mask": np.ones((1, 9), dtype=np.int64)}
-        with (
-            self.runtime.load(artifact, SessionOptions()) as session,
-            pytest.raises(InputError, match="different shapes"),
-        ):
-            session.infer(rows)
-
-    def test_a_closed_session_says_so(self, artifact: Artifact) -> None:
-        with self.runtime.load(artifact, SessionOptions()) as session:
-            pass
-        with pytest.raises(BackendError, match="closed"):
-            session.infer(feeds(1, 4))
+        for rows in bad:
+            with pytest.raises(InputError, match="expected"):
+                opened.run(rows)
 
     @pytest.mark.parametrize("damage", ["truncated", "garbage", "empty"])
     def test_refuses_a_damaged_file(self, artifact: Artifact, tmp_path: Path, damage: str) -> None:
@@ -140,9 +166,5 @@ class RuntimeContract(AvailabilityContract):
             "empty": b"",
         }
         broken.model_file.write_bytes(damaged[damage])
-        with pytest.raises(InputError, match=broken.model_file.name.split(".")[0]):
-            self.runtime.load(broken, SessionOptions())
-
-    def test_refuses_another_device(self, artifact: Artifact) -> None:
-        with pytest.raises(UnsupportedError, match="npu"):
-            self.runtime.load(artifact, SessionOptions(device="npu"))
+        with pytest.raises(InputError, match="copy"):
+            self.runtime.open(broken.model_file, 1)

@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 
 from runtimes.artifact import (
-    MANIFEST,
     Artifact,
     StageRecord,
-    TensorSpec,
     content_digest,
     is_artifact,
     read_artifact,
@@ -19,6 +17,8 @@ from runtimes.artifact import (
     write_artifact,
 )
 from runtimes.errors import ArtifactError
+from runtimes.manifest import MANIFEST
+from runtimes.runtime import TensorSpec
 
 
 @pytest.fixture

@@ -160,7 +160,7 @@ def test_says_for_certain_that_the_kernel_ended_it(tmp_path: Path, small_group: 
     started = process(tiny_onnx(tmp_path).path, before=("sh", "-c", script, "sh"))
     worker = Worker(started, "model")
     with pytest.raises(BackendError, match="the kernel ended it because memory ran out"), worker:
-        worker.ask("load", 60, text="my card")
+        worker.ask("load", 60, row="my card")
 
 
 def test_a_model_that_does_not_load_is_a_fault(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_model_that_does_not_load_is_a_fault(tmp_path: Path) -> None:
         Variant("sound", tiny_onnx(tmp_path / "sound"), "onnxruntime"),
     ]
     samples = measure(variants, TEXTS, PLAN)
-    assert "onnxruntime cannot load it" in samples["broken"].fault
+    assert "not an intact ONNX file" in samples["broken"].fault
     assert samples["broken"].cold_starts == ()
     assert _is_whole(samples["sound"])
 

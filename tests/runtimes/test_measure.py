@@ -236,7 +236,7 @@ def test_a_process_that_cannot_be_started_is_said() -> None:
 
 def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> None:
     with _worker(tiny_onnx(tmp_path)) as (worker, _):
-        worker.ask("load", 60, text="my card")
+        worker.ask("load", 60, row="my card")
         worker.ask("rows", 60, rows=["my card"])
         with pytest.raises(BackendError, match=r"(?s)exit code 1.*IndexError"):
             worker.ask("run", 60, rows=[99])
@@ -244,7 +244,7 @@ def test_a_worker_that_fails_is_reported_with_its_last_words(tmp_path: Path) -> 
 
 def test_a_hanging_worker_is_stopped(tmp_path: Path) -> None:
     with _worker(tiny_onnx(tmp_path)) as (worker, pid):
-        worker.ask("load", 60, text="my card")
+        worker.ask("load", 60, row="my card")
         os.kill(pid, signal.SIGSTOP)
         start = time.monotonic()
         with pytest.raises(BackendError, match=r"did not answer 'rows' within 1 s"):
@@ -272,7 +272,7 @@ def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
         "import os, signal; from pathlib import Path; from runtimes.worker import Worker\n"
         "from tests.runtimes.launching import process\n"
         f"started = process(Path({str(tmp_path)!r}))\n"
-        "Worker(started, 'model').ask('load', 60, text='my card')\n"
+        "Worker(started, 'model').ask('load', 60, row='my card')\n"
         "print(started.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,10 +13,15 @@ import numpy as np
 import pytest
 
 from compress.run.bundle import write_bundle
-from runtimes import predict
 from runtimes.onnx_runtime import OnnxRuntime
-from runtimes.session import SessionOptions
+from runtimes.predict import open_predictor
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx, tiny_openvino
+
+MANIFEST = (
+    '{{"format": "{}", "task": "text-classification", "labels": [{}], "max_length": 8,'
+    ' "runtimes": {}}}'
+)
+BUILT_IN = '{"onnxruntime": "runtimes.onnx_runtime:OnnxRuntime"}'
 
 
 @pytest.fixture(scope="module")
@@ -37,44 +42,44 @@ def run(bundle: Path, *arguments: str, stdin: str | None = None) -> Any:
 
 
 def test_agrees_with_the_runtime_on_every_text(bundle: Path) -> None:
-    artifact = tiny_onnx(bundle)
-    classifier = predict.load(bundle)
-    with OnnxRuntime().load(artifact, SessionOptions()) as session:
-        for text in TEXTS:
-            expected = session.infer(classifier.encode(text))["logits"][0]
-            np.testing.assert_array_equal(classifier.logits(text), expected)
+    predictor = open_predictor(bundle)
+    opened = OnnxRuntime().open(bundle / "model.onnx", 1)
+    for text in TEXTS:
+        expected = opened.run(predictor.feeds(text))["logits"][0]
+        np.testing.assert_array_equal(predictor.answer(text), expected)
 
 
 def test_encodes_one_row_without_padding_and_truncates(bundle: Path) -> None:
-    classifier = predict.load(bundle)
-    short = classifier.encode("my card")
+    predictor = open_predictor(bundle)
+    short = predictor.feeds("my card")
     assert {name: array.shape for name, array in short.items()} == {
         "input_ids": (1, 4),
         "attention_mask": (1, 4),
     }
     assert all(array.dtype == np.int64 for array in short.values())
-    assert classifier.encode("card " * 500)["input_ids"].shape == (1, 32)
+    assert predictor.feeds("card " * 500)["input_ids"].shape == (1, 32)
 
 
 def test_openvino_gives_the_same_logits(bundle: Path, tmp_path: Path) -> None:
     tiny_openvino(tmp_path)
     one, other, third = (
-        predict.load(bundle),
-        predict.load(tmp_path),
-        predict.load(bundle, runtime="openvino"),
+        open_predictor(bundle),
+        open_predictor(tmp_path),
+        open_predictor(bundle, runtime="openvino"),
     )
     for text in TEXTS:
-        np.testing.assert_allclose(other.logits(text), one.logits(text), atol=1e-5)
-        np.testing.assert_allclose(third.logits(text), one.logits(text), atol=1e-5)
+        np.testing.assert_allclose(other.answer(text), one.answer(text), atol=1e-5)
+        np.testing.assert_allclose(third.answer(text), one.answer(text), atol=1e-5)
 
 
 def test_prints_label_and_score(bundle: Path) -> None:
     done = run(bundle, TEXTS[0])
     assert done.returncode == 0, done.stderr
     label, score = done.stdout.rstrip("\n").split("\t")
-    wanted, probability = predict.load(bundle).predict(TEXTS[0])
-    assert label == wanted
-    assert float(score) == pytest.approx(probability, abs=1e-4)
+    predictor = open_predictor(bundle)
+    shown = predictor.task.shown(predictor.answer(TEXTS[0]), TEXTS[0], 0)
+    assert label == shown["label"]
+    assert float(score) == pytest.approx(shown["score"], abs=1e-4)
     assert done.stderr == ""
 
 
@@ -129,7 +134,7 @@ def test_reads_stdin(bundle: Path) -> None:
         (["text", "--text", "body"], "--rows"),
         (["text", "--model", "/nowhere"], "/nowhere"),
         (["--rows", "/nowhere.txt"], "/nowhere.txt: No such file"),
-        (["text", "--runtime", "tensorrt"], "invalid choice"),
+        (["text", "--runtime", "tensorrt"], "onnxruntime or openvino"),
     ],
 )
 def test_bad_usage_exits_2_without_a_traceback(
@@ -162,16 +167,16 @@ def test_text_that_is_not_utf8(bundle: Path, tmp_path: Path) -> None:
     ("name", "content", "said"),
     [
         ("model.onnx", None, "model.onnx: no such file"),
-        ("model.onnx", "garbage", "onnxruntime cannot load it"),
+        ("model.onnx", "garbage", "not an intact ONNX file"),
         ("tokenizer.json", None, "tokenizer.json: no such file"),
         ("tokenizer.json", "{}", "tokenizer.json: cannot be read"),
         ("artifact.json", None, "--model FOLDER"),
         ("artifact.json", "[]", "not an artifact's manifest"),
-        ("artifact.json", '{"format": "huggingface", "labels": [], "max_length": 1}', "export"),
+        ("artifact.json", MANIFEST.format("huggingface", "", BUILT_IN), "export"),
         (
             "artifact.json",
-            '{"format": "onnx", "labels": ["one"], "max_length": 8}',
-            "should be (1, 1)",
+            MANIFEST.format("onnx", '"one"', BUILT_IN),
+            "expected:  (1, 1)",
         ),
     ],
 )
@@ -234,8 +239,8 @@ def test_a_reader_that_leaves_early_is_no_error(bundle: Path) -> None:
 
 
 def test_padding_changes_no_row(bundle: Path) -> None:
-    classifier = predict.load(bundle)
-    rows = [classifier.encode(text) for text in TEXTS]
-    output = classifier.infer(classifier.batch(rows))
+    predictor = open_predictor(bundle)
+    rows = [predictor.feeds(text) for text in TEXTS]
+    output = predictor.infer(predictor.task.batch(rows))["logits"]
     for row, text in zip(output, TEXTS, strict=True):
-        np.testing.assert_allclose(row, classifier.logits(text), atol=1e-5)
+        np.testing.assert_allclose(row, predictor.answer(text), atol=1e-5)

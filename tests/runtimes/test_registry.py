@@ -7,8 +7,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-from runtimes import registry
-from runtimes.errors import UnknownNameError
+from runtimes.errors import UnknownNameError, UnsupportedError
 from runtimes.registry import Registry
 
 ROWS = {"fraction": "fractions:Fraction", "broken": "no_such_module:Nothing"}
@@ -23,6 +22,11 @@ def test_resolves_a_row() -> None:
 def test_listing_imports_nothing() -> None:
     assert list(Registry("number", ROWS)) == ["fraction", "broken"]
     assert "no_such_module" not in sys.modules
+
+
+def test_a_row_whose_module_is_missing_says_so() -> None:
+    with pytest.raises(UnsupportedError, match=r"number .broken. .*no_such_module"):
+        Registry("number", ROWS).resolve("broken")
 
 
 def test_a_wrong_name_suggests_the_nearest() -> None:
@@ -44,7 +48,7 @@ def test_extensions_are_added_and_never_replace(monkeypatch: pytest.MonkeyPatch)
         EntryPoint(name, value, "edgepress.numbers")
         for name, value in [("decimal", "decimal:Decimal"), ("fraction", "decimal:Decimal")]
     )
-    monkeypatch.setattr(registry, "entry_points", lambda group: points.select(group=group))
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points.select(group=group))
     numbers = Registry("number", ROWS, group="edgepress.numbers")
     assert numbers.names() == ("fraction", "broken", "decimal")
     assert "decimal" in numbers

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,11 +16,12 @@ from runtimes.errors import ArtifactError, BackendError, UnsupportedError
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.openvino_runtime import OpenVINO
 from runtimes.packages import package_availability
-from runtimes.session import RUNTIMES, SessionOptions
+from runtimes.predict import open_predictor
+from runtimes.runtime import RUNTIMES, Opened
 from runtimes.tensorrt_runtime import TensorRT
 from runtimes.torch_runtime import Torch
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
-from tests.runtimes.tiny import feeds, tiny_onnx, tiny_openvino, tiny_torch
+from tests.runtimes.tiny import feeds, onnx_graph, tiny_onnx, tiny_openvino, tiny_torch
 
 
 class TestOnnxRuntime(RuntimeContract):
@@ -30,14 +31,15 @@ class TestOnnxRuntime(RuntimeContract):
     def make(folder: Path) -> Artifact:
         return tiny_onnx(folder)
 
-    def test_translates_a_failing_run(self, artifact: Artifact) -> None:
+    def test_translates_a_failing_run(self, opened: Opened) -> None:
         rows = feeds(1, 4)
         rows["input_ids"] = rows["input_ids"] + 10_000  # no such token
-        with (
-            self.runtime.load(artifact, SessionOptions()) as session,
-            pytest.raises(BackendError, match=r"ONNX Runtime: .*out of"),
-        ):
-            session.infer(rows)
+        with pytest.raises(BackendError, match=r"ONNX Runtime: .*out of"):
+            opened.run(rows)
+
+    def test_refuses_weights_outside_the_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ArtifactError, match="outside its folder"):
+            self.runtime.open(reaching_out(tmp_path), 1)
 
 
 class TestOpenVINO(RuntimeContract):
@@ -55,6 +57,10 @@ class TestOpenVINOWithOnnx(RuntimeContract):
     def make(folder: Path) -> Artifact:
         return tiny_onnx(folder)
 
+    def test_refuses_weights_outside_the_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ArtifactError, match="outside its folder"):
+            self.runtime.open(reaching_out(tmp_path), 1)
+
 
 class TestTorch(RuntimeContract):
     runtime = Torch()
@@ -69,7 +75,7 @@ class TestTorch(RuntimeContract):
         content = json.loads(config.read_text())
         config.write_text(json.dumps({**content, "edgepress_heads": {"0": [1]}}))
         with pytest.raises(UnsupportedError, match="export"):
-            self.runtime.load(artifact, SessionOptions())
+            self.runtime.open(artifact.model_file, 1)
 
 
 class TestTensorRT(AvailabilityContract):
@@ -78,31 +84,71 @@ class TestTensorRT(AvailabilityContract):
     def test_says_why_it_cannot_load(self, tmp_path: Path) -> None:
         if self.runtime.availability().ok:
             pytest.skip("TensorRT is here")
-        artifact = dataclasses.replace(tiny_onnx(tmp_path), format="tensorrt")
         with pytest.raises(UnsupportedError, match="tensorrt"):
-            self.runtime.load(artifact, SessionOptions())
+            self.runtime.open(tmp_path / "model.engine", 1)
+
+
+def reaching_out(folder: Path) -> Path:
+    """Write an ONNX model whose weights lie outside its folder; return its file."""
+    import onnx
+
+    inside = folder / "model"
+    inside.mkdir()
+    model = onnx_graph()
+    onnx.save(
+        model,
+        folder / "whole.onnx",
+        save_as_external_data=True,
+        location="outside.data",
+        size_threshold=0,
+    )
+    reaching = onnx.load(folder / "whole.onnx", load_external_data=False)
+    for tensor in reaching.graph.initializer:
+        for entry in tensor.external_data:
+            entry.value = "../outside.data" if entry.key == "location" else entry.value
+    (inside / "model.onnx").write_bytes(reaching.SerializeToString())
+    return inside / "model.onnx"
+
+
+@pytest.mark.parametrize("before", [None, "0"])
+def test_onnxruntime_is_imported_with_its_telemetry_off(before: str | None) -> None:
+    code = (
+        "import os, sys\n"
+        "from runtimes.onnx_runtime import import_onnxruntime\n"
+        "class Watch:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'onnxruntime': print(os.environ.get('ORT_DISABLE_TELEMETRY'))\n"
+        "sys.meta_path.insert(0, Watch())\n"
+        "import_onnxruntime()"
+    )
+    env = {**os.environ, **({} if before is None else {"ORT_DISABLE_TELEMETRY": before})}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
+    )
+    assert done.stdout.strip() == "1"
 
 
 def test_onnxruntime_and_openvino_agree(tmp_path: Path) -> None:
     artifact = tiny_onnx(tmp_path)
     rows = feeds(3, 8)
-    with OnnxRuntime().load(artifact, SessionOptions()) as session:
-        expected = session.infer(rows)["logits"]
-    with OpenVINO().load(artifact, SessionOptions()) as session:
-        np.testing.assert_allclose(session.infer(rows)["logits"], expected, atol=1e-5)
+    expected = OnnxRuntime().open(artifact.model_file, 1).run(rows)["logits"]
+    found = OpenVINO().open(artifact.model_file, 1).run(rows)["logits"]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_refuses_a_format_that_is_not_its_own(tmp_path: Path) -> None:
-    artifact = tiny_openvino(tmp_path)
-    with pytest.raises(UnsupportedError, match="expected:  onnx"):
-        OnnxRuntime().load(artifact, SessionOptions())
+    tiny_openvino(tmp_path)
+    with pytest.raises(UnsupportedError, match="expected:  openvino"):
+        open_predictor(tmp_path, runtime="onnxruntime")
+    with pytest.raises(UnsupportedError, match="runtime 'torch' does not load"):
+        open_predictor(tmp_path, runtime="torch")
 
 
 def test_openvino_misses_its_weights(tmp_path: Path) -> None:
     artifact = tiny_openvino(tmp_path)
     (tmp_path / "model.bin").unlink()
     with pytest.raises(ArtifactError, match=r"OpenVINO cannot read.*bin file"):
-        OpenVINO().load(artifact, SessionOptions())
+        OpenVINO().open(artifact.model_file, 1)
 
 
 def test_a_missing_package_is_no_exception() -> None:
@@ -113,7 +159,7 @@ def test_a_missing_package_is_no_exception() -> None:
 
 def test_availability_imports_no_backend() -> None:
     code = (
-        "import sys; from runtimes.session import RUNTIMES\n"
+        "import sys; from runtimes.runtime import RUNTIMES\n"
         "for name in RUNTIMES: RUNTIMES.resolve(name)().availability()\n"
         "heavy = {'torch', 'onnxruntime', 'openvino', 'tensorrt', 'transformers', 'onnx'}\n"
         "print(sorted(heavy & set(sys.modules)))"
@@ -125,7 +171,7 @@ def test_availability_imports_no_backend() -> None:
 
 def test_openvino_is_imported_without_its_telemetry(tmp_path: Path) -> None:
     code = (
-        "import sys; from runtimes import predict; predict.import_openvino()\n"
+        "import sys; from runtimes.openvino_runtime import import_openvino; import_openvino()\n"
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
     )
     done = subprocess.run(
@@ -143,9 +189,11 @@ def test_a_signal_after_openvino_sessions_ended_is_survived(tmp_path: Path) -> N
     tiny_onnx(tmp_path)
     code = (
         "import gc, os, signal, sys\n"
-        "from runtimes import predict\n"
-        f"models = [predict.load({str(tmp_path)!r}, runtime='openvino') for _ in range(3)]\n"
-        "while models: models.pop(0).logits('my card')\n"
+        "from pathlib import Path\n"
+        "from runtimes.predict import open_predictor\n"
+        f"folder = Path({str(tmp_path)!r})\n"
+        "models = [open_predictor(folder, runtime='openvino') for _ in range(3)]\n"
+        "while models: models.pop(0).answer('my card')\n"
         "gc.collect()\n"
         "signal.signal(signal.SIGINT, lambda *_: print('survived'))\n"
         "os.kill(os.getpid(), signal.SIGINT)"

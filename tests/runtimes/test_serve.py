@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtimes import machine, predict, serve
+from runtimes import machine, serve
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
+from runtimes.predict import open_predictor
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 
@@ -53,12 +54,12 @@ def conversation(tmp_path: Path) -> Iterator[Conversation]:
 
 
 def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
-    loaded = conversation.ask(do="load", text=TEXTS[0])
+    loaded = conversation.ask(do="load", row=TEXTS[0])
     steps = ("interpreter_ms", "imports_ms", "load_ms", "session_ms", "first_result_ms")
     assert all(loaded[step] > 0 for step in steps)
     assert sum(loaded[step] for step in steps) <= loaded["total_ms"] * 1.001
     assert loaded["first_inference_ms"] <= loaded["first_result_ms"]
-    assert conversation.ask(do="rows", rows=list(TEXTS))["tokens"][2] == 4
+    assert conversation.ask(do="rows", rows=list(TEXTS))["elements"][2] == 8
     warmed = conversation.ask(do="warm", runs=5, seconds=0.05, limit_s=1)
     assert len(warmed["medians_ms"]) >= 1
     block = conversation.ask(do="run", rows=[0, 1, 2, 0])
@@ -71,12 +72,12 @@ def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
 
 
 def test_answers_are_the_deployed_models(conversation: Conversation, tmp_path: Path) -> None:
-    conversation.ask(do="load", text=TEXTS[0])
-    model = predict.load(tmp_path)
+    conversation.ask(do="load", row=TEXTS[0])
+    model = open_predictor(tmp_path)
     found = conversation.ask(do="answers", rows=list(TEXTS))["answers"]
     for text, answer in zip(TEXTS, found, strict=True):
         said = np.frombuffer(base64.b64decode(answer["float32"]), "<f4").reshape(answer["shape"])
-        np.testing.assert_array_equal(said, model.logits(text))
+        np.testing.assert_array_equal(said, model.answer(text))
 
 
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
@@ -124,11 +125,11 @@ def _loaded_worker(bundle: Path, runtime: str) -> serve.Worker:
 def test_a_bad_request_is_answered_and_survived(conversation: Conversation) -> None:
     assert "unknown request 'dance'" in conversation.ask(do="dance")["error"]
     assert "load" in conversation.ask(do="rows", rows=["my card"])["error"]
-    assert conversation.ask(do="load", text="my card")["runtime"] == "onnxruntime"
+    assert conversation.ask(do="load", row="my card")["runtime"] == "onnxruntime"
 
 
 def test_waiting_is_flagged_and_working_is_not() -> None:
-    def wait(_: dict[str, Any]) -> None:
+    def wait(_: Any) -> None:
         time.sleep(0.02)
 
     milliseconds, contaminated = serve.timed(wait, {})

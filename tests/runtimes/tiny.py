@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from runtimes import predict
-from runtimes.artifact import Artifact, TensorSpec, write_artifact
+from runtimes.artifact import Artifact, write_artifact
+from runtimes.openvino_runtime import import_openvino
+from runtimes.runtime import TensorSpec
 
 LABELS = ("billing", "technical", "feedback")
 WORDS = ("my", "card", "is", "lost", "the", "app", "crashed", "thank", "you", "refund", "me", "now")
@@ -113,7 +114,7 @@ def tiny_openvino(folder: Path) -> Artifact:
     """Make an OpenVINO IR artifact of the same graph."""
     import onnx
 
-    openvino = predict.import_openvino()
+    openvino = import_openvino()
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "source.onnx"
     onnx.save(onnx_graph(), source)

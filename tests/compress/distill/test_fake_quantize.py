@@ -31,7 +31,7 @@ from compress.stage import execute
 from compress.training import batches
 from compress.training.compact import compact_vocabulary
 from compress.training.loop import TrainPlan, fit
-from runtimes import predict
+from runtimes.predict import open_predictor
 from tests.compress.exported import context as make_context
 from tests.compress.exported import data, exported, trained
 from tests.compress.text_models import TASK, load_model, logits_of
@@ -67,9 +67,9 @@ def test_zeros_stay_zeros() -> None:
 def test_logits_come_closer_to_those_of_the_quantized_file(tmp_path: Path) -> None:
     stage = Quantize(embeddings="int4", weights="int4", block_size=32)
     made = execute(stage, exported("onnx"), make_context(int8_dot=True), tmp_path / "result")
-    bundle, model = predict.load(made.path), load_model(trained().path)
+    bundle, model = open_predictor(made.path), load_model(trained().path)
     texts = data().test.inputs[:60]
-    real = np.stack([bundle.logits(text) for text in texts])
+    real = np.stack([bundle.answer(text) for text in texts])
     rows = _examples(model, texts)
     found = {}
     for name, blocks in {

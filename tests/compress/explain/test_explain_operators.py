@@ -124,11 +124,11 @@ def test_openvino_says_what_its_kernels_compute_in(tmp_path: Path) -> None:
 
 
 def test_openvino_leaves_its_counters_off_for_others(tmp_path: Path) -> None:
-    from runtimes import predict
+    from runtimes.openvino_runtime import compile_openvino, read_openvino
 
     model = tiny.tiny_openvino(tmp_path / "m")
     profile(model, tiny.TEXTS, 1, 0.1)
-    compiled = predict.compile_openvino(predict.read_openvino(model.model_file), 1)
+    compiled = compile_openvino(read_openvino(model.model_file), 1)
     assert compiled.get_property("PERF_COUNT") in (False, "NO")
 
 

@@ -15,9 +15,9 @@ from compress.explain.explain import explain
 from compress.explain.explanation import Explanation
 from compress.explain.question import Question
 from profiles import metrics
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, UnsupportedError
+from runtimes.predict import open_predictor
 from tests.runtimes import tiny
 
 TEXTS = [f"{a} {b} {c}" for a in tiny.WORDS for b in tiny.WORDS[:4] for c in tiny.WORDS[5:8]]
@@ -45,8 +45,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _answers(artifact: Artifact) -> Any:
-    classifier = predict.load(artifact.path)
-    return np.array([int(classifier.logits(text).argmax()) for text in TEXTS])
+    predictor = open_predictor(artifact.path)
+    return np.array([int(predictor.answer(text).argmax()) for text in TEXTS])
 
 
 def _asked(ground: dict[str, Any], metric: str, reference: bool, **more: Any) -> Explanation:

@@ -17,9 +17,9 @@ from compress.export.stage import Export
 from compress.graph.onnx_graph import MASK_FLOOR, load_onnx, tidy
 from compress.models.feeds import ExampleFeeds
 from compress.stage import RunContext, execute
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError, UnsupportedError
+from runtimes.predict import open_predictor
 from tests.compress.contract_stage import StageContract
 from tests.compress.exported import context as make_context
 from tests.compress.exported import exported, trained
@@ -177,8 +177,8 @@ def test_equal_weights_are_stored_once() -> None:
 
 
 def _agrees_with_bundle(artifact: Artifact) -> None:
-    classifier = predict.load(artifact.path)
-    assert classifier.logits("I love the refund").shape == (len(artifact.labels),)
+    predictor = open_predictor(artifact.path)
+    assert predictor.answer("I love the refund").shape == (len(artifact.labels),)
 
 
 def test_roberta_without_token_types(tmp_path: Path) -> None:

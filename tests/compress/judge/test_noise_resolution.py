@@ -24,10 +24,11 @@ from compress.judge.noise import (
 from compress.judge.noise_model import noise_model, noise_texts
 from compress.progress import Silence
 from profiles.noise import FEWEST_ROUNDS
-from runtimes import predict
-from runtimes.artifact import MANIFEST, Artifact
+from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError, UnsupportedError
+from runtimes.manifest import MANIFEST
 from runtimes.measure import MeasurePlan
+from runtimes.predict import open_predictor
 
 BRIEF = MeasurePlan(blocks=2, block_runs=15, warmup_s=0.05, warmup_limit_s=0.1)
 
@@ -70,10 +71,10 @@ def builtin(tmp_path_factory: pytest.TempPathFactory) -> Workload:
 
 
 def test_the_builtin_model_runs_on_texts_of_all_lengths(builtin: Workload) -> None:
-    classifier = predict.load(builtin.artifact.path)
-    tokens = {classifier.encode(text)["input_ids"].shape[1] for text in builtin.texts}
+    predictor = open_predictor(builtin.artifact.path)
+    tokens = {predictor.feeds(text)["input_ids"].shape[1] for text in builtin.texts}
     assert min(tokens) < 16 < 32 < max(tokens)
-    assert np.isfinite(classifier.logits(builtin.texts[0])).all()
+    assert np.isfinite(predictor.answer(builtin.texts[0])).all()
     assert noise_texts(7) == list(builtin.texts) != noise_texts(8)
 
 

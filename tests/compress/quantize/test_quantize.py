@@ -24,9 +24,9 @@ from compress.quantize.schemes import SCHEMES, Scheme
 from compress.quantize.stage import Quantize
 from compress.run.sources import code_digest
 from compress.stage import RunContext, execute
-from runtimes import predict
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError, UnsupportedError
+from runtimes.predict import open_predictor
 from tests.compress.contract_stage import StageContract
 from tests.compress.exported import context as make_context
 from tests.compress.exported import data, exported
@@ -63,9 +63,9 @@ class _QuantizeContract(StageContract):
         assert made[1].precision == self.scheme.partition("-")[0]
 
     def test_runs_from_the_bundle(self, source: Artifact, made: tuple[str, Artifact]) -> None:
-        before, after = predict.load(source.path), predict.load(made[1].path)
+        before, after = open_predictor(source.path), open_predictor(made[1].path)
         for text in data().test.inputs[:5]:
-            assert np.abs(before.logits(text) - after.logits(text)).max() < 1.5
+            assert np.abs(before.answer(text) - after.answer(text)).max() < 1.5
 
 
 class TestOnnxInt8Dynamic(_QuantizeContract):

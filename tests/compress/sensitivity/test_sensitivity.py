@@ -27,7 +27,8 @@ from compress.sensitivity.nodes import node_costs
 from compress.sensitivity.restore import Source
 from compress.sensitivity.sensitivity import Asked, sensitivity
 from compress.stage import execute
-from runtimes.artifact import MANIFEST, Artifact, read_artifact, write_artifact
+from runtimes.artifact import Artifact, read_artifact, write_artifact
+from runtimes.manifest import MANIFEST
 from tests.compress.exported import context, data, exported, trained
 from tests.compress.tiny_models import LABELS
 

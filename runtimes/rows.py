@@ -1,0 +1,61 @@
+"""Read the rows that a command line names: lines of text, or a column of a table."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from runtimes.errors import DataError, InputError
+
+COLUMN = "text"
+
+
+def read_rows(source: str, column: str | None) -> Iterator[Any]:
+    """Yield the rows of a file: one a line, or a column of .csv or .jsonl; `-` is stdin."""
+    if source == "-":
+        yield from (line.rstrip("\r\n") for line in sys.stdin)
+        return
+    path = Path(source)
+    readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            yield from readers.get(path.suffix.lower(), _lines)(stream, path, column)
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path}: not UTF-8 text; convert it first") from None
+
+
+def _lines(stream: Iterable[str], path: Path, column: str | None) -> Iterator[str]:
+    if column is not None:
+        raise InputError(f"--text {column}: {path} is read one text a line and has no columns")
+    yield from (line.rstrip("\r\n") for line in stream)
+
+
+def _csv_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterator[str]:
+    for row in csv.DictReader(stream):
+        yield _pick(row, path, column) or ""
+
+
+def _jsonl_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterator[Any]:
+    for number, line in enumerate(stream, 1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            raise DataError(f"{path}, line {number}: not JSON") from None
+        yield _pick(row if isinstance(row, dict) else {}, path, column)
+
+
+def _pick(row: dict[str, Any], path: Path, column: str | None) -> Any:
+    name = column or COLUMN
+    if name not in row:
+        raise DataError(
+            f"{path}: no column {name!r}",
+            available=", ".join(map(str, row)) or "none",
+            action="choose one with --text COLUMN",
+        )
+    return row[name]

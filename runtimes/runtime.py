@@ -1,0 +1,175 @@
+"""The seam between a model and what runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from runtimes.errors import InputError, UnsupportedError
+from runtimes.registry import Registry
+
+if TYPE_CHECKING:  # numpy is imported with the runtime, where a cold start counts it
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Feeds = Mapping[str, NDArray[Any]]
+    Outputs = Mapping[str, NDArray[Any]]
+
+RUNTIMES = Registry(
+    "runtime",
+    {
+        "onnxruntime": "runtimes.onnx_runtime:OnnxRuntime",
+        "openvino": "runtimes.openvino_runtime:OpenVINO",
+        "tensorrt": "runtimes.tensorrt_runtime:TensorRT",
+        "torch": "runtimes.torch_runtime:Torch",
+    },
+    group="edgepress.runtimes",
+)
+
+
+class TensorSpec(NamedTuple):
+    """Describe one input or output; a named dimension (`"batch"`) is dynamic."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+class Availability(NamedTuple):
+    """Say whether a runtime can be used here; when not, why and what would change it."""
+
+    ok: bool
+    reason: str
+    version: str | None
+
+
+class Opened(NamedTuple):
+    """Hold one opened model: `run` maps a batch's feeds to its outputs by name, and is timed.
+
+    `run` raises InputError on feeds that do not fit, BackendError when the backend fails. What it
+    returned stays as it was when it is called again. Several threads may call it.
+    """
+
+    runtime: str
+    version: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    run: Callable[[Feeds], Outputs]
+
+
+class Runtime(Protocol):
+    """Open models of the formats that one backend can run.
+
+    `formats` names for each format the file that is opened, then those beside it that belong to
+    the model, as patterns. `packages` must be importable. What is not `deployed` is a reference.
+    A module that holds one imports only the standard library, numpy and `runtimes` at its top:
+    it is copied into bundles.
+    """
+
+    name: ClassVar[str]
+    formats: ClassVar[Mapping[str, tuple[str, ...]]]
+    precisions: ClassVar[tuple[str, ...]]
+    packages: ClassVar[tuple[str, ...]]
+    deployed: ClassVar[bool]
+
+    def availability(self) -> Availability:
+        """Tell whether the backend can be used here, without raising."""
+
+    def open(self, model: Path, threads: int) -> Opened:
+        """Open a model's file; `threads` 0 leaves their number to the backend.
+
+        Raises UnsupportedError where the backend is missing, ArtifactError on a damaged file,
+        BackendError when the backend refuses the model.
+        """
+
+
+def runs_in(form: str) -> str:
+    """Return the runtime that a deployed model of a format runs in: the first that loads it.
+
+    Raises UnsupportedError for a format that is not deployed.
+    """
+    for name in runtimes_of(form):
+        return name
+    raise UnsupportedError(
+        f"format {form!r} is not one that is deployed",
+        expected=" or ".join(deployed_formats()),
+        action="run `edgepress export` first",
+    )
+
+
+def runtimes_of(form: str) -> Iterator[str]:
+    """Yield the deployed runtimes that load a format, built-in ones first."""
+    for name in RUNTIMES:
+        runtime: type[Runtime] = RUNTIMES.resolve(name)
+        if runtime.deployed and form in runtime.formats:
+            yield name
+
+
+def deployed_formats() -> dict[str, str]:
+    """Return the formats that are deployed, and the first registered runtime that loads each."""
+    found: dict[str, str] = {}
+    for name in RUNTIMES:
+        runtime: type[Runtime] = RUNTIMES.resolve(name)
+        for form in runtime.formats if runtime.deployed else ():
+            found.setdefault(form, name)
+    return found
+
+
+def format_for(runtime: str) -> str:
+    """Return the format that a runtime is given: the first that it loads."""
+    found: type[Runtime] = RUNTIMES.resolve(runtime)
+    return next(iter(found.formats))
+
+
+def model_files(form: str) -> tuple[str, ...]:
+    """Return a format's files: the one that is opened, then patterns of those beside it.
+
+    Raises UnsupportedError for a format that no runtime loads.
+    """
+    known: dict[str, tuple[str, ...]] = {}
+    for name in RUNTIMES:
+        runtime: type[Runtime] = RUNTIMES.resolve(name)
+        if form in runtime.formats:
+            return runtime.formats[form]
+        known.update(runtime.formats)
+    raise UnsupportedError(f"unknown format {form!r}", expected=f"one of {', '.join(known)}")
+
+
+def require_loads(runtime: str, form: str) -> None:
+    """Raise UnsupportedError when a runtime does not load a format, or is not deployed."""
+    found: type[Runtime] = RUNTIMES.resolve(runtime)
+    if found.deployed and form in found.formats:
+        return
+    known = " or ".join(runtimes_of(form))
+    raise UnsupportedError(
+        f"runtime {runtime!r} does not load format {form!r}",
+        expected=known or f"format {' or '.join(deployed_formats())}",
+        action="`edgepress export` makes another format",
+    )
+
+
+def feeds_check(inputs: tuple[TensorSpec, ...]) -> Callable[[Feeds], None]:
+    """Return what raises InputError when feeds are not the inputs by name, type and rank.
+
+    It is part of every timed run, so that it does little: half a microsecond for two inputs.
+    """
+    import numpy as np
+
+    expected = {spec.name: (np.dtype(spec.dtype), len(spec.shape)) for spec in inputs}
+
+    def check(feeds: Feeds) -> None:
+        if feeds.keys() != expected.keys():
+            raise InputError(
+                f"feeds {sorted(feeds)}", expected=f"exactly the inputs {sorted(expected)}"
+            )
+        for name, array in feeds.items():
+            if (array.dtype, array.ndim) != expected[name]:
+                dtype, rank = expected[name]
+                raise InputError(
+                    f"input {name!r} of type {array.dtype} and shape {array.shape}",
+                    expected=f"type {dtype} and {rank} dimensions",
+                )
+
+    return check

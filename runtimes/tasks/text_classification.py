@@ -1,0 +1,113 @@
+"""Classify a text: token ids in, the logits of its classes out.
+
+Every text is its own batch at its own length, without padding: the activation scales of a
+dynamically quantized model depend on the whole batch, so a row's result would otherwise depend
+on its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from runtimes.errors import ArtifactError, BackendError, UnsupportedError, first_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from runtimes.manifest import Manifest
+    from runtimes.runtime import Feeds, Outputs
+
+_COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+"""A model's inputs, and what the tokenizer calls them."""
+
+
+class TextClassification:
+    """Encode texts with a folder's tokenizer.json and read logits of shape (labels,)."""
+
+    name: ClassVar[str] = "text-classification"
+    packages: ClassVar[tuple[str, ...]] = ("tokenizers",)
+    files: ClassVar[tuple[str, ...]] = ("tokenizer.json",)
+
+    def __init__(self, folder: Path, manifest: Manifest, inputs: Sequence[str]) -> None:
+        if unknown := sorted(set(inputs) - set(_COLUMNS)):
+            raise UnsupportedError(
+                f"{folder}: the model has the input {unknown[0]!r}, which no tokenizer makes",
+                expected=" and ".join(_COLUMNS),
+            )
+        self._labels = manifest.labels
+        self._columns = {name: _COLUMNS[name] for name in inputs}
+        self._tokenizer = load_tokenizer(folder, manifest.max_length)
+
+    def feeds(self, row: Any) -> Feeds:
+        """Return the model's inputs for one text: int64 arrays of shape (1, tokens)."""
+        encoding = self._tokenizer.encode(row)
+        return {
+            name: np.array([getattr(encoding, column)], dtype=np.int64)
+            for name, column in self._columns.items()
+        }
+
+    def batch(self, rows: Sequence[Feeds]) -> Feeds:
+        """Stack encoded texts as int64 arrays of shape (rows, longest), masked where padded."""
+        longest = max(array.shape[1] for row in rows for array in row.values())
+        padding = {"input_ids": _padding_id(self._tokenizer)}
+
+        def padded(name: str, array: NDArray[Any]) -> NDArray[Any]:
+            missing = longest - array.shape[1]
+            return np.pad(array, ((0, 0), (0, missing)), constant_values=padding.get(name, 0))
+
+        return {name: np.vstack([padded(name, row[name]) for row in rows]) for name in rows[0]}
+
+    def answer(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return one text's logits, float32 of shape (labels,)."""
+        logits = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
+        if logits.shape != (1, len(self._labels)):
+            raise BackendError(
+                f"the model returned shape {logits.shape}",
+                expected=f"(1, {len(self._labels)}), for the labels of artifact.json",
+            )
+        found: NDArray[np.float32] = logits[0].astype(np.float32)
+        return found
+
+    def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
+        """Return the most probable label, its probability, the text and the best `top`."""
+        scores = softmax(answer)
+        order = scores.argsort(kind="stable")[::-1][: max(top, 1)]
+        ranked = [{"label": self._labels[i], "score": round(float(scores[i]), 6)} for i in order]
+        return {**ranked[0], "text": row, **({"top": ranked} if top else {})}
+
+    def line(self, shown: dict[str, Any]) -> str:
+        """Return label and score."""
+        return f"{shown['label']}\t{shown['score']:.4f}"
+
+
+def load_tokenizer(folder: Path, max_length: int) -> Any:
+    """Load tokenizer.json, truncating at the model's length and never padding."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise ArtifactError(f"{path}: no such file")
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as error:  # the library raises bare Exception
+        raise ArtifactError(f"{path}: cannot be read ({first_line(error)})") from None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(max_length)
+    return tokenizer
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probabilities, float64 that sum to 1, of one row of logits."""
+    weights = np.exp(logits.astype(np.float64) - logits.max())
+    found: NDArray[np.float64] = weights / weights.sum()
+    return found
+
+
+def _padding_id(tokenizer: Any) -> int:
+    """Return the token that pads; 0 for a tokenizer without one."""
+    known = [tokenizer.token_to_id(name) for name in ("[PAD]", "<pad>")]
+    return next((number for number in known if number is not None), 0)
