@@ -153,23 +153,28 @@ def require_loads(runtime: str, form: str) -> None:
 def feeds_check(inputs: tuple[TensorSpec, ...]) -> Callable[[Feeds], None]:
     """Return what raises InputError when feeds are not the inputs by name, type and rank.
 
-    It is part of every timed run, so that it does little: half a microsecond for two inputs.
+    It is part of every timed run, and models run in 50 microseconds: so it does little.
     """
     import numpy as np
 
-    expected = {spec.name: (np.dtype(spec.dtype), len(spec.shape)) for spec in inputs}
+    expected = [(spec.name, np.dtype(spec.dtype), len(spec.shape)) for spec in inputs]
 
     def check(feeds: Feeds) -> None:
-        if feeds.keys() != expected.keys():
-            raise InputError(
-                f"feeds {sorted(feeds)}", expected=f"exactly the inputs {sorted(expected)}"
-            )
-        for name, array in feeds.items():
-            if (array.dtype, array.ndim) != expected[name]:
-                dtype, rank = expected[name]
-                raise InputError(
-                    f"input {name!r} of type {array.dtype} and shape {array.shape}",
-                    expected=f"type {dtype} and {rank} dimensions",
-                )
+        if len(feeds) == len(expected):
+            for name, dtype, rank in expected:
+                array = feeds.get(name)
+                if array is None or array.ndim != rank:
+                    break
+                if array.dtype is not dtype and array.dtype != dtype:
+                    break
+            else:
+                return
+        raise _unfit(inputs, feeds)
 
     return check
+
+
+def _unfit(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> InputError:
+    given = ", ".join(f"{name} {array.dtype}{array.shape}" for name, array in feeds.items())
+    wanted = ", ".join(f"{spec.name} {spec.dtype}{spec.shape}" for spec in inputs)
+    return InputError(f"feeds that do not fit the model: {given or 'none'}", expected=wanted)

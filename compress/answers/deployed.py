@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from compress.progress import Progress
 from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
+from runtimes.runtime import RUNTIMES
 from runtimes.samples import Variant
 
 
@@ -63,5 +63,5 @@ def _file(variant: Variant, texts: Sequence[str], shared: Path | None, device: J
 def _place(variant: Variant, texts: Sequence[str], device: Job) -> list[str]:
     """Return the version of the runtime that answers and, elsewhere, the device."""
     if device.here:
-        return [version(variant.runtime)]
+        return [str(RUNTIMES.resolve(variant.runtime)().availability().version)]
     return [device.runtime_version(variant, texts[0]), device.facts().fingerprint()]

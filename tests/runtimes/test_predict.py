@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compress.cli.main import run as cli
 from compress.run.bundle import write_bundle
+from runtimes.artifact import read_artifact
+from runtimes.errors import ArtifactError
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.predict import open_predictor
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx, tiny_openvino
 
+ROOT = Path(__file__).parents[2]
 MANIFEST = (
     '{{"format": "{}", "task": "text-classification", "labels": [{}], "max_length": 8,'
     ' "runtimes": {}}}'
@@ -244,3 +248,42 @@ def test_padding_changes_no_row(bundle: Path) -> None:
     output = predictor.infer(predictor.task.batch(rows))["logits"]
     for row, text in zip(output, TEXTS, strict=True):
         np.testing.assert_allclose(row, predictor.answer(text), atol=1e-5)
+
+
+def test_a_text_that_looks_like_an_option_is_a_text(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the app crashed\nmy card is lost\n", encoding="utf-8")
+    assert cli(["predict", str(bundle), "--json", "--", f"--rows={secret}"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["text"] == f"--rows={secret}"
+
+
+def test_the_bundles_manifest_names_its_classes_and_covers_its_files(
+    bundle: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = json.loads((copied / "artifact.json").read_text(encoding="utf-8"))
+    assert list(manifest["runtimes"]) == ["onnxruntime", "openvino"]
+    assert manifest["task_class"].endswith(":TextClassification")
+    artifact = read_artifact(copied)
+    artifact.verify()
+    (copied / "runtimes" / "predict.py").write_text("print('another')\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="do not match"):
+        artifact.verify()
+
+
+def test_nothing_slow_is_imported_before_the_model(bundle: Path) -> None:
+    code = (
+        "import sys; from runtimes import serve\n"
+        "slow = {'difflib', 'dataclasses', 'importlib.metadata', 'csv', 'numpy', 'tempfile'}\n"
+        "print(sorted(slow & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.append({str(ROOT)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "[]"
