@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from compress.graph.onnx_graph import read_onnx
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, first_line
 from runtimes.openvino_runtime import read_openvino
@@ -64,9 +65,7 @@ def duplicates(found: Sequence[Tensor]) -> list[list[Tensor]]:
 
 
 def _onnx(model: Path) -> Iterator[Tensor]:
-    import onnx
-
-    graph = onnx.load(str(model)).graph
+    graph = read_onnx(model).graph
     constants = [
         attribute.t
         for node in graph.node
