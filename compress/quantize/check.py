@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
-from runtimes.predict import open_predictor
 from runtimes.runtime import model_files
 
 CHECK_ROWS = 200
@@ -113,19 +113,9 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> Comparison:
 
 
 def predict(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[np.int64]:
-    """Return the class of each text by the model in `folder`, as `logits_of` computes it."""
-    found: NDArray[np.int64] = logits_of(artifact, folder, texts).argmax(axis=1)
+    """Return the class of each text by the model in `folder`, as it is deployed."""
+    found: NDArray[np.int64] = folder_answers(artifact, folder, texts).argmax(axis=1)
     return found
-
-
-def logits_of(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Return logits (texts, classes) of the model in `folder`, with the bundle's own code.
-
-    Each text is run alone, at its own length. `artifact` says what the folder, which has no
-    manifest yet, holds.
-    """
-    predictor = open_predictor(folder, manifest=artifact.device_manifest)
-    return np.stack([predictor.answer(text) for text in texts])
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from compress.answers.effect import Effect, compared
+from compress.answers.folder import folder_answers
 from compress.graph.onnx_graph import dense_nodes, load_onnx
 from compress.quantize.calibration import spaced_texts
-from compress.quantize.check import logits_of
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
@@ -54,7 +54,7 @@ def choose_excluded(
     """
     names = product_names(source)
     texts = spaced_texts(context.data, _ROWS)
-    known = logits_of(source, source.path, texts)
+    known = folder_answers(source, source.path, texts)
 
     def effect(excluded: Collection[str]) -> Effect:
         trial = dataclasses.replace(settings, exclude=list(excluded))
@@ -63,7 +63,7 @@ def choose_excluded(
             for file in source.path.glob("*token*.json"):
                 shutil.copyfile(file, folder / file.name)
             algorithm(source, trial, context, folder)
-            found = logits_of(source, folder, texts)
+            found = folder_answers(source, folder, texts)
         return compared(known, found, known.argmax(axis=1).tolist())
 
     if effect(()).agreement >= 1 - settings.max_drop:

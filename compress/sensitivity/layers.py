@@ -16,7 +16,8 @@ from compress.models.architectures import architecture, part, require
 from compress.progress import Progress
 from compress.prune.importance import fisher_importance
 from compress.tasks import task_of
-from compress.training.batches import Encoded, encode, in_order
+from compress.training.batches import encode
+from compress.training.loop import answers_of
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -50,13 +51,17 @@ def layer_costs(
     tokenizer = load_tokenizer(model.path, model.max_length)
     encoded = encode(tokenizer, rows.inputs, network.config, task)
     layers = list(part(network, architecture(model.model_type).layers))
+
+    def answers() -> NDArray[np.float32]:
+        return np.stack(answers_of(network, encoded, task, batch_size=_BATCH))
+
     with progress.task("layers", len(layers) + 1) as advance:
-        known = _logits(network, encoded)
+        known = answers()
         advance(1, "")
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(known, _logits(network, encoded), rows.targets))
+                effects.append(compared(known, answers(), rows.targets))
             advance(1, "")
     with progress.task("importance", len(encoded)) as advance:
         mass = fisher_importance(network, encoded, seed, advance)
@@ -64,18 +69,6 @@ def layer_costs(
     share = share / share.sum()
     costs = [LayerCost(place, float(share[place]), effect) for place, effect in enumerate(effects)]
     return tuple(sorted(costs, key=lambda cost: -cost.skipped.kl))
-
-
-def _logits(network: nn.Module, encoded: Encoded) -> NDArray[np.float32]:
-    import torch
-
-    rows: list[NDArray[np.int64]] = []
-    found: list[NDArray[np.float32]] = []
-    with torch.inference_mode():
-        for batch in in_order(encoded, _BATCH):
-            rows.append(batch.rows)
-            found.append(network(**batch.inputs).logits.numpy())
-    return np.concatenate(found)[np.argsort(np.concatenate(rows))]
 
 
 @contextmanager

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from compress.answers.effect import Effect, Logits, compared
+from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
 from compress.sensitivity.restore import Source
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
-from runtimes.predict import open_predictor
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -92,7 +92,7 @@ class _Bench:
     """Run variants of one model on the same rows, with the bundle's own code."""
 
     def __init__(self, artifact: Artifact, rows: Rows, scratch: Path) -> None:
-        self._manifest = artifact.device_manifest
+        self._artifact = artifact
         self._rows = rows
         self._file = scratch / artifact.model_file.name
         self.known: Logits = np.empty((0, 0), dtype=np.float32)
@@ -103,8 +103,7 @@ class _Bench:
         import onnx
 
         onnx.save_model(model, str(self._file))
-        predictor = open_predictor(self._file.parent, manifest=self._manifest)
-        return np.stack([predictor.answer(text) for text in self._rows.inputs])
+        return folder_answers(self._artifact, self._file.parent, self._rows.inputs)
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""

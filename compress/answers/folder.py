@@ -1,0 +1,23 @@
+"""What a model's files answer in this process: for stages, whose results have no manifest yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtimes.artifact import Artifact
+from runtimes.predict import open_predictor
+
+
+def folder_answers(artifact: Artifact, folder: Path, rows: Sequence[Any]) -> NDArray[np.float32]:
+    """Return answers of shape (rows, classes) of the model in `folder`, by the bundle's own code.
+
+    Each row is run alone, at its own length. `artifact` says what the folder holds. Raises
+    ArtifactError on a damaged file, BackendError when the runtime refuses the model.
+    """
+    predictor = open_predictor(folder, manifest=artifact.device_manifest)
+    return np.stack([predictor.answer(row) for row in rows])
