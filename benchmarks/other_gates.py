@@ -23,6 +23,7 @@ from profiles.transport.local import Local
 from profiles.transport.serving import serve
 from runtimes.artifact import Artifact
 from runtimes.runtime import runs_in
+from runtimes.samples import Variant
 from runtimes.worker import Worker
 
 Floats = NDArray[np.float64]
@@ -126,7 +127,7 @@ def second_of_rounds(first_ms: float) -> int:
 
 def _take(artifact: Artifact, texts: Sequence[str], protocol: Protocol) -> Floats:
     runtime = runs_in(artifact.format)
-    with serve(Local(), artifact.path, runtime) as worker:
+    with serve(Local(), Variant("model", artifact, runtime)) as worker:
         worker.ask("load", _TIMEOUT_S, row=texts[0])
         worker.ask("texts", _TIMEOUT_S, texts=list(texts))
         if protocol is Protocol.SECOND:

@@ -130,5 +130,4 @@ class Job:
         return self.transport.facts()
 
     def _launch(self, variant: Variant) -> Worker:
-        model = variant.artifact.path
-        return serve(self.transport, model, variant.runtime, variant.threads)
+        return serve(self.transport, variant)

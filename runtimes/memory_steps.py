@@ -9,13 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runtimes.manifest import read_manifest
+from runtimes.manifest import Manifest
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model
 
 
-def steps(folder: Path, runtime: str, threads: int, texts: list[str]) -> list[dict[str, Any]]:
+def steps(
+    folder: Path, manifest: Manifest, runtime: str, threads: int, rows: list[Any]
+) -> list[dict[str, Any]]:
     """Return what was held after each step, in MB (10^6 bytes)."""
-    manifest = read_manifest(folder)
     found = [_held("interpreter")]
     backend = load_runtime(manifest, runtime)
     task_class = load_task(manifest)
@@ -25,10 +26,10 @@ def steps(folder: Path, runtime: str, threads: int, texts: list[str]) -> list[di
     task = make_task(task_class, folder, manifest, opened)
     found.append(_held("tokenizer"))
     predictor = Predictor(task, opened)
-    predictor.answer(texts[0])
+    predictor.answer(rows[0])
     found.append(_held("first inference"))
-    for text in texts:
-        predictor.answer(text)
+    for row in rows:
+        predictor.answer(row)
     found.append(_held("all rows"))
     return found
 

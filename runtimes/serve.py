@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from runtimes.errors import BackendError, EdgepressError, InputError, first_line  # noqa: E402
 from runtimes.machine import Machine, peak_rss_mb, preemptions, probe_ms, read_mb, started_ns  # noqa: E402
-from runtimes.manifest import read_manifest  # noqa: E402
+from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Worker:
         """Load everything and answer one row; report how long each step took, in ms."""
         clock = _Clock()
         folder = Path(self._arguments.model)
-        manifest = read_manifest(folder)
+        manifest = self._manifest()
         runtime = load_runtime(manifest, self._arguments.runtime)
         task_class = load_task(manifest)
         imports_ms = clock.lap_ms()
@@ -190,7 +190,7 @@ class Worker:
         folder = Path(self._arguments.model)
         why = why_kept(folder)
         if not why:
-            manifest = read_manifest(folder)
+            manifest = self._manifest()
             forget(folder, *packages(manifest, self._arguments.runtime))
         return {"why": why}
 
@@ -199,7 +199,8 @@ class Worker:
         from runtimes.memory_steps import steps
 
         chosen = self._arguments
-        return {"steps": steps(Path(chosen.model), chosen.runtime, chosen.threads, rows)}
+        found = steps(Path(chosen.model), self._manifest(), chosen.runtime, chosen.threads, rows)
+        return {"steps": found}
 
     def facts(self) -> dict[str, Any]:
         """Probe the machine's hardware."""
@@ -216,6 +217,14 @@ class Worker:
     @functools.cached_property
     def _machine(self) -> Machine:
         return Machine()  # not before it is asked for: a cold start has no use for it
+
+    def _manifest(self) -> Manifest:
+        """Read the model's manifest, with the classes that the caller names."""
+        given = self._arguments
+        manifest = read_manifest(Path(given.model))
+        if given.runtime_class:
+            manifest = manifest._replace(runtimes={given.runtime: given.runtime_class})
+        return manifest._replace(task_class=given.task_class or manifest.task_class)
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:
@@ -301,6 +310,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="0: as many as it likes"
     )
+    parser.add_argument("--runtime-class", metavar="MODULE:CLASS", help="default: the registered")
+    parser.add_argument("--task-class", metavar="MODULE:CLASS", help="default: the registered")
     parser.add_argument("--spawned", type=int, metavar="NS", help="when the parent started this")
     return parser.parse_args(arguments)
 

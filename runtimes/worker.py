@@ -116,14 +116,14 @@ def decoded(answer: Mapping[str, Any]) -> NDArray[np.float32]:
     return content.reshape(answer["shape"]).astype(np.float32)
 
 
-def command_of(
-    python: str, folder: str | None = None, runtime: str = "", threads: int = 1
-) -> list[str]:
-    """Return the command that starts the measuring process, for a model or for none."""
-    command = [python, "-P", "-m", "runtimes.serve"]
-    if folder is not None:
-        command += ["--model", folder, "--runtime", runtime, "--threads", str(threads)]
-    return command
+def command_of(python: str) -> list[str]:
+    """Return the command that starts the measuring process."""
+    return [python, "-P", "-m", "runtimes.serve"]
+
+
+def arguments_of(folder: str, runtime: str, threads: int) -> list[str]:
+    """Return what the command takes to measure a model."""
+    return ["--model", folder, "--runtime", runtime, "--threads", str(threads)]
 
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import time
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import runtimes
+from runtimes.errors import UnsupportedError
 from runtimes.facts import Facts
-from runtimes.worker import Worker, command_of, environment_of
+from runtimes.runtime import RUNTIMES
+from runtimes.samples import Variant
+from runtimes.tasks import TASKS
+from runtimes.worker import Worker, arguments_of, command_of, environment_of
 
 if TYPE_CHECKING:
     from profiles.transport import Transport
@@ -20,19 +25,22 @@ TIMEOUT_S = 120.0
 _CODE = Path(runtimes.__file__).parent
 
 
-def serve(
-    transport: Transport, model: Path | None = None, runtime: str = "", threads: int = 1
-) -> Worker:
+def serve(transport: Transport, variant: Variant | None = None) -> Worker:
     """Start a fresh process on the device that measures a model, or answers for the machine.
 
     The model and the code that runs it are brought there first, where they are not there yet.
     """
-    place = None if model is None else transport.put(model)
-    command = command_of(transport.python, place, runtime, threads)
-    env = environment_of(threads, _paths(transport))
+    command = command_of(transport.python)
+    added = [] if variant is None else _added_rows(variant)
+    if variant is not None:
+        place = transport.put(variant.artifact.path)
+        command += arguments_of(place, variant.runtime, variant.threads)
+        command += [part for option, row in added for part in (option, row)]
+    env = environment_of(variant.threads if variant else 1, _paths(transport, added))
     if transport.here:
         command += ["--spawned", str(time.perf_counter_ns())]
-    return Worker(transport.run(command, env=env), str(model or f"transport {transport.kind}"))
+    name = str(variant.artifact.path) if variant else f"transport {transport.kind}"
+    return Worker(transport.run(command, env=env), name)
 
 
 def facts_of(transport: Transport) -> Facts:
@@ -41,8 +49,26 @@ def facts_of(transport: Transport) -> Facts:
         return Facts.from_json(worker.ask("facts", TIMEOUT_S))
 
 
-def _paths(transport: Transport) -> str:
-    """Return where the device finds the code: its copy of `runtimes`, then this machine's own."""
-    if not transport.here:
-        return str(PurePosixPath(transport.put(_CODE)).parent)
-    return os.pathsep.join(filter(None, [str(_CODE.parent), os.environ.get("PYTHONPATH")]))
+def _added_rows(variant: Variant) -> list[tuple[str, str]]:
+    """Return the classes, as options, that other packages add; a device knows no entry points."""
+    rows = {
+        "--runtime-class": RUNTIMES.row(variant.runtime),
+        "--task-class": TASKS.row(variant.artifact.task),
+    }
+    return [(option, row) for option, row in rows.items() if not row.startswith("runtimes.")]
+
+
+def _paths(transport: Transport, added: list[tuple[str, str]]) -> str:
+    """Return where the device finds `runtimes` and added classes, then this machine's own path."""
+    code = [_CODE, *(_package(row) for _, row in added)]
+    folders = [str(PurePath(transport.put(path)).parent) for path in code]
+    inherited = os.environ.get("PYTHONPATH") if transport.here else None
+    return os.pathsep.join(filter(None, [*dict.fromkeys(folders), inherited]))
+
+
+def _package(row: str) -> Path:
+    """Return the folder, or the single file, of the package that a class is of."""
+    spec = importlib.util.find_spec(row.partition(":")[0].partition(".")[0])
+    if spec is None or spec.origin is None:
+        raise UnsupportedError(f"{row}: its package has no files", action="install it again")
+    return Path(spec.origin).parent if spec.submodule_search_locations else Path(spec.origin)

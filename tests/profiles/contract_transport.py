@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, DeviceError
 from runtimes.measure import MeasurePlan, Variant
 from runtimes.predict import open_predictor
+from runtimes.tasks import TASKS
 from runtimes.worker import Worker
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
@@ -22,6 +24,16 @@ PLAN = MeasurePlan(
     processes=2, blocks=2, block_runs=5, warmup_runs=2, warmup_s=0.0, warmup_limit_s=0.1,
     cold_starts=2, uncached_starts=1,
 )  # fmt: skip
+
+
+SHOUTED = """from runtimes.tasks.text_classification import TextClassification
+
+class Shouting(TextClassification):
+    name = "shouting"
+
+    def answer(self, outputs):
+        return -super().answer(outputs)
+"""
 
 
 class ContractTransport:
@@ -139,6 +151,23 @@ class ContractTransport:
         known = [model.answer(row) for row in rows]
         assert np.abs(np.stack(found) - np.stack(known)).max() < 1e-5
         assert sum(units) == len(rows)
+
+    def test_runs_a_task_that_another_package_adds(
+        self,
+        transport: Transport,
+        artifact: Artifact,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.syspath_prepend(tmp_path / "added")
+        (tmp_path / "added" / "shouted").mkdir(parents=True)
+        (tmp_path / "added" / "shouted" / "__init__.py").write_text("")
+        (tmp_path / "added" / "shouted" / "task.py").write_text(SHOUTED)
+        monkeypatch.setitem(TASKS.rows, "shouting", "shouted.task:Shouting")
+        variant = Variant("model", replace(artifact, task="shouting"), "onnxruntime")
+        (answer,) = Job(transport).answers(variant, ["my card"])
+        (known,) = Job(transport).answers(replace(variant, artifact=artifact), ["my card"])
+        assert (answer == -known).all()
 
     def test_tells_what_memory_a_model_takes(
         self, transport: Transport, artifact: Artifact

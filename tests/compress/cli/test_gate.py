@@ -370,7 +370,7 @@ def test_a_baseline_of_another_machine_only_warns(
         gate("model", "--baseline", name, "--unlabelled", "--json")
         for name in ("light.json", "foreign.json")
     )
-    assert (here.code, there.code) == (1, 0)
+    assert (here.code, there.code) == (1, 0), there.err + there.out[:3000]
     assert here.check("rss_peak_vs_baseline")["status"] == "FAIL"
     assert not there.check("rss_peak_vs_baseline")["counts"]
     assert "of another machine (Cortex-A76)" in there.check("rss_peak_vs_baseline")["lenient"]
