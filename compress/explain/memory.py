@@ -14,8 +14,8 @@ _ROWS = 200
 _WHAT = {
     "interpreter": "Python and the bundle's code",
     "imports": "numpy, tokenizers and the runtime's libraries",
-    "tokenizer": "the vocabulary: prune it",
     "session": "weights, their packed copies and the graph: fewer or smaller weights",
+    "tokenizer": "the vocabulary: prune it",
     "first inference": "activations and the kernels' buffers: a shorter max_length",
     "all rows": "buffers that grew with longer texts: a shorter max_length",
 }
