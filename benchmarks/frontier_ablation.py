@@ -8,13 +8,12 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
-import numpy as np
-
 from benchmarks.frontier_rows import Contestant, figures, measured_together
 from compress.search.choice import Standing
 from compress.search.request import SearchResult
 from compress.search.shape import Settings, Shape, settings_kept
 from compress.search.workshop import Workshop
+from compress.tasks import task_of
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
@@ -107,15 +106,15 @@ def _figures(
         progress=request.board,
         shared=request.cache.shared,
     )
-    labels = np.array(rows.targets)
     found = []
     chosen: RowScores | None = None
     for one in contestants[1:]:
         measured = outcome.of(one.name)
-        assert measured.logits is not None  # validation rows are labelled
-        right = RowScores.right(measured.logits.argmax(axis=1) == labels)
-        chosen = right if chosen is None else chosen
-        share = paired_retention(right, chosen, 0.95, request.plan.recipe.seed)
+        assert measured.answers is not None  # validation rows are labelled
+        task = task_of(measured.candidate.artifact.task)
+        scores = task.score(measured.answers, rows.targets)
+        chosen = scores if chosen is None else chosen
+        share = paired_retention(scores, chosen, 0.95, request.plan.recipe.seed)
         bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}
         row = figures(one, measured) | {"of_chosen": bounds, "seconds": made[one.name][1]}
         found.append(row)

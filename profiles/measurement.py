@@ -8,23 +8,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from profiles import metrics
 from profiles.budget import metric_named
-from profiles.class_retention import count_classes, worst_class_interval
-from profiles.paired import paired_retention
-from profiles.scores import RowScores
 from profiles.statistics import (
     Floats,
     Interval,
     clustered_interval,
-    f1_macro_interval,
     mean_interval,
     percentile_interval,
     quotient_interval,
     ratio_interval,
-    wilson_interval,
 )
 from runtimes.measure import Block, ColdStart, Samples
 
@@ -156,38 +149,6 @@ def summarise(
         for name, known in sums.items()
     }
     return Figures(kept, at, _absent(samples))
-
-
-def summarise_quality(
-    truth: ArrayLike,
-    predicted: ArrayLike,
-    labels: Sequence[str],
-    reference_predicted: ArrayLike | None = None,
-    *,
-    seed: int = 7,
-    source: Source | None = None,
-) -> Figures:
-    """Turn predictions into accuracy, macro F1 and, beside a reference's, retention.
-
-    `truth` and the predictions are indices into `labels`, of the same rows, shape (rows,).
-    Raises DataError when they are not.
-    """
-    counts = metrics.confusion(truth, predicted, len(labels))
-    right = np.asarray(truth) == np.asarray(predicted)
-    sums: dict[str, Sum] = {
-        "accuracy": lambda c: wilson_interval(int(right.sum()), len(right), c),
-        "f1_macro": lambda c: f1_macro_interval(counts, c, seed),
-    }
-    if reference_predicted is not None:
-        known = np.asarray(truth) == np.asarray(reference_predicted)
-        metrics.retention(right, known)  # refuses rows that do not fit
-        by_class = count_classes(truth, predicted, reference_predicted)
-        scores, beside = RowScores.right(right), RowScores.right(known)
-        sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
-        sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
-    return Figures(
-        {name: functools.cache(known_sum) for name, known_sum in sums.items()}, source or Source()
-    )
 
 
 def conditions(samples: Samples, reference: Samples | None = None) -> str:

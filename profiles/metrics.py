@@ -53,17 +53,6 @@ def f1_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     return f1
 
 
-def retention(candidate_correct: ArrayLike, reference_correct: ArrayLike) -> float:
-    """Return the candidate's accuracy over the reference's, on the same rows.
-
-    Raises DataError when the reference has no row right.
-    """
-    candidate, reference = _pair(candidate_correct, reference_correct)
-    if not reference.any():
-        raise DataError("the reference has no row right", expected="at least one")
-    return float(candidate.sum() / reference.sum())
-
-
 def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Labels, Labels]:
     a, b = np.asarray(first, dtype=np.int64), np.asarray(second, dtype=np.int64)
     if a.shape != b.shape or a.ndim != 1 or a.size == 0:

@@ -1,41 +1,46 @@
-"""What a change to a model does to its answers."""
+"""What a change to a model does to its answers: one comparison, row by row, for every use."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Logits = NDArray[np.float32]
+from compress.tasks import Answer, Task
+from profiles.paired import Paired
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
     """Hold what a change does to answers: `kl` is the mean divergence from the source in nats.
 
-    `agreement` is the share of rows with the source's class, `accuracy` that of right ones.
+    `agreement` is the share of rows that both decide alike. `scores` pairs what the rows earn
+    the changed model (the candidate) and its source (the reference), where targets are known.
     """
 
     kl: float
     agreement: float
-    accuracy: float
+    scores: Paired | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Return the changed model's score, where targets are known."""
+        return None if self.scores is None else self.scores.candidate.metric
 
 
-def compared(known: Logits, found: Logits, labels: Sequence[int]) -> Effect:
-    """Return how far logits of shape (rows, classes) are from known ones."""
-    before, after = _log_softmax(known), _log_softmax(found)
-    answers = found.argmax(axis=1)
+def compared(
+    task: Task, known: Sequence[Answer], found: Sequence[Answer], targets: Sequence[Any] = ()
+) -> Effect:
+    """Return how far answers are from known ones to the same rows."""
     return Effect(
-        kl=float((np.exp(before) * (before - after)).sum(axis=1).mean()),
-        agreement=float(np.mean(answers == known.argmax(axis=1))),
-        accuracy=float(np.mean(answers == np.asarray(labels))),
+        kl=float(task.divergence(known, found).mean()),
+        agreement=float(task.agrees(known, found).mean()),
+        scores=paired(task, known, found, targets) if targets else None,
     )
 
 
-def _log_softmax(logits: Logits) -> NDArray[np.float64]:
-    wide = logits.astype(np.float64)
-    shifted = wide - wide.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+def paired(
+    task: Task, known: Sequence[Answer], found: Sequence[Answer], targets: Sequence[Any]
+) -> Paired:
+    """Return what the rows earn by `found`, the candidate's answers, and by the known ones."""
+    return Paired(task.score(found, targets), task.score(known, targets))

@@ -8,6 +8,7 @@ from typing import Any
 
 from compress.explain.explanation import Explanation
 from compress.explain.question import Question
+from compress.tasks import task_of
 from profiles.budget import METRICS, metric_named
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError, UnknownNameError, UnsupportedError
@@ -20,12 +21,9 @@ FAMILIES = {
     "compression": "compress.explain.size:explain",
     "cold_start": "compress.explain.cold_start:explain",
     "rss_peak": "compress.explain.memory:explain",
-    "accuracy": "compress.explain.quality:explain",
-    "f1": "compress.explain.quality:explain",
-    "worst_class": "compress.explain.quality:explain",
     "sustained": "compress.explain.sustained:explain",
 }
-"""What explains the metrics whose names begin so."""
+"""What explains the metrics whose names begin so; a task says what explains its own."""
 
 _HEADLINES = {
     "compress.explain.operators:explain": "compress.explain.operators:headline",
@@ -41,7 +39,7 @@ def explain(question: Question) -> Explanation:
     explains or a format that does not run, InputError when rows or the reference are missing,
     BackendError when a runtime fails.
     """
-    row = _explainer(question.metric)
+    row = _explainer(question.metric, question.artifact.task)
     _check_reference(question)
     found: Explanation = _resolve(row)(question)
     return found
@@ -56,7 +54,7 @@ def headline(
     Returns "" where only the full explanation could say, or where the model does not run here.
     Raises UnknownNameError for a metric that is none.
     """
-    found = _HEADLINES.get(_explainer(metric))
+    found = _HEADLINES.get(_explainer(metric, artifact.task))
     if found is None:
         return ""
     try:
@@ -75,13 +73,14 @@ def _check_reference(question: Question) -> None:
         )
 
 
-def _explainer(metric: str) -> str:
+def _explainer(metric: str, task: str) -> str:
     if metric_named(metric) is None:
         raise UnknownNameError("metric", metric, METRICS)
-    for family, row in FAMILIES.items():
+    families = {**FAMILIES, **task_of(task).explained_by}
+    for family, row in families.items():
         if metric.startswith(family):
             return row
-    raise UnsupportedError(f"nothing explains {metric}", available=", ".join(FAMILIES))
+    raise UnsupportedError(f"nothing explains {metric}", available=", ".join(families))
 
 
 def _resolve(row: str) -> Callable[..., Any]:

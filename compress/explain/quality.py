@@ -7,10 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.answers.deployed import answers
 from compress.data.rows import Rows
 from compress.explain.explanation import Column, Explanation, Table, plural
-from compress.explain.question import Question, runtime_of
+from compress.explain.question import Question, answers_to
 from profiles.metrics import confusion, f1_of
 from profiles.paired import Paired
 from profiles.scores import RowScores
@@ -64,15 +63,7 @@ def explain(question: Question) -> Explanation:
 
 def answered(artifact: Artifact, rows: Rows, question: Question, name: str) -> Answered:
     """Let a model classify rows with the bundle's own code; `name` is for the progress."""
-    logits = answers(
-        artifact,
-        runtime_of(artifact),
-        rows.inputs,
-        threads=question.threads,
-        progress=question.progress,
-        name=name,
-        device=question.device,
-    )
+    logits = np.stack(answers_to(rows, artifact, question, name))
     truth = np.asarray(rows.targets, dtype=np.int64)
     predicted = logits.argmax(axis=1).astype(np.int64)
     return Answered(truth, predicted, confusion(truth, predicted, len(artifact.labels)))

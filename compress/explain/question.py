@@ -6,10 +6,11 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_inputs, load_labelled
 from compress.data.rows import Rows
 from compress.progress import Progress, Silence
-from compress.tasks import task_of
+from compress.tasks import Answer, task_of
 from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
@@ -72,6 +73,20 @@ def runtime_of(artifact: Artifact) -> str:
     name = runs_in(artifact.format)
     require_available(RUNTIMES.resolve(name)())
     return name
+
+
+def answers_to(rows: Rows, artifact: Artifact, question: Question, name: str) -> list[Answer]:
+    """Return what a model answers to rows, as it is deployed; `name` is for the progress."""
+    found = answers(
+        artifact,
+        runtime_of(artifact),
+        rows.inputs,
+        threads=question.threads,
+        progress=question.progress,
+        name=name,
+        device=question.device,
+    )
+    return list(found)
 
 
 def sample(texts: list[str], count: int, seed: int = 7) -> list[str]:

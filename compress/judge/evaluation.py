@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compress.data.rows import Rows
 from compress.progress import Progress
+from compress.tasks import Answer, task_of
 from profiles.baseline import Baseline, baseline_of
 from profiles.device import DeviceProfile
 from profiles.gate import Verdict, shown
@@ -19,7 +17,6 @@ from profiles.measurement import (
     Measurement,
 )
 from profiles.noise import Noise
-from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.facts import Facts
 from runtimes.measure import Samples
@@ -68,7 +65,7 @@ class Measured:
     figures: Figures
     measurements: Mapping[str, Measurement]
     samples: Samples
-    logits: NDArray[np.float32] | None
+    answers: Sequence[Answer] | None
 
     def value(self, metric: str) -> float | None:
         """Return a figure, or None where it was not measured or not supported."""
@@ -80,8 +77,8 @@ def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
     """Return what is worth keeping of a measured model; it must have been timed."""
     artifact = row.candidate.artifact
     scores = None
-    if row.logits is not None:
-        scores = RowScores.right(row.logits.argmax(axis=1) == np.array(rows.targets))
+    if row.answers is not None:
+        scores = task_of(artifact.task).score(row.answers, rows.targets)
     return baseline_of(
         row.samples,
         name=artifact.path.name,

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-
 from compress.data.dataset import Dataset
-from compress.judge.class_costs import class_costs
+from compress.judge.class_costs import class_rows
 from compress.judge.evaluation import Measured
 from compress.report.schema import (
     Check,
@@ -26,6 +24,7 @@ from compress.report.schema import (
     Verdict,
 )
 from compress.stage import tool_versions
+from compress.tasks import task_of
 from profiles.gate import Check as GateCheck
 from profiles.gate import Verdict as GateVerdict
 from profiles.measurement import Measurement as Figure
@@ -125,13 +124,14 @@ def summary(teacher: Measured, model: Measured) -> Summary:
     )
 
 
-def worst_classes(teacher: Measured, model: Measured, truth: Sequence[int]) -> tuple[ClassRow, ...]:
+def worst_classes(teacher: Measured, model: Measured, truth: Sequence[Any]) -> tuple[ClassRow, ...]:
     """Return the classes that keep least of the teacher's accuracy; none without answers."""
-    if teacher.logits is None or model.logits is None:
+    if teacher.answers is None or model.answers is None:
         return ()
-    labels = model.candidate.artifact.labels
-    predicted, known = model.logits.argmax(axis=1), teacher.logits.argmax(axis=1)
-    return class_costs(np.array(truth), predicted, known, labels)[:_WORST]
+    artifact = model.candidate.artifact
+    task = task_of(artifact.task)
+    costs = task.class_costs(model.answers, teacher.answers, truth, artifact.labels)
+    return class_rows(costs[:_WORST])
 
 
 def interval(figure: Figure | None) -> Interval:

@@ -8,19 +8,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.tiers import TIERS, Demand, Tier, demand_of
 from compress.progress import Progress
+from compress.tasks import Answer, task_of
 from profiles.baseline import compare, strangeness
 from profiles.budget import METRICS
 from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Verdict, judge
 from profiles.job import Job
-from profiles.measurement import Figures, Source, conditions, summarise, summarise_quality
+from profiles.measurement import Figures, Source, conditions, summarise
 from profiles.noise import Noise
 from profiles.statistics import Interval
 from runtimes.errors import BackendError
@@ -65,7 +63,7 @@ class _Bench:
         self._demand: Demand = demand_of(asked.profiles, self._tier, device, asked.threads)
         self._candidates = {candidate.name: candidate for candidate in asked.candidates}
         self._samples: dict[str, Samples] = {}
-        self._logits: dict[str, NDArray[np.float32]] = {}
+        self._found: dict[str, Sequence[Answer]] = {}
         self._answering_s = 0.0
 
     def outcome(self) -> Outcome:
@@ -127,19 +125,19 @@ class _Bench:
         return self._samples[name].fault if name in self._samples else ""
 
     def _answer(self) -> None:
-        """Classify the labelled rows with every model whose process did not fail."""
+        """Answer the labelled rows with every model whose process did not fail."""
         started = time.perf_counter()
         for name in self._candidates:
             if self._asked.rows.targets and not self._fault(name):
                 try:
-                    self._logits[name] = self._answers(name)
+                    self._found[name] = self._answers(name)
                 except BackendError as error:
                     self._samples[name] = replace(self._samples[name], fault=str(error))
         self._answering_s = time.perf_counter() - started
 
-    def _answers(self, name: str) -> NDArray[np.float32]:
+    def _answers(self, name: str) -> Sequence[Answer]:
         candidate = self._candidates[name]
-        return answers(
+        found = answers(
             candidate.artifact,
             candidate.runtime,
             self._asked.rows.inputs,
@@ -149,6 +147,7 @@ class _Bench:
             shared=self._shared,
             device=self._device,
         )
+        return list(found)
 
     def _pair(self) -> list[str]:
         return list(dict.fromkeys(filter(None, (self._asked.reference, self._asked.judged))))
@@ -192,7 +191,7 @@ class _Bench:
             figures=figures,
             measurements=figures.all(demand.confidence, self._tier.shares[number]),
             samples=self._samples[name],
-            logits=self._logits.get(name),
+            answers=self._found.get(name),
         )
 
     def _figures(self, name: str) -> Figures:
@@ -202,13 +201,13 @@ class _Bench:
         beside = self._samples[reference] if reference else None
         found = summarise(self._samples[name], beside, source=source)
         figures |= found if self._samples[name].blocks else _exact(found)
-        if name in self._logits:
-            known = self._logits.get(reference) if reference else None
-            figures |= summarise_quality(
+        if name in self._found:
+            artifact = self._candidates[name].artifact
+            figures |= task_of(artifact.task).figures(
+                self._found[name],
                 self._asked.rows.targets,
-                self._logits[name].argmax(axis=1),
-                self._candidates[name].artifact.labels,
-                None if known is None else known.argmax(axis=1),
+                artifact.labels,
+                self._found.get(reference) if reference else None,
                 seed=self._asked.seed,
                 source=source,
             )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compress.answers.effect import paired
 from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.stage import RunContext
+from compress.tasks import task_of
+from profiles.paired import Paired
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
 from runtimes.runtime import model_files
@@ -35,49 +35,6 @@ class Limits:
     advice: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Hold how a source and its result predict the same labelled rows."""
-
-    labels: NDArray[np.int64]
-    source: NDArray[np.int64]
-    result: NDArray[np.int64]
-    classes: int
-
-    @property
-    def source_accuracy(self) -> float:
-        """Return the source's share of right rows."""
-        return float(np.mean(self.source == self.labels))
-
-    @property
-    def accuracy(self) -> float:
-        """Return the result's share of right rows."""
-        return float(np.mean(self.result == self.labels))
-
-    @property
-    def agreement(self) -> float:
-        """Return the share of rows that both give the same class."""
-        return float(np.mean(self.source == self.result))
-
-    @property
-    def chance(self) -> float:
-        """Return the accuracy that guessing could reach by luck, at 95 % confidence."""
-        counts = np.bincount(self.labels, minlength=self.classes)
-        share = max(float(counts.max()) / len(self.labels), 1 / self.classes)
-        return share + _SURE * math.sqrt(share * (1 - share) / len(self.labels))
-
-    @property
-    def sure_drop(self) -> float:
-        """Return the accuracy that is lost beyond the noise of these rows, at 95 % confidence.
-
-        The rows are paired, so only those where one is right and the other wrong count
-        (McNemar 1947).
-        """
-        lost = int(np.sum((self.source == self.labels) & (self.result != self.labels)))
-        won = int(np.sum((self.source != self.labels) & (self.result == self.labels)))
-        return (lost - won - _SURE * math.sqrt(lost + won)) / len(self.labels)
-
-
 def check_result(
     source: Artifact, folder: Path, limits: Limits, context: RunContext
 ) -> dict[str, float]:
@@ -87,35 +44,35 @@ def check_result(
     `limits.max_drop` or decides otherwise than its source too often.
     """
     ratio = _size_ratio(source, folder, limits)
-    seen = compare(source, folder, pick_rows(context.data.validation, CHECK_ROWS))
-    if seen.source_accuracy <= seen.chance:
+    rows = pick_rows(context.data.validation, CHECK_ROWS)
+    agreement, pair = compare(source, folder, rows)
+    chance = task_of(source.task).chance(rows.targets, source.labels)
+    if pair.reference.metric <= chance:
         context.progress.warn(
-            f"the model before quantization is right on {seen.source_accuracy:.1%} of the"
+            f"the model before quantization is right on {pair.reference.metric:.1%} of the"
             " validation rows, which guessing could reach: the result cannot be judged"
         )
     else:
-        _refuse_if_worse(seen, limits)
+        refuse_if_worse(agreement, pair, chance, limits)
     return {
         "size_ratio": round(ratio, 4),
-        "validation_rows": float(len(seen.labels)),
-        "validation_accuracy": round(seen.accuracy, 4),
-        "source_accuracy": round(seen.source_accuracy, 4),
-        "agreement": round(seen.agreement, 4),
+        "validation_rows": float(len(rows)),
+        "validation_accuracy": round(pair.candidate.metric, 4),
+        "source_accuracy": round(pair.reference.metric, 4),
+        "agreement": round(agreement, 4),
     }
 
 
-def compare(source: Artifact, folder: Path, rows: Rows) -> Comparison:
-    """Predict each row alone, at its own length, with the source and with the result."""
-    before = predict(source, source.path, rows.inputs)
-    after = predict(source, folder, rows.inputs)
-    labels = np.array(rows.targets, dtype=np.int64)
-    return Comparison(labels, before, after, len(source.labels))
+def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
+    """Answer each row alone, at its own length, with the source and with the result.
 
-
-def predict(artifact: Artifact, folder: Path, texts: Sequence[str]) -> NDArray[np.int64]:
-    """Return the class of each text by the model in `folder`, as it is deployed."""
-    found: NDArray[np.int64] = folder_answers(artifact, folder, texts).argmax(axis=1)
-    return found
+    Returns the share of rows that both decide alike, and what rows earn both.
+    """
+    task = task_of(source.task)
+    known = list(folder_answers(source, source.path, rows.inputs))
+    found = list(folder_answers(source, folder, rows.inputs))
+    agreement = float(task.agrees(known, found).mean())
+    return agreement, paired(task, known, found, rows.targets)
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:
@@ -143,15 +100,16 @@ def _weights_bytes(form: str, folder: Path) -> int:
     return max(file.stat().st_size for pattern in patterns for file in folder.glob(pattern))
 
 
-def _refuse_if_worse(seen: Comparison, limits: Limits) -> None:
-    rows = len(seen.labels)
-    before, after = f"{seen.source_accuracy:.1%}", f"{seen.accuracy:.1%}"
-    if seen.accuracy <= seen.chance and seen.source_accuracy - seen.accuracy > limits.max_drop:
-        why = f"fell to chance: accuracy {before} → {after} on {rows} validation rows"
-    elif seen.sure_drop > limits.max_drop:
-        why = f"lost accuracy: {before} → {after} on {rows} validation rows"
-    elif seen.agreement < 1 - 5 * max(limits.max_drop, 0.02):
-        why = f"agrees with its source on only {seen.agreement:.1%} of {rows} validation rows"
+def refuse_if_worse(agreement: float, pair: Paired, chance: float, limits: Limits) -> None:
+    """Raise QualityError for a result that lost too much, or decides otherwise too often."""
+    rows, after = len(pair.candidate), pair.candidate.metric
+    change = f"{pair.reference.metric:.1%} → {after:.1%}"
+    if after <= chance and pair.drop > limits.max_drop:
+        why = f"fell to chance: accuracy {change} on {rows} validation rows"
+    elif pair.sure_drop(_SURE) > limits.max_drop:
+        why = f"lost accuracy: {change} on {rows} validation rows"
+    elif agreement < 1 - 5 * max(limits.max_drop, 0.02):
+        why = f"agrees with its source on only {agreement:.1%} of {rows} validation rows"
     else:
         return
     raise QualityError(

@@ -14,6 +14,7 @@ from compress.answers.folder import folder_answers
 from compress.graph.onnx_graph import dense_nodes, load_onnx
 from compress.quantize.calibration import spaced_texts
 from compress.stage import RunContext
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -54,7 +55,8 @@ def choose_excluded(
     """
     names = product_names(source)
     texts = spaced_texts(context.data, _ROWS)
-    known = folder_answers(source, source.path, texts)
+    task = task_of(source.task)
+    known = list(folder_answers(source, source.path, texts))
 
     def effect(excluded: Collection[str]) -> Effect:
         trial = dataclasses.replace(settings, exclude=list(excluded))
@@ -63,8 +65,8 @@ def choose_excluded(
             for file in source.path.glob("*token*.json"):
                 shutil.copyfile(file, folder / file.name)
             algorithm(source, trial, context, folder)
-            found = folder_answers(source, folder, texts)
-        return compared(known, found, known.argmax(axis=1).tolist())
+            found = list(folder_answers(source, folder, texts))
+        return compared(task, known, found)
 
     if effect(()).agreement >= 1 - settings.max_drop:
         return {}

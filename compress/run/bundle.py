@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from compress.run.sources import sources
+from compress.tasks import Answer
 from runtimes import launcher
 from runtimes.artifact import Artifact, content_digest
 from runtimes.errors import QualityError
@@ -39,7 +39,7 @@ def write_bundle(artifact: Artifact, target: Path) -> Path:
 
 
 def check_bundle(
-    folder: Path, runtime: str, texts: Sequence[str], logits: NDArray[np.float32]
+    folder: Path, runtime: str, texts: Sequence[str], answers: Sequence[Answer]
 ) -> int:
     """Run predict.py as a user would on every text, and return how many rows it ran.
 
@@ -60,7 +60,7 @@ def check_bundle(
         raise QualityError(f"{folder / PREDICT} failed: {done.stderr.strip()[-500:]}")
     labels = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["labels"]
     found = [json.loads(line)["label"] for line in done.stdout.splitlines()]
-    wanted = [labels[index] for index in logits.argmax(axis=1)]
+    wanted = [labels[index] for index in np.stack(answers).argmax(axis=1)]
     different = sum(a != b for a, b in zip(found, wanted, strict=True))
     if different:
         raise QualityError(

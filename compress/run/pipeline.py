@@ -113,11 +113,11 @@ class Run:
 
     def _judged(self, outcome: Outcome) -> tuple[Report, Status]:
         reference, chosen = outcome.of(REFERENCE), outcome.of(self._chosen())
-        assert chosen.logits is not None  # the test rows are labelled
+        assert chosen.answers is not None  # the test rows are labelled
         bundle = write_bundle(chosen.candidate.artifact, self.folder.path / "bundle")
         test = self.plan.data.test
         self.progress.note("bundle/predict.py on every test row")
-        check_bundle(bundle, chosen.candidate.runtime, test.inputs, chosen.logits)
+        check_bundle(bundle, chosen.candidate.runtime, test.inputs, chosen.answers)
         report = replace(
             self._report(),
             complete=True,

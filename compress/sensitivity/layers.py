@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from compress.answers.effect import Effect, compared
 from compress.data.rows import Rows
 from compress.models.architectures import architecture, part, require
 from compress.progress import Progress
 from compress.prune.importance import fisher_importance
-from compress.tasks import task_of
+from compress.tasks import Answer, task_of
 from compress.training.batches import encode
 from compress.training.loop import answers_of
 from runtimes.artifact import Artifact
@@ -52,8 +49,8 @@ def layer_costs(
     encoded = encode(tokenizer, rows.inputs, network.config, task)
     layers = list(part(network, architecture(model.model_type).layers))
 
-    def answers() -> NDArray[np.float32]:
-        return np.stack(answers_of(network, encoded, task, batch_size=_BATCH))
+    def answers() -> list[Answer]:
+        return answers_of(network, encoded, task, batch_size=_BATCH)
 
     with progress.task("layers", len(layers) + 1) as advance:
         known = answers()
@@ -61,7 +58,7 @@ def layer_costs(
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(known, answers(), rows.targets))
+                effects.append(compared(task, known, answers(), rows.targets))
             advance(1, "")
     with progress.task("importance", len(encoded)) as advance:
         mass = fisher_importance(network, encoded, seed, advance)

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from compress.answers.effect import Effect, Logits, compared
+from compress.answers.effect import Effect, compared
 from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
 from compress.sensitivity.restore import Source
+from compress.tasks import Answer, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -57,7 +56,7 @@ def node_costs(
             advance(1, "")
             return found
 
-        bench.known = bench.logits(pair.restored(values))
+        bench.known = bench.answers(pair.restored(values))
         advance(1, "")
         whole = effect([])
         costs = [
@@ -95,16 +94,17 @@ class _Bench:
         self._artifact = artifact
         self._rows = rows
         self._file = scratch / artifact.model_file.name
-        self.known: Logits = np.empty((0, 0), dtype=np.float32)
+        self._task = task_of(artifact.task)
+        self.known: Sequence[Answer] = ()
         shutil.copytree(artifact.path, scratch, dirs_exist_ok=True)
 
-    def logits(self, model: ModelProto) -> Logits:
-        """Return logits of shape (rows, classes)."""
+    def answers(self, model: ModelProto) -> Sequence[Answer]:
+        """Return what a variant answers to each row."""
         import onnx
 
         onnx.save_model(model, str(self._file))
-        return folder_answers(self._artifact, self._file.parent, self._rows.inputs)
+        return list(folder_answers(self._artifact, self._file.parent, self._rows.inputs))
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""
-        return compared(self.known, self.logits(model), self._rows.targets)
+        return compared(self._task, self.known, self.answers(model), self._rows.targets)

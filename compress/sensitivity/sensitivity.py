@@ -7,22 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compress.answers.effect import Effect
+from compress.answers.effect import Effect, paired
 from compress.data.dataset import DataSettings
 from compress.data.rows import Rows
 from compress.explain.explanation import Column, Explanation, Table
-from compress.explain.quality import answered
-from compress.explain.question import Question
+from compress.explain.question import Question, answers_to
 from compress.export.reference import open_reference
-from compress.judge.class_costs import class_costs
+from compress.judge.class_costs import class_rows
 from compress.models.teacher import open_model
 from compress.progress import Progress, Silence
 from compress.quantize.check import pick_rows
 from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
-from compress.tasks import DEFAULT_TASK
-from profiles.class_retention import count_classes, worst_class_interval
+from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -76,7 +74,7 @@ def sensitivity(asked: Asked) -> Explanation:
             progress=asked.progress,
         )
         rows = question.labelled()
-        found = _classes(question, rows)
+        found = _quality(question, rows)
         sampled = pick_rows(rows, asked.rows)
         parts = [found, *_inner(model, known, sampled, folder, asked)]
     return Explanation(
@@ -115,25 +113,29 @@ def _inner(
         yield Explanation("", {}, notes=(f"no table of nodes: {error}",))
 
 
-def _classes(question: Question, rows: Rows) -> Explanation:
+def _quality(question: Question, rows: Rows) -> Explanation:
+    """Say how good both models are, and what each class keeps where the task has classes."""
     reference = question.reference
     assert reference is not None  # sensitivity names one
-    mine = answered(question.artifact, rows, question, "the model")
-    theirs = answered(reference, rows, question, "the reference")
-    labels = question.artifact.labels
-    counts = count_classes(mine.truth, mine.predicted, theirs.predicted)
-    worst = worst_class_interval(counts, labels, 0.95)
-    return Explanation(
-        answer=worst.why,
-        figures={
-            "accuracy": mine.accuracy,
-            "reference_accuracy": theirs.accuracy,
-            "worst_class_retention": worst.value,
-            "worst_class_retention_lower": worst.lower,
-            "worst_class_retention_upper": worst.upper,
-        },
-        tables=(class_table(class_costs(mine.truth, mine.predicted, theirs.predicted, labels)),),
-    )
+    task, labels = task_of(question.artifact.task), question.artifact.labels
+    mine = answers_to(rows, question.artifact, question, "the model")
+    theirs = answers_to(rows, reference, question, "the reference")
+    pair = paired(task, theirs, mine, rows.targets)
+    figures: dict[str, float | int | None] = {
+        "accuracy": pair.candidate.metric,
+        "reference_accuracy": pair.reference.metric,
+    }
+    costs = task.class_costs(mine, theirs, rows.targets, labels)
+    if not costs:
+        return Explanation("", figures)
+    known = task.figures(mine, rows.targets, labels, theirs).at("worst_class_retention", 0.95)
+    assert known is not None  # a task with classes has it
+    figures |= {
+        "worst_class_retention": known.value,
+        "worst_class_retention_lower": known.lower,
+        "worst_class_retention_upper": known.upper,
+    }
+    return Explanation(known.why, figures, (class_table(class_rows(costs)),))
 
 
 _EFFECT = (
@@ -142,7 +144,7 @@ _EFFECT = (
 )
 
 
-def _effect(effect: Effect) -> tuple[float, float, float]:
+def _effect(effect: Effect) -> tuple[float, float, float | None]:
     return effect.kl, effect.agreement, effect.accuracy
 
 

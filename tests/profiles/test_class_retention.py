@@ -17,7 +17,7 @@ from profiles.class_retention import (
 )
 from profiles.device import DeviceProfile
 from profiles.gate import Check, judge
-from profiles.measurement import summarise_quality
+from profiles.measurement import Figures
 from runtimes.facts import probe
 
 Answers = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -160,7 +160,9 @@ def test_the_worst_is_within_its_bounds(tables: list[tuple[int, int, int, int]])
 
 def _check(answers: Answers, labels: list[str], limit: float) -> Check:
     truth, mine, reference = answers
-    found = summarise_quality(truth, mine, labels, reference)
+    by_class = count_classes(truth, mine, reference)
+    sums = {"worst_class_retention": lambda c: worst_class_interval(by_class, labels, c)}
+    found = Figures(sums)
     budgets = {"worst_class_retention": {"min": limit}}
     profile = DeviceProfile.model_validate({"schema": 1, "name": "mine", "budgets": budgets})
     return judge(profile, found, probe()).checks[0]

@@ -13,9 +13,7 @@ from profiles.measurement import (
     Source,
     conditions,
     summarise,
-    summarise_quality,
 )
-from runtimes.errors import DataError
 from runtimes.measure import Block, ColdStart, Samples
 
 RUNS = 40
@@ -196,21 +194,3 @@ def test_nothing_measured_is_refused_figures_and_no_crash() -> None:
 def test_a_model_against_itself_is_exactly_as_fast() -> None:
     found = _by_metric(summarise(samples(), samples()))["speedup"]
     assert (found.value, found.lower, found.upper) == (1, 1, 1)
-
-
-def test_quality_is_paired_with_the_reference() -> None:
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 4, 1000)
-    teacher = np.where(rng.random(1000) < 0.95, truth, (truth + 1) % 4)
-    student = np.where(rng.random(1000) < 0.99, teacher, (truth + 2) % 4)
-    found = _by_metric(summarise_quality(truth, student, "abcd", teacher))
-    kept, accuracy = found["accuracy_retention"], found["accuracy"]
-    assert kept.value == pytest.approx((student == truth).sum() / (teacher == truth).sum())
-    width = [(x.upper or 0) - (x.lower or 0) for x in (kept, accuracy)]
-    assert width[0] < width[1]  # pairing takes the shared rows' luck out
-    assert "accuracy_retention" not in _by_metric(summarise_quality(truth, student, "abcd"))
-
-
-def test_a_reference_that_is_never_right_has_no_retention() -> None:
-    with pytest.raises(DataError, match="no row right"):
-        summarise_quality([0, 1], [0, 1], "ab", [1, 0])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from profiles.metrics import accuracy, confusion, f1_by_class, f1_macro, retention
+from profiles.metrics import accuracy, confusion, f1_by_class, f1_macro
 from runtimes.errors import DataError
 
 CLASSES = 4
@@ -32,10 +32,6 @@ def test_f1_by_class_is_zero_for_a_class_never_seen() -> None:
     assert f1_by_class([0, 0, 1], [0, 1, 1], 3) == pytest.approx([2 / 3, 2 / 3, 0])
 
 
-def test_retention_can_exceed_one() -> None:
-    assert retention([1, 1, 1, 0], [1, 1, 0, 0]) == 1.5
-
-
 @pytest.mark.parametrize(
     "call",
     [
@@ -44,7 +40,6 @@ def test_retention_can_exceed_one() -> None:
         lambda: accuracy([[1]], [[1]]),
         lambda: confusion([0, 4], [0, 1], 4),
         lambda: confusion([0, -1], [0, 1], 4),
-        lambda: retention([1, 0], [0, 0]),
     ],
 )
 def test_rows_that_make_no_sense_are_refused(call: object) -> None:

@@ -59,7 +59,7 @@ def test_what_is_clear_is_decided_at_the_first_look(model: Artifact) -> None:
     assert (outcome.looks, outcome.looks_most) == (1, 2)
     assert _processes(outcome, "candidate") == TIERS["quick"].looks[0]
     assert 0 < outcome.overhead < 1
-    assert outcome.of("candidate").logits is None
+    assert outcome.of("candidate").answers is None
     assert outcome.of("candidate").value("accuracy") is None
 
 

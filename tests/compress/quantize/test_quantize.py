@@ -18,12 +18,14 @@ from compress.data.rows import Rows
 from compress.graph.onnx_graph import load_onnx
 from compress.progress import Silence
 from compress.quantize.calibration import calibration_feeds
-from compress.quantize.check import Comparison, Limits, check_result
+from compress.quantize.check import Limits, check_result, refuse_if_worse
 from compress.quantize.embeddings import pack_rows
 from compress.quantize.schemes import SCHEMES, Scheme
 from compress.quantize.stage import Quantize
 from compress.run.sources import code_digest
 from compress.stage import RunContext, execute
+from profiles.paired import Paired
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError, UnsupportedError
 from runtimes.predict import open_predictor
@@ -317,15 +319,33 @@ def test_openvino_static_says_when_it_will_not_be_fast(tmp_path: Path) -> None:
     assert "not for speed" in silence.warnings[0]
 
 
-def _comparison(source: list[int], result: list[int]) -> Comparison:
-    zeros = np.zeros(len(source), np.int64)
-    return Comparison(zeros, np.array(source), np.array(result), classes=4)
+def _pair(source: list[int], result: list[int]) -> Paired:
+    """Return how often both answer class 0, which is right."""
+    right = (RowScores.right(np.array(said) == 0) for said in (result, source))
+    return Paired(*right)
 
 
-def test_a_sure_drop_needs_more_than_a_few_rows() -> None:
-    assert _comparison([0] * 100, [0] * 98 + [1] * 2).sure_drop < 0
-    assert _comparison([0] * 100, [0] * 80 + [1] * 20).sure_drop > 0.1
-    assert _comparison([0] * 90 + [1] * 10, [1] * 10 + [0] * 90).sure_drop < 0
+LIMITS = Limits("int8-dynamic", 0.6, 0.02, "try another scheme")
+
+
+@pytest.mark.parametrize(
+    ("agreement", "result", "says"),
+    [
+        (0.95, [0] * 80 + [1] * 20, "lost accuracy: 100.0% → 80.0% on 100"),
+        (0.95, [0] * 25 + [1] * 75, "fell to chance: accuracy 100.0% → 25.0%"),
+        (0.85, [0] * 100, "agrees with its source on only 85.0%"),
+    ],
+)
+def test_a_result_that_lost_too_much_is_refused(
+    agreement: float, result: list[int], says: str
+) -> None:
+    with pytest.raises(QualityError, match=says):
+        refuse_if_worse(agreement, _pair([0] * 100, result), 0.3, LIMITS)
+
+
+def test_a_few_rows_are_no_sure_loss() -> None:
+    refuse_if_worse(0.98, _pair([0] * 100, [0] * 96 + [1] * 4), 0.3, LIMITS)
+    refuse_if_worse(0.98, _pair([0] * 90 + [1] * 10, [1] * 10 + [0] * 90), 0.3, LIMITS)
 
 
 @given(

@@ -20,21 +20,24 @@ from compress.data.dataset import DataSettings
 from compress.data.rows import Rows
 from compress.explain.explanation import Explanation
 from compress.graph.onnx_graph import load_onnx
-from compress.judge.class_costs import class_costs
+from compress.judge.class_costs import class_rows
 from compress.progress import Silence
 from compress.quantize.stage import Quantize
 from compress.sensitivity.nodes import node_costs
 from compress.sensitivity.restore import Source
 from compress.sensitivity.sensitivity import Asked, sensitivity
 from compress.stage import execute
+from compress.tasks.classes import class_costs
 from runtimes.artifact import Artifact, read_artifact, write_artifact
 from runtimes.manifest import MANIFEST
 from tests.compress.exported import context, data, exported, trained
+from tests.compress.text_models import TASK
 from tests.compress.tiny_models import LABELS
 
 _FOLDER = TemporaryDirectory(prefix="edgepress-tests-", ignore_cleanup_errors=True)
 
 SCHEMES = ("int8-dynamic", "int8-static", "int4-weight-only")
+
 DAMAGED = "layer.0.output.dense"
 """The node that tests break: the second dense layer of the first layer's FFN."""
 
@@ -167,7 +170,7 @@ def test_an_fp32_model_has_no_quantized_nodes() -> None:
 def test_the_divergence_is_kullback_leibler() -> None:
     known = np.log(np.array([[0.5, 0.5], [0.9, 0.1]], dtype=np.float32))
     other = np.log(np.array([[0.25, 0.75], [0.9, 0.1]], dtype=np.float32))
-    found = compared(known, other + 3, [0, 0])
+    found = compared(TASK, list(known), list(other + 3), [0, 0])
     expected = (0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)) / 2
     assert found.kl == pytest.approx(expected, abs=1e-6)
     assert (found.agreement, found.accuracy) == (0.5, 0.5)
@@ -198,7 +201,7 @@ def test_a_class_says_what_it_is_taken_for() -> None:
     truth = np.array([0, 0, 0, 0, 1, 1, 2])
     mine = np.array([0, 1, 1, 2, 1, 1, 0])
     theirs = np.array([0, 0, 0, 0, 0, 1, 1])
-    first, second, third = class_costs(truth, mine, theirs, ["a", "b", "c"])
+    first, second, third = class_rows(class_costs(truth, mine, theirs, ["a", "b", "c"]))
     assert (first.label, first.retention.value, first.lost) == ("a", 0.25, 3)
     assert dict(first.confused) == {"b": 2, "c": 1}
     assert (second.label, second.retention.value, second.gained) == ("b", 2.0, 1)
