@@ -85,13 +85,15 @@ class Runtime(Protocol):
         """
 
 
-def runs_in(form: str) -> str:
-    """Return the runtime that a deployed model of a format runs in: the first that loads it.
+def runs_in(form: str, wanted: str = "") -> str:
+    """Return the runtime that a deployed model of a format runs in.
 
-    Raises UnsupportedError for a format that is not deployed.
+    That is the `wanted` one where it loads the format, or else the first that does. Raises
+    UnsupportedError for a format that is not deployed.
     """
-    for name in runtimes_of(form):
-        return name
+    known = list(runtimes_of(form))
+    if known:
+        return wanted if wanted in known else known[0]
     raise UnsupportedError(
         f"format {form!r} is not one that is deployed",
         expected=" or ".join(deployed_formats()),

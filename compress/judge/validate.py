@@ -130,10 +130,11 @@ def measure_beside(
     A torch reference lives for as long as it is measured.
     """
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        candidates = [deployable(asked.judged, artifact)]
+        wanted = asked.profiles[0].runtime.name if asked.profiles else ""
+        candidates = [deployable(asked.judged, artifact, wanted)]
         if reference is not None:
             known = open_reference(reference, artifact, Path(scratch), asked.seed, progress)
-            candidates.insert(0, deployable(REFERENCE, known))
+            candidates.insert(0, deployable(REFERENCE, known, wanted))
             asked = replace(asked, reference=REFERENCE)
         asked = replace(asked, candidates=candidates)
         return measure_and_judge(
@@ -178,9 +179,9 @@ def measure_model(
     return Session(outcome.of(MODEL), rows, device.facts())
 
 
-def deployable(name: str, artifact: Artifact) -> Candidate:
-    """Return a candidate that is also cold-started."""
-    return Candidate(name, artifact, runs_in(artifact.format), deployable=True)
+def deployable(name: str, artifact: Artifact, wanted: str = "") -> Candidate:
+    """Return a candidate that is also cold-started, in the `wanted` runtime if that loads it."""
+    return Candidate(name, artifact, runs_in(artifact.format, wanted), deployable=True)
 
 
 def runnable(artifact: Artifact, device: Job) -> Artifact:

@@ -122,7 +122,7 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
             "data": context.data.digest if stage.uses_data else None,
             "teacher": context.teacher.digest if context.teacher and stage.retrains else None,
             "seed": context.seed,
-            "target": context.target.int8_dot,
+            "target": [context.target.runtime, context.target.int8_dot],
             "code": [code_digest(module) for module in (*stage.modules, task)],
             "tools": tool_versions(),
         }

@@ -18,7 +18,7 @@ from compress.run.run_folder import RunFolder
 from compress.run.steps import TEACHER, Step
 from profiles.gate import Status, combine
 from runtimes.artifact import Artifact
-from runtimes.runtime import runs_in
+from runtimes.runtime import format_for, runs_in
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class Run:
             Candidate(
                 name=step.name,
                 artifact=self.made[step.name],
-                runtime=runs_in(self.made[step.name].format),
+                runtime=self._runtime(step.name),
                 deployable=step.final or step.name == REFERENCE,
             )
             for step in steps
@@ -130,16 +130,19 @@ class Run:
         )
         return report, combine(outcome.verdicts)
 
+    def _runtime(self, name: str) -> str:
+        """Return what runs a step's model: the profile's runtime runs the one that is judged."""
+        wanted = self.plan.target.runtime if name == self._chosen() else ""
+        return runs_in(self.made[name].format, wanted)
+
     def _chosen(self) -> str:
         """Return the final model of the first profile's runtime, else of the first format.
 
         What is chosen never depends on the test split.
         """
         final = [step.name for step in self.plan.steps if step.final and step.measured]
-        wanted = [
-            name for name in final if runs_in(self.made[name].format) == self.plan.target.runtime
-        ]
-        return (wanted or final)[0]
+        wanted = format_for(self.plan.target.runtime)
+        return next((name for name in final if self.made[name].format == wanted), final[0])
 
     def _rows(self, measured: Sequence[Measured], chosen: Measured) -> tuple[StageRow, ...]:
         steps = {step.name: step for step in self.plan.steps}

@@ -12,7 +12,7 @@ from compress.recipe import Recipe, TargetSettings
 from compress.run.cache import Cache, default_cache
 from compress.run.plan import Plan, make_plan
 from compress.search.choice import Goal, Standing
-from compress.search.shape import Shape, settings_kept, stages_of
+from compress.search.shape import DECIDED, Shape, settings_kept, stages_of
 from compress.search.trial import Control
 from compress.search.workshop import Workshop, refit_rows
 from compress.stage import Stage
@@ -123,8 +123,9 @@ def request_of(
         target.latency_p90_ms,
         target.artifact_mb,
     )
+    plan = make_plan(replace(recipe, stages=tuning), out, profiles=profiles)
     return SearchRequest(
-        plan=make_plan(replace(recipe, stages=tuning), out, profiles=profiles),
+        plan=replace(plan, warnings=(*plan.warnings, *_left_out(recipe.stages))),
         cache=default_cache(),
         out=out,
         goal=goal,
@@ -136,3 +137,12 @@ def request_of(
         fresh=fresh,
         board=board or NoBoard(),
     )
+
+
+def _left_out(stages: Sequence[Stage]) -> list[str]:
+    """Say which of a recipe's stages no search carries out."""
+    kinds = [stage.kind for stage in stages if not stage.teaches and stage.kind not in DECIDED]
+    return [
+        f"{kind}: a search leaves this stage out; `edgepress run` without [target] runs it"
+        for kind in kinds
+    ]

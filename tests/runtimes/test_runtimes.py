@@ -17,7 +17,7 @@ from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.openvino_runtime import OpenVINO
 from runtimes.packages import package_availability
 from runtimes.predict import open_predictor
-from runtimes.runtime import RUNTIMES, Opened
+from runtimes.runtime import RUNTIMES, Opened, runs_in
 from runtimes.tensorrt_runtime import TensorRT
 from runtimes.torch_runtime import Torch
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
@@ -200,3 +200,23 @@ def test_a_signal_after_openvino_sessions_ended_is_survived(tmp_path: Path) -> N
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "survived\n")
+
+
+@pytest.mark.parametrize(
+    ("form", "wanted", "runtime"),
+    [
+        ("onnx", "", "onnxruntime"),
+        ("onnx", "openvino", "openvino"),
+        ("openvino", "onnxruntime", "openvino"),
+        ("onnx", "torch", "onnxruntime"),
+    ],
+)
+def test_a_model_runs_in_the_wanted_runtime_if_that_loads_it(
+    form: str, wanted: str, runtime: str
+) -> None:
+    assert runs_in(form, wanted) == runtime
+
+
+def test_a_format_that_is_not_deployed_is_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"huggingface.*not one that is deployed"):
+        runs_in("huggingface", "torch")

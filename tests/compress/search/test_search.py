@@ -23,6 +23,7 @@ from compress.search.trial import Latency
 from compress.search.workshop import Workshop, refit_rows
 from runtimes.artifact import Artifact, read_artifact
 from tests.compress.searching import RECIPE, write_recipe
+from tests.compress.stand_in import Copy
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +134,15 @@ def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:
     assert (request.goal.retention, request.goal.artifact_mb) == (0.95, 2)
     assert request.goal.retention_lower == pytest.approx(0.94)
     assert (request.limit_s, request.refits, request.rungs) == (180, 2, (3, 8))
+
+
+def test_a_stage_that_no_search_carries_out_is_said(recipe: Path, tmp_path: Path) -> None:
+    found = read_recipe(recipe)
+    added = dataclasses.replace(found, stages=(*found.stages, Copy()))
+    request = request_of(added, TargetSettings(), tmp_path / "out")
+    assert any("copy: a search leaves" in warning for warning in request.plan.warnings)
+    left = request_of(found, TargetSettings(), tmp_path / "out").plan.warnings
+    assert not any("a search leaves" in warning for warning in left)
 
 
 def outcome(recipe: Path, out: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> int:
