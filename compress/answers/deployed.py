@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from compress.answers.kept import kept_logits
+from compress.answers import Answers
+from compress.answers.kept import kept_answers
 from compress.progress import Progress
 from profiles.job import Job
 from runtimes.artifact import Artifact
@@ -20,48 +19,45 @@ from runtimes.samples import Variant
 def answers(
     artifact: Artifact,
     runtime: str,
-    texts: Sequence[str],
+    rows: Sequence[Any],
     *,
     threads: int,
     progress: Progress,
     name: str,
     shared: Path | None = None,
     device: Job | None = None,
-) -> NDArray[np.float32]:
-    """Return logits of shape (rows, classes), each text alone at its own length.
+) -> Answers:
+    """Return the answer to each row alone, at its own length.
 
     The bundle's own code runs them, on the device or else on this machine, so that what is
     reported is what is deployed. Answers are kept in `shared` by the model's digest, the
-    runtime's version, the texts and, where it is another machine, the device. Raises
+    runtime's version, the rows and, where it is another machine, the device. Raises
     BackendError when the runtime does not load the model or fails on a row.
     """
     device = device or Job()
     variant = Variant(name, artifact, runtime, threads)
-    return kept_logits(
-        _file(variant, texts, shared, device),
-        (len(texts), len(artifact.labels)),
-        lambda: _run(variant, texts, progress, device),
+    return kept_answers(
+        _file(variant, rows, shared, device),
+        len(rows),
+        lambda: _run(variant, rows, progress, device),
     )
 
 
-def _run(
-    variant: Variant, texts: Sequence[str], progress: Progress, device: Job
-) -> NDArray[np.float32]:
-    with progress.task(f"accuracy of {variant.name}", len(texts)) as advance:
-        found = device.answers(variant, texts, advance=advance)
-    return np.stack(found) if found else np.zeros((0, len(variant.artifact.labels)), np.float32)
+def _run(variant: Variant, rows: Sequence[Any], progress: Progress, device: Job) -> Answers:
+    with progress.task(f"accuracy of {variant.name}", len(rows)) as advance:
+        return device.answers(variant, rows, advance=advance)
 
 
-def _file(variant: Variant, texts: Sequence[str], shared: Path | None, device: Job) -> Path | None:
-    if shared is None or not texts:
+def _file(variant: Variant, rows: Sequence[Any], shared: Path | None, device: Job) -> Path | None:
+    if shared is None or not rows:
         return None
     artifact, runtime = variant.artifact, variant.runtime
-    key = [artifact.digest, artifact.max_length, runtime, *_place(variant, texts, device)]
-    return shared / f"answers-{stable_hash([*key, list(texts)])[:32]}.npy"
+    key = [artifact.digest, artifact.max_length, runtime, *_place(variant, rows, device)]
+    return shared / f"answers-{stable_hash([*key, list(rows)])[:32]}.npz"
 
 
-def _place(variant: Variant, texts: Sequence[str], device: Job) -> list[str]:
+def _place(variant: Variant, rows: Sequence[Any], device: Job) -> list[str]:
     """Return the version of the runtime that answers and, elsewhere, the device."""
     if device.here:
         return [str(RUNTIMES.resolve(variant.runtime)().availability().version)]
-    return [device.runtime_version(variant, texts[0]), device.facts().fingerprint()]
+    return [device.runtime_version(variant, rows[0]), device.facts().fingerprint()]

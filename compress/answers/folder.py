@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from compress.answers import Answers
 from runtimes.artifact import Artifact
 from runtimes.predict import open_predictor
 
 
-def folder_answers(artifact: Artifact, folder: Path, rows: Sequence[Any]) -> NDArray[np.float32]:
-    """Return answers of shape (rows, classes) of the model in `folder`, by the bundle's own code.
+def folder_answers(artifact: Artifact, folder: Path, rows: Sequence[Any]) -> Answers:
+    """Return what the model in `folder` answers, by the bundle's own code.
 
     Each row is run alone, at its own length. `artifact` says what the folder holds. Raises
     ArtifactError on a damaged file, BackendError when the runtime refuses the model.
     """
     predictor = open_predictor(folder, manifest=artifact.device_manifest)
-    return np.stack([predictor.answer(row) for row in rows])
+    return [predictor.answer(row) for row in rows]

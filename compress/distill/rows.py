@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.answers import Answers
 from compress.data.dataset import Dataset
 from compress.distill.augment import augmented
 from compress.distill.teacher_answers import teacher_answers
 from compress.stage import RunContext
-from compress.tasks import Answer
 from runtimes.artifact import Artifact
 
 
@@ -43,7 +43,7 @@ class TrainingRows:
         """Return all texts: the epochs' own, then copy after copy."""
         return sum(self.copies, self.own)
 
-    def teacher_answers(self, teacher: Artifact, context: RunContext) -> list[Answer]:
+    def teacher_answers(self, teacher: Artifact, context: RunContext) -> Answers:
         """Return the teacher's answers to all texts; each copy's are kept by themselves."""
         parts = [teacher_answers(teacher, part, context) for part in (self.own, *self.copies)]
         return [answer for part in parts for answer in part]

@@ -6,11 +6,12 @@ import random
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_inputs, load_labelled
 from compress.data.rows import Rows
 from compress.progress import Progress, Silence
-from compress.tasks import Answer, task_of
+from compress.tasks import task_of
 from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError, UnsupportedError
@@ -75,9 +76,9 @@ def runtime_of(artifact: Artifact) -> str:
     return name
 
 
-def answers_to(rows: Rows, artifact: Artifact, question: Question, name: str) -> list[Answer]:
+def answers_to(rows: Rows, artifact: Artifact, question: Question, name: str) -> Answers:
     """Return what a model answers to rows, as it is deployed; `name` is for the progress."""
-    found = answers(
+    return answers(
         artifact,
         runtime_of(artifact),
         rows.inputs,
@@ -86,7 +87,6 @@ def answers_to(rows: Rows, artifact: Artifact, question: Question, name: str) ->
         name=name,
         device=question.device,
     )
-    return list(found)
 
 
 def sample(texts: list[str], count: int, seed: int = 7) -> list[str]:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.tiers import TIERS, Demand, Tier, demand_of
 from compress.progress import Progress
-from compress.tasks import Answer, task_of
+from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
 from profiles.budget import METRICS
 from profiles.device import DeviceProfile
@@ -63,7 +64,7 @@ class _Bench:
         self._demand: Demand = demand_of(asked.profiles, self._tier, device, asked.threads)
         self._candidates = {candidate.name: candidate for candidate in asked.candidates}
         self._samples: dict[str, Samples] = {}
-        self._found: dict[str, Sequence[Answer]] = {}
+        self._found: dict[str, Answers] = {}
         self._answering_s = 0.0
 
     def outcome(self) -> Outcome:
@@ -135,9 +136,9 @@ class _Bench:
                     self._samples[name] = replace(self._samples[name], fault=str(error))
         self._answering_s = time.perf_counter() - started
 
-    def _answers(self, name: str) -> Sequence[Answer]:
+    def _answers(self, name: str) -> Answers:
         candidate = self._candidates[name]
-        found = answers(
+        return answers(
             candidate.artifact,
             candidate.runtime,
             self._asked.rows.inputs,
@@ -147,7 +148,6 @@ class _Bench:
             shared=self._shared,
             device=self._device,
         )
-        return list(found)
 
     def _pair(self) -> list[str]:
         return list(dict.fromkeys(filter(None, (self._asked.reference, self._asked.judged))))

@@ -69,8 +69,8 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
     Returns the share of rows that both decide alike, and what rows earn both.
     """
     task = task_of(source.task)
-    known = list(folder_answers(source, source.path, rows.inputs))
-    found = list(folder_answers(source, folder, rows.inputs))
+    known = folder_answers(source, source.path, rows.inputs)
+    found = folder_answers(source, folder, rows.inputs)
     agreement = float(task.agrees(known, found).mean())
     return agreement, paired(task, known, found, rows.targets)
 

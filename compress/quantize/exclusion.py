@@ -56,7 +56,7 @@ def choose_excluded(
     names = product_names(source)
     texts = spaced_texts(context.data, _ROWS)
     task = task_of(source.task)
-    known = list(folder_answers(source, source.path, texts))
+    known = folder_answers(source, source.path, texts)
 
     def effect(excluded: Collection[str]) -> Effect:
         trial = dataclasses.replace(settings, exclude=list(excluded))
@@ -65,7 +65,7 @@ def choose_excluded(
             for file in source.path.glob("*token*.json"):
                 shutil.copyfile(file, folder / file.name)
             algorithm(source, trial, context, folder)
-            found = list(folder_answers(source, folder, texts))
+            found = folder_answers(source, folder, texts)
         return compared(task, known, found)
 
     if effect(()).agreement >= 1 - settings.max_drop:

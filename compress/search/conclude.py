@@ -103,7 +103,7 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
 def _scores(result: SearchResult, model: Artifact) -> RowScores:
     request = result.request
     test = request.plan.data.test
-    logits = answers(
+    found = answers(
         model,
         runs_in(model.format),
         test.inputs,
@@ -113,7 +113,7 @@ def _scores(result: SearchResult, model: Artifact) -> RowScores:
         shared=request.cache.shared,
         device=request.plan.device,
     )
-    return task_of(model.task).score(list(logits), test.targets)
+    return task_of(model.task).score(found, test.targets)
 
 
 def _unmet(result: SearchResult, command: str) -> Report:

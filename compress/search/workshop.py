@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from compress.answers import Answers
 from compress.answers.deployed import answers
+from compress.answers.trained import trained_answers
 from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.export.stage import Export
@@ -18,7 +20,7 @@ from compress.run.plan import Plan
 from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
 from compress.search.trial import Latency
 from compress.stage import Stage
-from compress.tasks import Answer, task_of
+from compress.tasks import task_of
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
@@ -125,28 +127,19 @@ class Workshop:
         found.accept(self.progress)
         return {shape: _latency(found.of(name).value, name) for shape, name in names.items()}
 
-    def _answers(self, model: Artifact, rows: Rows) -> Sequence[Answer]:
-        if model.format != "huggingface":
-            found = answers(
-                model,
-                runs_in(model.format),
-                rows.inputs,
-                threads=self.plan.target.threads,
-                progress=self.progress,
-                name="validation",
-                shared=self.cache.shared,
-                device=self.plan.device,
-            )
-            return list(found)
-        from compress.models.torch_model import load_model, load_tokenizer
-        from compress.training.batches import encode
-        from compress.training.loop import answers_of
-
-        torch_model = load_model(model.path, model.task)
-        tokenizer = load_tokenizer(model.path, model.max_length)
-        task = task_of(model.task)
-        encoded = encode(tokenizer, rows.inputs, torch_model.config, task)
-        return answers_of(torch_model, encoded, task)
+    def _answers(self, model: Artifact, rows: Rows) -> Answers:
+        if model.format == "huggingface":
+            return trained_answers(model, rows.inputs)
+        return answers(
+            model,
+            runs_in(model.format),
+            rows.inputs,
+            threads=self.plan.target.threads,
+            progress=self.progress,
+            name="validation",
+            shared=self.cache.shared,
+            device=self.plan.device,
+        )
 
     @property
     def _maker(self) -> Maker:

@@ -8,19 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compress.answers.effect import Effect, compared
+from compress.answers.trained import Asked
 from compress.data.rows import Rows
 from compress.models.architectures import architecture, part, require
 from compress.progress import Progress
 from compress.prune.importance import fisher_importance
-from compress.tasks import Answer, task_of
-from compress.training.batches import encode
-from compress.training.loop import answers_of
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
     from torch import nn
-
-_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +36,19 @@ def layer_costs(
     A skipped layer hands its input on. Runs the model once a layer on the rows, and once with
     gradients. Raises UnsupportedError for an architecture whose layers are not known.
     """
-    from compress.models.torch_model import load_model, load_tokenizer
-
     require(model.model_type, "prune")
-    network = load_model(model.path, model.task)
-    task = task_of(model.task)
-    tokenizer = load_tokenizer(model.path, model.max_length)
-    encoded = encode(tokenizer, rows.inputs, network.config, task)
-    layers = list(part(network, architecture(model.model_type).layers))
-
-    def answers() -> list[Answer]:
-        return answers_of(network, encoded, task, batch_size=_BATCH)
-
+    asked = Asked.of(model, rows.inputs)
+    layers = list(part(asked.network, architecture(model.model_type).layers))
     with progress.task("layers", len(layers) + 1) as advance:
-        known = answers()
+        known = asked.answers()
         advance(1, "")
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(task, known, answers(), rows.targets))
+                effects.append(compared(asked.task, known, asked.answers(), rows.targets))
             advance(1, "")
-    with progress.task("importance", len(encoded)) as advance:
-        mass = fisher_importance(network, encoded, seed, advance)
+    with progress.task("importance", len(asked.rows)) as advance:
+        mass = fisher_importance(asked.network, asked.rows, seed, advance)
     share = mass.heads.sum(axis=1) + mass.ffn.sum(axis=1)
     share = share / share.sum()
     costs = [LayerCost(place, float(share[place]), effect) for place, effect in enumerate(effects)]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compress.answers import Answers
 from compress.answers.effect import Effect, compared
 from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
 from compress.sensitivity.restore import Source
-from compress.tasks import Answer, task_of
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -95,15 +96,15 @@ class _Bench:
         self._rows = rows
         self._file = scratch / artifact.model_file.name
         self._task = task_of(artifact.task)
-        self.known: Sequence[Answer] = ()
+        self.known: Answers = []
         shutil.copytree(artifact.path, scratch, dirs_exist_ok=True)
 
-    def answers(self, model: ModelProto) -> Sequence[Answer]:
+    def answers(self, model: ModelProto) -> Answers:
         """Return what a variant answers to each row."""
         import onnx
 
         onnx.save_model(model, str(self._file))
-        return list(folder_answers(self._artifact, self._file.parent, self._rows.inputs))
+        return folder_answers(self._artifact, self._file.parent, self._rows.inputs)
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""

@@ -11,6 +11,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from compress.answers.kept import write_answers
 from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.distill.stage import Distill
@@ -199,7 +200,7 @@ def test_the_teacher_is_asked_once_and_stages_share_its_answers(
     (file,) = shared.shared.iterdir()  # type: ignore[union-attr]
     assert first.shape == (48, 3)
     marked = first + 1
-    np.save(file, marked)
+    write_answers(file, list(marked))
     np.testing.assert_array_equal(teacher_answers(teacher, SMALL.train.inputs, shared), marked)
     elsewhere = dataclasses.replace(shared, scratch=tmp_path / "other", seed=8)
     np.testing.assert_array_equal(teacher_answers(teacher, SMALL.train.inputs, elsewhere), marked)
@@ -209,19 +210,14 @@ def test_the_teacher_is_asked_once_and_stages_share_its_answers(
     np.testing.assert_array_equal(teacher_answers(renamed, SMALL.train.inputs, shared), first)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x93NUMPY\x01\x00 cut", b"text", "shape", "type"])
-def test_a_damaged_cache_file_is_made_again(
-    tmp_path: Path, teacher: Artifact, content: bytes | str
-) -> None:
+def test_a_damaged_cache_file_is_made_again(tmp_path: Path, teacher: Artifact) -> None:
     shared = dataclasses.replace(context(tmp_path, teacher), shared=tmp_path / "shared")
-    first = np.stack(teacher_answers(teacher, SMALL.train.inputs, shared))
+    first = teacher_answers(teacher, SMALL.train.inputs, shared)
     (file,) = shared.shared.iterdir()  # type: ignore[union-attr]
-    if isinstance(content, bytes):
-        file.write_bytes(content)
-    else:
-        np.save(file, first[1:] if content == "shape" else first.astype(np.float64))
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-40])
     np.testing.assert_array_equal(teacher_answers(teacher, SMALL.train.inputs, shared), first)
-    np.testing.assert_array_equal(np.load(file), first)
+    assert file.read_bytes() == whole
 
 
 def test_a_teacher_without_rows_beside_its_labels_is_enough(

@@ -76,4 +76,4 @@ def test_a_student_learns_from_copies(tmp_path: Path, relations: float) -> None:
     )
     made = execute(stage, teacher, context, tmp_path / "made")
     assert load_model(made.path).config.num_hidden_layers == 1
-    assert len(list((tmp_path / "shared").glob("logits-*.npy"))) == 3
+    assert len(list((tmp_path / "shared").glob("logits-*.npz"))) == 3

@@ -1,0 +1,54 @@
+"""What a torch model answers, in batches, as it does while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from compress.answers import Answers
+from compress.progress import Advance
+from compress.tasks import Task, task_of
+from compress.training.batches import Encoded, encode
+from runtimes.artifact import Artifact
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _silent(_units: int, _note: str) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Hold a torch model and the rows that it is asked, as it reads them."""
+
+    network: nn.Module
+    rows: Encoded
+    task: Task
+
+    @classmethod
+    def of(cls, model: Artifact, rows: Sequence[Any]) -> Asked:
+        """Load a model and encode rows for it."""
+        from compress.models.torch_model import load_model, load_tokenizer
+
+        task = task_of(model.task)
+        network = load_model(model.path, model.task)
+        tokenizer = load_tokenizer(model.path, model.max_length)
+        return cls(network, encode(tokenizer, rows, network.config, task), task)
+
+    def answers(self, advance: Advance = _silent) -> Answers:
+        """Return what the model, as it is now, answers to each row."""
+        from compress.training.loop import answers_of
+
+        return answers_of(self.network, self.rows, self.task, advance=advance)
+
+
+def trained_answers(model: Artifact, rows: Sequence[Any], *, advance: Advance = _silent) -> Answers:
+    """Return what a torch model answers to each row; on a GPU where there is one."""
+    from compress.training.loop import accelerator_device
+
+    asked = Asked.of(model, rows)
+    asked.network.to(accelerator_device())
+    return asked.answers(advance)
