@@ -129,7 +129,7 @@ def _take(artifact: Artifact, texts: Sequence[str], protocol: Protocol) -> Float
     runtime = runs_in(artifact.format)
     with serve(Local(), Variant("model", artifact, runtime)) as worker:
         worker.ask("load", _TIMEOUT_S, row=texts[0])
-        worker.ask("texts", _TIMEOUT_S, texts=list(texts))
+        worker.ask("rows", _TIMEOUT_S, rows=list(texts))
         if protocol is Protocol.SECOND:
             return _run(worker, [0] * second_of_rounds(float(_run(worker, [0])[0])))
         rows = [place % len(texts) for place in range(REPEATS)]

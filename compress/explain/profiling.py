@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from compress.explain.profiler import Node, Profiler
 from compress.explain.question import runtime_of, sample
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError, EdgepressError, UnsupportedError, first_line
+from runtimes.errors import ArtifactError, BackendError, UnsupportedError, first_line
 from runtimes.predict import Predictor, open_predictor
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ def profile(
     """Profile a model on a sample of real rows, in about `seconds` after it is loaded.
 
     Rounds without and with the profiler alternate over the same rows, so that both see the same
-    machine. Raises UnsupportedError when the format does not run here, BackendError when the
-    runtime fails.
+    machine. Raises UnsupportedError when the format does not run here, ArtifactError when the
+    model is damaged, BackendError when the runtime fails.
     """
     runtime = runtime_of(artifact)
+    plain = open_predictor(artifact.path, threads=threads, runtime=runtime)
+    feeds = _batches(plain, list(texts), batch)
     with _border(artifact.model_file):
-        plain = open_predictor(artifact.path, threads=threads, runtime=runtime)
-        feeds = _batches(plain, list(texts), batch)
         feeds, rounds = _affordable(feeds, plain.infer, seconds)
         with _opened(runtime, artifact.model_file, threads) as profiler:
             alone, profiled = _rounds(plain.infer, profiler, feeds, rounds)
@@ -127,10 +127,10 @@ def _opened(runtime: str, model: Path, threads: int) -> AbstractContextManager[P
 
 @contextmanager
 def _border(model: Path) -> Iterator[None]:
-    """Translate what the runtimes raise into BackendError."""
+    """Name the model whose run or profile failed, as a BackendError."""
     try:
         yield
-    except EdgepressError:
+    except (ArtifactError, UnsupportedError):
         raise
     except Exception as error:  # each runtime raises its own types
         said = f"{model}: failed while it was profiled ({first_line(error)})"

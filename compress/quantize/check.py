@@ -15,7 +15,6 @@ from compress.tasks import task_of
 from profiles.paired import Paired
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
-from runtimes.runtime import model_files
 
 CHECK_ROWS = 200
 _SURE = 1.645
@@ -84,7 +83,11 @@ def pick_rows(rows: Rows, count: int) -> Rows:
 
 
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
-    ratio = _weights_bytes(source.format, folder) / _weights_bytes(source.format, source.path)
+    weights = max(source.files(), key=lambda file: file.stat().st_size)
+    left = folder / weights.name
+    if not left.is_file():  # weights beside an ONNX graph are written into it
+        left = folder / source.model_file.name
+    ratio = left.stat().st_size / weights.stat().st_size
     if ratio > limits.largest:
         raise QualityError(
             f"{limits.scheme} left {ratio:.0%} of the size",
@@ -92,12 +95,6 @@ def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
             action="fp32 weights were left behind: report the architecture",
         )
     return ratio
-
-
-def _weights_bytes(form: str, folder: Path) -> int:
-    """Return the size of the largest of a model's files, which holds the weights."""
-    patterns = model_files(form)
-    return max(file.stat().st_size for pattern in patterns for file in folder.glob(pattern))
 
 
 def refuse_if_worse(agreement: float, pair: Paired, chance: float, limits: Limits) -> None:

@@ -133,7 +133,7 @@ def test_a_corrupt_onnx_is_refused(tmp_path: Path, damage: bytes | None) -> None
     path = tmp_path / "model.onnx"
     whole = exported("onnx").model_file.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if damage is None else damage)
-    with pytest.raises(ArtifactError, match="not an intact ONNX model"):
+    with pytest.raises(ArtifactError, match="not an intact ONNX file"):
         load_onnx(path)
 
 
