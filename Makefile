@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/edgepress demo --out $(OUT)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --dist loadfile
 
 check: lint test
 

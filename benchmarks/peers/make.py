@@ -139,7 +139,7 @@ def _artifact(row: Row, teacher: Artifact, texts: tuple[str, ...], folder: Path)
         try:
             _check(_described(row, teacher, place), texts[:1])
         except EdgepressError as failure:
-            error = failure.received
+            error = failure.received.splitlines()[0]
     if error:
         return PeerModel(row.name, row.version, seconds=row.seconds, error=error)
     return PeerModel(row.name, row.version, row.format, place, row.seconds)
