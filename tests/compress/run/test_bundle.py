@@ -1,0 +1,288 @@
+"""What is deployed: its command line, alone in a bundle, and that it is the pipeline's model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compress.answers import Answers
+from compress.cli.main import run as cli
+from compress.run.bundle import check_bundle, write_bundle
+from runtimes.artifact import read_artifact
+from runtimes.errors import ArtifactError, QualityError
+from runtimes.predict import open_predictor
+from runtimes.tasks import TASKS
+from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
+
+MANIFEST = (
+    '{{"format": "{}", "task": "text-classification", "labels": [{}], "max_length": 8,'
+    ' "runtimes": {}}}'
+)
+BUILT_IN = '{"onnxruntime": "runtimes.onnx_runtime:OnnxRuntime"}'
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    return write_bundle(tiny_onnx(folder / "model"), folder / "bundle")
+
+
+def run(bundle: Path, *arguments: str, stdin: str | None = None) -> Any:
+    return subprocess.run(
+        [sys.executable, "-I", str(bundle / "predict.py"), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_prints_label_and_score(bundle: Path) -> None:
+    done = run(bundle, TEXTS[0])
+    assert done.returncode == 0, done.stderr
+    label, score = done.stdout.rstrip("\n").split("\t")
+    predictor = open_predictor(bundle)
+    shown = predictor.task.shown(predictor.answer(TEXTS[0]), TEXTS[0], 0)
+    assert label == shown["label"]
+    assert float(score) == pytest.approx(shown["score"], abs=1e-4)
+    assert done.stderr == ""
+
+
+def test_several_texts_are_repeated_beside_their_labels(bundle: Path) -> None:
+    done = run(bundle, "my card", "the\tapp\ncrashed")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[2] for row in rows] == ["my card", "the app crashed"]
+
+
+def test_json_has_the_best_k_that_sum_to_one(bundle: Path) -> None:
+    done = run(bundle, "my card", "--json", "--top", "3")
+    found = json.loads(done.stdout)
+    assert found["top"][0] == {"label": found["label"], "score": found["score"]}
+    assert sum(row["score"] for row in found["top"]) == pytest.approx(1, abs=1e-5)
+    assert {row["label"] for row in found["top"]} == set(LABELS)
+    assert found["text"] == "my card"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options"),
+    [
+        ("rows.txt", "my card is lost\nthe app crashed\n", []),
+        ("rows.csv", "\ufefftext,n\nmy card is lost,1\nthe app crashed,2\n", []),
+        ("rows.csv", 'n,body\n1,"my card is lost"\n2,the app crashed\n', ["--text", "body"]),
+        ("rows.jsonl", '{"text": "my card is lost"}\n{"text": "the app crashed"}\n', []),
+    ],
+)
+def test_reads_rows(
+    bundle: Path, tmp_path: Path, name: str, content: str, options: list[str]
+) -> None:
+    source = tmp_path / name
+    source.write_text(content, encoding="utf-8")
+    done = run(bundle, "--rows", str(source), *options)
+    assert done.returncode == 0, done.stderr
+    texts = [line.split("\t")[2] for line in done.stdout.splitlines()]
+    assert texts == ["my card is lost", "the app crashed"]
+
+
+def test_reads_stdin(bundle: Path) -> None:
+    done = run(bundle, "--rows", "-", stdin="my card\nthank you\n")
+    assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give texts"),
+        ([""], "empty"),
+        (["text", "--rows", "x"], "give texts"),
+        (["text", "--top", "2"], "--top needs --json"),
+        (["text", "--threads", "-1"], "from 0 up"),
+        (["text", "--text", "body"], "--rows"),
+        (["text", "--model", "/nowhere"], "/nowhere"),
+        (["--rows", "/nowhere.txt"], "/nowhere.txt: No such file"),
+        (["text", "--runtime", "tensorrt"], "onnxruntime or openvino"),
+    ],
+)
+def test_bad_usage_exits_2_without_a_traceback(
+    bundle: Path, arguments: list[str], said: str
+) -> None:
+    done = run(bundle, *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_an_unknown_column_lists_the_columns(bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "rows.csv"
+    source.write_text("id,body\n1,my card\n", encoding="utf-8")
+    done = run(bundle, "--rows", str(source))
+    assert done.returncode == 2
+    assert "id, body" in done.stderr
+
+
+def test_text_that_is_not_utf8(bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "rows.txt"
+    source.write_bytes("Überweisung\n".encode("latin-1"))
+    done = run(bundle, "--rows", str(source))
+    assert done.returncode == 2
+    assert "UTF-8" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("model.onnx", None, "model.onnx: no such file"),
+        ("model.onnx", "garbage", "not an intact ONNX file"),
+        ("tokenizer.json", None, "tokenizer.json: no such file"),
+        ("tokenizer.json", "{}", "tokenizer.json: cannot be read"),
+        ("artifact.json", None, "--model FOLDER"),
+        ("artifact.json", "[]", "not an artifact's manifest"),
+        ("artifact.json", MANIFEST.format("huggingface", "", BUILT_IN), "export"),
+        (
+            "artifact.json",
+            MANIFEST.format("onnx", '"one"', BUILT_IN),
+            "expected:  (1, 1)",
+        ),
+    ],
+)
+def test_a_damaged_bundle_says_what_is_wrong(
+    bundle: Path, tmp_path: Path, name: str, content: str | None, said: str
+) -> None:
+    broken = tmp_path / "bundle"
+    shutil.copytree(bundle, broken)
+    (broken / name).unlink()
+    if content is not None:
+        (broken / name).write_text(content)
+    done = run(broken, "my card")
+    assert done.returncode in (2, 5)
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers", "numpy"])
+def test_a_missing_package_is_named_with_its_command(bundle: Path, package: str) -> None:
+    code = (
+        "import runpy, sys\n"
+        f"sys.modules[{package!r}] = None\n"
+        f"sys.argv = ['predict.py', 'my card']\n"
+        f"runpy.run_path({str(bundle / 'predict.py')!r}, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"pip install {package}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_needs_neither_torch_nor_the_project(bundle: Path) -> None:
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = ['predict.py', 'my card']\n"
+        f"runpy.run_path({str(bundle / 'predict.py')!r}, run_name='predict')['main']()\n"
+        "names = {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(names & {'torch', 'transformers', 'onnx', 'compress', 'profiles'}))\n"
+        "print(sys.modules['runtimes'].__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-2:] == ["[]", str(bundle / "runtimes" / "__init__.py")]
+
+
+def test_a_reader_that_leaves_early_is_no_error(bundle: Path) -> None:
+    rows = "my card\n" * 5000
+    command = f"'{sys.executable}' -I '{bundle / 'predict.py'}' --rows - | head -n 1"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", command],
+        input=rows,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+def test_a_text_that_looks_like_an_option_is_a_text(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the app crashed\nmy card is lost\n", encoding="utf-8")
+    assert cli(["predict", str(bundle), "--json", "--", f"--rows={secret}"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["text"] == f"--rows={secret}"
+
+
+def test_the_bundles_manifest_names_its_classes_and_covers_its_files(
+    bundle: Path, tmp_path: Path
+) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "bundle")
+    manifest = json.loads((copied / "artifact.json").read_text(encoding="utf-8"))
+    assert list(manifest["runtimes"]) == ["onnxruntime", "openvino"]
+    assert manifest["task_class"].endswith(":TextClassification")
+    artifact = read_artifact(copied)
+    artifact.verify()
+    (copied / "runtimes" / "predict.py").write_text("print('another')\n", encoding="utf-8")
+    with pytest.raises(ArtifactError, match="do not match"):
+        artifact.verify()
+
+
+ROWS = ("my card is\u2028lost", *TEXTS)
+
+
+@pytest.fixture(scope="module")
+def ranking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle of the task in ranking.py, whose rows and answers are no single label."""
+    folder = tmp_path_factory.mktemp("ranking")
+    artifact = dataclasses.replace(tiny_onnx(folder / "model"), task="ranking")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TASKS.rows, "ranking", "tests.compress.run.ranking:Ranking")
+        return write_bundle(artifact, folder / "bundle")
+
+
+def _rows_of(request: pytest.FixtureRequest, kind: str) -> tuple[Path, list[Any], Answers]:
+    folder: Path = request.getfixturevalue(kind)
+    rows: list[Any] = list(ROWS)
+    if kind == "ranking":
+        rows = [{"first": row, "second": "thank you", "weight": 0.5} for row in ROWS]
+    predictor = open_predictor(folder)
+    return folder, rows, [predictor.answer(row) for row in rows]
+
+
+@pytest.mark.parametrize("kind", ["bundle", "ranking"])
+def test_a_bundle_answers_as_the_pipeline_but_for_its_scores(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    folder, rows, answers = _rows_of(request, kind)
+    assert check_bundle(folder, "onnxruntime", rows, answers) == len(rows)
+    surer = [1.5 * answer for answer in answers]
+    assert check_bundle(folder, "onnxruntime", rows, surer) == len(rows)
+
+
+@pytest.mark.parametrize("kind", ["bundle", "ranking"])
+def test_a_bundle_that_answers_otherwise_is_refused(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    folder, rows, answers = _rows_of(request, kind)
+    answers[2] = -answers[2]
+    with pytest.raises(QualityError, match=f"otherwise than the pipeline on 1 of {len(rows)} rows"):
+        check_bundle(folder, "onnxruntime", rows, answers)
+
+
+def test_a_bundle_that_fails_is_refused(bundle: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(bundle, tmp_path / "bundle")
+    (broken / "predict.py").write_text("raise SystemExit('no room')\n", encoding="utf-8")
+    with pytest.raises(QualityError, match="no room"):
+        check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
+    (broken / "predict.py").write_text("", encoding="utf-8")
+    with pytest.raises(QualityError, match="0 of 1 rows"):
+        check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
