@@ -13,6 +13,7 @@ from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from compress.tasks import Task, task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
+from runtimes.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,8 +56,9 @@ class Finetune(Stage):
     class_weights: Literal["auto", "balanced", "none"] = "auto"
 
     def check(self, source: Outline) -> list[str]:
-        """Warn of settings that wreck a pretrained model."""
+        """Warn of settings that wreck a pretrained model; refuse those that it cannot learn by."""
         require(source.model_type, "finetune")
+        self._require_one_state(source)
         if self.method == "frozen":
             unused = "finetune: learning_rate is not used when only the head learns"
             return [] if self.learning_rate is None else [f"{unused}; set probe_learning_rate"]
@@ -66,6 +68,15 @@ class Finetune(Stage):
                 " a pretrained model; 2e-5 to 3e-4 is common"
             ]
         return []
+
+    def _require_one_state(self, source: Outline) -> None:
+        """Raise UnsupportedError for a head that cannot learn from one state a row."""
+        if self.method != "full" and not task_of(source.task).reads_first_token:
+            raise UnsupportedError(
+                f"finetune: method {self.method!r} for {source.task}, whose head reads every token",
+                expected='"full"',
+                action='write method = "full"',
+            )
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Train, keep the epoch that is best on validation, and write it."""

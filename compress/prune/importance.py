@@ -15,12 +15,11 @@ from compress.progress import Advance
 from compress.prune.hidden import stream_points
 from compress.prune.slicing import head_counts
 from compress.stage import RunContext
-from compress.tasks import task_of
+from compress.tasks import Task, task_of
 from compress.training.batches import Encoded, Examples, encode, in_order
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 _BATCH = 32
@@ -42,17 +41,19 @@ class Importance:
     head: NDArray[np.float64]
 
 
-def fisher_importance(model: nn.Module, rows: Examples, seed: int, advance: Advance) -> Importance:
+def fisher_importance(
+    model: nn.Module, rows: Examples, task: Task, seed: int, advance: Advance
+) -> Importance:
     """Return the mean squared gradient of each unit's mask, each row's squared by itself.
 
-    The loss is the cross-entropy of a label drawn from the model's own softened prediction: its
+    The loss is that of a target drawn from the model's own softened prediction: its
     expected squared gradient is the curvature of the distillation loss around the model as it
-    is. The rows' true labels say less, because a well-fitted model has hardly any gradient
+    is. The rows' true targets say less, because a well-fitted model has hardly any gradient
     left on them, and the divergence from the teacher has none at the teacher itself.
     Deterministic under the seed; the weights are not touched.
 
     Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers",
-    section 4.1 (I_ii = E[(∂L/∂m_i)²] at m = 1); labels drawn from the model instead of the
+    section 4.1 (I_ii = E[(∂L/∂m_i)²] at m = 1); targets drawn from the model instead of the
     data's after Kunstner et al. 2019, "Limitations of the Empirical Fisher Approximation".
     """
     import torch
@@ -63,7 +64,7 @@ def fisher_importance(model: nn.Module, rows: Examples, seed: int, advance: Adva
     with _frozen(model), torch.enable_grad():
         for batch in in_order(rows, _BATCH):
             with _masks(model, len(batch.rows), heads) as masks:
-                loss = _own_loss(model(**batch.inputs).logits, generator)
+                loss = task.own_loss(model(**batch.inputs), batch, _TEMPERATURE, generator)
             squares = [
                 gradient.double().square().sum(0) for gradient in torch.autograd.grad(loss, masks)
             ]
@@ -72,16 +73,6 @@ def fisher_importance(model: nn.Module, rows: Examples, seed: int, advance: Adva
     means = [total.numpy() / len(rows) for total in totals]
     stream, head, *units = means
     return Importance(np.stack(units[0::2]), np.stack(units[1::2]), stream, head)
-
-
-def _own_loss(logits: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Return the summed cross-entropy of labels drawn from the softened logits themselves."""
-    import torch
-    from torch.nn import functional
-
-    soft = logits / _TEMPERATURE
-    drawn = torch.multinomial(soft.detach().softmax(-1), 1, generator=generator)[:, 0]
-    return functional.cross_entropy(soft, drawn, reduction="sum")
 
 
 def strongest(

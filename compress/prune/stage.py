@@ -17,6 +17,7 @@ from compress.models.architectures import require
 from compress.models.outline import cut_layers
 from compress.prune.pieces import Alphabet, PieceChoice
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -134,7 +135,7 @@ class Prune(Stage):
         wide, most = hidden_width(model, self.hidden)
         rows = drawn_rows(model, source, context, self.rows)
         with context.progress.task("importance", len(rows)) as advance:
-            found = fisher_importance(model, rows, context.seed, advance)
+            found = fisher_importance(model, rows, task_of(source.task), context.seed, advance)
         width = ffn_width(found.ffn.shape[1], self.ffn)
         count = min(head_count(found.heads.shape[1], self.heads), most)
         whole = copy.deepcopy(model)

@@ -48,7 +48,7 @@ def layer_costs(
                 effects.append(compared(asked.task, known, asked.answers(), rows.targets))
             advance(1, "")
     with progress.task("importance", len(asked.rows)) as advance:
-        mass = fisher_importance(asked.network, asked.rows, seed, advance)
+        mass = fisher_importance(asked.network, asked.rows, asked.task, seed, advance)
     share = mass.heads.sum(axis=1) + mass.ffn.sum(axis=1)
     share = share / share.sum()
     costs = [LayerCost(place, float(share[place]), effect) for place, effect in enumerate(effects)]

@@ -18,7 +18,7 @@ from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from compress.data.batch import Batch
     from compress.data.dataset import Dataset
@@ -93,6 +93,15 @@ class Task(RowTask, Protocol):
         self, output: Any, batch: Batch, targets: Sequence[Any], weights: Tensor | None = None
     ) -> Tensor:
         """Return the scalar loss of a torch model's output against the batch's targets."""
+
+    def own_loss(
+        self, output: Any, batch: Batch, temperature: float, generator: Generator
+    ) -> Tensor:
+        """Return the scalar loss, summed over rows, against targets drawn from the output itself.
+
+        Both are softened by the temperature. Over many draws the gradient is 0 on average; its
+        square tells how much the answers depend on a weight (compress/prune/importance.py).
+        """
 
     def soft_loss(
         self, output: Any, batch: Batch, known: Sequence[Answer], temperature: float

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
 
 UNLABELLED = -1
 """The label of a row that has none."""
@@ -44,6 +44,16 @@ def distillation_loss(
     soft = soft_target_loss(student, teacher, temperature)
     hard = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
     return torch.where(labels == UNLABELLED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
+
+
+def drawn_loss(logits: Tensor, temperature: float, generator: Generator) -> Tensor:
+    """Return the summed cross-entropy of classes drawn from the softened logits themselves."""
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    soft = logits / temperature
+    drawn = torch.multinomial(soft.detach().softmax(-1), 1, generator=generator)[:, 0]
+    return F.cross_entropy(soft, drawn, reduction="sum")
 
 
 def class_weights(targets: Sequence[Any], classes: int, balance: str) -> Tensor | None:

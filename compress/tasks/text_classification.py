@@ -28,7 +28,7 @@ from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
-    from torch import Tensor
+    from torch import Generator, Tensor
 
     from compress.data.batch import Batch
 
@@ -159,6 +159,12 @@ class TextClassification:
         device = output.logits.device
         weight = None if weights is None else weights.to(device)
         return F.cross_entropy(output.logits, torch.tensor(targets).to(device), weight=weight)
+
+    def own_loss(
+        self, output: Any, batch: Batch, temperature: float, generator: Generator
+    ) -> Tensor:
+        """Return the cross-entropy of classes drawn from the model's own probabilities."""
+        return losses.drawn_loss(output.logits, temperature, generator)
 
     def soft_loss(self, output: Any, batch: Batch, known: Logits, temperature: float) -> Tensor:
         """Return T²·KL from the teacher's softened classes, row by row."""

@@ -219,6 +219,16 @@ def test_weighed_classes_bring_up_the_rare_one(tmp_path: Path) -> None:
     assert recall["balanced"] > recall["none"]
 
 
+@pytest.mark.parametrize("method", ["frozen", "probe-then-full"])
+def test_a_head_that_reads_every_token_cannot_learn_from_one_state(
+    method: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(TASK), "reads_first_token", False)
+    with pytest.raises(UnsupportedError, match="reads every token"):
+        Finetune(method=method).check(outline())
+    assert Finetune(method="full").check(outline()) == []
+
+
 def test_checks_warn_of_what_wrecks_or_is_ignored() -> None:
     assert Finetune(learning_rate=1e-3).check(outline()) == []
     assert "wrecks" in Finetune(learning_rate=2e-3).check(outline())[0]

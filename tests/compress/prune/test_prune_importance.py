@@ -21,7 +21,7 @@ from compress.prune.importance import (
 from compress.prune.slicing import prune_ffn
 from compress.training.batches import Encoded
 from runtimes.artifact import Artifact
-from tests.compress.text_models import encode, load_model, logits_of
+from tests.compress.text_models import TASK, encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
 DATA = make_data()
@@ -33,7 +33,7 @@ def rows_of(artifact: Artifact, model: Any, count: int) -> Encoded:
 
 
 def importance_of(model: Any, rows: Encoded, seed: int = 0) -> Importance:
-    return fisher_importance(model, rows, seed, lambda units, note: None)
+    return fisher_importance(model, rows, TASK, seed, lambda units, note: None)
 
 
 @pytest.mark.parametrize("model_type", FULL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,19 @@ import numpy as np
 import pytest
 import torch
 
+from compress.answers.folder import folder_answers
+from compress.answers.trained import trained_answers
 from compress.data.batch import Batch
 from compress.data.dataset import DataSettings, load_dataset, load_inputs, load_labelled
 from compress.data.rows import Record
+from compress.export.stage import Export
+from compress.finetune.stage import Finetune
 from compress.models.torch_model import load_config, load_model, load_tokenizer
+from compress.stage import RunContext, execute
 from compress.tasks import TASKS, Answer, Task, task_of
 from compress.training.batches import encode
 from compress.training.loop import answers_of
+from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
 from tests.compress.tiny_models import make_model
 
@@ -175,6 +182,25 @@ class TaskContract:
         assert float(both) == pytest.approx(0.5 * float(hard), rel=1e-4)
         assert float(moved.max()) > 0
 
+    def test_its_own_answers_are_no_news_on_average(
+        self, task: Task, model: Path, tmp_path: Path
+    ) -> None:
+        """The gradient of targets drawn from the model cancels out; the same draw is the same."""
+        data = self._data(tmp_path, self.records, task)
+        batch, network = self._opened(task, model, data)
+        output, last = network.eval()(**batch.inputs), list(network.parameters())[-1]
+
+        def gradient(seed: int) -> Any:
+            generator = torch.Generator().manual_seed(seed)
+            loss = task.own_loss(output, batch, 4.0, generator)
+            (found,) = torch.autograd.grad(loss, last, retain_graph=True)
+            return found
+
+        draws = torch.stack([gradient(seed) for seed in range(200)])
+        assert torch.equal(gradient(0), draws[0])
+        assert not torch.equal(draws[1], draws[0])
+        assert float(draws.mean(0).norm()) < 0.3 * float(draws.norm(dim=1).mean())
+
     def test_epochs_are_judged_by_score_and_loss(self, task: Task, tmp_path: Path) -> None:
         data = self._data(tmp_path, self.records, task)
         targets, labels = data.train.targets, data.labels
@@ -191,6 +217,25 @@ class TaskContract:
         together = answers_of(network, encoded, task, batch_size=16)
         for one, other in zip(alone, together, strict=True):
             np.testing.assert_allclose(one, other, atol=1e-4)
+
+    def test_the_device_answers_as_the_host_and_earns_the_same(
+        self, task: Task, model: Path, tmp_path: Path
+    ) -> None:
+        """The exported model's own code and the torch model answer alike, row by row."""
+        data = self._data(tmp_path, self.records, task)
+        source = dataclasses.replace(read_artifact(model), task=self.name)
+        context = RunContext(data, None, 7, tmp_path / "scratch")
+        trained = execute(Finetune(epochs=1), source, context, tmp_path / "trained")
+        made = execute(Export(format="onnx"), trained, context, tmp_path / "exported")
+        assert made.task == self.name
+        rows = data.train
+        known = trained_answers(trained, rows.inputs)
+        found = folder_answers(made, made.path, rows.inputs)
+        for one, other in zip(found, known, strict=True):
+            assert one.shape == other.shape
+            np.testing.assert_allclose(one, other, atol=1e-4)
+        np.testing.assert_allclose(task.divergence(known, found), 0, atol=1e-4)
+        assert task.score(found, rows.targets) == task.score(known, rows.targets)
 
     def _opened(self, task: Task, model: Path, data: Any) -> tuple[Batch, Any]:
         torch.manual_seed(0)
