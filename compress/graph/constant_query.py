@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.graph.graph_index import GraphIndex, attribute
+from runtimes.onnx_runtime import import_onnxruntime
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -103,7 +104,6 @@ def _whole(index: GraphIndex, name: str) -> list[int] | None:
 def _evaluate(model: ModelProto, names: Iterable[str], first_id: int) -> dict[str, NDArray[Any]]:
     """Compute values of a row that begins with an id; what follows has no part in them."""
     import onnx
-    import onnxruntime
 
     wanted = list(names)
     inputs = [value.name for value in model.graph.input]
@@ -111,6 +111,7 @@ def _evaluate(model: ModelProto, names: Iterable[str], first_id: int) -> dict[st
     part.CopyFrom(model)
     del part.graph.output[:]
     part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(

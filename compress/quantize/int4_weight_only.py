@@ -10,6 +10,7 @@ from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.qdq import quiet_quantizer
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
+from runtimes.packages import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -37,6 +38,7 @@ def quantize_products(
     model: ModelProto, block_size: int, names: list[str] | None = None
 ) -> ModelProto:
     """Return the model with MatMulNBits for the MatMul nodes of these names, or for all."""
+    quiet()
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     if names is not None and not names:

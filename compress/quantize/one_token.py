@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compress.graph.onnx_graph import dense_nodes, drop_unused_weights, weights
+from runtimes.onnx_runtime import import_onnxruntime
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
@@ -28,7 +29,6 @@ def one_token_products(model: ModelProto, feeds: Feeds) -> list[str]:
 def _one_row_products(model: ModelProto, feeds: Feeds) -> list[str]:
     """Run the model and return the names of the dense nodes whose result has one row."""
     import onnx
-    import onnxruntime
 
     ends = {output.name for output in model.graph.output}
     dense = (node for node in dense_nodes(model.graph) if node.name)  # quantizers choose by name
@@ -37,7 +37,7 @@ def _one_row_products(model: ModelProto, feeds: Feeds) -> list[str]:
     shown.CopyFrom(model)
     names = [node.output[0] for node in nodes]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = onnxruntime.InferenceSession(
+    session = import_onnxruntime().InferenceSession(
         shown.SerializeToString(), providers=["CPUExecutionProvider"]
     )
     results = session.run(names, feeds) if names else []
