@@ -16,8 +16,9 @@ import sys  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
+from runtimes import timing  # noqa: E402
 from runtimes.errors import BackendError, EdgepressError, InputError, first_line  # noqa: E402
-from runtimes.machine import Machine, peak_rss_mb, preemptions, probe_ms, read_mb, started_ns  # noqa: E402
+from runtimes.machine import Machine, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
 
@@ -65,7 +66,7 @@ class Worker:
 
     def load(self, row: Any) -> dict[str, Any]:
         """Load everything and answer one row; report how long each step took, in ms."""
-        clock = _Clock()
+        clock = timing.Clock()
         folder = Path(self._arguments.model)
         manifest = self._manifest()
         runtime = load_runtime(manifest, self._arguments.runtime)
@@ -100,71 +101,23 @@ class Worker:
         self._feeds = [self._loaded().feeds(row) for row in rows]
         gc.collect()
         gc.freeze()  # what lives now stays; later collections need not look at it
-        return {"elements": [_elements(feeds) for feeds in self._feeds]}
+        return {"elements": [timing.elements(feeds) for feeds in self._feeds]}
 
     def warm(self, runs: int, seconds: float, limit_s: float) -> dict[str, Any]:
         """Run blocks of the same rows until their last three medians agree within 2 %."""
-        infer = self._loaded().infer
-        rows = [self._feeds[i % len(self._feeds)] for i in range(max(runs, 1))]
-        start, medians, inference_ms = time.perf_counter(), [], 0.0
-        while True:
-            samples = [timed(infer, feeds)[0] for feeds in rows]
-            medians.append(_median(samples))
-            inference_ms += sum(samples)
-            last, elapsed = medians[-3:], time.perf_counter() - start
-            stable = len(last) == 3 and max(last) <= 1.02 * min(last)
-            if (stable and elapsed >= seconds) or elapsed >= limit_s:
-                said = {"medians_ms": medians, "stable": stable}
-                return {**said, "inference_s": inference_ms / 1e3}
+        return timing.warm(self._loaded().infer, self._feeds, runs, seconds, limit_s)
 
     def run(self, rows: list[int]) -> dict[str, Any]:
         """Time one inference for each named row, the garbage collector off."""
         infer = self._loaded().infer
-        feeds = [self._feeds[row] for row in rows]
-        before = probe_ms()
-        gc.collect()
-        gc.disable()
-        state = self._machine.state()
-        try:
-            samples = [timed(infer, one) for one in feeds]
-        finally:
-            gc.enable()
-        return {
-            "latency_ms": [latency for latency, _ in samples],
-            "contaminated": [flag for _, flag in samples],
-            **self._machine.evidence(state),
-            "probe_ms": [before, probe_ms()],
-        }
+        return timing.block(infer, [self._feeds[row] for row in rows], self._machine)
 
     def throughput(
         self, batch: int, concurrency: int, seconds: float, rows: list[int]
     ) -> dict[str, Any]:
-        """Count the rows that `concurrency` threads answer in a second, `batch` at a time.
-
-        The model stays as it was opened for single rows. Each thread goes through all batches,
-        again until `seconds` have passed, so that every model meets the same mix of lengths; the
-        widest batch warms it up.
-        """
-        from concurrent.futures import ThreadPoolExecutor
-
-        predictor = self._loaded()
+        """Count the rows that `concurrency` threads answer in a second, `batch` at a time."""
         chosen = [self._feeds[row] for row in rows]
-        chosen = (chosen * batch)[: max(len(chosen) // batch, 1) * batch]
-        batches = [
-            predictor.task.batch(chosen[i : i + batch]) for i in range(0, len(chosen), batch)
-        ]
-        start = time.perf_counter()
-        with ThreadPoolExecutor(concurrency) as pool:
-            callers = [
-                pool.submit(_batches_per_s, predictor.infer, batches, seconds)
-                for _ in range(concurrency)
-            ]
-            try:
-                per_s = sum(caller.result() for caller in callers)
-            except Exception as error:  # each runtime raises its own types
-                said = first_line(error)
-                raise BackendError(f"{concurrency} callers of {batch} rows: {said}") from error
-        return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
+        return timing.throughput(self._loaded(), chosen, batch, concurrency, seconds)
 
     def answers(self, rows: list[Any], first: int = 0) -> dict[str, Any]:
         """Return the answer to each row alone; the caller asks for as many as fit a reply.
@@ -238,36 +191,6 @@ def _encoded(answer: Any) -> dict[str, Any]:
     return {"shape": list(answer.shape), "float32": content}
 
 
-def timed(infer: Callable[[Feeds], Any], feeds: Feeds) -> tuple[float, bool]:
-    """Time one inference in ms, and tell whether the process was preempted or waited in it.
-
-    All threads of the process count: a preempted pool thread delays the result as much.
-    """
-    preempted, cpu = preemptions(), time.process_time_ns()
-    start = time.perf_counter_ns()
-    infer(feeds)
-    wall = time.perf_counter_ns() - start
-    cpu = time.process_time_ns() - cpu
-    return wall / 1e6, preemptions() > preempted or wall > 1.1 * cpu
-
-
-def _elements(feeds: Feeds) -> int:
-    return sum(array.size for array in feeds.values())
-
-
-def _batches_per_s(
-    infer: Callable[[Feeds], Any], batches: Sequence[Feeds], seconds: float
-) -> float:
-    infer(max(batches, key=_elements))
-    start, done, elapsed = time.perf_counter(), 0, 0.0
-    while not done or elapsed < seconds:
-        for feeds in batches:
-            infer(feeds)
-        done += len(batches)
-        elapsed = time.perf_counter() - start
-    return done / elapsed
-
-
 def serve(arguments: argparse.Namespace) -> None:
     """Answer requests from stdin until it ends, then end the process at once.
 
@@ -283,23 +206,6 @@ def serve(arguments: argparse.Namespace) -> None:
             reply = {"error": str(error)}
         print(json.dumps(reply), file=replies, flush=True)
     os._exit(0)
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self._last_ns = time.perf_counter_ns()
-
-    def lap_ms(self) -> float:
-        now_ns = time.perf_counter_ns()
-        lap = (now_ns - self._last_ns) / 1e6
-        self._last_ns = now_ns
-        return lap
-
-
-def _median(values: Sequence[float]) -> float:
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

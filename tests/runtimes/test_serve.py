@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtimes import machine, serve
+from runtimes import machine, serve, timing
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.predict import open_predictor
@@ -132,7 +132,7 @@ def test_waiting_is_flagged_and_working_is_not() -> None:
     def wait(_: Any) -> None:
         time.sleep(0.02)
 
-    milliseconds, contaminated = serve.timed(wait, {})
+    milliseconds, contaminated = timing.timed(wait, {})
     assert milliseconds >= 20
     assert contaminated
     assert machine.preemptions() >= 0
