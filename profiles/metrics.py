@@ -10,12 +10,6 @@ from runtimes.errors import DataError
 Labels = NDArray[np.int64]
 
 
-def accuracy(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Return the share of rows that are right; raise DataError when there are none."""
-    y, p = _pair(truth, predicted)
-    return float(np.mean(y == p))
-
-
 def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Labels:
     """Count rows by (true class, predicted class); shape (classes, classes).
 
@@ -27,22 +21,6 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Labels:
         raise DataError(f"labels from {low} to {high}", expected=f"0 to {classes - 1}")
     counts = np.bincount(y * classes + p, minlength=classes * classes)
     return counts.reshape(classes, classes)
-
-
-def f1_by_class(truth: ArrayLike, predicted: ArrayLike, classes: int) -> NDArray[np.float64]:
-    """Return each class's F1; 0 for a class that is neither there nor predicted."""
-    return f1_of(confusion(truth, predicted, classes))
-
-
-def f1_macro(truth: ArrayLike, predicted: ArrayLike, classes: int) -> float:
-    """Return the mean F1 of the classes that occur in truth or predictions.
-
-    As in scikit-learn's `f1_score(average="macro")`: a class that occurs in neither is no
-    class of this sample, and does not pull the mean down.
-    """
-    counts = confusion(truth, predicted, classes)
-    present = counts.sum(axis=0) + counts.sum(axis=1) > 0
-    return float(f1_of(counts)[present].mean())
 
 
 def f1_of(counts: NDArray[np.int64]) -> NDArray[np.float64]:
