@@ -10,7 +10,7 @@ demo: $(VENV)/installed
 	$(BIN)/edgepress demo --out $(OUT)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
 
 check: lint test
 

@@ -153,6 +153,7 @@ def killed(process: subprocess.Popen[str], after_s: float) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_with_the_same_digests(
     finished: Finished, tmp_path: Path
 ) -> None:
@@ -170,8 +171,9 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_digests(
     assert digests(out) == digests(finished.out)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("moment", range(10))
+@pytest.mark.parametrize(
+    "moment", [pytest.param(at, marks=[pytest.mark.slow] if at != 5 else []) for at in range(10)]
+)
 def test_a_run_killed_at_a_random_moment_resumes_to_the_same_digests(
     finished: Finished, tmp_path: Path, moment: int
 ) -> None:
