@@ -10,7 +10,8 @@ demo: $(VENV)/installed
 	$(BIN)/edgepress demo --out $(OUT)
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not alone'
+	$(BIN)/python -m pytest -q -m 'alone and not slow'
 
 check: lint test
 

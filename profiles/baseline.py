@@ -27,6 +27,9 @@ from runtimes.files import stable_hash, write_text
 from runtimes.measure import Samples
 
 SCHEMA = 1
+DISTURBED = "no run of the model was undisturbed at the machine's full pace"
+"""Why a session has no latency to compare."""
+
 PACE_MOST = 0.05
 """A machine whose fixed micro-probe takes this much longer, or shorter, has changed its pace."""
 
@@ -71,8 +74,8 @@ class Baseline(BaseModel):
     machine: Machine
     rows: int = Field(gt=0)
     rows_digest: str
-    latency_p50_ms: Annotated[tuple[_Positive, ...], Field(min_length=1)]
-    latency_p90_ms: Annotated[tuple[_Positive, ...], Field(min_length=1)]
+    latency_p50_ms: tuple[_Positive, ...]
+    latency_p90_ms: tuple[_Positive, ...]
     cold_start_ms: tuple[_Positive, ...] = ()
     rss_peak_mb: tuple[_Positive, ...] = ()
     artifact_mb: _Positive
@@ -152,6 +155,8 @@ def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
             absent[metric] = why
         elif mine and theirs:
             sums[metric] = _ratio(mine, theirs)
+        elif metric.startswith("latency"):
+            absent[metric] = DISTURBED
     scores, known = now.scores(), then.scores()
     if now.rows_digest != then.rows_digest:
         absent["accuracy_vs_baseline"] = "the baseline has other rows"
@@ -234,6 +239,9 @@ def read_baseline(path: Path) -> Baseline:
         raise _refused(path, f"{place}: {fault['msg'].lower()}") from error
     except (ValueError, DataError) as error:
         raise _refused(path, f"{'value' if content.get('value') else 'right'}: {error}") from error
+    for name in ("latency_p50_ms", "latency_p90_ms"):
+        if not content[name]:
+            raise _refused(path, f"{name}: no process's latency")
     return found
 
 

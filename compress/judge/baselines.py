@@ -9,9 +9,10 @@ from compress.data.dataset import DataSettings
 from compress.judge.evaluation import as_baseline
 from compress.judge.validate import measure_model
 from compress.progress import Progress
-from profiles.baseline import Baseline, compare, write_baseline
+from profiles.baseline import DISTURBED, Baseline, compare, write_baseline
 from profiles.budget import METRICS
 from profiles.measurement import Measurement
+from runtimes.errors import QualityError
 
 CONFIDENCE = 0.95
 
@@ -30,7 +31,8 @@ def save_baseline(
 ) -> Baseline:
     """Measure a model alone, with the profile's threads, and store what its processes showed.
 
-    Raises BackendError when a process of it fails: half a baseline is none.
+    Raises BackendError when a process of it fails: half a baseline is none. Raises QualityError
+    when the machine was too busy for a latency to store.
     """
     session = measure_model(
         model,
@@ -44,6 +46,12 @@ def save_baseline(
         shared=shared,
     )
     found = as_baseline(session.model, session.rows, session.facts)
+    if not found.latency_p50_ms:
+        raise QualityError(
+            f"{model}: {DISTURBED}",
+            expected="a machine that is quiet enough for a baseline",
+            action="end what else runs here, or measure more (--tier)",
+        )
     write_baseline(out, found)
     return found
 

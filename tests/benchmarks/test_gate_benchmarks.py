@@ -33,6 +33,9 @@ from runtimes.predict import open_predictor
 from runtimes.samples import Block, Samples
 from tests.runtimes import tiny
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from profiles.baseline import (
+    DISTURBED,
     Baseline,
     baseline_of,
     compare,
@@ -180,3 +181,15 @@ def test_a_missing_file_and_a_binary_one_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="not UTF-8"):
         read_baseline(tmp_path / "b.json")
+
+
+def test_a_session_without_an_undisturbed_run_compares_all_but_latency(tmp_path: Path) -> None:
+    busy = stored().model_copy(update={"latency_p50_ms": (), "latency_p90_ms": ()})
+    found = compare(busy, stored())
+    assert found.at("latency_p50_vs_baseline", 0.95) is None
+    assert found.absent["latency_p90_vs_baseline"] == DISTURBED
+    assert found.at("artifact_vs_baseline", 0.95) is not None
+    path = tmp_path / "busy.json"
+    write_baseline(path, busy)
+    with pytest.raises(InputError, match="no process's latency"):
+        read_baseline(path)

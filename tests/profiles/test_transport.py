@@ -18,6 +18,9 @@ from tests.profiles.contract_transport import ContractTransport
 from tests.profiles.elsewhere import Elsewhere
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 
 class TestLocal(ContractTransport):
     @pytest.fixture

@@ -27,6 +27,9 @@ from runtimes.worker import Worker
 from tests.runtimes.launching import measure, process
 from tests.runtimes.tiny import TEXTS, tiny_onnx, tiny_openvino
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 PLAN = MeasurePlan(
     processes=2,
     blocks=4,

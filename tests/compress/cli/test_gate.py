@@ -21,6 +21,9 @@ from profiles.transport import TRANSPORTS
 from runtimes.artifact import read_artifact, write_artifact
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 PROFILE = """schema = 1
 name = "{name}"
 {match}

@@ -21,6 +21,9 @@ from runtimes.artifact import Artifact, read_artifact, write_artifact
 from runtimes.errors import ArtifactError, BackendError
 from tests.runtimes import tiny
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 LAYERS = 3
 
 

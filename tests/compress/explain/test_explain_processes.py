@@ -18,6 +18,9 @@ from runtimes.errors import BackendError
 from runtimes.samples import Block
 from tests.runtimes import tiny
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 STEPS = ["interpreter", "imports", "load", "session", "first_result", "other"]
 
 

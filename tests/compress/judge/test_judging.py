@@ -19,6 +19,9 @@ from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 ROWS = Rows(TEXTS, tuple(number % len(LABELS) for number in range(len(TEXTS))))
 
 

@@ -30,6 +30,9 @@ from runtimes.manifest import MANIFEST
 from runtimes.measure import MeasurePlan
 from runtimes.predict import open_predictor
 
+pytestmark = pytest.mark.alone
+"""Timings of real processes: other work on the machine's cores changes them."""
+
 BRIEF = MeasurePlan(blocks=2, block_runs=15, warmup_s=0.05, warmup_limit_s=0.1)
 
 
