@@ -1,4 +1,4 @@
-"""Write the demonstration's recipe, profile and tickets where a person can read and change them."""
+"""Write the demonstration's recipe and tickets where a person can read and change them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ RECIPE = "demo.toml"
 
 def write_demo(folder: Path) -> Path:
     """Write everything that the demonstration takes into `folder` and return its recipe."""
-    shipped = files("compress.demo")
-    for name in (RECIPE, "embedded.toml"):
-        write_text(folder / name, shipped.joinpath(name).read_text(encoding="utf-8"))
+    recipe = files("compress.demo").joinpath(RECIPE).read_text(encoding="utf-8")
+    write_text(folder / RECIPE, recipe)
     write(folder / "tickets")
     return folder / RECIPE
