@@ -1,4 +1,4 @@
-"""Distil with edgepress and with transformers' Trainer, turn by turn on the same rows.
+"""Distill with edgepress and with transformers' Trainer, turn by turn on the same rows.
 
     python benchmarks/distillation.py --teacher FOLDER --train CSV --text COL --label COL
 
@@ -69,7 +69,7 @@ Runs = Mapping[str, Sequence[Sequence[Turn]]]
 
 @click.command(context_settings={"show_default": True})
 @click.option("--teacher", required=True, metavar="FOLDER", help="A fine-tuned classifier.")
-@click.option("--train", required=True, metavar="CSV", help="Labelled rows.")
+@click.option("--train", required=True, metavar="CSV", help="Labeled rows.")
 @click.option("--text", default="text", help="The column of texts.")
 @click.option("--label", default="label", help="The column of labels.")
 @click.option("--layers", default=2, type=click.IntRange(1), help="Layers of the student.")
@@ -87,7 +87,7 @@ Runs = Mapping[str, Sequence[Sequence[Turn]]]
 @click.option("--quick", is_flag=True, help="96 rows and 2 epochs: that it runs, not a result.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, quick: bool, **options: Any) -> None:
-    """Distil with edgepress and with transformers' Trainer, turn by turn on the same rows."""
+    """Distill with edgepress and with transformers' Trainer, turn by turn on the same rows."""
     if quick:
         options |= {"rows": 96, "epochs": 2}
     try:
@@ -124,7 +124,7 @@ def compare(*, repeats: int, threads: int, target: float, **options: Any) -> dic
         "settings": options | {"repeats": repeats, "target": target},
         "machine": _machine(threads),
         "teacher_accuracy": round(reference, 4),
-        **summarise(runs, target * reference),
+        **summarize(runs, target * reference),
     }
 
 
@@ -268,7 +268,7 @@ def _machine(threads: int) -> dict[str, Any]:
     }
 
 
-def summarise(runs: Runs, wanted: float) -> dict[str, Any]:
+def summarize(runs: Runs, wanted: float) -> dict[str, Any]:
     """Return target and figures of each contestant from all turns."""
     best = {
         name: [max(turn["accuracy"] for turn in turns[1:]) for turns in repeats]

@@ -62,7 +62,7 @@ class EpochTurns:
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Advance]:
         """Watch the training task; others belong to the setup."""
-        if name != "distil":
+        if name != "distill":
             yield lambda units, note: None
             return
         self.turns.done("setup")
@@ -124,12 +124,12 @@ def edgepress(job: Job, turns: Turns) -> None:
     import accelerate  # noqa: F401 - imports are nobody's turn
     import transformers.modeling_utils  # noqa: F401
 
-    from compress.distill.train import distil
+    from compress.distill.train import distill
     from compress.models.torch_model import load_model, load_tokenizer
     from compress.training.loop import TrainPlan
 
     turns.wait()
-    distil(
+    distill(
         load_model(Path(job.student), "text-classification"),
         open_model(job.teacher, task="text-classification", max_length=job.max_length),
         load_tokenizer(Path(job.student), job.max_length),

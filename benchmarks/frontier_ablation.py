@@ -110,7 +110,7 @@ def _figures(
     chosen: RowScores | None = None
     for one in contestants[1:]:
         measured = outcome.of(one.name)
-        assert measured.answers is not None  # validation rows are labelled
+        assert measured.answers is not None  # validation rows are labeled
         task = task_of(measured.candidate.artifact.task)
         scores = task.score(measured.answers, rows.targets)
         chosen = scores if chosen is None else chosen

@@ -53,7 +53,7 @@ from runtimes.files import write_json
 
 @click.command(context_settings={"show_default": True})
 @click.option("--model", required=True, type=click.Path(path_type=Path), metavar="ARTIFACT")
-@click.option("--data", required=True, metavar="CSV", help="Labelled rows.")
+@click.option("--data", required=True, metavar="CSV", help="Labeled rows.")
 @click.option("--text", default="text", help="The column of texts.")
 @click.option("--label", default="label", help="The column of labels.")
 @click.option("--gates", default=100, type=click.IntRange(2), help="Gates, half of them loaded.")
@@ -118,7 +118,7 @@ def count_alarms(
         "machine": machine.to_json(),
         "seconds": round(time.monotonic() - started, 1),
         "methods": {method.name: method.source for method in METHODS},
-        **summarise(journal.trials),
+        **summarize(journal.trials),
         "trials": journal.trials,
     }
 
@@ -157,7 +157,7 @@ def _tell(number: int, gates: int, found: Mapping[str, Any]) -> None:
     )
 
 
-def summarise(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def summarize(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return counts and costs by condition; a condition that was not met is left out."""
     parts = {
         "quiet": [row for row in trials if not row["loaded"]],

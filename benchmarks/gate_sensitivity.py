@@ -78,7 +78,7 @@ class Cell:
 
 @click.command(context_settings={"show_default": True})
 @click.option("--model", required=True, type=click.Path(path_type=Path), metavar="ARTIFACT")
-@click.option("--data", required=True, metavar="CSV", help="Labelled rows.")
+@click.option("--data", required=True, metavar="CSV", help="Labeled rows.")
 @click.option("--text", default="text", help="The column of texts.")
 @click.option("--label", default="label", help="The column of labels.")
 @click.option("--planted", required=True, type=click.Path(path_type=Path), metavar="FOLDER")
@@ -162,7 +162,7 @@ def count_caught(
         "seconds": round(time.monotonic() - started, 1),
         "planted": copies,
         "methods": {method.name: method.source for method in METHODS},
-        **summarise(journal.trials, copies),
+        **summarize(journal.trials, copies),
         "trials": journal.trials,
     }
 
@@ -230,7 +230,7 @@ def _tell(place: int, gates: int, found: Mapping[str, Any]) -> None:
     )
 
 
-def summarise(trials: Sequence[Mapping[str, Any]], copies: Sequence[Planted]) -> dict[str, Any]:
+def summarize(trials: Sequence[Mapping[str, Any]], copies: Sequence[Planted]) -> dict[str, Any]:
     """Return counts and costs by limit and copy, and what is caught reliably."""
     results = []
     for limit in dict.fromkeys(row["limit"] for row in trials):

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.other_gates import METHODS, judgements, sequential_samples
+from benchmarks.other_gates import METHODS, judgments, sequential_samples
 from compress.data.dataset import DataSettings
 from compress.data.reading import read_table
 from compress.judge.gating import GateRequest, gate
@@ -50,7 +50,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class FewRows:
-    """Name a file of few labelled rows, and hold its texts."""
+    """Name a file of few labeled rows, and hold its texts."""
 
     file: Path
     texts: tuple[str, ...]
@@ -176,7 +176,7 @@ def _gate_row(report: GateReport) -> dict[str, Any]:
 def _others(
     reference: Artifact, candidate: Artifact, rows: FewRows, terms: Terms
 ) -> dict[str, Any]:
-    return judgements(sequential_samples(reference, candidate, rows.texts), terms.limit)
+    return judgments(sequential_samples(reference, candidate, rows.texts), terms.limit)
 
 
 # --- the journal ---------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def sequential_samples(
     return taken
 
 
-def judgements(samples: dict[Protocol, tuple[Floats, Floats]], limit: float) -> dict[str, Any]:
+def judgments(samples: dict[Protocol, tuple[Floats, Floats]], limit: float) -> dict[str, Any]:
     """Return by method whether it calls a regression, and the ratio that it saw."""
     found = {}
     for method in METHODS:

@@ -166,7 +166,7 @@ class Stage(ABC):
 
 
 def settings_of(stage: Stage) -> dict[str, Any]:
-    """Return a stage's settings as JSON-serialisable values."""
+    """Return a stage's settings as JSON-serializable values."""
     return dataclasses.asdict(stage)
 
 

@@ -1,6 +1,6 @@
 """A stored measurement that later ones are compared with.
 
-Two sessions at different times share neither the machine's mood nor its neighbours, and no
+Two sessions at different times share neither the machine's mood nor its neighbors, and no
 interval made from within them covers that. So what is stored holds what each process showed,
 and the machine's own pace beside it; a comparison says why it is no ground for a FAIL wherever
 that is known.

@@ -24,7 +24,7 @@ class _Table(BaseModel):
 
 
 class Match(_Table):
-    """Say how the device is recognised; patterns are shell globs, all given ones must fit.
+    """Say how the device is recognized; patterns are shell globs, all given ones must fit.
 
     `environment` names a variable that the platform sets (a serverless runtime's own); `cpus`
     is how many a process may use there.
@@ -111,7 +111,7 @@ class QuantizationSettings(_Table):
 
 
 class DeviceProfile(_Table):
-    """Describe a device: how it is recognised and reached, what runs there, what it must meet."""
+    """Describe a device: how it is recognized and reached, what runs there, what it must meet."""
 
     schema_version: Literal[1] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")

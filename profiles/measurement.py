@@ -120,7 +120,7 @@ class Figures:
         return Figures({**self.sums, **other.sums}, self.source, {**self.absent, **other.absent})
 
 
-def summarise(
+def summarize(
     samples: Samples, reference: Samples | None = None, *, source: Source | None = None
 ) -> Figures:
     """Turn what was seen of a variant into figures; ratios need the reference's samples too.

@@ -25,7 +25,7 @@ def file_sha256(path: Path) -> str:
 
 
 def stable_hash(value: Any) -> str:
-    """Return the SHA-256 of a JSON-serialisable value's canonical text."""
+    """Return the SHA-256 of a JSON-serializable value's canonical text."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

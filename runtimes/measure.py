@@ -58,7 +58,7 @@ def measure(
     models' task takes, ready for JSON: texts, say.
 
     In each round every variant has a fresh process; only one of them works at a time, and
-    blocks of the same rows run in randomised ABBA order. A process that ends, hangs or fails
+    blocks of the same rows run in randomized ABBA order. A process that ends, hangs or fails
     costs its own variant alone, whose `Samples.fault` says so: the others are measured on.
 
     What is seen is appended to `stream` at once, a JSON line each with `kind`, `variant` and

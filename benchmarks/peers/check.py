@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
-from compress.data.dataset import DataSettings, load_labelled
+from compress.data.dataset import DataSettings, load_labeled
 from compress.data.rows import Rows
 from compress.export.reference import open_reference
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured
@@ -56,7 +56,7 @@ def main(
     try:
         made = make_peers(teacher, train, text, label, out, peers or None)
         source = open_model(str(teacher), task="text-classification")
-        known, _ = load_labelled(
+        known, _ = load_labeled(
             DataSettings(train=(), test=str(test), text=text, label=label),
             Path(),
             source.labels,

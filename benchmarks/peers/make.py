@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.peers.environments import interpreter, surroundings
 from benchmarks.peers.job import Job, Row, last_line, read_rows
 from compress.answers.deployed import answers
-from compress.data.dataset import DataSettings, load_labelled
+from compress.data.dataset import DataSettings, load_labeled
 from compress.export.stage import copy_tokenizer
 from compress.models.teacher import open_model
 from compress.places import cache_root
@@ -70,7 +70,7 @@ def make_peers(
         if name not in PEERS:
             raise UnknownNameError("peer", name, PEERS)
     source = open_model(str(teacher), task="text-classification")
-    rows, _ = load_labelled(
+    rows, _ = load_labeled(
         DataSettings(train=(), test=str(train), text=text, label=label),
         Path(),
         source.labels,

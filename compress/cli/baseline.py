@@ -31,7 +31,7 @@ def baseline() -> None:
 @baseline.command()
 @click.argument("model", type=FOLDER)
 @rows_options
-@click.option("--unlabelled", is_flag=True, help="The rows have no labels: leave accuracy out.")
+@click.option("--unlabeled", is_flag=True, help="The rows have no labels: leave accuracy out.")
 @click.option("--out", type=FILE, required=True, help="The file to write.")
 @click.option("--profile", default="local", show_default=True, metavar="NAME", help="The device.")
 @click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
@@ -44,7 +44,7 @@ def save(
     data: tuple[str, ...],
     text: str,
     label: str,
-    unlabelled: bool,
+    unlabeled: bool,
     out: Path,
     profile: str,
     seed: int,
@@ -64,7 +64,7 @@ def save(
         profile=profile,
         tier=tier,
         seed=seed,
-        unlabelled=unlabelled,
+        unlabeled=unlabeled,
         progress=terminal(quiet),
         shared=default_cache().shared,
     )

@@ -26,7 +26,7 @@ def distill(
     learning_rate: float | None,
     **common: Any,
 ) -> None:
-    """Distil the fine-tuned classifier SOURCE into a smaller student."""
+    """Distill the fine-tuned classifier SOURCE into a smaller student."""
     given = {
         "layers": layers,
         "student": student,

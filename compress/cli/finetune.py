@@ -26,7 +26,7 @@ def finetune(
     batch_size: int | None,
     **common: Any,
 ) -> None:
-    """Fine-tune SOURCE (a folder, a Hub id or python:PACKAGE/FOLDER) on labelled rows."""
+    """Fine-tune SOURCE (a folder, a Hub id or python:PACKAGE/FOLDER) on labeled rows."""
     given = {
         "method": method,
         "epochs": epochs,

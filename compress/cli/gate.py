@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("candidate", type=FOLDER)
 @rows_options
-@click.option("--unlabelled", is_flag=True, help="The rows have no labels: leave accuracy out.")
+@click.option("--unlabeled", is_flag=True, help="The rows have no labels: leave accuracy out.")
 @click.option("--reference", metavar="FOLDER", help="A model to measure beside it and compare.")
 @click.option("--baseline", type=FILE, help="A measurement stored by `edgepress baseline save`.")
 @click.option(
@@ -66,7 +66,7 @@ def gate(
     data: tuple[str, ...],
     text: str,
     label: str,
-    unlabelled: bool,
+    unlabeled: bool,
     reference: str | None,
     baseline: Path | None,
     profiles: tuple[str, ...],
@@ -102,7 +102,7 @@ def gate(
         tier=tier,
         seed=seed,
         samples=samples,
-        unlabelled=unlabelled,
+        unlabeled=unlabeled,
         repeat=_command(),
     )
     _prepare(samples, junit, markdown, github=github)

@@ -29,7 +29,7 @@ def stage_options(needs_rows: bool, teacher: bool = False) -> Callable[[Any], An
                      help="Split off train when absent."),
         click.option("--test", multiple=True, metavar="FILE",
                      help="Kept apart; split off train when absent."),
-        click.option("--unlabeled", multiple=True, metavar="FILE", help="Text to distil on."),
+        click.option("--unlabeled", multiple=True, metavar="FILE", help="Text to distill on."),
         click.option("--text", default="text", show_default=True, metavar="COLUMN"),
         click.option("--label", default="label", show_default=True, metavar="COLUMN"),
         click.option("--group", metavar="COLUMN", help="Rows of a group stay in one split."),

@@ -46,7 +46,7 @@ def check_classes(train: Sequence[Record], column: str) -> None:
         raise DataError(
             f"{len(lonely)} of {len(counts)} classes with one row only:"
             f" {', '.join(map(repr, lonely[:5]))}",
-            expected="at least two rows a class in train, so that it can be learnt and checked",
+            expected="at least two rows a class in train, so that it can be learned and checked",
             action="add rows, or merge or drop the class",
         )
 

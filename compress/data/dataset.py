@@ -116,7 +116,7 @@ def _split_off(
     return rest, part
 
 
-def load_labelled(
+def load_labeled(
     settings: DataSettings, folder: Path, labels: tuple[str, ...], task: RowTask
 ) -> tuple[Rows, list[str]]:
     """Load `settings.test` for a model with these outputs; return its rows and warnings.

@@ -63,7 +63,7 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
         raise DataError(
             f"{name}: {'a folder' if path.is_dir() else 'no such file'}",
             expected="a csv, tsv, jsonl or parquet file",
-            available=_neighbours(path),
+            available=_neighbors(path),
             action=f"looked at {path.absolute()}" + (f"; get it from {origin}" if origin else ""),
         )
     if path.suffix.lower() not in _SUFFIXES:
@@ -80,7 +80,7 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
         )
 
 
-def _neighbours(path: Path) -> str | None:
+def _neighbors(path: Path) -> str | None:
     """Name what lies where the file was looked for, so that a slip shows."""
     if not path.parent.is_dir():
         return None

@@ -1,4 +1,4 @@
-"""Rows as they were read, as they are learnt from, and what is weak about them."""
+"""Rows as they were read, as they are learned from, and what is weak about them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Hold what a model is given and, for labelled rows, what it is to answer.
+    """Hold what a model is given and, for labeled rows, what it is to answer.
 
     Both are JSON values of the task: a text and a class index for text classification.
     """
@@ -41,7 +41,7 @@ class Rows:
 class RowTask(Protocol):
     """What reading, checking and splitting rows asks of a task.
 
-    Records' targets are as they were read; those of Rows are what is learnt. `labels` names the
+    Records' targets are as they were read; those of Rows are what is learned. `labels` names the
     outputs of a model, such as classes.
     """
 
@@ -61,7 +61,7 @@ class RowTask(Protocol):
         """Return a row's target, given the cells of its columns."""
 
     def check(self, train: Sequence[Record], settings: DataSettings) -> None:
-        """Raise DataError for rows that nothing can be learnt from."""
+        """Raise DataError for rows that nothing can be learned from."""
 
     def stratum(self, record: Record) -> str:
         """Name the kind of row that each split is to have its share of."""
@@ -73,7 +73,7 @@ class RowTask(Protocol):
         """Return rows for a model with these outputs, in its own names."""
 
     def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
-        """Return rows as they are learnt; raise DataError for a target that is none of these."""
+        """Return rows as they are learned; raise DataError for a target that is none of these."""
 
     def weaknesses(
         self, train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]

@@ -1,1 +1,1 @@
-"""Distil a teacher into a smaller student."""
+"""Distill a teacher into a smaller student."""

@@ -1,4 +1,4 @@
-"""Distil more than logits: hidden states and attention relations of both models."""
+"""Distill more than logits: hidden states and attention relations of both models."""
 
 from __future__ import annotations
 

@@ -29,12 +29,12 @@ def recover(
     `tokenizer_folder` holds the tokenizer that fits the model now, which pruning the
     vocabulary may have changed.
     """
-    from compress.distill.train import distil
+    from compress.distill.train import distill
     from compress.models.torch_model import load_tokenizer
     from compress.training.loop import TrainPlan
 
     assert context.teacher is not None
-    fitted = distil(
+    fitted = distill(
         model,
         context.teacher,
         load_tokenizer(tokenizer_folder, source.max_length),

@@ -1,4 +1,4 @@
-"""The rows that a student learns from: labelled, unlabelled, and disturbed copies in turn."""
+"""The rows that a student learns from: labeled, unlabeled, and disturbed copies in turn."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class TrainingRows:
 
     @classmethod
     def of(cls, data: Dataset, augment: int) -> TrainingRows:
-        """Return a data set's training rows, its unlabelled text and `augment` copies.
+        """Return a data set's training rows, its unlabeled text and `augment` copies.
 
         The copies are the same for every seed of a training: the teacher answers them once.
         """
         own = (*data.train.inputs, *data.unlabeled)
         copies = tuple(augmented(data.train.inputs, copy) for copy in range(augment))
-        unlabelled = len(data.unlabeled) + sum(map(len, copies))
-        return cls(own, copies, (*data.train.targets, *[None] * unlabelled))
+        unlabeled = len(data.unlabeled) + sum(map(len, copies))
+        return cls(own, copies, (*data.train.targets, *[None] * unlabeled))
 
     @property
     def texts(self) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""The distil stage: a smaller student that answers as the teacher does."""
+"""The distill stage: a smaller student that answers as the teacher does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Distill(Stage):
     """Train a student of `layers` of the teacher's layers, or of another `student` folder.
 
     `layers` are evenly spaced and the last is always kept, or are those that `keep` names,
-    counted from 0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabelled text and
+    counted from 0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabeled text and
     on `augment` disturbed copies of the rows, of which each epoch takes one in turn; `hidden`
     and `relations` weigh the inner losses of TinyBERT and MiniLMv2. `quantization_aware` trains
     under the rounding of scheme int8-dynamic with 4-bit embeddings, or one-token weights.
@@ -86,7 +86,7 @@ class Distill(Stage):
         """Cut or load the student, train it against the teacher and write it."""
         import torch
 
-        from compress.distill.train import distil
+        from compress.distill.train import distill
         from compress.models.torch_model import load_tokenizer, save_model
 
         torch.manual_seed(context.seed)  # a new head and projections are drawn from it
@@ -95,7 +95,7 @@ class Distill(Stage):
         tokenizer = load_tokenizer(origin.path, origin.max_length)
         internals = self._internals(student, teacher, tokenizer, context, kept)
         with internals.watching() if internals else nullcontext():
-            fitted = distil(
+            fitted = distill(
                 student,
                 teacher,
                 tokenizer,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def teacher_answers(teacher: Artifact, inputs: Sequence[Any], context: RunContext) -> Answers:
     """Return the teacher's answers, from the cache when it has them.
 
-    The key is the teacher, the inputs and the tools, so every stage that distils from the same
+    The key is the teacher, the inputs and the tools, so every stage that distills from the same
     teacher pays its forward pass once. A file that cannot be read is made again.
     """
     return kept_answers(

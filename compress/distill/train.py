@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from compress.distill.internals import Internals
 
 
-def distil(
+def distill(
     student: PreTrainedModel,
     teacher: Artifact,
     tokenizer: Tokenizer,
@@ -38,12 +38,12 @@ def distil(
     alpha: float,
     augment: int = 0,
     quantization_aware: Sequence[str] = (),
-    name: str = "distil",
+    name: str = "distill",
     internals: Internals | None = None,
 ) -> Fitted:
-    """Train `student` in place on cached teacher logits, labelled rows and unlabelled text.
+    """Train `student` in place on cached teacher logits, labeled rows and unlabeled text.
 
-    An epoch adds one of `augment` disturbed copies of the labelled rows, in turn. "embeddings"
+    An epoch adds one of `augment` disturbed copies of the labeled rows, in turn. "embeddings"
     and "weights" in `quantization_aware` are rounded as 4-bit storage will. `internals` adds
     losses on hidden states and attention relations; these need the teacher's forward pass in
     every step, which logits alone do not.

@@ -19,7 +19,7 @@ _STEPS = {
     "imports": "numpy, tokenizers and the runtime; compile their bytecode beforehand "
     "(python -m compileall) and leave out what is not imported",
     "load": "tokenizer.json; prune the vocabulary, which makes it smaller",
-    "session": "reading and optimising the graph; ship it optimised (ONNX Runtime: "
+    "session": "reading and optimizing the graph; ship it optimized (ONNX Runtime: "
     "optimized_model_filepath or the ORT format, OpenVINO: CACHE_DIR), or make the model smaller",
     "first_result": "the first inference allocates what later ones reuse; fewer and smaller layers",
 }

@@ -53,7 +53,7 @@ def explain(question: Question) -> Explanation:
     gained (rows that only one of the two has right), mcnemar_p (exact, two-sided: that both are
     right equally often). tables: classes, confusions; with a reference lost and gained rows.
     """
-    rows = question.labelled()
+    rows = question.labeled()
     mine = answered(question.artifact, rows, question, "the model")
     if question.reference is None:
         return _alone(mine, question)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compress.answers import Answers
 from compress.answers.deployed import answers
-from compress.data.dataset import DataSettings, load_inputs, load_labelled
+from compress.data.dataset import DataSettings, load_inputs, load_labeled
 from compress.data.rows import Rows
 from compress.progress import Progress, Silence
 from compress.tasks import task_of
@@ -41,7 +41,7 @@ class Question:
         task = task_of(self.artifact.task)
         return list(load_inputs(self._settings(), Path(), task).inputs)
 
-    def labelled(self) -> Rows:
+    def labeled(self) -> Rows:
         """Read texts and labels. Raises InputError when no file was named, DataError on bad rows.
 
         Raises UnsupportedError when the reference was made for other classes.
@@ -54,7 +54,7 @@ class Question:
                 expected="the teacher that the model was made from",
             )
         task = task_of(self.artifact.task)
-        rows, warnings = load_labelled(self._settings(), Path(), labels, task)
+        rows, warnings = load_labeled(self._settings(), Path(), labels, task)
         for warning in warnings:
             self.progress.warn(warning)
         return rows

@@ -1,1 +1,1 @@
-"""Fine-tune a pretrained model on labelled text."""
+"""Fine-tune a pretrained model on labeled text."""

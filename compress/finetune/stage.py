@@ -28,7 +28,7 @@ _NARROW = 512
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Finetune(Stage):
-    """Train a classifier on labelled rows.
+    """Train a classifier on labeled rows.
 
     `method` is "full", "frozen" (the backbone's features are computed once and only the head
     learns) or "probe-then-full" (the head first, then everything: Kumar et al. 2022, LP-FT).

@@ -25,7 +25,7 @@ def save_baseline(
     profile: str,
     tier: str,
     seed: int,
-    unlabelled: bool,
+    unlabeled: bool,
     progress: Progress,
     shared: Path | None = None,
 ) -> Baseline:
@@ -41,7 +41,7 @@ def save_baseline(
         profile=profile,
         tier=tier,
         seed=seed,
-        unlabelled=unlabelled,
+        unlabeled=unlabeled,
         progress=progress,
         shared=shared,
     )

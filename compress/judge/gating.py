@@ -34,7 +34,7 @@ class GateRequest:
 
     Without `profiles` the shipped `regression` ones apply, as far as there is something to
     compare with; `budgets` (metric to limit) are added to every profile, or stand alone.
-    `unlabelled` rows leave budgets on accuracy out. `repeat` is the command that does it again.
+    `unlabeled` rows leave budgets on accuracy out. `repeat` is the command that does it again.
     """
 
     candidate: Path
@@ -46,7 +46,7 @@ class GateRequest:
     tier: str = "ci"
     seed: int = 7
     samples: Path | None = None
-    unlabelled: bool = False
+    unlabeled: bool = False
     repeat: str = ""
 
 
@@ -63,8 +63,8 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     artifact = runnable(read_artifact(request.candidate), device)
     # Rows without labels save classifying them all, where no budget asks for it.
     budgets = [budget for profile in profiles for budget in profile.budgets.values()]
-    labelled = any(budget.kind.needs_labels for budget in budgets)
-    rows = load_rows(request.data, artifact, labelled=labelled, progress=progress)
+    labeled = any(budget.kind.needs_labels for budget in budgets)
+    rows = load_rows(request.data, artifact, labeled=labeled, progress=progress)
     asked = Evaluation(
         candidates=(),
         judged=CANDIDATE,
@@ -100,7 +100,7 @@ def _missing(request: GateRequest) -> dict[str, str]:
 def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
     """Return the profiles that judge, with the budgets that were typed; raise InputError.
 
-    Budgets that unlabelled rows cannot decide are left out.
+    Budgets that unlabeled rows cannot decide are left out.
     """
     names = list(dict.fromkeys(request.profiles))
     if not names:
@@ -108,16 +108,16 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
         names += ["regression-baseline"] if request.baseline is not None else []
     typed = {metric: _typed(metric, limit) for metric, limit in request.budgets.items()}
     _check_comparisons(request, typed)
-    if request.unlabelled and (unmet := _of_quality(typed)):
+    if request.unlabeled and (unmet := _of_quality(typed)):
         raise InputError(
-            f"--budget {unmet[0]} with --unlabelled",
+            f"--budget {unmet[0]} with --unlabeled",
             expected="rows with labels, which accuracy is measured on",
-            action="leave --unlabelled out, or the budget",
+            action="leave --unlabeled out, or the budget",
         )
     found = [_with(load_profile(name), typed) for name in names]
     if not found and typed:
         found = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
-    if request.unlabelled:
+    if request.unlabeled:
         found = [_without_accuracy(profile) for profile in found]
     if not found or not any(profile.budgets for profile in found):
         raise InputError(

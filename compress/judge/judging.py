@@ -19,7 +19,7 @@ from profiles.budget import METRICS
 from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Verdict, judge
 from profiles.job import Job
-from profiles.measurement import Figures, Source, conditions, summarise
+from profiles.measurement import Figures, Source, conditions, summarize
 from profiles.noise import Noise
 from profiles.statistics import Interval
 from runtimes.errors import BackendError
@@ -126,7 +126,7 @@ class _Bench:
         return self._samples[name].fault if name in self._samples else ""
 
     def _answer(self) -> None:
-        """Answer the labelled rows with every model whose process did not fail."""
+        """Answer the labeled rows with every model whose process did not fail."""
         started = time.perf_counter()
         for name in self._candidates:
             if self._asked.rows.targets and not self._fault(name):
@@ -199,7 +199,7 @@ class _Bench:
         source = self._source(name)
         figures = Figures({}, source)
         beside = self._samples[reference] if reference else None
-        found = summarise(self._samples[name], beside, source=source)
+        found = summarize(self._samples[name], beside, source=source)
         figures |= found if self._samples[name].blocks else _exact(found)
         if name in self._found:
             artifact = self._candidates[name].artifact

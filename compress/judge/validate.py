@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from compress.data.dataset import DataSettings, load_inputs, load_labelled
+from compress.data.dataset import DataSettings, load_inputs, load_labeled
 from compress.data.rows import Rows
 from compress.export.reference import open_reference
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
@@ -92,7 +92,7 @@ def validate(
     devices = tuple(load_profile(name) for name in profiles)
     device = Job.on(devices)
     artifact = runnable(read_artifact(model), device)
-    rows = load_rows(test, artifact, labelled=True, progress=progress)
+    rows = load_rows(test, artifact, labeled=True, progress=progress)
     asked = Evaluation((), MODEL, None, rows, devices, tier, seed)
     outcome = measure_beside(
         asked, artifact, reference, device=device, progress=progress, stream=stream
@@ -102,14 +102,12 @@ def validate(
     return replace(found, classes=worst_classes(found.reference, found.model, rows.targets))
 
 
-def load_rows(
-    data: DataSettings, artifact: Artifact, *, labelled: bool, progress: Progress
-) -> Rows:
+def load_rows(data: DataSettings, artifact: Artifact, *, labeled: bool, progress: Progress) -> Rows:
     """Load the rows that a model is measured on, and warn of what is weak about them."""
     task = task_of(artifact.task)
-    if not labelled:
+    if not labeled:
         return load_inputs(data, Path(), task)
-    rows, warnings = load_labelled(data, Path(), artifact.labels, task)
+    rows, warnings = load_labeled(data, Path(), artifact.labels, task)
     for warning in warnings:
         progress.warn(warning)
     return rows
@@ -160,7 +158,7 @@ def measure_model(
     tier: str,
     seed: int,
     progress: Progress,
-    unlabelled: bool = False,
+    unlabeled: bool = False,
     shared: Path | None = None,
 ) -> Session:
     """Measure a model on the profile's device, beside a reference if one is given.
@@ -170,7 +168,7 @@ def measure_model(
     known = load_profile(profile)
     device = Job.on((known,))
     artifact = runnable(read_artifact(model), device)
-    rows = load_rows(data, artifact, labelled=not unlabelled, progress=progress)
+    rows = load_rows(data, artifact, labeled=not unlabeled, progress=progress)
     asked = Evaluation((), MODEL, None, rows, (), tier, seed, threads=known.runtime.threads)
     outcome = measure_beside(
         asked, artifact, reference, device=device, progress=progress, shared=shared

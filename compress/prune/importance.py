@@ -110,7 +110,7 @@ def drawn_rows(model: nn.Module, source: Artifact, context: RunContext, rows: in
 def _masks(model: nn.Module, batch: int, heads: int) -> Iterator[list[Any]]:
     """Multiply each unit's output by a mask of ones, one a row.
 
-    The masks are the stream's, one wherever it is normalised (batch, hidden), the classifier's
+    The masks are the stream's, one wherever it is normalized (batch, hidden), the classifier's
     inner one (batch, hidden), and then alternately heads (batch, heads) and units (batch, ffn)
     of layer 0, 1, …
     """

@@ -26,7 +26,7 @@ class PieceChoice:
 
     `floor` pieces at least. `alphabet` "all" keeps every character that the tokenizer spells
     with, "seen" those of ASCII and of the counted text: others become the unknown piece.
-    Pieces that occur less than `least_count` times go, and what they spelt is spelt by smaller
+    Pieces that occur less than `least_count` times go, and what they spelled is spelled by smaller
     ones. `most_unknown` is the share (0..1) of unknown pieces that "seen" may add to validation
     text.
     """
@@ -51,9 +51,9 @@ def choose_pieces(
     keep = np.zeros(len(pieces), dtype=bool)
     keep[np.flatnonzero(counts >= choice.least_count)] = True
     keep[sorted(_fixed_ids(tree, config, len(pieces)))] = True
-    spelt = _in_alphabet(tree, counts, choice)
-    keep[_SPELLING[tree["model"]["type"]](tree["model"], spelt)] = True
-    usable = np.array([bool(p) and not _RESERVED.fullmatch(p) for p in spelt])
+    spelled = _in_alphabet(tree, counts, choice)
+    keep[_SPELLING[tree["model"]["type"]](tree["model"], spelled)] = True
+    usable = np.array([bool(p) and not _RESERVED.fullmatch(p) for p in spelled])
     spare = np.flatnonzero(usable & ~keep)
     keep[spare[: max(0, choice.floor - int(keep.sum()))]] = True
     if tree["model"]["type"] == "BPE":
@@ -64,7 +64,7 @@ def choose_pieces(
 def _in_alphabet(tree: Tree, counts: NDArray[np.int64], choice: PieceChoice) -> list[str]:
     """Return all pieces by id, with those outside the chosen alphabet blank.
 
-    The characters of the counted pieces are those of the text as the tokenizer normalises it.
+    The characters of the counted pieces are those of the text as the tokenizer normalizes it.
     """
     pieces = pieces_of(tree)
     if choice.alphabet == "all" or tree["model"]["type"] == "BPE":
@@ -74,7 +74,7 @@ def _in_alphabet(tree: Tree, counts: NDArray[np.int64], choice: PieceChoice) -> 
 
 
 def unknown_id(tree: Tree) -> int | None:
-    """Return the id of the piece that stands for what cannot be spelt, if there is one."""
+    """Return the id of the piece that stands for what cannot be spelled, if there is one."""
     model = tree["model"]
     if model["type"] == "Unigram":
         return None if model.get("unk_id") is None else int(model["unk_id"])
@@ -133,7 +133,7 @@ def _needed(
         index
         for index, piece in enumerate(pieces)
         if piece
-        and (len(spelt := letters(piece)) == 1 or any(one not in vocabulary for one in spelt))
+        and (len(spelled := letters(piece)) == 1 or any(one not in vocabulary for one in spelled))
     ]
     return np.array(indices, dtype=np.int64)
 

@@ -42,12 +42,12 @@ class Prune(Stage):
     stays, evenly spaced. Positions beyond the source's longest text always go.
 
     `vocabulary` drops the pieces that occur less than `least_count` times in the training and
-    unlabelled text, but for those that spell any word of the `alphabet` ("all" that the
+    unlabeled text, but for those that spell any word of the `alphabet` ("all" that the
     tokenizer knows, or what was "seen") and the most frequent ones, up to `vocabulary_floor` in
     all; "seen" must not make more than `most_unknown` of the validation rows' pieces unknown.
 
     Afterwards the model is distilled from the teacher for `recovery_epochs`, unless every
-    training row is still spelt, and answered, as before.
+    training row is still spelled, and answered, as before.
     """
 
     kind: ClassVar[str] = "prune"
@@ -193,8 +193,8 @@ class Prune(Stage):
 
         A vocabulary that keeps all of their pieces changes none of them.
         """
-        respelt = self.vocabulary and self.least_count > 1
-        return bool(self.ffn or self.heads or self.hidden or self.layers or respelt)
+        respelled = self.vocabulary and self.least_count > 1
+        return bool(self.ffn or self.heads or self.hidden or self.layers or respelled)
 
     def _warnings(self) -> list[str]:
         found = []

@@ -47,7 +47,7 @@ def prune_vocabulary(
     """Drop the pieces that the task does without: tokenizer files, embedding rows, config.
 
     The tokenizer files are written to `folder`; the model is changed in place. Pieces are
-    counted over train and unlabelled text only. Where an alphabet of the seen characters makes
+    counted over train and unlabeled text only. Where an alphabet of the seen characters makes
     more than `choice.most_unknown` of the validation rows' pieces unknown, all characters stay,
     with a warning. Returns figures on the validation rows, and the growth of the counted ones.
     Raises ArtifactError when the tokenizer does not fit the model.
@@ -135,7 +135,7 @@ def _check_rows(
 ) -> float:
     """Return how much longer the counted rows became, 1.0 where none of their pieces went.
 
-    Raises QualityError unless every row whose pieces all stay is spelt by the same ones as
+    Raises QualityError unless every row whose pieces all stay is spelled by the same ones as
     before, and no row has more unknown pieces.
     """
     before, after = old.encode_batch(list(texts)), new.encode_batch(list(texts))

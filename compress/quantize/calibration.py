@@ -23,7 +23,7 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
         raise DataError(
             f"{len(texts)} training rows to calibrate with",
             expected=f"at least {LEAST_ROWS} real ones",
-            action="add training or unlabelled rows, or use scheme 'int8-dynamic'",
+            action="add training or unlabeled rows, or use scheme 'int8-dynamic'",
         )
     encoder = load_tokenizer(source.path, source.max_length)
     names = [spec.name for spec in source.inputs]
@@ -31,7 +31,7 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
 
 
 def spaced_texts(data: Dataset, count: int) -> list[str]:
-    """Return up to `count` training and unlabelled texts, evenly spaced."""
+    """Return up to `count` training and unlabeled texts, evenly spaced."""
     texts = (*data.train.inputs, *data.unlabeled)
     places = np.unique(np.linspace(0, len(texts) - 1, min(count, len(texts))).round().astype(int))
     return [texts[place] for place in places]

@@ -49,7 +49,7 @@ def choose_excluded(
 ) -> dict[str, float]:
     """Return the nodes to keep in fp32, with the divergence (nats) of each quantized alone.
 
-    Answers are compared with the unquantized model's on training and unlabelled text. Where
+    Answers are compared with the unquantized model's on training and unlabeled text. Where
     more than `settings.max_drop` of them change, nodes are ranked by their own divergence and
     excluded from the worst on until no more change. Most models need none.
     """

@@ -38,7 +38,7 @@ class Scheme:
     one_token: bool = False
 
 
-_DYNAMIC = "try embeddings = 'int8', weights = 'int8', or distil a while longer before"
+_DYNAMIC = "try embeddings = 'int8', weights = 'int8', or distill a while longer before"
 _STATIC = "try scheme 'int8-dynamic', or more calibration rows"
 _INT4 = "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'"
 _FP16 = "try scheme 'int8-dynamic'"

@@ -113,7 +113,7 @@ class Run:
 
     def _judged(self, outcome: Outcome) -> tuple[Report, Status]:
         reference, chosen = outcome.of(REFERENCE), outcome.of(self._chosen())
-        assert chosen.answers is not None  # the test rows are labelled
+        assert chosen.answers is not None  # the test rows are labeled
         bundle = write_bundle(chosen.candidate.artifact, self.folder.path / "bundle")
         test = self.plan.data.test
         self.progress.note("bundle/predict.py on every test row")

@@ -65,7 +65,7 @@ class Plan:
             f"teacher   {self.recipe.teacher.path} ({self.teacher.model_type},"
             f" {self.teacher.parameters / 1e6:.1f} M parameters)",
             f"data      {rows}, {len(data.labels)} classes"
-            + (f", {len(data.unlabeled)} unlabelled" if data.unlabeled else ""),
+            + (f", {len(data.unlabeled)} unlabeled" if data.unlabeled else ""),
             f"profiles  {', '.join(profile.name for profile in self.profiles)}",
         ]
         return head + [

@@ -181,7 +181,7 @@ def _check_teaching(trunk: Sequence[Stage]) -> None:
         raise RecipeError(
             f"{teaching[0].kind} after {trunk[0].kind}",
             expected=f"{teaching[0].kind} first: its result is the teacher",
-            action="move it to the front; distil and prune recover by distillation",
+            action="move it to the front; distill and prune recover by distillation",
         )
     if len(teaching) > 1:
         kinds = " and ".join(dict.fromkeys(stage.kind for stage in teaching))

@@ -137,7 +137,7 @@ def nearby(known: Known) -> Iterator[Task]:
     met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
     fit = [row for row in rows if goal.fits(row.trial)]
     best = met or sorted(fit, key=lambda row: (-row.retention, row.trial.latency.speedup))
-    shapes = [s for row in best for s in space.neighbours(row.trial.shape, smaller=bool(met))]
+    shapes = [s for row in best for s in space.neighbors(row.trial.shape, smaller=bool(met))]
     yield from known.untried(list(dict.fromkeys(shapes)))
 
 
@@ -159,7 +159,7 @@ def beside(known: Known) -> Iterator[Task]:
     rows, space = known.rows, known.space
     front = [row for row in rows if not any(other.beats(row) for other in rows)]
     steps = itertools.product(front, (True, False))
-    near = [s for row, cut in steps for s in space.neighbours(row.trial.shape, smaller=cut)]
+    near = [s for row, cut in steps for s in space.neighbors(row.trial.shape, smaller=cut)]
     shapes = list(dict.fromkeys(near))
     random.Random(known.seed + len(known.trials)).shuffle(shapes)  # noqa: S311 - repeatable
     yield from known.untried(shapes)

@@ -103,7 +103,7 @@ def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
     """Return the stage that cuts widths and vocabulary before any training.
 
     With `depth` layers go too: the model is then as fast and as large as the student will be.
-    Units are otherwise ranked in the whole teacher, whose layers still do what they learnt.
+    Units are otherwise ranked in the whole teacher, whose layers still do what they learned.
     """
     row: dict[str, Any] = {
         **kept.get("prune", {}),
@@ -137,7 +137,7 @@ def quantization_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Sta
 
 
 def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
-    """Return the stages that make the student: cut first, then distil once, then quantize."""
+    """Return the stages that make the student: cut first, then distill once, then quantize."""
     return (
         cut_of(shape, kept),
         training_of(shape, epochs, kept),

@@ -56,7 +56,7 @@ class Space:
         """Return the shapes that are tried before any other, the fastest first."""
         return list(dict.fromkeys(self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST))
 
-    def neighbours(self, shape: Shape, *, smaller: bool) -> Iterator[Shape]:
+    def neighbors(self, shape: Shape, *, smaller: bool) -> Iterator[Shape]:
         """Yield the shapes that are cut by one step more (or less) in one dimension."""
         for name, choices in self.choices.items():
             place = choices.index(getattr(shape, name)) + (1 if smaller else -1)

@@ -73,7 +73,7 @@ def sensitivity(asked: Asked) -> Explanation:
             reference=known,
             progress=asked.progress,
         )
-        rows = question.labelled()
+        rows = question.labeled()
         found = _quality(question, rows)
         sampled = pick_rows(rows, asked.rows)
         parts = [found, *_inner(model, known, sampled, folder, asked)]

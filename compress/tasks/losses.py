@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-UNLABELLED = -1
+UNLABELED = -1
 """The label of a row that has none."""
 
 _IMBALANCED = 3.0
@@ -34,7 +34,7 @@ def soft_target_loss(student: Tensor, teacher: Tensor, temperature: float) -> Te
 def distillation_loss(
     student: Tensor, teacher: Tensor, labels: Tensor, *, temperature: float, alpha: float
 ) -> Tensor:
-    """Return the rows' mean of α·T²·KL + (1−α)·CE, and of T²·KL where the label is UNLABELLED.
+    """Return the rows' mean of α·T²·KL + (1−α)·CE, and of T²·KL where the label is UNLABELED.
 
     (Hinton et al. 2015, section 2.)
     """
@@ -42,8 +42,8 @@ def distillation_loss(
     import torch.nn.functional as F  # noqa: N812
 
     soft = soft_target_loss(student, teacher, temperature)
-    hard = F.cross_entropy(student, labels, ignore_index=UNLABELLED, reduction="none")
-    return torch.where(labels == UNLABELLED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
+    hard = F.cross_entropy(student, labels, ignore_index=UNLABELED, reduction="none")
+    return torch.where(labels == UNLABELED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
 
 
 def drawn_loss(logits: Tensor, temperature: float, generator: Generator) -> Tensor:

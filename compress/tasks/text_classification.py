@@ -183,7 +183,7 @@ class TextClassification:
         """Return the mean of α·T²·KL + (1−α)·CE, and of T²·KL alone for target None."""
         import torch
 
-        labels = [losses.UNLABELLED if target is None else target for target in targets]
+        labels = [losses.UNLABELED if target is None else target for target in targets]
         return losses.distillation_loss(
             output.logits,
             _like(known, output),

@@ -240,7 +240,7 @@ def _stalled(state: TrainState, plan: TrainPlan) -> bool:
 
 
 def _optimizer(model: nn.Module, extra: nn.Module, plan: TrainPlan) -> Any:
-    """Return AdamW; biases and normalisation weights are not decayed, as for BERT itself."""
+    """Return AdamW; biases and normalization weights are not decayed, as for BERT itself."""
     import torch
 
     parameters = [p for p in (*model.parameters(), *extra.parameters()) if p.requires_grad]

@@ -2,7 +2,7 @@
 
 Every text is its own batch at its own length, without padding: the activation scales of a
 dynamically quantized model depend on the whole batch, so a row's result would otherwise depend
-on its neighbours.
+on its neighbors.
 """
 
 from __future__ import annotations

@@ -45,14 +45,14 @@ def runs(**other: list[dict[str, Any]]) -> dict[str, list[list[dict[str, Any]]]]
 
 
 def test_ratios_are_of_the_same_round_so_a_busy_minute_cancels() -> None:
-    found = script.summarise(runs(slow=turns([3.0, 6.0, 3.0], [0.5, 0.8, 0.9])), 0.7)
+    found = script.summarize(runs(slow=turns([3.0, 6.0, 3.0], [0.5, 0.8, 0.9])), 0.7)
     slower = found["contestants"]["slow"]["slower"]
     assert slower["value"] == pytest.approx(3.0)
     assert slower["lower"] == pytest.approx(slower["upper"]) == pytest.approx(3.0)
 
 
 def test_the_target_counts_setup_and_the_epochs_until_it() -> None:
-    found = script.summarise(runs(late=turns([1.0, 1.0, 1.0], [0.1, 0.2, 0.85])), 0.8)
+    found = script.summarize(runs(late=turns([1.0, 1.0, 1.0], [0.1, 0.2, 0.85])), 0.8)
     assert found["target_accuracy"] == 0.8
     rows = found["contestants"]
     assert (rows["edgepress"]["epochs_to_target"], rows["late"]["epochs_to_target"]) == (2, 3)
@@ -60,7 +60,7 @@ def test_the_target_counts_setup_and_the_epochs_until_it() -> None:
 
 
 def test_a_target_that_one_misses_falls_to_what_all_reached() -> None:
-    found = script.summarise(runs(poor=turns([1.0, 1.0, 1.0], [0.1, 0.6, 0.3])), 0.95)
+    found = script.summarize(runs(poor=turns([1.0, 1.0, 1.0], [0.1, 0.6, 0.3])), 0.95)
     assert found["target_accuracy"] == 0.6
     assert found["contestants"]["poor"]["epochs_to_target"] == 2
     assert found["contestants"]["edgepress"]["epochs_to_target"] == 2

@@ -21,7 +21,7 @@ from benchmarks.other_gates import (
     METHODS,
     Method,
     Protocol,
-    judgements,
+    judgments,
     second_of_rounds,
     sequential_samples,
 )
@@ -86,7 +86,7 @@ def test_samples_are_taken_of_one_model_after_the_other(tmp_path: Path) -> None:
     assert [len(one) for one in samples[Protocol.ROWS]] == [20, 20]
     assert [len(one) for one in samples[Protocol.REPEATS]] == [20, 20]
     assert all(len(one) >= 5 and (one > 0).all() for one in samples[Protocol.SECOND])
-    found = judgements(samples, limit=1000.0)
+    found = judgments(samples, limit=1000.0)
     assert list(found) == [one.name for one in METHODS]
     assert not any(row["regressed"] for row in found.values())
 
@@ -125,12 +125,12 @@ def test_planted_work_is_done_and_changes_no_logit(make: Any, tmp_path: Path) ->
 
 
 def nodes_run(model: Path) -> int:
-    """Count the nodes that are left when the runtime has optimised the graph."""
+    """Count the nodes that are left when the runtime has optimized the graph."""
     import onnx
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    target = model.with_name("optimised.onnx")
+    target = model.with_name("optimized.onnx")
     options.optimized_model_filepath = str(target)
     options.log_severity_level = 3
     onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
@@ -287,7 +287,7 @@ def test_what_is_neither_pass_nor_fail_is_undecided() -> None:
 
 def test_false_alarms_are_counted_by_condition() -> None:
     trials = [made_up("PASS"), made_up("FAIL", loaded=True), made_up("PASS", alarm=True)]
-    found = gate_false_alarms.summarise(trials)
+    found = gate_false_alarms.summarize(trials)
     results = found["results"]
     assert [results[key]["edgepress"]["fail"] for key in ("quiet", "loaded", "all")] == [0, 1, 1]
     assert results["quiet"]["Olive's default"]["fail_share"]["value"] == 0.5

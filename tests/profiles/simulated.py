@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.judge.tiers import TIERS
-from profiles.measurement import Figures, summarise
+from profiles.measurement import Figures, summarize
 from profiles.statistics import Interval
 from runtimes.samples import Block, Samples
 
@@ -98,7 +98,7 @@ class Session:
             known = self._samples[-1]
             pair = (_longer(known[0], pair[0]), _longer(known[1], pair[1]))
         self._samples.append(pair)
-        self._figures.append(summarise(*pair))
+        self._figures.append(summarize(*pair))
 
     def raw(self, processes: int, first_process: int = 0) -> Raw:
         """Draw some processes of both models."""

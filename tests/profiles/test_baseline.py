@@ -63,7 +63,7 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     assert found.rows == 100
 
 
-def test_unlabelled_rows_have_no_accuracy() -> None:
+def test_unlabeled_rows_have_no_accuracy() -> None:
     bare = stored(scores=None)
     assert bare.scores() is None
     assert compare(bare, stored()).at("accuracy_vs_baseline", 0.95) is None

@@ -216,7 +216,7 @@ def test_on_a_noisy_machine_an_absolute_figure_passes_and_never_fails(here: Fact
         ("latency_p50_vs_baseline", Status.INCONCLUSIVE),  # the baseline did not bear the noise
         ("cold_start_p50_ms", Status.INCONCLUSIVE),
         ("latency_p50_ratio", Status.FAIL),  # the reference did
-        ("rss_peak_mb", Status.FAIL),  # no neighbour makes a process larger
+        ("rss_peak_mb", Status.FAIL),  # no neighbor makes a process larger
         ("rss_peak_vs_baseline", Status.FAIL),
     ],
 )

@@ -12,7 +12,7 @@ from profiles.measurement import (
     Measurement,
     Source,
     conditions,
-    summarise,
+    summarize,
 )
 from runtimes.measure import Block, ColdStart, Samples
 
@@ -87,7 +87,7 @@ def _slowed(whole: Samples, place: int, factor: float, probe_ms: float) -> Sampl
 
 def test_every_figure_is_there_with_its_source() -> None:
     source = Source("machine", "onnxruntime", "1.31", "digest")
-    found = _by_metric(summarise(samples(), samples(9.0, seed=1, size_mb=90), source=source))
+    found = _by_metric(summarize(samples(), samples(9.0, seed=1, size_mb=90), source=source))
     assert set(found) == {
         *("latency_p50_ms", "latency_p90_ms", "cold_start_p50_ms", "cold_start_p90_ms"),
         *("rss_peak_mb", "session_ms", "first_inference_ms", "artifact_mb"),
@@ -104,11 +104,11 @@ def test_every_figure_is_there_with_its_source() -> None:
 
 
 def test_without_a_reference_there_are_no_ratios() -> None:
-    assert not {"speedup", "compression"} & set(_by_metric(summarise(samples())))
+    assert not {"speedup", "compression"} & set(_by_metric(summarize(samples())))
 
 
 def test_latency_bounds_hold_the_truth() -> None:
-    p50 = _by_metric(summarise(samples(dirty_ms=0)))["latency_p50_ms"]
+    p50 = _by_metric(summarize(samples(dirty_ms=0)))["latency_p50_ms"]
     assert p50.lower is not None
     assert p50.upper is not None
     assert p50.lower < 2.0 < p50.upper
@@ -117,8 +117,8 @@ def test_latency_bounds_hold_the_truth() -> None:
 
 
 def test_preempted_samples_count_in_the_tail_and_not_in_the_ratio() -> None:
-    calm = summarise(samples(), samples(4.0, seed=1))
-    busy = summarise(samples(dirty=0.3, dirty_ms=50.0), samples(4.0, seed=1))
+    calm = summarize(samples(), samples(4.0, seed=1))
+    busy = summarize(samples(dirty=0.3, dirty_ms=50.0), samples(4.0, seed=1))
     p90 = _by_metric(busy)["latency_p90_ms"].value
     assert p90 is not None
     assert p90 > 50
@@ -129,7 +129,7 @@ def test_preempted_samples_count_in_the_tail_and_not_in_the_ratio() -> None:
 
 def test_blocks_beside_a_slow_probe_are_left_out() -> None:
     throttled = _slowed(samples(), place=2, factor=3.0, probe_ms=1.5)
-    figures = _by_metric(summarise(throttled, samples(4.0, seed=1)))
+    figures = _by_metric(summarize(throttled, samples(4.0, seed=1)))
     assert figures["latency_p50_ms"].samples == 600
     assert figures["latency_p90_ms"].value == pytest.approx(2.13, rel=0.03)
     assert "steady blocks 15 of 18" in conditions(throttled)
@@ -137,7 +137,7 @@ def test_blocks_beside_a_slow_probe_are_left_out() -> None:
 
 def test_a_slow_block_beside_a_steady_probe_stays() -> None:
     slow = _slowed(samples(), place=2, factor=3.0, probe_ms=1.0)
-    assert _by_metric(summarise(slow))["latency_p50_ms"].samples == 720
+    assert _by_metric(summarize(slow))["latency_p50_ms"].samples == 720
 
 
 def test_heating_up_shows_in_the_sustained_ratio() -> None:
@@ -153,7 +153,7 @@ def test_heating_up_shows_in_the_sustained_ratio() -> None:
             for block in whole.blocks
         ),
     )
-    found = _by_metric(summarise(hot))["sustained_p90_ratio"]
+    found = _by_metric(summarize(hot))["sustained_p90_ratio"]
     assert found.lower is not None
     assert found.upper is not None
     assert 1.3 < found.lower < 1.5 < found.upper
@@ -165,7 +165,7 @@ def test_heating_up_shows_in_the_sustained_ratio() -> None:
 def test_a_cold_start_percentile_that_is_not_supported_is_refused(
     starts: int, p50: bool, p90: bool
 ) -> None:
-    found = _by_metric(summarise(samples(cold_starts=starts)))
+    found = _by_metric(summarize(samples(cold_starts=starts)))
     for metric, supported in (("cold_start_p50_ms", p50), ("cold_start_p90_ms", p90)):
         assert (found[metric].value is not None) is supported
         assert (found[metric].upper is not None) is supported
@@ -175,16 +175,16 @@ def test_a_cold_start_percentile_that_is_not_supported_is_refused(
 
 
 def test_what_a_process_shows_once_needs_eight_of_them() -> None:
-    few = _by_metric(summarise(samples()))
+    few = _by_metric(summarize(samples()))
     assert (few["session_ms"].value, few["session_ms"].why) == (None, "needs 8 processes (have 3)")
     assert few["rss_peak_mb"].value == 22
-    session = _by_metric(summarise(samples(processes=8)))["session_ms"]
+    session = _by_metric(summarize(samples(processes=8)))["session_ms"]
     assert (session.lower, session.value, session.upper) == (21, 23, 26)
 
 
 def test_nothing_measured_is_refused_figures_and_no_crash() -> None:
     empty = samples(processes=0, cold_starts=0)
-    found = _by_metric(summarise(empty, samples()))
+    found = _by_metric(summarize(empty, samples()))
     assert found["latency_p90_ms"].value is None
     assert found["latency_p90_ms"].why == "needs 46 samples (have 0)"
     assert found["speedup"].value is None
@@ -192,5 +192,5 @@ def test_nothing_measured_is_refused_figures_and_no_crash() -> None:
 
 
 def test_a_model_against_itself_is_exactly_as_fast() -> None:
-    found = _by_metric(summarise(samples(), samples()))["speedup"]
+    found = _by_metric(summarize(samples(), samples()))["speedup"]
     assert (found.value, found.lower, found.upper) == (1, 1, 1)

@@ -54,7 +54,7 @@ def test_a_device_out_of_reach_says_what_is_reachable(name: str) -> None:
     assert name in str(caught.value)
 
 
-def test_a_misspelt_transport_is_corrected() -> None:
+def test_a_misspelled_transport_is_corrected() -> None:
     with pytest.raises(DeviceError, match="did you mean 'local'"):
         reach(_profile("locall"))
 

@@ -75,7 +75,7 @@ class RuntimeContract(AvailabilityContract):
         assert logits.dtype == np.float32
         assert np.isfinite(logits).all()
 
-    def test_a_row_does_not_depend_on_its_neighbours(self, opened: Opened) -> None:
+    def test_a_row_does_not_depend_on_its_neighbors(self, opened: Opened) -> None:
         many = feeds(4, 6)
         together = opened.run(many)["logits"]
         alone = [

@@ -314,7 +314,7 @@ def test_the_script_lets_a_copy_of_the_reference_pass(ground: Path) -> None:
 
 
 def test_the_script_fails_what_is_over_its_budget(ground: Path) -> None:
-    strict = ("--", "--budget", "artifact_mb=0.001", "--unlabelled")
+    strict = ("--", "--budget", "artifact_mb=0.001", "--unlabeled")
     done = script(ground, "model", "rows.csv", *strict, GATE_OUT="elsewhere")
     assert done.returncode == 1, done.stdout + done.stderr
     assert done.stderr.endswith("gate.sh: fail: a budget is broken\n")

@@ -186,7 +186,7 @@ def failed(ground: Path, gate: Gate) -> Said:
     chosen = [word for name in named for word in ("--profile", name)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITHUB_STEP_SUMMARY", str(ground / "failed.md"))
-        return gate("model", *chosen, "--unlabelled", "--github", "--json", "-q")
+        return gate("model", *chosen, "--unlabeled", "--github", "--json", "-q")
 
 
 def test_a_broken_budget_ends_in_1(failed: Said) -> None:
@@ -211,7 +211,7 @@ def test_annotations_stand_on_stderr_at_the_level_of_what_they_tell(failed: Said
     assert all("on strict" in line or "on expired" in line for line in broken[:2])
 
 
-def test_unlabelled_rows_measure_no_accuracy(failed: Said) -> None:
+def test_unlabeled_rows_measure_no_accuracy(failed: Said) -> None:
     metrics = {figure["metric"] for figure in failed.report["models"][0]["figures"]}
     assert not metrics & {"accuracy", "f1_macro", "accuracy_retention"}
 
@@ -370,7 +370,7 @@ def test_a_baseline_of_another_machine_only_warns(
     (ground / "light.json").write_text(json.dumps(light))
     (ground / "foreign.json").write_text(json.dumps({**light, "machine": foreign}))
     here, there = (
-        gate("model", "--baseline", name, "--unlabelled", "--json")
+        gate("model", "--baseline", name, "--unlabeled", "--json")
         for name in ("light.json", "foreign.json")
     )
     assert (here.code, there.code) == (1, 0), there.err + there.out[:3000]
@@ -428,7 +428,7 @@ def test_nothing_to_gate_on_says_what_could_be(refused: Callable[..., str]) -> N
 
 def test_a_typed_accuracy_budget_needs_labels(refused: Callable[..., str]) -> None:
     typed = ("--budget", "accuracy=0.5", "--budget", "artifact_mb=9")
-    assert "--unlabelled" in refused(*typed, "--unlabelled")
+    assert "--unlabeled" in refused(*typed, "--unlabeled")
 
 
 @pytest.mark.parametrize("option", ["--junit", "--markdown", "--samples"])

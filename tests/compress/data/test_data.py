@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from compress.data.classes import align_labels
-from compress.data.dataset import Dataset, DataSettings, load_dataset, load_labelled
+from compress.data.dataset import Dataset, DataSettings, load_dataset, load_labeled
 from runtimes.errors import DataError
 from tests.compress.text_models import TASK
 
@@ -55,7 +55,7 @@ def test_rows_are_split_70_15_15_in_every_class(tmp_path: Path) -> None:
         ([("", "a"), ("", "b")], "without a value (2)"),
     ],
 )
-def test_rows_that_cannot_be_learnt_are_refused(tmp_path: Path, rows: Any, said: str) -> None:
+def test_rows_that_cannot_be_learned_are_refused(tmp_path: Path, rows: Any, said: str) -> None:
     with pytest.raises(DataError) as caught:
         load(tmp_path, rows)
     assert said in str(caught.value)
@@ -144,7 +144,7 @@ def test_the_digest_changes_with_a_row_a_label_or_a_split(
     )
 
 
-def test_the_digest_covers_unlabelled_text_and_not_the_file_s_name(tmp_path: Path) -> None:
+def test_the_digest_covers_unlabeled_text_and_not_the_file_s_name(tmp_path: Path) -> None:
     write(tmp_path / "more.csv", [("spare",)], header=("text",))
     plain, more = load(tmp_path), load(tmp_path, unlabeled="more.csv")
     assert more.unlabeled == ("spare",)
@@ -174,13 +174,13 @@ def test_a_head_for_other_classes_is_refused(tmp_path: Path, classes: tuple[str,
         align_labels(load(tmp_path), classes)
 
 
-def test_labelled_rows_are_read_for_a_model(tmp_path: Path) -> None:
+def test_labeled_rows_are_read_for_a_model(tmp_path: Path) -> None:
     write(tmp_path / "t.csv", [("x", "1"), ("y", "0")])
     settings = DataSettings(train=(), test=("t.csv",))
-    assert load_labelled(settings, tmp_path, ("a", "b"), TASK)[0].targets == (1, 0)
+    assert load_labeled(settings, tmp_path, ("a", "b"), TASK)[0].targets == (1, 0)
     write(tmp_path / "t.csv", [("x", "9")])
     with pytest.raises(DataError, match="'9'"):
-        load_labelled(settings, tmp_path, ("a", "b"), TASK)
+        load_labeled(settings, tmp_path, ("a", "b"), TASK)
 
 
 def test_texts_of_two_splits_and_dropped_rows_are_counted(tmp_path: Path) -> None:

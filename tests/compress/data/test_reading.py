@@ -122,7 +122,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path: Path) -> None:
     refusal(tmp_path, "cut.parquet", made[: len(made) // 2])
 
 
-def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
+def test_a_missing_file_names_its_neighbors(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(GOOD)
     with pytest.raises(DataError, match=r"train\.csv"):
         read_table("trian.csv", tmp_path, COLUMNS)

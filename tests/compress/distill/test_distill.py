@@ -1,4 +1,4 @@
-"""The distil stage: what a student learns, from whom, and what it costs twice."""
+"""The distill stage: what a student learns, from whom, and what it costs twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.distill.stage import Distill
 from compress.distill.teacher_answers import teacher_answers
-from compress.distill.train import distil
+from compress.distill.train import distill
 from compress.models.architectures import FULL
 from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
@@ -139,7 +139,7 @@ def test_soft_targets_teach_the_teacher_s_answers_better_than_labels_do(
     assert agreed[1.0] > agreed[0.0] + 0.03
 
 
-def test_unlabelled_text_helps_where_labels_are_few(tmp_path: Path, teacher: Artifact) -> None:
+def test_unlabeled_text_helps_where_labels_are_few(tmp_path: Path, teacher: Artifact) -> None:
     few = dataclasses.replace(
         DATA, train=Rows(DATA.train.inputs[:24], DATA.train.targets[:24]), unlabeled=()
     )
@@ -184,7 +184,7 @@ def test_a_killed_stage_with_projections_ends_with_the_same_digest(
     start = make_model(tmp_path / "start", layers=1, hidden=32)
     stage = Distill(student=str(start.path), hidden=1.0, relations=0.5, epochs=3)
     whole = execute(stage, teacher, context(tmp_path / "one", teacher), tmp_path / "whole")
-    killed = context(tmp_path / "two", teacher, progress=KillAfter("distil", epoch))
+    killed = context(tmp_path / "two", teacher, progress=KillAfter("distill", epoch))
     with pytest.raises(Killed):
         execute(stage, teacher, killed, tmp_path / "cut")
     torch.manual_seed(epoch)
@@ -230,7 +230,7 @@ def test_a_teacher_without_rows_beside_its_labels_is_enough(
     weights = []
     for name, data in (("right", SMALL), ("wrong", wrong)):
         student = load_model(teacher.path)
-        distil(
+        distill(
             student,
             teacher,
             load_tokenizer(teacher.path, 64),

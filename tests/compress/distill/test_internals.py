@@ -1,4 +1,4 @@
-"""Hidden states and relations of the right layers, of both vocabularies, projected and learnt."""
+"""Hidden states and relations of the right layers, of both vocabularies, projected and learned."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.distill.losses import hidden_state_loss, relation_loss
-from compress.tasks.losses import UNLABELLED, distillation_loss, soft_target_loss
+from compress.tasks.losses import UNLABELED, distillation_loss, soft_target_loss
 
 
 def logits(seed: int, rows: int = 4, classes: int = 3) -> torch.Tensor:
@@ -35,15 +35,15 @@ def softmax(values: list[float]) -> list[float]:
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 10_000), temperature=st.floats(0.5, 10), alpha=st.floats(0, 1))
-def test_labelled_rows_mix_kl_and_cross_entropy_and_others_give_kl_alone(
+def test_labeled_rows_mix_kl_and_cross_entropy_and_others_give_kl_alone(
     seed: int, temperature: float, alpha: float
 ) -> None:
     student, teacher = logits(seed), logits(seed + 1)
-    labels = torch.tensor([2, UNLABELLED, 0, UNLABELLED])
+    labels = torch.tensor([2, UNLABELED, 0, UNLABELED])
     soft = kl_by_hand(student, teacher, temperature)
     rows = []
     for row, label in enumerate(labels.tolist()):
-        if label == UNLABELLED:
+        if label == UNLABELED:
             rows.append(soft[row])
         else:
             hard = -math.log(softmax(student[row].tolist())[label])
@@ -52,9 +52,9 @@ def test_labelled_rows_mix_kl_and_cross_entropy_and_others_give_kl_alone(
     assert float(found) == pytest.approx(sum(rows) / 4, rel=1e-3, abs=1e-4)
 
 
-def test_unlabelled_batches_have_gradients_and_labels_do_not_leak() -> None:
+def test_unlabeled_batches_have_gradients_and_labels_do_not_leak() -> None:
     student = logits(0).requires_grad_()
-    none = torch.full((4,), UNLABELLED)
+    none = torch.full((4,), UNLABELED)
     distillation_loss(student, logits(1), none, temperature=2.0, alpha=0.5).backward()  # type: ignore[no-untyped-call]
     assert student.grad is not None
     assert torch.isfinite(student.grad).all()

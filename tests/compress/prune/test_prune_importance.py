@@ -91,7 +91,7 @@ def test_masks_carry_each_rows_own_gradient(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model_type", ["bert", "electra"])
-def test_the_streams_mask_is_wherever_it_is_normalised(tmp_path: Path, model_type: str) -> None:
+def test_the_streams_mask_is_wherever_it_is_normalized(tmp_path: Path, model_type: str) -> None:
     artifact = make_model(tmp_path / "model", model_type, layers=1)
     model = load_model(artifact.path)
     inputs = rows_of(artifact, model, 3).collate(np.arange(3)).inputs

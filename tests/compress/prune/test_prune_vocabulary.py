@@ -134,7 +134,7 @@ def test_kept_pieces_keep_their_order_and_special_roles(cut: Cutter, model_type:
 @pytest.mark.parametrize("model_type", KINDS)
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(text=st.text(st.sampled_from("abcdefghijklmnopqrstuvwxyz AEZ019.,!?'-éß中ñ🙂"), max_size=40))
-def test_what_the_teacher_could_spell_can_still_be_spelt(
+def test_what_the_teacher_could_spell_can_still_be_spelled(
     cut: Cutter, model_type: str, text: str
 ) -> None:
     made = cut(model_type)

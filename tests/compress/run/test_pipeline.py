@@ -76,7 +76,7 @@ def test_the_summary_compares_the_model_with_the_teacher(finished: Finished) -> 
     assert model["precision"] == "int8"
     assert summary["compression"] == pytest.approx(teacher["size_mb"] / model["size_mb"], rel=1e-3)
     assert summary["retention"]["lower"] <= summary["retention"]["value"]
-    assert teacher["accuracy"] > 0.5, "the tiny teacher learnt nothing"
+    assert teacher["accuracy"] > 0.5, "the tiny teacher learned nothing"
 
 
 def test_the_exit_code_is_the_verdict(finished: Finished) -> None:

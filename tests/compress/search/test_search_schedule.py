@@ -131,7 +131,7 @@ def test_when_the_rules_are_done_shapes_beside_the_front_are_tried_in_an_order_o
     tasks = list(schedule.beside(state))
     front = [row.trial.shape for row in pareto(state.rows)]
     near = {
-        s for shape in front for cut in (True, False) for s in SPACE.neighbours(shape, smaller=cut)
+        s for shape in front for cut in (True, False) for s in SPACE.neighbors(shape, smaller=cut)
     }
     tried = {trial.shape for trial in state.trials}
     assert tasks

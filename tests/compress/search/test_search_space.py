@@ -76,12 +76,12 @@ def test_an_untrained_shape_is_cut_in_depth_and_its_answers_do_not_matter() -> N
 
 
 @given(shapes)
-def test_neighbours_differ_in_one_dimension_by_one_step(shape: Shape) -> None:
-    for near in SPACE.neighbours(shape, smaller=True):
+def test_neighbors_differ_in_one_dimension_by_one_step(shape: Shape) -> None:
+    for near in SPACE.neighbors(shape, smaller=True):
         changed = [n for n in SPACE.choices if getattr(near, n) != getattr(shape, n)]
         assert len(changed) == 1
         assert SPACE.work(near) <= SPACE.work(shape)
-        assert shape in list(SPACE.neighbours(near, smaller=False))
+        assert shape in list(SPACE.neighbors(near, smaller=False))
 
 
 def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> None:

@@ -15,7 +15,7 @@ import torch
 from compress.answers.folder import folder_answers
 from compress.answers.trained import trained_answers
 from compress.data.batch import Batch
-from compress.data.dataset import DataSettings, load_dataset, load_inputs, load_labelled
+from compress.data.dataset import DataSettings, load_dataset, load_inputs, load_labeled
 from compress.data.rows import Record
 from compress.export.stage import Export
 from compress.finetune.stage import Finetune
@@ -72,7 +72,7 @@ class TaskContract:
         content = [[list(rows.inputs), list(rows.targets)] for rows in parts]
         assert json.loads(json.dumps(content)) == content, "JSON values"
         settings = DataSettings(train=(), test="rows.jsonl", **self.settings)
-        again, _ = load_labelled(settings, tmp_path, data.labels, task)
+        again, _ = load_labeled(settings, tmp_path, data.labels, task)
         known = {
             json.dumps(given): json.dumps(target)
             for rows in parts
@@ -82,7 +82,7 @@ class TaskContract:
         assert {json.dumps(given): json.dumps(target) for given, target in found} == known
         assert load_inputs(settings, tmp_path, task).inputs == again.inputs
 
-    def test_rows_that_cannot_be_learnt_are_refused(self, task: Task, tmp_path: Path) -> None:
+    def test_rows_that_cannot_be_learned_are_refused(self, task: Task, tmp_path: Path) -> None:
         for rows in self.refused:
             with pytest.raises(EdgepressError) as caught:
                 self._data(tmp_path, rows, task)
@@ -169,9 +169,9 @@ class TaskContract:
             known = task.answers(output, batch)
             soft = task.soft_loss(output, batch, known, 3.0)
             targets = data.train.targets
-            unlabelled = [None] * len(targets)
+            unlabeled = [None] * len(targets)
             rules = {"temperature": 3.0, "alpha": 0.5}
-            alone = task.distillation_loss(output, batch, known, unlabelled, **rules)
+            alone = task.distillation_loss(output, batch, known, unlabeled, **rules)
             both = task.distillation_loss(output, batch, known, targets, **rules)
             other = list(reversed(known))
             hard = task.hard_loss(output, batch, targets)

@@ -1,4 +1,4 @@
-"""The loop: what it optimises, when it stops, what it keeps and how it resumes."""
+"""The loop: what it optimizes, when it stops, what it keeps and how it resumes."""
 
 from __future__ import annotations
 
