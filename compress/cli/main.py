@@ -15,6 +15,7 @@ import click
 
 COMMANDS = {
     "demo": "Fine-tune, compress and judge a support-ticket router, offline.",
+    "init": "Write a first recipe for a teacher and a file of rows.",
     "run": "Take a teacher through a recipe and judge the result.",
     "search": "Find the fastest and smallest student that keeps the accuracy.",
     "finetune": "Fine-tune a pretrained model on labeled text.",

@@ -50,8 +50,19 @@ def read_table(
     path = folder / Path(name).expanduser()
     if not _names_file(path):
         return _from_hub(name, columns, cell or text_of)
+    return _table(name, read_records(name, folder, origin), columns, cell or text_of)
+
+
+def read_records(
+    name: str, folder: Path, origin: str | None = None
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the line and the cells, by column, of each row of a file.
+
+    Raises DataError as `read_table` does, but for unknown columns.
+    """
+    path = folder / Path(name).expanduser()
     _check_file(name, path, origin)
-    return _table(name, _READERS[path.suffix.lower()](path), columns, cell or text_of)
+    return _READERS[path.suffix.lower()](path)
 
 
 def _names_file(path: Path) -> bool:

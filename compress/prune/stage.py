@@ -199,7 +199,10 @@ class Prune(Stage):
     def _warnings(self) -> list[str]:
         found = []
         if self.recovery_epochs == 0 and self._changes_answers():
-            found.append("prune: recovery_epochs = 0 leaves the model as cut: expect a loss")
+            found.append(
+                "prune: recovery_epochs = 0 leaves the model as cut: distil it afterwards, or"
+                " expect a loss"
+            )
         if self.learning_rate > 1e-3:
             found.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")
         return found

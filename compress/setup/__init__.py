@@ -1,0 +1,1 @@
+"""A first recipe, written from a teacher and a file of rows."""

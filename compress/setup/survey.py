@@ -1,0 +1,139 @@
+"""Look at a teacher and a file of rows: what they are, and whether they belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compress.data.dataset import Dataset, DataSettings, load_dataset
+from compress.models.outline import outline_of
+from compress.models.teacher import open_model
+from compress.setup.columns import Choice, choose_label, choose_text, read_columns
+from compress.tasks import DEFAULT_TASK, task_of
+from runtimes.artifact import Artifact
+from runtimes.errors import DataError, UnsupportedError
+
+SEED = 7
+_OTHERS = {"test": ("test",), "validation": ("validation", "valid", "val", "dev")}
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Say what a person names: the teacher, its rows and, where it is not found, the rest.
+
+    With `finetune` a new head is trained, whatever head the teacher has.
+    """
+
+    teacher: str
+    data: Path
+    test: Path | None = None
+    validation: Path | None = None
+    text: str | None = None
+    label: str | None = None
+    finetune: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Hold what was found. `layers` is the teacher's depth.
+
+    `splits` are the files of the splits that have one, by their names in [data].
+    """
+
+    given: Given
+    teacher: Artifact
+    layers: int
+    finetune: bool
+    text: Choice
+    label: Choice
+    splits: dict[str, Path]
+    data: Dataset
+    found: tuple[str, ...] = field(default=())
+    """The splits whose files were found beside the data, not named."""
+
+    def lines(self) -> list[str]:
+        """Say what was found, a line a thing."""
+        made, data = self.teacher, self.data
+        trained = (
+            "to be fine-tuned" if self.finetune else f"fine-tuned for {len(made.labels)} classes"
+        )
+        rows = f"{len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test"
+        return [
+            f"teacher   {self.given.teacher} ({made.model_type}, {self.layers} layers,"
+            f" {made.parameters / 1e6:.1f} M parameters), {trained}",
+            f"data      {self.given.data}: {rows}, {len(data.labels)} classes",
+            *(f"{name:<10}{self.splits[name]}, found beside it" for name in self.found),
+            f"text      column {self.text.column!r}: {self.text.why}",
+            f"label     column {self.label.column!r}: {self.label.why}",
+        ]
+
+
+def survey(given: Given) -> Survey:
+    """Open the teacher, find the columns and the other splits, and load all rows.
+
+    Raises InputError's kinds for what cannot be opened or read, and DataError where the rows'
+    classes are not those of the teacher's head.
+    """
+    teacher = open_model(given.teacher, task=DEFAULT_TASK)
+    if teacher.format != "huggingface":
+        raise UnsupportedError(
+            f"{given.teacher}: an exported model ({teacher.format})",
+            expected="a teacher: a transformers folder with config.json and safetensors",
+            action="give the model that it was exported from",
+        )
+    columns = read_columns(given.data)
+    label = choose_label(columns, given.label, given.text, teacher.labels)
+    text = choose_text(columns, given.text, label.column)
+    named = {"test": given.test, "validation": given.validation}
+    splits = {name: path for name, path in named.items() if path is not None}
+    beside = _beside(given.data, {text.column, label.column}, splits)
+    splits |= beside
+    settings = DataSettings(
+        train=(str(given.data),),
+        validation=tuple(str(splits[name]) for name in splits if name == "validation"),
+        test=tuple(str(splits[name]) for name in splits if name == "test"),
+        text=text.column,
+        label=label.column,
+    )
+    data = load_dataset(settings, Path(), SEED, task_of(teacher.task))
+    finetune = given.finetune or not teacher.labels
+    layers = outline_of(teacher).layers
+    assert layers is not None  # a torch model's configuration says it
+    return Survey(
+        given=given,
+        teacher=teacher,
+        layers=layers,
+        finetune=finetune,
+        text=text,
+        label=label,
+        splits=splits,
+        data=data if finetune else _aligned(data, teacher),
+        found=tuple(beside),
+    )
+
+
+def _beside(data: Path, columns: set[str], named: dict[str, Path]) -> dict[str, Path]:
+    """Return the files beside the data that are its other splits by their names and columns."""
+    found = {}
+    for split, names in _OTHERS.items():
+        stems = [
+            data.stem.replace("train", name) if "train" in data.stem else name for name in names
+        ]
+        files = [data.with_name(stem + data.suffix) for stem in stems]
+        fit = [f for f in files if f != data and f.is_file() and columns <= read_columns(f).keys()]
+        if fit and split not in named:
+            found[split] = fit[0]
+    return found
+
+
+def _aligned(data: Dataset, teacher: Artifact) -> Dataset:
+    try:
+        return task_of(teacher.task).aligned(data, teacher.labels)
+    except DataError as error:
+        raise DataError(
+            error.received,
+            expected=error.expected,
+            available=error.available,
+            action="name the column of its classes with --label COLUMN, or give --finetune to train"
+            " a new head",
+        ) from error
