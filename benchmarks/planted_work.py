@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +36,7 @@ def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
     import onnx
 
     with new_folder(target) as folder:
-        shutil.copytree(source.path, folder, dirs_exist_ok=True)
+        source.copy(folder)
         if columns:
             (folder / MANIFEST).unlink()
             model = onnx.load(source.model_file, load_external_data=False)
@@ -50,7 +49,7 @@ def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
 def described(source: Artifact) -> dict[str, Any]:
     """Return what a manifest says of an artifact, but for its place and its content."""
     kept = (field.name for field in dataclasses.fields(Artifact))
-    return {name: getattr(source, name) for name in kept if name not in ("path", "digest")}
+    return {name: getattr(source, name) for name in kept if name not in ("path", "files")}
 
 
 def add_work(model: Any, columns: int) -> None:

@@ -172,12 +172,14 @@ class Worker:
         return Machine()  # not before it is asked for: a cold start has no use for it
 
     def _manifest(self) -> Manifest:
-        """Read the model's manifest, with the classes that the caller names."""
+        """Read the model's manifest, with the classes that the caller names or else our own.
+
+        Those that a bundle names are of the code in it, which is not what runs here.
+        """
         given = self._arguments
+        named = {given.runtime: given.runtime_class} if given.runtime_class else {}
         manifest = read_manifest(Path(given.model))
-        if given.runtime_class:
-            manifest = manifest._replace(runtimes={given.runtime: given.runtime_class})
-        return manifest._replace(task_class=given.task_class or manifest.task_class)
+        return manifest._replace(runtimes=named, task_class=given.task_class or "")
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:

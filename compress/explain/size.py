@@ -9,6 +9,7 @@ from compress.explain.explanation import Column, Explanation, Table, percent, pl
 from compress.explain.question import Question
 from compress.explain.tensors import Tensor, duplicates, tensors
 from runtimes.artifact import Artifact
+from runtimes.manifest import MANIFEST
 
 _FLOATS = ("fp32", "fp16", "bf16", "fp64")
 _SIZE = (Column("mb", "MB", ".3f"), Column("share", "share", "%"))
@@ -165,13 +166,11 @@ def _duplicates(found: Contents, top: int) -> Table:
 
 
 def _files(artifact: Artifact, top: int) -> Table:
-    files = [path for path in artifact.path.rglob("*") if path.is_file()]
-    rows = [
-        (path.relative_to(artifact.path).as_posix(), path.stat().st_size / 1e6) for path in files
-    ]
+    rows = [(name, file.size_bytes / 1e6) for name, file in artifact.files.items()]
+    rows.append((MANIFEST, (artifact.path / MANIFEST).stat().st_size / 1e6))
     rows.sort(key=lambda row: -row[1])
     columns = (Column("file", "file"), Column("mb", "MB", ".3f"))
-    title = f"the folder's {plural(len(files), 'file')}"
+    title = f"the artifact's {plural(len(rows), 'file')}"
     return Table("files", title, columns, tuple(rows[:top]))
 
 

@@ -83,7 +83,7 @@ def pick_rows(rows: Rows, count: int) -> Rows:
 
 
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
-    weights = max(source.files(), key=lambda file: file.stat().st_size)
+    weights = max(source.model_files(), key=lambda file: file.stat().st_size)
     left = folder / weights.name
     if not left.is_file():  # weights beside an ONNX graph are written into it
         left = folder / source.model_file.name

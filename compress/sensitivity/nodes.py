@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +96,7 @@ class _Bench:
         self._file = scratch / artifact.model_file.name
         self._task = task_of(artifact.task)
         self.known: Answers = []
-        shutil.copytree(artifact.path, scratch, dirs_exist_ok=True)
+        artifact.copy(scratch)
 
     def answers(self, model: ModelProto) -> Answers:
         """Return what a variant answers to each row."""

@@ -68,7 +68,7 @@ def test_the_key_changes_with_all_that_decides_a_result(source: Artifact, tmp_pa
     keys = [
         stage_key(Copy(), source, plain),
         stage_key(Copy(note="x"), source, plain),
-        stage_key(Copy(), dataclasses.replace(source, digest="x"), plain),
+        stage_key(Copy(), dataclasses.replace(source, files={}), plain),
         stage_key(Copy(), dataclasses.replace(source, labels=("x",)), plain),
         stage_key(Copy(), dataclasses.replace(source, max_length=8), plain),
         stage_key(Copy(), source, dataclasses.replace(plain, data=other)),
