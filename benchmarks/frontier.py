@@ -80,7 +80,7 @@ the more the longer they were trained); a student of one layer keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class SearchPlan:
     """Say how long is searched, in minutes, and how much is measured."""
 
     minutes: float
@@ -90,8 +90,8 @@ class Effort:
     ablation: bool
 
 
-FULL = Effort(minutes=90, seeds=3, rungs=(3, 12), tier="ci", ablation=True)
-QUICK = Effort(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
+FULL = SearchPlan(minutes=90, seeds=3, rungs=(3, 12), tier="ci", ablation=True)
+QUICK = SearchPlan(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 
 
 @click.command(context_settings={"show_default": True})
@@ -121,7 +121,7 @@ def main(
 ) -> None:
     """Compress a teacher as far as it goes and show it beside what others make of it."""
     known = QUICK if quick else FULL
-    effort = Effort(
+    effort = SearchPlan(
         minutes or known.minutes,
         seeds or known.seeds,
         known.rungs,
@@ -145,7 +145,7 @@ def main(
 
 
 def recipe_of(
-    teacher: Path, train: Path, test: Path, text: str, label: str, effort: Effort
+    teacher: Path, train: Path, test: Path, text: str, label: str, effort: SearchPlan
 ) -> dict[str, Any]:
     """Return the recipe of the search, as a TOML file would hold it.
 
@@ -199,7 +199,7 @@ class Frontier:
     """Carry out the benchmark's steps."""
 
     request: SearchRequest
-    effort: Effort
+    effort: SearchPlan
     peers: Sequence[str]
     json_file: Path
 

@@ -19,7 +19,7 @@ _SCALE = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
+class DenseNode:
     """Name a dense layer's node by its place, and the width of its weights."""
 
     node: int
@@ -71,14 +71,14 @@ def add_work(model: Any, columns: int) -> None:
     _add_to_logits(model.graph, sums)
 
 
-def dense_layers(model: Any) -> list[Dense]:
+def dense_layers(model: Any) -> list[DenseNode]:
     """List the nodes that multiply by constant weights (rows, columns), the largest first.
 
     A layer that sees the whole row comes before a pooler or a head: its weights are larger.
     """
     shapes = {weights.name: tuple(weights.dims) for weights in model.graph.initializer}
     found = [
-        Dense(place, shapes[node.input[1]][1], int(np.prod(shapes[node.input[1]])))
+        DenseNode(place, shapes[node.input[1]][1], int(np.prod(shapes[node.input[1]])))
         for place, node in enumerate(model.graph.node)
         if node.op_type in ("MatMul", "MatMulInteger") and len(shapes.get(node.input[1], ())) == 2
     ]
@@ -90,7 +90,7 @@ def dense_layers(model: Any) -> list[Dense]:
     return sorted(found, key=lambda layer: (-layer.weights, layer.node))
 
 
-def _again(graph: Any, layer: Dense, columns: int) -> str:
+def _again(graph: Any, layer: DenseNode, columns: int) -> str:
     """Add a dense layer's first columns once more; return the name of their sum, (batch, 1)."""
     from onnx import TensorProto, helper
 

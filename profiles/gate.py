@@ -157,7 +157,7 @@ def judge(
     why = at.elsewhere if fits else why
     right_device = fits and not at.elsewhere
     budgets = list(profile.budgets.values())
-    bench = _Bench(figures, at)
+    bench = _Judge(figures, at)
     fallen = _fallen(budgets, bench)
     checks = tuple(
         _wrong_device(budget, bench)
@@ -169,7 +169,7 @@ def judge(
     return Verdict(profile.name, status, checks, "" if right_device else why, at.conditions)
 
 
-def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
+def _fallen(budgets: Sequence[Budget], bench: _Judge) -> frozenset[str]:
     """Return the metrics that break their budgets: jointly those that count, alone the others."""
     counted = [budget for budget in budgets if not bench.lenient(budget)]
     risky = [budget for budget in counted if not bench.exact(budget)]
@@ -179,7 +179,7 @@ def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class _Judge:
     """Judge single budgets by a model's figures."""
 
     figures: Figures
@@ -249,7 +249,7 @@ def _timed_alone(budget: Budget) -> bool:
     return budget.kind.machine_bound and not beside and not budget.metric.startswith("rss_peak")
 
 
-def _wrong_device(budget: Budget, bench: _Bench) -> Check:
+def _wrong_device(budget: Budget, bench: _Judge) -> Check:
     why = "says nothing about that device"
     return Check(budget, bench.measured(budget), Status.WRONG_DEVICE, why)
 

@@ -33,7 +33,7 @@ PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Provenance:
     """Say where a figure comes from: machine, runtime and model."""
 
     fingerprint: str = ""
@@ -58,7 +58,7 @@ class Measurement:
     upper: float | None
     confidence: float | None
     samples: int
-    source: Source = Source()
+    source: Provenance = Provenance()
     why: str = ""
 
     @property
@@ -83,21 +83,21 @@ class Figures:
     """
 
     sums: Mapping[str, Sum | Interval]
-    source: Source = Source()
+    source: Provenance = Provenance()
     absent: Mapping[str, str] = field(default_factory=dict)
 
-    def at(self, metric: str, confidence: float, look: float = 1.0) -> Measurement | None:
+    def at(self, metric: str, confidence: float, share: float = 1.0) -> Measurement | None:
         """Return a figure whose bounds hold with `confidence`, None where there is none.
 
-        Where a figure is one of several looks at a machine, each may spend its own share of the
-        risk only: `look`. What is not bound to a machine is looked at once.
+        `share` of the risk is what this look may spend on a machine-bound figure. Other figures are
+        measured once, and spend all of it.
         """
         known = self.sums.get(metric)
         if known is None:
             return None
         kind = metric_named(metric)
-        share = look if kind is None or kind.machine_bound else 1.0
-        bound = known if isinstance(known, Interval) else known(1 - (1 - confidence) * share)
+        spent = share if kind is None or kind.machine_bound else 1.0
+        bound = known if isinstance(known, Interval) else known(1 - (1 - confidence) * spent)
         return Measurement(
             metric=metric,
             unit=kind.unit if kind else "ms",
@@ -110,9 +110,9 @@ class Figures:
             why=bound.why,
         )
 
-    def all(self, confidence: float, look: float = 1.0) -> dict[str, Measurement]:
+    def all(self, confidence: float, share: float = 1.0) -> dict[str, Measurement]:
         """Return every figure, by metric."""
-        found = {metric: self.at(metric, confidence, look) for metric in self.sums}
+        found = {metric: self.at(metric, confidence, share) for metric in self.sums}
         return {metric: figure for metric, figure in found.items() if figure is not None}
 
     def __or__(self, other: Figures) -> Figures:
@@ -121,14 +121,14 @@ class Figures:
 
 
 def summarize(
-    samples: Samples, reference: Samples | None = None, *, source: Source | None = None
+    samples: Samples, reference: Samples | None = None, *, source: Provenance | None = None
 ) -> Figures:
     """Turn what was seen of a variant into figures; ratios need the reference's samples too.
 
     Blocks beside a slow probe or a throttled clock are left out. Absolute latencies keep each
     remaining sample: users feel preemption too. Ratios use the clean ones alone.
     """
-    at = source or Source(runtime=samples.runtime, runtime_version=samples.runtime_version)
+    at = source or Provenance(runtime=samples.runtime, runtime_version=samples.runtime_version)
     usual = _probe_ms(samples, reference, 0.5)
     steady = _steady(samples.blocks, usual)
     full = _steady(samples.blocks, _probe_ms(samples, reference, FULL_PACE))

@@ -12,7 +12,7 @@ from runtimes.errors import BackendError
 from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput, Variant
 
 
-class Record:
+class Recorder:
     """Collect one variant's samples; each is written to `lines` as it comes.
 
     `units` is how much progress the variant will report in all, also when it fails.

@@ -66,7 +66,7 @@ def doctor(context: click.Context, /, noise: bool, as_json: bool, **options: Any
       metrics.NAME.resolves              smallest regression seen, 0.02 is 2 %
       metrics.NAME.gate_resolves         what a gate at tier ci sees at its last look
       metrics.NAME.budget                max, catches_from: an example for that gate
-      look                               probe_cv, steal, busy_cores, waited,
+      noise                              probe_cv, steal, busy_cores, waited,
                                          throttled, quiet, reasons, remarks
     with NAME latency_p50_ratio and latency_p90_ratio.
     """

@@ -19,7 +19,7 @@ from profiles.budget import METRICS
 from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Verdict, judge
 from profiles.job import Job
-from profiles.measurement import Figures, Source, conditions, summarize
+from profiles.measurement import Figures, Provenance, conditions, summarize
 from profiles.noise import Noise
 from profiles.statistics import Interval
 from runtimes.errors import BackendError
@@ -41,10 +41,10 @@ def measure_and_judge(
     reference, as long as the tier has one. A model whose process fails keeps what was seen of it
     (`Samples.fault`), and the others go on.
     """
-    return _Bench(asked, device, progress, shared, stream).outcome()
+    return _SequentialTest(asked, device, progress, shared, stream).outcome()
 
 
-class _Bench:
+class _SequentialTest:
     """Grow the samples look by look."""
 
     def __init__(
@@ -216,9 +216,9 @@ class _Bench:
             figures |= Figures({}, source, dict.fromkeys(METRICS, why))
         return figures
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> Provenance:
         candidate = self._candidates[name]
-        return Source(
+        return Provenance(
             fingerprint=self._device.facts().fingerprint(),
             runtime=candidate.runtime,
             runtime_version=self._samples[name].runtime_version,

@@ -39,7 +39,7 @@ class Resolution:
 
     `seen` is the model's ratio to itself with its bounds, 1 on a machine without noise.
     `resolves` is the smallest regression that these rounds tell from none, 0.02 for 2 %;
-    `gate_resolves` the one that a gate at tier ci does by its last look.
+    `gate_resolves` the one that a gate at tier ci does by its last noise.
     """
 
     metric: str
@@ -65,7 +65,7 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class NoiseReport:
-    """Hold how small a regression the machine resolves, and what a look at it showed.
+    """Hold how small a regression the machine resolves, and the noise right before.
 
     `clean` is the share of the samples, 0 to 1, that nothing preempted in either process.
     """
@@ -77,7 +77,7 @@ class NoiseReport:
     seconds: float
     rounds: int
     clean: float
-    look: Noise
+    noise: Noise
     resolutions: tuple[Resolution, ...]
 
     def to_json(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class NoiseReport:
             "confidence": CONFIDENCE,
             "power": POWER,
             "metrics": {row.metric: row.to_json() for row in self.resolutions},
-            "look": self.look.to_json(),
+            "noise": self.noise.to_json(),
         }
 
 
@@ -147,7 +147,7 @@ def measure_noise(
     process fails.
     """
     device = device or Job()
-    seen = device.noise(work.threads)
+    noise = device.noise(work.threads)
     start = time.monotonic()
     rounds: list[Round] = []
     with progress.task("noise", round(seconds)) as advance:
@@ -165,7 +165,7 @@ def measure_noise(
         seconds=time.monotonic() - start,
         rounds=len(rounds),
         clean=sum(len(own) for own, _ in rounds) / (len(rounds) * plan.blocks * plan.block_runs),
-        look=seen,
+        noise=noise,
         resolutions=resolutions,
     )
 
@@ -238,7 +238,7 @@ def noise_lines(report: NoiseReport) -> list[str]:
         f"Measured: {report.model} against itself, {report.rounds} rounds, "
         f"{report.latency_p50_ms:.2f} ms a row in {report.runtime}; "
         f"clean {100 * report.clean:.0f} %.",
-        *look_lines(report.look),
+        *disturbance_lines(report.noise),
     ]
 
 
@@ -251,15 +251,15 @@ def _caught(row: Resolution) -> str:
     return f"{row.metric} ≤ {ALLOWANCE:g} catches true slowdowns from {caught} on"
 
 
-def look_lines(look: Noise) -> list[str]:
-    """Say what a look at the machine showed, the reasons against measuring last."""
-    figures = [f"a fixed piece of work varies by {_percent(look.probe_cv)}"]
-    if look.steal is not None:
-        figures.append(f"steal {_percent(look.steal)}")
-    if look.busy_cores is not None:
-        figures.append(f"others use {look.busy_cores:.1f} of {look.cores} cores")
-    said = [f"noisy: {reason}" for reason in look.reasons]
-    said += [f"note: {remark}" for remark in look.remarks]
+def disturbance_lines(noise: Noise) -> list[str]:
+    """Describe the machine's noise, the reasons against measuring last."""
+    figures = [f"a fixed piece of work varies by {_percent(noise.probe_cv)}"]
+    if noise.steal is not None:
+        figures.append(f"steal {_percent(noise.steal)}")
+    if noise.busy_cores is not None:
+        figures.append(f"others use {noise.busy_cores:.1f} of {noise.cores} cores")
+    said = [f"noisy: {reason}" for reason in noise.reasons]
+    said += [f"note: {remark}" for remark in noise.remarks]
     return [f"Just before: {', '.join(figures)}.", *said]
 
 

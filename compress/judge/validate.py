@@ -141,7 +141,7 @@ def measure_beside(
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class MeasuredModel:
     """Hold what was found of a model that was measured and not judged, and on what."""
 
     model: Measured
@@ -160,7 +160,7 @@ def measure_model(
     progress: Progress,
     unlabeled: bool = False,
     shared: Path | None = None,
-) -> Session:
+) -> MeasuredModel:
     """Measure a model on the profile's device, beside a reference if one is given.
 
     Raises what `validate` does, and BackendError when a process of either fails.
@@ -174,7 +174,7 @@ def measure_model(
         asked, artifact, reference, device=device, progress=progress, shared=shared
     )
     outcome.accept(progress)
-    return Session(outcome.of(MODEL), rows, device.facts())
+    return MeasuredModel(outcome.of(MODEL), rows, device.facts())
 
 
 def deployable(name: str, artifact: Artifact, wanted: str = "") -> Candidate:

@@ -13,7 +13,7 @@ from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
-from compress.sensitivity.restore import Source
+from compress.sensitivity.restore import QuantizedPair
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
@@ -48,7 +48,7 @@ def node_costs(
     """
     pair = _paired(quantized, source)
     values = pair.changed()
-    bench = _Bench(quantized, rows, scratch)
+    bench = _VariantRunner(quantized, rows, scratch)
     with progress.task("nodes", len(values) + 2) as advance:
 
         def effect(restored: Sequence[str]) -> Effect:
@@ -70,14 +70,14 @@ def node_costs(
     return whole, tuple(sorted(costs, key=lambda cost: -cost.alone.kl))
 
 
-def _paired(quantized: Artifact, source: Artifact) -> Source:
+def _paired(quantized: Artifact, source: Artifact) -> QuantizedPair:
     if quantized.format != "onnx" or quantized.precision not in QUANTIZED:
         raise UnsupportedError(
             f"the nodes of {quantized.path.name} ({quantized.format}, {quantized.precision})",
             expected=f"a quantized ONNX model: {' or '.join(QUANTIZED)}",
         )
     if source.format == "onnx" and source.precision == "fp32":
-        pair = Source(read_onnx(source.model_file), read_onnx(quantized.model_file))
+        pair = QuantizedPair(read_onnx(source.model_file), read_onnx(quantized.model_file))
         if pair.is_source() and pair.changed():
             return pair
     raise UnsupportedError(
@@ -87,7 +87,7 @@ def _paired(quantized: Artifact, source: Artifact) -> Source:
     )
 
 
-class _Bench:
+class _VariantRunner:
     """Run variants of one model on the same rows, with the bundle's own code."""
 
     def __init__(self, artifact: Artifact, rows: Rows, scratch: Path) -> None:

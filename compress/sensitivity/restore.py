@@ -16,7 +16,7 @@ _PREFIX = "source/"
 _PARAMETERS = (".weight", ".bias")
 
 
-class Source:
+class QuantizedPair:
     """Pair a quantized model with the fp32 model that it was made from.
 
     A quantizer keeps the names of what nodes compute: a value that both graphs have, made in

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.rows import RowTask
-from profiles.measurement import Figures, Source
+from profiles.measurement import Figures, Provenance
 from profiles.scores import RowScores
 from runtimes.errors import UnknownNameError
 from runtimes.registry import Registry
@@ -142,7 +142,7 @@ class Task(RowTask, Protocol):
         reference: Sequence[Answer] | None = None,
         *,
         seed: int = 7,
-        source: Source | None = None,
+        source: Provenance | None = None,
     ) -> Figures:
         """Return every quality metric; those against a reference where its answers are given."""
 

@@ -18,7 +18,7 @@ from compress.data.rows import Record, Rows
 from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost, class_costs
 from profiles.class_retention import count_classes, worst_class_interval
-from profiles.measurement import Figures, Source, Sum
+from profiles.measurement import Figures, Provenance, Sum
 from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
@@ -220,7 +220,7 @@ class TextClassification:
         reference: Logits | None = None,
         *,
         seed: int = 7,
-        source: Source | None = None,
+        source: Provenance | None = None,
     ) -> Figures:
         """Return accuracy, macro F1 and, beside a reference, what accuracy and classes keep.
 
@@ -241,7 +241,7 @@ class TextClassification:
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
             sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
         kept = {name: functools.cache(known) for name, known in sums.items()}
-        return Figures(kept, source or Source())
+        return Figures(kept, source or Provenance())
 
     def divergence(self, known: Logits, found: Logits) -> NDArray[np.float64]:
         """Return the KL divergence of the classes' probabilities, in nats."""

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.peers import environments, make
 from benchmarks.peers.check import measured, table
-from benchmarks.peers.job import Job, Script, call, last_line, read_rows
+from benchmarks.peers.job import PeerJob, Script, call, last_line, read_rows
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
 from compress.data.rows import Rows
@@ -176,7 +176,7 @@ def test_an_unknown_peer_and_rows_of_other_classes_are_refused(
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    job = Job(tmp_path / "teacher", ("a text",), 64, tmp_path)
+    job = PeerJob(tmp_path / "teacher", ("a text",), 64, tmp_path)
     monkeypatch.setattr(sys, "argv", ["script", str(job.write())])
     return Script("pytest")
 

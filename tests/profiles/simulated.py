@@ -31,7 +31,7 @@ THROTTLED_PACE = 1.35
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class SimulatedMachine:
     """Say what a machine does to whatever runs on it.
 
     `tail` is the share of runs with a Pareto delay (exponent 1.5), `drift` how much slower it is
@@ -47,12 +47,12 @@ class Machine:
 
 
 MACHINES = {
-    "calm": Machine(),
-    "heavy tail": Machine(tail=0.05),
-    "drift": Machine(drift=0.08),
-    "throttled": Machine(throttled=1.0),
-    "preempted": Machine(preempted=0.3),
-    "mix": Machine(tail=0.02, drift=0.04, throttled=0.3, preempted=0.15),
+    "calm": SimulatedMachine(),
+    "heavy tail": SimulatedMachine(tail=0.05),
+    "drift": SimulatedMachine(drift=0.08),
+    "throttled": SimulatedMachine(throttled=1.0),
+    "preempted": SimulatedMachine(preempted=0.3),
+    "mix": SimulatedMachine(tail=0.02, drift=0.04, throttled=0.3, preempted=0.15),
 }
 
 
@@ -71,10 +71,10 @@ class Raw:
     slot: NDArray[np.int64]
 
 
-class Session:
+class SimulatedSession:
     """Show two models that are equally fast, look by look as the ci tier takes them."""
 
-    def __init__(self, machine: Machine, seed: int) -> None:
+    def __init__(self, machine: SimulatedMachine, seed: int) -> None:
         rng = np.random.default_rng(seed)
         throttles = rng.random() < machine.throttled
         middle = CI.looks[0] * PLACES  # of twice as many blocks, both variants'
@@ -193,10 +193,10 @@ def _longer(first: Samples, more: Samples) -> Samples:
 
 
 @cache
-def true_quantile(machine: Machine, q: float, processes: int = CI.looks[-1]) -> float:
+def true_quantile(machine: SimulatedMachine, q: float, processes: int = CI.looks[-1]) -> float:
     """Return a latency's q-quantile over many sessions, at a pace that is not throttled."""
     cool = replace(machine, throttled=0.0)
-    sessions = (Session(cool, 10**6 + seed) for seed in range(2_400 // processes))
+    sessions = (SimulatedSession(cool, 10**6 + seed) for seed in range(2_400 // processes))
     whole = [session.raw(processes).latency_ms.ravel() for session in sessions]
     return float(np.quantile(np.concatenate(whole), q))
 

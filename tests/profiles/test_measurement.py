@@ -10,7 +10,7 @@ import pytest
 from profiles.measurement import (
     Figures,
     Measurement,
-    Source,
+    Provenance,
     conditions,
     summarize,
 )
@@ -86,7 +86,7 @@ def _slowed(whole: Samples, place: int, factor: float, probe_ms: float) -> Sampl
 
 
 def test_every_figure_is_there_with_its_source() -> None:
-    source = Source("machine", "onnxruntime", "1.31", "digest")
+    source = Provenance("machine", "onnxruntime", "1.31", "digest")
     found = _by_metric(summarize(samples(), samples(9.0, seed=1, size_mb=90), source=source))
     assert set(found) == {
         *("latency_p50_ms", "latency_p90_ms", "cold_start_p50_ms", "cold_start_p90_ms"),

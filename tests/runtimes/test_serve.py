@@ -114,9 +114,9 @@ def test_a_failing_load_says_which(bundle: Path, monkeypatch: Any) -> None:
         worker.throughput(4, 2, 0.1, [0])
 
 
-def _loaded_worker(bundle: Path, runtime: str) -> serve.Worker:
+def _loaded_worker(bundle: Path, runtime: str) -> serve.MeasuringServer:
     arguments = serve.parse(["--model", str(bundle), "--runtime", runtime])
-    worker = serve.Worker(arguments, time.perf_counter_ns())
+    worker = serve.MeasuringServer(arguments, time.perf_counter_ns())
     worker.load(TEXTS[0])
     worker.rows(list(TEXTS))
     return worker

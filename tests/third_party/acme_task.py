@@ -14,7 +14,7 @@ from compress.data.dataset import DataSettings
 from compress.data.rows import Record, Rows
 from compress.tasks import heads
 from compress.tasks.text_classification import TextClassification
-from profiles.measurement import Figures, Source, Sum
+from profiles.measurement import Figures, Provenance, Sum
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from runtimes.errors import DataError
@@ -145,7 +145,7 @@ class Tags(TextClassification):
         reference: Answers | None = None,
         *,
         seed: int = 7,
-        source: Source | None = None,
+        source: Provenance | None = None,
     ) -> Figures:
         """Return F1 and, beside a reference, what it keeps of its F1."""
         scores = self.score(answers, targets)
@@ -155,7 +155,7 @@ class Tags(TextClassification):
             beside = self.score(reference, targets)
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
         return Figures(
-            {name: functools.cache(one) for name, one in sums.items()}, source or Source()
+            {name: functools.cache(one) for name, one in sums.items()}, source or Provenance()
         )
 
     def divergence(self, known: Answers, found: Answers) -> Floats:

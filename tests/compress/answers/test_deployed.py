@@ -21,7 +21,7 @@ from tests.profiles.elsewhere import Elsewhere
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 
-class Board(Elsewhere):
+class OtherCpu(Elsewhere):
     """Reach a folder, and call its processor what the test wants."""
 
     cpu_model = "one"
@@ -49,7 +49,7 @@ def _answers(model: Artifact, shared: Path, device: Job) -> Answers:
 
 
 def _board(folder: Path, cpu_model: str) -> Job:
-    board = Board(TransportSettings(kind="elsewhere", host=str(folder)))
+    board = OtherCpu(TransportSettings(kind="elsewhere", host=str(folder)))
     board.cpu_model = cpu_model
     return Job(board)
 

@@ -15,14 +15,14 @@ from compress.cli.main import run
 def explained(onnx: Path, ground: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run `budget explain METRIC` on the tiny model; return the exit code and both outputs."""
 
-    def look(metric: str, *arguments: object, rows: bool = True) -> tuple[int, str, str]:
+    def ask(metric: str, *arguments: object, rows: bool = True) -> tuple[int, str, str]:
         data = ["--data", str(ground / "test.csv")] if rows else []
         line = ["budget", "explain", metric, str(onnx), *data, *map(str, arguments), "-q"]
         code = run(line)
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    return look
+    return ask
 
 
 def test_the_answer_comes_first(explained: Any) -> None:

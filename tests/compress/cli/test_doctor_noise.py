@@ -48,4 +48,4 @@ def test_a_real_model_s_noise_as_json(tmp_path: Path, capsys: pytest.CaptureFixt
     assert said.err == ""
     assert (found["model"], found["runtime"], found["rounds"]) == ("mine", "onnxruntime", 3)
     assert set(found["metrics"]) == {"latency_p50_ratio", "latency_p90_ratio"}
-    assert set(found["look"]) >= {"probe_cv", "steal", "busy_cores", "reasons", "remarks"}
+    assert set(found["noise"]) >= {"probe_cv", "steal", "busy_cores", "reasons", "remarks"}

@@ -18,7 +18,7 @@ _HEAVY = {
     *("tokenizers", "sklearn", "scipy", "numpy", "pydantic", "rich", "pyarrow"),
 }
 
-_LOOK = """
+_SHOW_HELP = """
 import contextlib, io, json, sys
 from compress.cli.main import run
 found = {}
@@ -52,7 +52,7 @@ def settings(path: list[str]) -> set[str]:
 
 def test_no_help_loads_what_only_the_work_needs() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", _LOOK, json.dumps(commands()), " ".join(_HEAVY)],
+        [sys.executable, "-c", _SHOW_HELP, json.dumps(commands()), " ".join(_HEAVY)],
         capture_output=True,
         text=True,
         check=True,

@@ -98,7 +98,7 @@ def test_a_real_session_says_what_it_resolves(report: NoiseReport) -> None:
         assert row.resolves > 0
     content = json.loads(json.dumps(report.to_json()))
     assert content["metrics"]["latency_p90_ratio"]["budget"]["max"] == ALLOWANCE
-    assert content["look"]["cores"] >= 1
+    assert content["noise"]["cores"] >= 1
 
 
 def test_the_words_carry_the_figures(report: NoiseReport) -> None:
@@ -108,7 +108,7 @@ def test_the_words_carry_the_figures(report: NoiseReport) -> None:
     assert f"resolves a regression of {100 * first.resolves:.1f} % in latency_p50_ratio" in words
     caught = f"catches true slowdowns from {100 * first.catches_from(ALLOWANCE):.1f} % on"
     assert caught in words
-    assert all(reason in words for reason in report.look.reasons)
+    assert all(reason in words for reason in report.noise.reasons)
     assert max(map(len, lines[:9])) <= 100
 
 

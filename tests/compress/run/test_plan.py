@@ -18,7 +18,7 @@ from compress.quantize.stage import Quantize
 from compress.recipe import ExportSettings, Recipe, TeacherSettings, read_recipe
 from compress.run.plan import Plan, make_plan
 from compress.run.preflight import check_devices
-from compress.run.steps import Layout, lay_out, teacher_step
+from compress.run.steps import StepTree, lay_out, teacher_step
 from compress.stage import Stage
 from profiles.device import DEVICES, load_profile, shipped
 from runtimes.errors import InputError, ProfileError, RecipeError, UnsupportedError
@@ -183,7 +183,7 @@ def test_the_shipped_profiles_name_schemes_that_there_are(name: str) -> None:
     assert known_scheme(load_profile(name).quantization.scheme)
 
 
-def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> Layout:
+def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> StepTree:
     """Lay out a recipe of these stages on a teacher of two layers."""
     recipe = Recipe(
         name="t",

@@ -46,7 +46,7 @@ def timed(shop: Workshop, models: dict[Shape, Artifact]) -> dict[Shape, Latency]
     return {shape: Latency(1 / speed, 2 / speed, speed) for shape, speed in speeds.items()}
 
 
-class Killed(NoBoard):
+class InterruptAfter(NoBoard):
     """End the search as Ctrl-C does, once there are so many shapes."""
 
     def __init__(self, after: int) -> None:
@@ -65,7 +65,7 @@ def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sear
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workshop, "timed", timed)
         with pytest.raises(KeyboardInterrupt):
-            search(asked(recipe, out, board=Killed(1)))
+            search(asked(recipe, out, board=InterruptAfter(1)))
         return [search(asked(recipe, out, max_trials=2)) for _ in range(2)]
 
 

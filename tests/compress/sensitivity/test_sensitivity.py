@@ -24,8 +24,8 @@ from compress.judge.class_costs import class_rows
 from compress.progress import Silence
 from compress.quantize.stage import Quantize
 from compress.sensitivity.nodes import node_costs
-from compress.sensitivity.restore import Source
-from compress.sensitivity.sensitivity import Asked, sensitivity
+from compress.sensitivity.restore import QuantizedPair
+from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
 from compress.stage import execute
 from compress.tasks.classes import class_costs
 from runtimes.artifact import Artifact, read_artifact, write_artifact
@@ -109,7 +109,7 @@ def _damaged_weight() -> str:
 
 def _asked(model: str | Path, **more: Any) -> Explanation:
     settings = DataSettings(train=(), test=(str(rows()),))
-    return sensitivity(Asked(str(model), str(exported("onnx").path), settings, **more))
+    return sensitivity(SensitivityRequest(str(model), str(exported("onnx").path), settings, **more))
 
 
 def _table(found: Explanation, key: str) -> list[dict[str, Any]]:
@@ -123,7 +123,7 @@ def _table(found: Explanation, key: str) -> list[dict[str, Any]]:
 def test_a_restored_model_is_its_source(scheme: str) -> None:
     """With all of its nodes restored it answers as the source does, and with none as it did."""
     source, model = exported("onnx"), quantized(scheme)
-    pair = Source(load_onnx(source.model_file), load_onnx(model.model_file))
+    pair = QuantizedPair(load_onnx(source.model_file), load_onnx(model.model_file))
     assert pair.is_source()
     feeds = {
         name: np.array([[2, 5, 6, 3]] if name == "input_ids" else [[1, 1, 1, 1]])

@@ -1,7 +1,7 @@
 """Keep a core busy for a moment and read what the kernel counts meanwhile.
 
-Only what happens during the look counts: load averages and counters since boot remember work
-that has ended. What a system does not show comes out as None.
+Only what happens meanwhile counts: load averages and counters since boot include work that has
+ended. What a system does not show is None.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Counters:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Counters:
-        """Return the counters that a Look wrote; JSON has made texts of the cores' numbers."""
+        """Return what `asdict` and JSON made of counters: the cores' numbers are texts there."""
         cores = {int(core): (busy, stolen) for core, (busy, stolen) in content["cores"].items()}
         return cls(**{**content, "cores": cores})
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Hold what was seen while one core was busy with the micro-probe; unjudged.
+class Activity:
+    """Hold what the kernel counted while one core was busy with the micro-probe; not judged.
 
     `probes` are its times in ms, `cpus` counts the machine's processors and `tick_s` is the
     resolution of the counters. `heat` names what is about to be slowed down.
@@ -60,12 +60,12 @@ class Look:
     heat: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the look, ready to be sent."""
+        """Return the activity as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Look:
-        """Return the look that `to_json` wrote."""
+    def from_json(cls, content: Mapping[str, Any]) -> Activity:
+        """Return the activity that `to_json` wrote."""
         return cls(
             before=Counters.from_json(content["before"]),
             after=Counters.from_json(content["after"]),
@@ -76,8 +76,8 @@ class Look:
         )
 
 
-def look(seconds: float = 0.8, root: Path = Path("/")) -> Look:
-    """Keep one core busy with the micro-probe for `seconds` and see what disturbs it.
+def observe(seconds: float = 0.8, root: Path = Path("/")) -> Activity:
+    """Keep one core busy with the micro-probe for `seconds`, and read what disturbed it.
 
     A busy core is what shows steal, throttling and a wait for a core; an idle one hides them.
     `root` is where `proc` and `sys` are found.
@@ -87,7 +87,7 @@ def look(seconds: float = 0.8, root: Path = Path("/")) -> Look:
     probes: list[float] = []
     while time.perf_counter() - before.at_s < seconds or len(probes) < FEWEST_PROBES:
         probes.append(probe_ms())
-    return Look(
+    return Activity(
         before=before,
         after=read_counters(root),
         probes=tuple(probes),
