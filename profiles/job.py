@@ -98,18 +98,18 @@ class Job:
 
         Raises BackendError when the runtime there refuses the model or fails on a row.
         """
-        found: list[NDArray[np.float32]] = []
+        answers: list[NDArray[np.float32]] = []
         if not rows:
-            return found
+            return answers
         with self._launch(variant) as worker:
             worker.ask("load", TIMEOUT_S, row=rows[0])
             for first in range(0, len(rows), _CHUNK):
                 chunk = list(rows[first : first + _CHUNK])
                 timeout_s = TIMEOUT_S + _ROW_S * len(chunk)
                 reply = worker.ask("answers", timeout_s, rows=chunk, first=first)
-                found += [decoded(answer) for answer in reply["answers"]]
+                answers += [decoded(answer) for answer in reply["answers"]]
                 advance(len(chunk), "")
-        return found
+        return answers
 
     def memory(self, variant: Variant, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Return what a fresh process holds after each step of loading and answering the rows.

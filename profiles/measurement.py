@@ -112,8 +112,8 @@ class Figures:
 
     def all(self, confidence: float, share: float = 1.0) -> dict[str, Measurement]:
         """Return every figure, by metric."""
-        found = {metric: self.at(metric, confidence, share) for metric in self.sums}
-        return {metric: figure for metric, figure in found.items() if figure is not None}
+        by_metric = {metric: self.at(metric, confidence, share) for metric in self.sums}
+        return {metric: figure for metric, figure in by_metric.items() if figure is not None}
 
     def __or__(self, other: Figures) -> Figures:
         """Return both; they are of the same model."""
@@ -237,7 +237,7 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
     mine, theirs = rounds
     starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
     peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
-    found: dict[str, Sum | Interval] = {
+    figures: dict[str, Sum | Interval] = {
         "speedup": lambda c: ratio_interval(theirs, mine, c),
         "latency_p50_ratio": lambda c: ratio_interval(mine, theirs, c),
         "latency_p90_ratio": lambda c: ratio_interval(mine, theirs, c, 0.9),
@@ -245,10 +245,10 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
         "artifact_ratio": _exact(samples.size_mb / reference.size_mb),
     }
     if starts:
-        found["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
+        figures["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
     if peaks:
-        found["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
-    return found
+        figures["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
+    return figures
 
 
 def _pairs(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -270,11 +270,11 @@ def _cold_starts(prefix: str, starts: Sequence[ColdStart]) -> dict[str, Sum]:
 
 
 def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
-    found: dict[str, Sum | Interval] = {}
+    figures: dict[str, Sum | Interval] = {}
     if samples.rss_peak_mb:
         count, highest = len(samples.rss_peak_mb), max(samples.rss_peak_mb)
         why = f"the highest of {count} processes"
-        found["rss_peak_mb"] = Interval(highest, highest, highest, count, why)
+        figures["rss_peak_mb"] = Interval(highest, highest, highest, count, why)
 
     def bound(values: Sequence[float]) -> Sum:
         return lambda confidence: percentile_interval(values, 0.5, confidence, noun="processes")
@@ -284,8 +284,8 @@ def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
         ("first_inference_ms", samples.first_inference_ms),
     ):
         if values:
-            found[metric] = bound(values)
-    return found
+            figures[metric] = bound(values)
+    return figures
 
 
 def _throughputs(samples: Samples) -> dict[str, Sum]:

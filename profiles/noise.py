@@ -85,7 +85,7 @@ def noise_of(activity: Activity, facts: Facts, threads: int) -> Noise:
     seconds = after.at_s - before.at_s
     cores = len(after.cores) or activity.cpus
     medians = np.array([np.median(part) for part in np.array_split(activity.probes, _SLICES)])
-    found = Noise(
+    unjudged = Noise(
         seconds=seconds,
         threads=threads or cores,
         cores=cores,
@@ -97,23 +97,23 @@ def noise_of(activity: Activity, facts: Facts, threads: int) -> Noise:
         throttled=_share(before.throttled_s, after.throttled_s, seconds),
         remarks=(*_remarks(facts, threads), *activity.heat),
     )
-    return _with_reasons(found)
+    return _with_reasons(unjudged)
 
 
 def _remarks(facts: Facts, threads: int) -> list[str]:
     """Say what may disturb a longer measurement though it cannot be seen in a short one."""
-    found = []
+    remarks = []
     if threads > facts.cpus:
-        found.append(
+        remarks.append(
             f"{threads} threads share {facts.cpus:g} CPUs: they wait for each other; "
             "measure with fewer"
         )
     if facts.governor not in _STEADY_GOVERNORS:
-        found.append(
+        remarks.append(
             f"the frequency governor is {facts.governor}: clock rates follow the load; "
             "with `performance` timings vary less"
         )
-    return found
+    return remarks
 
 
 def resolvable_ratio(

@@ -80,7 +80,7 @@ def observe(seconds: float = 0.8, root: Path = Path("/")) -> Activity:
     """Keep one core busy with the micro-probe for `seconds`, and read what disturbed it.
 
     A busy core is what shows steal, throttling and a wait for a core; an idle one hides them.
-    `root` is where `proc` and `sys` are found.
+    `root` is the folder of `proc` and `sys`.
     """
     probe_ms()  # the first one also pays for waking the core up
     before = read_counters(root)
@@ -113,14 +113,14 @@ def _cores(root: Path) -> dict[int, tuple[float, float]]:
 
     A container's own /proc/stat may number its cores anew.
     """
-    found = {}
+    cores = {}
     for number, ticks in re.findall(r"^cpu(\d+) (.*)$", _text(root / "proc/stat"), re.MULTILINE):
         user, nice, system, _, _, irq, softirq, steal = [*map(int, ticks.split()), *[0] * 8][:8]
         busy = user + nice + system + irq + softirq
-        found[int(number)] = (busy * _tick_s(), steal * _tick_s())
+        cores[int(number)] = (busy * _tick_s(), steal * _tick_s())
     affinity = getattr(os, "sched_getaffinity", None)
-    mine = {n: core for n, core in found.items() if affinity and n in affinity(0)}
-    return mine or found
+    mine = {n: core for n, core in cores.items() if affinity and n in affinity(0)}
+    return mine or cores
 
 
 def _waited_s(root: Path) -> float | None:
@@ -132,10 +132,10 @@ def _waited_s(root: Path) -> float | None:
 def _throttled_s(root: Path) -> float | None:
     """Read how long quotas stopped this process's control groups, added up."""
     texts = [_text(folder / "cpu.stat") for folder in cgroup_folders(root)]
-    found = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
+    seconds = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
     first_version = _text(root / "sys/fs/cgroup/cpu/cpu.stat")
-    found += [int(ns) / 1e9 for ns in re.findall(r"throttled_time (\d+)", first_version)]
-    return sum(found) if found else None
+    seconds += [int(ns) / 1e9 for ns in re.findall(r"throttled_time (\d+)", first_version)]
+    return sum(seconds) if seconds else None
 
 
 def _hot_zones(root: Path) -> Iterator[str]:

@@ -93,11 +93,11 @@ class Recorder:
 
     def bore(self, process: int, load: Load, reply: dict[str, Any]) -> None:
         """Keep a process's throughput under one load."""
-        found = Throughput(process, load.batch, load.concurrency, reply["rows_per_s"])
-        self._throughputs.append(found)
+        throughput = Throughput(process, load.batch, load.concurrency, reply["rows_per_s"])
+        self._throughputs.append(throughput)
         self._spend(inference_s=reply["inference_s"])
-        self._write("throughput", dataclasses.asdict(found))
-        self._report(1, f"{found.rows_per_s:.0f} rows a second")
+        self._write("throughput", dataclasses.asdict(throughput))
+        self._report(1, f"{throughput.rows_per_s:.0f} rows a second")
 
     def samples(self) -> Samples:
         """Return everything that was seen."""

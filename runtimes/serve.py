@@ -152,8 +152,8 @@ class MeasuringServer:
         from runtimes.memory_steps import steps
 
         chosen = self._arguments
-        found = steps(Path(chosen.model), self._manifest(), chosen.runtime, chosen.threads, rows)
-        return {"steps": found}
+        held = steps(Path(chosen.model), self._manifest(), chosen.runtime, chosen.threads, rows)
+        return {"steps": held}
 
     def facts(self) -> dict[str, Any]:
         """Probe the machine's hardware."""

@@ -161,10 +161,10 @@ class _Reader:
 
     def distinct(self, names: Sequence[str]) -> tuple[Any, ...]:
         """Return the inputs that differ, each where it first stands."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for value in self.inputs(names):
-            found.setdefault(json.dumps(value), value)
-        return tuple(found.values())
+            values.setdefault(json.dumps(value), value)
+        return tuple(values.values())
 
     def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         origin = self._settings.origin

@@ -126,8 +126,8 @@ def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]
     near = suggest(column, known)
     action = f"did you mean {near!r}?" if near else "name the columns by `text` and `label`"
     if len(known) == 1:
-        found = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
-        action = f"its columns seem to be parted by {found[0]}" if found else action
+        separators = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
+        action = f"its columns seem to be parted by {separators[0]}" if separators else action
     return DataError(
         f"{name}, line {line}: no column {column!r}",
         expected="the columns that hold text and label in every row",

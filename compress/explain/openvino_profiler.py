@@ -104,8 +104,8 @@ class _OpenvinoOperators:
         if op is None:
             return ""
         originals = op.get_rt_info()["originalLayersNames"].astype(str).split(",")
-        found = (self._owner(original) for original in originals)
-        return next(filter(None, found), "")
+        owners = (self._owner(original) for original in originals)
+        return next(filter(None, owners), "")
 
     def _owner(self, original: str) -> str:
         """Follow the operand that weights are up to its constant, through what unpacks integers."""

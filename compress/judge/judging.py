@@ -111,10 +111,10 @@ class _SequentialTest:
         if not variants:
             return
         with self._progress.task(what, expected_runs(len(variants), plan)) as advance:
-            found = self._device.measure(
+            measured = self._device.measure(
                 variants, self._asked.rows.inputs, plan, advance=advance, stream=self._stream
             )
-        for name, samples in found.items():
+        for name, samples in measured.items():
             known = self._samples.get(name)
             self._samples[name] = joined(known, samples) if known else samples
 
@@ -199,8 +199,8 @@ class _SequentialTest:
         source = self._source(name)
         figures = Figures({}, source)
         beside = self._samples[reference] if reference else None
-        found = summarize(self._samples[name], beside, source=source)
-        figures |= found if self._samples[name].blocks else _exact(found)
+        own = summarize(self._samples[name], beside, source=source)
+        figures |= own if self._samples[name].blocks else _exact(own)
         if name in self._found:
             artifact = self._candidates[name].artifact
             figures |= task_of(artifact.task).figures(

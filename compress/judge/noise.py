@@ -35,7 +35,7 @@ _GATE = TIERS["ci"]
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Hold what was found of one ratio.
+    """Hold the noise of one ratio.
 
     `seen` is the model's ratio to itself with its bounds, 1 on a machine without noise.
     `resolves` is the smallest regression that these rounds tell from none, 0.02 for 2 %;
@@ -191,14 +191,14 @@ def resolution(metric: str, rounds: Sequence[Round]) -> Resolution:
 
 
 def _resolves(ratios: Sequence[float], confidence: float, rounds: int) -> float:
-    found = resolvable_ratio(np.log(ratios).tolist(), confidence, POWER, rounds)
-    if found is None:
+    ratio = resolvable_ratio(np.log(ratios).tolist(), confidence, POWER, rounds)
+    if ratio is None:
         raise QualityError(
             f"only {len(ratios)} rounds have samples that nothing preempted",
             expected=f"{FEWEST_ROUNDS} rounds at least",
             action="end what else runs on this machine, or give it more --seconds",
         )
-    return found - 1
+    return ratio - 1
 
 
 def _another_fits(start: float, rounds: int, seconds: float) -> bool:
@@ -210,21 +210,21 @@ def _round(work: Workload, device: Job, plan: MeasurePlan) -> Round:
     """Measure one process of each of two variants that are the same model."""
     runtime = runs_in(work.artifact.format)
     twins = [Variant(name, work.artifact, runtime, work.threads) for name in ("one", "other")]
-    found = device.measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
-    for samples in found.values():
+    measured = device.measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
+    for samples in measured.values():
         samples.raise_fault()
-    one, other = paired_rounds(*(found[twin.name].blocks for twin in twins))
+    one, other = paired_rounds(*(measured[twin.name].blocks for twin in twins))
     return (one[0].tolist(), other[0].tolist()) if one else ([], [])
 
 
 def noise_lines(report: NoiseReport) -> list[str]:
     """Say in plain words what the machine resolves, and what a budget catches because of it."""
     rows = report.resolutions
-    found = " and ".join(f"{_percent(row.resolves)} in {row.metric}" for row in rows)
+    resolved = " and ".join(f"{_percent(row.resolves)} in {row.metric}" for row in rows)
     tightest = " and ".join(f"{row.metric} ≤ {1 + row.gate_resolves:.3f}" for row in rows)
     return [
         *_wrapped(
-            f"In {report.seconds:.0f} s this machine resolves a regression of {found} "
+            f"In {report.seconds:.0f} s this machine resolves a regression of {resolved} "
             f"({100 * CONFIDENCE:g} % confidence, {100 * POWER:g} % power)."
         ),
         "",

@@ -40,7 +40,7 @@ def resolve(path: str, folder: Path | None = None) -> Path:
 
     Relative paths start at `folder`. "python:PACKAGE/FOLDER" is a folder inside an installed
     package, found without importing it. Anything else that is no folder is taken for a Hub id
-    and downloaded into the Hub's own cache (or found there when offline).
+    and downloaded into the Hub's own cache (or read from there when offline).
     """
     if path.startswith("python:"):
         return _inside_package(path)

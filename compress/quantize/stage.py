@@ -58,8 +58,8 @@ class Quantize(Stage):
     @property
     def modules(self) -> tuple[str, ...]:
         """Return this module and those of the scheme's algorithms."""
-        found = [row.algorithm for row in SCHEMES if row.name == self.scheme]
-        return (__name__, *(algorithm.partition(":")[0] for algorithm in found))
+        algorithms = [row.algorithm for row in SCHEMES if row.name == self.scheme]
+        return (__name__, *(algorithm.partition(":")[0] for algorithm in algorithms))
 
     def title(self, form: str) -> str:
         """Return the scheme and the format."""

@@ -57,8 +57,8 @@ class Known:
     @property
     def control(self) -> Control:
         """Return what retention is measured against; there must be a trial."""
-        found = self.teacher or control_of(self.trials, self.control_shape, self.why)
-        return found or provisional(self.trials)
+        known_control = self.teacher or control_of(self.trials, self.control_shape, self.why)
+        return known_control or provisional(self.trials)
 
     @property
     def rows(self) -> list[Standing]:

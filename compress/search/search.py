@@ -82,8 +82,8 @@ class _SearchRun:
 
     def _next(self) -> Training | None:
         """Return what is worth the most of what fits the time; None where nothing does."""
-        found = (training for rule in _RULES for training in rule(self._known))
-        return next((training for training in found if self._fits(training)), None)
+        candidates = (training for rule in _RULES for training in rule(self._known))
+        return next((training for training in candidates if self._fits(training)), None)
 
     def _fits(self, training: Training) -> bool:
         """Tell whether a training, and the refits of an answer that it may be, fit the time.
@@ -104,7 +104,7 @@ class _SearchRun:
         return most is None or len(self._known.trials) < most
 
     def _carry_out(self, training: Training) -> None:
-        """Screen a shape, train it if it can win, and keep what was found."""
+        """Screen a shape, train it if it can win, and keep the result."""
         try:
             trial = self._trained(training)
         except QualityError as error:
@@ -148,8 +148,8 @@ class _SearchRun:
             for one, model in models.items():
                 study.keep_size(one, model.size_mb)
             timed = {one: model for one, model in models.items() if study.latency(one) is None}
-            for one, found in (self._shop.timed(timed) if timed else {}).items():
-                study.keep_latency(one, found)
+            for one, latency_of_one in (self._shop.timed(timed) if timed else {}).items():
+                study.keep_latency(one, latency_of_one)
         latency, size_mb = study.latency(shape), study.size_mb(shape)
         assert latency is not None
         assert size_mb is not None

@@ -52,9 +52,9 @@ def node_costs(
     with progress.task("nodes", len(values) + 2) as advance:
 
         def effect(restored: Sequence[str]) -> Effect:
-            found = bench.effect(pair.restored(restored))
+            result = bench.effect(pair.restored(restored))
             advance(1, "")
-            return found
+            return result
 
         bench.known = bench.answers(pair.restored(values))
         advance(1, "")

@@ -100,7 +100,7 @@ def _form(node: NodeProto) -> tuple[object, ...]:
 
 def _without_suffix(name: str) -> str:
     for suffix in _PARAMETERS:
-        stem, found, _ = name.partition(suffix)
-        if found:
+        stem, matched, _ = name.partition(suffix)
+        if matched:
             return stem
     return name

@@ -74,9 +74,9 @@ def sensitivity(request: SensitivityRequest) -> Explanation:
             progress=request.progress,
         )
         rows = question.labeled()
-        found = _quality(question, rows)
+        quality = _quality(question, rows)
         sampled = pick_rows(rows, request.rows)
-        parts = [found, *_inner(model, known, sampled, folder, request)]
+        parts = [quality, *_inner(model, known, sampled, folder, request)]
     return Explanation(
         answer="; ".join(filter(None, (one.answer for one in parts))),
         figures={

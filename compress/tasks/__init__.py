@@ -146,10 +146,10 @@ class Task(RowTask, Protocol):
     ) -> Figures:
         """Return every quality metric; those against a reference where its answers are given."""
 
-    def divergence(self, known: Sequence[Answer], found: Sequence[Answer]) -> NDArray[np.float64]:
+    def divergence(self, known: Sequence[Answer], answers: Sequence[Answer]) -> NDArray[np.float64]:
         """Return how far each row's answer is from the known one, shape (rows,); 0 where equal."""
 
-    def agrees(self, known: Sequence[Answer], found: Sequence[Answer]) -> NDArray[np.bool_]:
+    def agrees(self, known: Sequence[Answer], answers: Sequence[Answer]) -> NDArray[np.bool_]:
         """Tell for each row whether two answers decide the same."""
 
     def class_costs(
@@ -164,8 +164,8 @@ class Task(RowTask, Protocol):
 
 def task_of(name: str) -> Task:
     """Return the host's half of a task; raise UnknownNameError when there is no such task."""
-    found: Task = TASKS.resolve(name)()
-    return found
+    task: Task = TASKS.resolve(name)()
+    return task
 
 
 def canonical_task(name: str) -> str:
@@ -177,7 +177,7 @@ def canonical_task(name: str) -> str:
         return name
     from optimum.exporters.tasks import TasksManager
 
-    found = str(TasksManager.map_from_synonym(name))
-    if found not in TASKS:
+    canonical = str(TasksManager.map_from_synonym(name))
+    if canonical not in TASKS:
         raise UnknownNameError("task", name, TASKS.names())
-    return found
+    return canonical

@@ -243,15 +243,15 @@ class TextClassification:
         kept = {name: functools.cache(known) for name, known in sums.items()}
         return Figures(kept, source or Provenance())
 
-    def divergence(self, known: Logits, found: Logits) -> NDArray[np.float64]:
+    def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the KL divergence of the classes' probabilities, in nats."""
-        before, after = _log_softmax(known), _log_softmax(found)
+        before, after = _log_softmax(known), _log_softmax(answers)
         kl: NDArray[np.float64] = (np.exp(before) * (before - after)).sum(axis=1)
         return kl
 
-    def agrees(self, known: Logits, found: Logits) -> NDArray[np.bool_]:
+    def agrees(self, known: Logits, answers: Logits) -> NDArray[np.bool_]:
         """Tell for each row whether both answer the same class."""
-        return np.asarray(_classes(known) == _classes(found))
+        return np.asarray(_classes(known) == _classes(answers))
 
     def class_costs(
         self, answers: Logits, reference: Logits, targets: Sequence[Any], labels: tuple[str, ...]
@@ -262,15 +262,15 @@ class TextClassification:
 
 
 def _classes(answers: Logits) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = np.asarray(answers).argmax(axis=1)
-    return found
+    highest: NDArray[np.int64] = np.asarray(answers).argmax(axis=1)
+    return highest
 
 
 def _log_softmax(answers: Logits) -> NDArray[np.float64]:
     wide = np.asarray(answers, dtype=np.float64)
     shifted = wide - wide.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+    log_shares: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_shares
 
 
 def _like(known: Logits, output: Any) -> Tensor:
