@@ -70,11 +70,11 @@ class EpochTurns:
         yield self._advance
 
     def _advance(self, units: int, note: str) -> None:
-        found = re.fullmatch(r"epoch (\d+): validation ([\d.]+)%", note)
-        if found is None:
+        match = re.fullmatch(r"epoch (\d+): validation ([\d.]+)%", note)
+        if match is None:
             return
-        self.turns.done("epoch", float(found[2]) / 100)
-        if int(found[1]) < self.epochs:
+        self.turns.done("epoch", float(match[2]) / 100)
+        if int(match[1]) < self.epochs:
             self.turns.wait()
 
     def note(self, text: str) -> None:
@@ -208,8 +208,8 @@ def _trainer(job: TrainingJob, turns: Turns, *, padding: str, cached: bool) -> N
         train_dataset=_encoded(tokenizer, job.train, job.max_length, padding, soft),
         eval_dataset=_encoded(tokenizer, job.validation, job.max_length, padding, None),
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda found: {
-            "accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())
+        compute_metrics=lambda evaluated: {
+            "accuracy": float((evaluated.predictions.argmax(-1) == evaluated.label_ids).mean())
         },
         callbacks=[_turn_taking(turns)],
     )

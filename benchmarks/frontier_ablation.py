@@ -106,7 +106,7 @@ def _figures(
         progress=request.board,
         shared=request.cache.shared,
     )
-    found = []
+    of_variants = []
     chosen: RowScores | None = None
     for one in contestants[1:]:
         measured = outcome.of(one.name)
@@ -117,5 +117,5 @@ def _figures(
         share = paired_retention(scores, chosen, 0.95, request.plan.recipe.seed)
         bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}
         row = figures(one, measured) | {"of_chosen": bounds, "seconds": made[one.name][1]}
-        found.append(row)
-    return found
+        of_variants.append(row)
+    return of_variants

@@ -77,17 +77,17 @@ def dense_layers(model: Any) -> list[DenseNode]:
     A layer that sees the whole row comes before a pooler or a head: its weights are larger.
     """
     shapes = {weights.name: tuple(weights.dims) for weights in model.graph.initializer}
-    found = [
+    layers = [
         DenseNode(place, shapes[node.input[1]][1], int(np.prod(shapes[node.input[1]])))
         for place, node in enumerate(model.graph.node)
         if node.op_type in ("MatMul", "MatMulInteger") and len(shapes.get(node.input[1], ())) == 2
     ]
-    if not found:
+    if not layers:
         raise UnsupportedError(
             "the graph has no MatMul or MatMulInteger with constant weights to do more of",
             expected="an fp32 or dynamically quantized transformer",
         )
-    return sorted(found, key=lambda layer: (-layer.weights, layer.node))
+    return sorted(layers, key=lambda layer: (-layer.weights, layer.node))
 
 
 def _again(graph: Any, layer: DenseNode, columns: int) -> str:

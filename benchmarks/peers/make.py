@@ -79,10 +79,10 @@ def make_peers(
     drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
     texts = tuple(rows.inputs[number] for number in drawn)
     root = environments or cache_root() / "peers"
-    found = []
+    models = []
     for name in wanted:
-        found += _make(name, source, texts, folder.resolve() / name, root, progress or Terminal())
-    return found
+        models += _make(name, source, texts, folder.resolve() / name, root, progress or Terminal())
+    return models
 
 
 def _make(
@@ -163,6 +163,6 @@ def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
 
 def _check(artifact: Artifact, texts: Sequence[str]) -> None:
     runtime = runs_in(artifact.format)
-    found = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
-    if not all(np.isfinite(answer).all() for answer in found):
+    given = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
+    if not all(np.isfinite(answer).all() for answer in given):
         raise BackendError("its logits are not finite")

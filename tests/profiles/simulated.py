@@ -121,14 +121,14 @@ class SimulatedSession:
         """Return how much longer everything takes, `within` each block (a share of its way)."""
         at = slot[..., None] + within
         drift = 1 + self._machine.drift * at / (2 * PLACES * CI.looks[-1])
-        found: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
-        return found
+        pace: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
+        return pace
 
     def _probe(self, rng: np.random.Generator, slot: NDArray[np.int64]) -> Floats:
         """Probe the pace, 1 % off, and once in a hundred times preempted."""
         pace = self._pace(slot, np.array([0.0, 1.0]))
-        found: Floats = pace * np.exp(rng.normal(0, 0.01, pace.shape))
-        return found * (1 + 0.3 * (rng.random(pace.shape) < 0.01))
+        probes: Floats = pace * np.exp(rng.normal(0, 0.01, pace.shape))
+        return probes * (1 + 0.3 * (rng.random(pace.shape) < 0.01))
 
 
 def _preempt(rng: np.random.Generator, share: float, ms: Floats) -> Bools:
@@ -144,8 +144,8 @@ def _preempt(rng: np.random.Generator, share: float, ms: Floats) -> Bools:
 def _row_ms() -> Floats:
     """Return each row's latency: part of it fixed, part by its length in tokens."""
     tokens = np.clip(np.random.default_rng(0).lognormal(np.log(12), 0.5, ROWS), 4, 64)
-    found: Floats = 0.4 + 0.6 * tokens / tokens.mean()
-    return found
+    row_ms: Floats = 0.4 + 0.6 * tokens / tokens.mean()
+    return row_ms
 
 
 def _rows(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.int64]:

@@ -123,11 +123,11 @@ def _tally(kind: str, profiles: Mapping[str, DeviceProfile], seeds: Iterable[int
 
 def _misses(figures: Figures, truths: Mapping[str, float]) -> Iterable[tuple[str, str]]:
     for metric, truth in truths.items():
-        found = figures.at(metric, 0.95)
-        assert found is not None
-        if found.lower is not None and found.lower > truth:
+        figure = figures.at(metric, 0.95)
+        assert figure is not None
+        if figure.lower is not None and figure.lower > truth:
             yield metric, "lower"
-        if found.upper is not None and found.upper < truth:
+        if figure.upper is not None and figure.upper < truth:
             yield metric, "upper"
 
 

@@ -45,11 +45,11 @@ def _noise(
 
 
 def test_an_idle_machine_is_quiet() -> None:
-    found = _noise(throttled=0.0)
-    assert found.quiet
-    assert (found.probe_cv, found.steal, found.waited, found.throttled) == (0, 0, 0, 0)
-    assert found.busy_cores == pytest.approx(0.0)
-    assert json.loads(json.dumps(found.to_json()))["quiet"] is True
+    result = _noise(throttled=0.0)
+    assert result.quiet
+    assert (result.probe_cv, result.steal, result.waited, result.throttled) == (0, 0, 0, 0)
+    assert result.busy_cores == pytest.approx(0.0)
+    assert json.loads(json.dumps(result.to_json()))["quiet"] is True
 
 
 @pytest.mark.parametrize(
@@ -68,9 +68,9 @@ def test_an_idle_machine_is_quiet() -> None:
 def test_others_count_once_they_use_more_than_is_spare(
     others: float, cores: int, threads: int, quiet: bool
 ) -> None:
-    found = _noise(others=others, cores=cores, threads=threads)
-    assert found.busy_cores == pytest.approx(others)
-    assert found.quiet is quiet
+    result = _noise(others=others, cores=cores, threads=threads)
+    assert result.busy_cores == pytest.approx(others)
+    assert result.quiet is quiet
 
 
 def test_a_reason_names_figure_limit_and_remedy() -> None:
@@ -97,15 +97,15 @@ def test_a_tick_of_steal_is_within_the_counter_s_resolution() -> None:
 
 
 def test_what_is_not_shown_gives_no_reason() -> None:
-    found = noise_of(Activity(Counters(10.0, 3.0), Counters(11.0, 4.0), STEADY), probe(), 1)
-    assert (found.busy_cores, found.steal, found.waited, found.throttled) == (None,) * 4
-    assert found.quiet
+    result = noise_of(Activity(Counters(10.0, 3.0), Counters(11.0, 4.0), STEADY), probe(), 1)
+    assert (result.busy_cores, result.steal, result.waited, result.throttled) == (None,) * 4
+    assert result.quiet
 
 
 def test_counters_that_stand_still_say_nothing_of_others() -> None:
     still = {0: (0.0, 0.0)}
-    found = noise_of(Activity(Counters(0, 0, still), Counters(1, 1, still), STEADY), probe(), 1)
-    assert (found.busy_cores, found.steal) == (None, None)
+    result = noise_of(Activity(Counters(0, 0, still), Counters(1, 1, still), STEADY), probe(), 1)
+    assert (result.busy_cores, result.steal) == (None, None)
 
 
 def test_a_governor_and_heat_are_remarked_on() -> None:
@@ -154,25 +154,25 @@ def busy_cores() -> Iterator[int]:
 
 @pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="no /proc/stat here")
 def test_real_processes_that_take_every_core_are_seen(busy_cores: int) -> None:
-    found = noise_of(observe(0.5), probe(), 0)
-    if found.busy_cores is None:
+    result = noise_of(observe(0.5), probe(), 0)
+    if result.busy_cores is None:
         pytest.skip("this system's /proc/stat stands still")
-    assert found.reasons, found  # others use the cores, or share this process's CPU quota with it
+    assert result.reasons, result  # others use the cores, or share this process's CPU quota with it
 
 
 def test_observing_takes_a_moment_and_gives_every_figure() -> None:
-    found = noise_of(observe(0.3), probe(), 1)
-    assert 0.3 <= found.seconds < 30  # a suspended machine may take long, it must not fail
-    assert found.cores >= 1
-    assert all(": " in reason for reason in found.reasons)
+    result = noise_of(observe(0.3), probe(), 1)
+    assert 0.3 <= result.seconds < 30  # a suspended machine may take long, it must not fail
+    assert result.cores >= 1
+    assert all(": " in reason for reason in result.reasons)
 
 
 def test_with_many_rounds_the_resolvable_ratio_is_that_of_normal_theory() -> None:
     """(z of confidence + z of power) standard errors."""
     logs = np.random.default_rng(3).normal(0, 0.02, 2000).tolist()
-    found = resolvable_ratio(logs)
-    assert found is not None
-    assert math.log(found) == pytest.approx((1.6449 + 0.8416) * 0.02 / 2000**0.5, rel=0.04)
+    ratio = resolvable_ratio(logs)
+    assert ratio is not None
+    assert math.log(ratio) == pytest.approx((1.6449 + 0.8416) * 0.02 / 2000**0.5, rel=0.04)
 
 
 @pytest.mark.parametrize("rounds", [5, 16])
@@ -209,11 +209,11 @@ def test_too_few_rounds_resolve_nothing_that_can_be_said() -> None:
 def test_asking_more_never_resolves_less(
     logs: list[float], confidence: float, power: float
 ) -> None:
-    found = resolvable_ratio(logs, confidence, power)
+    ratio = resolvable_ratio(logs, confidence, power)
     surer = resolvable_ratio(logs, min(confidence + 0.005, 0.995), power)
     longer = resolvable_ratio(logs, confidence, power, rounds=4 * len(logs))
-    assert found is not None
+    assert ratio is not None
     assert surer is not None
     assert longer is not None
-    assert 1.0 <= found <= surer + 1e-9
-    assert longer <= found + 1e-9
+    assert 1.0 <= ratio <= surer + 1e-9
+    assert longer <= ratio + 1e-9

@@ -26,12 +26,12 @@ def test_the_kernel_s_files_are_read(tmp_path: Path) -> None:
     _write(tmp_path, "proc/thread-self/schedstat", "123 4500000000 17\n")
     _write(tmp_path, "proc/self/cgroup", "0::/job\n")
     _write(tmp_path, "sys/fs/cgroup/job/cpu.stat", "usage_usec 7\nthrottled_usec 2500000\n")
-    found = read_counters(tmp_path)
-    busy, stolen = found.cores[mine]
+    counters = read_counters(tmp_path)
+    busy, stolen = counters.cores[mine]
     assert [busy, stolen] == pytest.approx([140 * TICK, 5 * TICK])
-    assert (found.waited_s, found.throttled_s) == (4.5, 2.5)
+    assert (counters.waited_s, counters.throttled_s) == (4.5, 2.5)
     if hasattr(os, "sched_getaffinity"):
-        assert 999 not in found.cores  # not this process's to use
+        assert 999 not in counters.cores  # not this process's to use
 
 
 def test_a_container_that_numbers_its_cores_anew_is_read_whole(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_no_tick_is_no_share(tmp_path: Path) -> None:
 
 def test_reads_this_machine() -> None:
     machine = MachineMonitor()
-    found = machine.evidence(machine.state())
-    assert found["throttled"] in (True, False)
-    assert found["mhz"] is None or 50 < found["mhz"] < 10_000
-    assert found["steal"] is None or 0 <= found["steal"] <= 1
+    evidence = machine.evidence(machine.state())
+    assert evidence["throttled"] in (True, False)
+    assert evidence["mhz"] is None or 50 < evidence["mhz"] < 10_000
+    assert evidence["steal"] is None or 0 <= evidence["steal"] <= 1

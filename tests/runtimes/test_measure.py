@@ -170,9 +170,9 @@ def test_the_larger_model_takes_more_memory(session: MeasuredSession) -> None:
 
 def test_measures_cold_starts_alone_and_openvino(tmp_path: Path) -> None:
     plan = dataclasses.replace(PLAN, processes=0, cold_starts=1)
-    found = measure([Variant("ir", tiny_openvino(tmp_path), "openvino")], TEXTS, plan)
-    assert found["ir"].blocks == ()
-    assert len(found["ir"].cold_starts) == expected_runs(1, plan) == 1
+    samples = measure([Variant("ir", tiny_openvino(tmp_path), "openvino")], TEXTS, plan)
+    assert samples["ir"].blocks == ()
+    assert len(samples["ir"].cold_starts) == expected_runs(1, plan) == 1
 
 
 @pytest.mark.parametrize("texts", [(), ("my card",)])
@@ -291,8 +291,8 @@ def test_leaves_no_process_behind(session: MeasuredSession) -> None:
 
 
 def _children() -> set[int]:
-    found = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for file in found for pid in file.read_text().split()}
+    files = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for file in files for pid in file.read_text().split()}
 
 
 def _runs(pid: int) -> bool:

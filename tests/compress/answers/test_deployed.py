@@ -60,9 +60,9 @@ def test_answers_are_kept_apart_for_each_device(model: Artifact, tmp_path: Path)
     here = _answers(model, shared, Job())
     assert np.shape(here) == (len(TEXTS), len(LABELS))
     for known, cpu_model in ((2, "one"), (2, "one"), (3, "another")):
-        found = _answers(model, shared, _board(tmp_path / "board", cpu_model))
+        given = _answers(model, shared, _board(tmp_path / "board", cpu_model))
         assert len(list(shared.iterdir())) == known
-        assert np.abs(np.subtract(found, here)).max() < 1e-5
+        assert np.abs(np.subtract(given, here)).max() < 1e-5
 
 
 def test_a_kept_answer_is_the_device_s_own(model: Artifact, tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_a_kept_answer_is_the_device_s_own(model: Artifact, tmp_path: Path) -> N
     marked = np.full((len(TEXTS), len(LABELS)), 7, dtype=np.float32)
     write_answers(file, list(marked))
     assert np.equal(_answers(model, shared, Job()), marked).all()
-    found = _answers(model, shared, _board(tmp_path / "board", "one"))
-    assert not np.equal(found, marked).any()
+    given = _answers(model, shared, _board(tmp_path / "board", "one"))
+    assert not np.equal(given, marked).any()
 
 
 def test_the_row_that_fails_is_named_and_not_shown(model: Artifact, tmp_path: Path) -> None:

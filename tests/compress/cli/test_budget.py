@@ -37,16 +37,16 @@ def test_the_answer_comes_first(explained: Any) -> None:
 
 def test_json_has_the_documented_keys(explained: Any) -> None:
     code, out, _ = explained("latency_p50_ms", "--json", "--top", 3)
-    found = json.loads(out)
+    content = json.loads(out)
     assert code == 0
-    assert list(found) == ["schema_version", "metric", "answer", "figures", "tables", "notes"]
-    assert set(found["tables"]) == {"kinds", "ops", "nodes"}
-    assert set(found["figures"]) == {
+    assert list(content) == ["schema_version", "metric", "answer", "figures", "tables", "notes"]
+    assert set(content["tables"]) == {"kinds", "ops", "nodes"}
+    assert set(content["figures"]) == {
         *("latency_p50_ms", "waited", "profiler_overhead", "node_floor_ms", "total_ms"),
         *("operators_ms", "outside_ms", "batch", "runs", "rounds"),
         *("float_path_nodes", "float_path_share"),
     }
-    assert len(found["tables"]["nodes"]) == 3
+    assert len(content["tables"]["nodes"]) == 3
 
 
 def test_accuracy_is_explained_beside_a_reference(explained: Any, onnx: Path) -> None:

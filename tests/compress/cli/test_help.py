@@ -21,26 +21,26 @@ _HEAVY = {
 _SHOW_HELP = """
 import contextlib, io, json, sys
 from compress.cli.main import run
-found = {}
+shown_by_command = {}
 for arguments in json.loads(sys.argv[1]):
     with contextlib.redirect_stdout(io.StringIO()) as shown:
         code = run([*arguments, "--help"])
-    found[" ".join(arguments)] = [code, shown.getvalue(),
-                                  sorted(set(sys.argv[2].split()) & set(sys.modules))]
-print(json.dumps(found))
+    shown_by_command[" ".join(arguments)] = [code, shown.getvalue(),
+        sorted(set(sys.argv[2].split()) & set(sys.modules))]
+print(json.dumps(shown_by_command))
 """
 
 
 def commands() -> list[list[str]]:
     """List the path of every command, nested ones too."""
-    found: list[list[str]] = [[]]
+    paths: list[list[str]] = [[]]
     context = click.Context(edgepress)
     for name in COMMANDS:
         command = edgepress.get_command(context, name)
-        found.append([name])
+        paths.append([name])
         if isinstance(command, click.Group):
-            found += [[name, inner] for inner in command.list_commands(context)]
-    return found
+            paths += [[name, inner] for inner in command.list_commands(context)]
+    return paths
 
 
 def settings(path: list[str]) -> set[str]:
@@ -57,12 +57,12 @@ def test_no_help_loads_what_only_the_work_needs() -> None:
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout)
-    assert len(found) > len(COMMANDS)
-    for name, (code, shown, loaded) in found.items():
+    content = json.loads(done.stdout)
+    assert len(content) > len(COMMANDS)
+    for name, (code, shown, loaded) in content.items():
         assert (code, loaded) == (0, []), name
         assert f"Usage: edgepress {name}".strip() in shown
-    assert all(line in found[""][1] for line in COMMANDS)
+    assert all(line in content[""][1] for line in COMMANDS)
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)
@@ -71,9 +71,9 @@ def test_every_command_option_and_argument_is_explained(path: list[str]) -> None
     command: click.Command = edgepress
     for name in path:
         assert isinstance(command, click.Group)
-        found = command.get_command(context, name)
-        assert found is not None
-        command = found
+        inner = command.get_command(context, name)
+        assert inner is not None
+        command = inner
     assert command.help
     assert command.help.strip().splitlines()[0].endswith(".")
     for option in command.params:

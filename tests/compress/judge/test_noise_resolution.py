@@ -52,10 +52,10 @@ def test_a_noisier_machine_resolves_less() -> None:
 
 def test_the_spread_of_the_rounds_is_what_it_is_made_of() -> None:
     """Two processes that differ by 3 % each make ratios that differ by √2 times as much."""
-    found = resolution("latency_p50_ratio", _rounds(0.03, 400))
+    row = resolution("latency_p50_ratio", _rounds(0.03, 400))
     expected = (1.645 + 0.842) * 0.03 * math.sqrt(2) / 20
-    assert expected < math.log1p(found.resolves) < 1.15 * expected
-    assert found.gate_resolves > found.resolves  # 16 rounds, and its risk is spread over looks
+    assert expected < math.log1p(row.resolves) < 1.15 * expected
+    assert row.gate_resolves > row.resolves  # 16 rounds, and its risk is spread over looks
 
 
 def test_a_round_without_a_clean_sample_is_left_out() -> None:

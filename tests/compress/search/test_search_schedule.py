@@ -43,12 +43,12 @@ def played(state: Known, hits: Callable[[Shape], int], most: int = 400) -> list[
     """Do what the rules say until they say nothing, and return it."""
     done: list[Training] = []
     while training := next((training for rule in RULES for training in rule(state)), None):
-        found = made(training, hits)
+        trial = made(training, hits)
         if (
-            state.worth(training.shape, found.latency, found.size_mb)
+            state.worth(training.shape, trial.latency, trial.size_mb)
             or training.shape in SPACE.first()
         ):
-            state.trials.append(found)
+            state.trials.append(trial)
         else:
             state.closed.add(training.shape)
         done.append(training)
