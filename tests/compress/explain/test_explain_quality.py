@@ -65,12 +65,12 @@ def _f1(ground: dict[str, Any]) -> NDArray[np.float64]:
 
 def test_lost_and_gained_rows_are_counted(ground: dict[str, Any]) -> None:
     right, known = ground["mine"] == ground["truth"], ground["theirs"] == ground["truth"]
-    explanation = _asked(ground, "accuracy_retention", reference=True).figures
-    assert explanation["lost"] == (known & ~right).sum() > 0
-    assert explanation["gained"] == (right & ~known).sum() > 0
-    assert explanation["accuracy"] == right.mean()
-    assert explanation["reference_accuracy"] == known.mean()
-    assert explanation["f1_macro"] == _f1(ground).mean()
+    figures = _asked(ground, "accuracy_retention", reference=True).figures
+    assert figures["lost"] == (known & ~right).sum() > 0
+    assert figures["gained"] == (right & ~known).sum() > 0
+    assert figures["accuracy"] == right.mean()
+    assert figures["reference_accuracy"] == known.mean()
+    assert figures["f1_macro"] == _f1(ground).mean()
 
 
 def test_the_test_is_exact(ground: dict[str, Any]) -> None:
