@@ -119,18 +119,18 @@ class Recipe:
     target: TargetSettings | None = None
 
 
-def read_recipe(path: Path, *, data_folder: str | None = None) -> Recipe:
+def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
     """Read a recipe file; `data_folder` takes the place of its [data] folder.
 
     Raises RecipeError for anything in it that is unknown or wrong.
     """
     path = path.expanduser()
     if not path.is_file():
-        recipes = sorted(str(p.name) for p in path.parent.glob("*.toml"))
+        found = sorted(str(p.name) for p in path.parent.glob("*.toml"))
         raise RecipeError(
             f"{path}: {'a folder' if path.is_dir() else 'no such recipe'}",
             expected="a TOML file",
-            available=", ".join(recipes[:8]) or None,
+            available=", ".join(found[:8]) or None,
             action="see the README for one to begin with",
         )
     try:
@@ -142,7 +142,7 @@ def read_recipe(path: Path, *, data_folder: str | None = None) -> Recipe:
             action="mend the line; TOML is UTF-8",
         ) from error
     if data_folder is not None and isinstance(content.get("data"), dict):
-        content["data"]["folder"] = str(Path(data_folder).expanduser().resolve())
+        content["data"]["folder"] = str(data_folder.expanduser().resolve())
     return parse_recipe(content, path.resolve().parent, path.name)
 
 
@@ -256,13 +256,13 @@ def recipe_error(error: ValidationError, name: str, known: list[str]) -> RecipeE
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    keys = []
+    found = []
     for name, row in model.model_fields.items():
         key = prefix + (row.alias or name)
-        keys.append(key)
+        found.append(key)
         if isinstance(row.annotation, type) and issubclass(row.annotation, BaseModel):
-            keys += _keys(row.annotation, f"{key}.")
-    return keys
+            found += _keys(row.annotation, f"{key}.")
+    return found
 
 
 def _parent(key: str) -> str:

@@ -182,13 +182,13 @@ def check_format(stage: Stage, form: str) -> None:
 
 def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
     """Return installed versions: by default of the tools that decide what a stage makes."""
-    versions = {}
+    found = {}
     for name in names:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+            found[name] = "not installed"
+    return found
 
 
 def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:

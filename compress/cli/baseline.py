@@ -7,15 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compress.cli.command import Group
 from compress.cli.options import (
     FILE,
     FOLDER,
     json_output,
+    output_options,
     print_json,
-    quietness,
+    profile_option,
     rows_options,
+    seed_option,
     terminal,
     tier_option,
+    unlabeled_option,
     verbosity,
 )
 
@@ -23,24 +27,30 @@ if TYPE_CHECKING:
     from profiles.baseline import Baseline
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples=[
+        "edgepress baseline save runs/first/bundle --data test.csv --out baseline.json",
+        "edgepress gate runs/new/bundle --data test.csv --baseline baseline.json",
+    ],
+)
 def baseline() -> None:
     """Store a measurement, show it, compare two."""
 
 
-@baseline.command()
-@click.argument("model", type=FOLDER)
+@baseline.command(
+    examples=["edgepress baseline save runs/first/bundle --data test.csv --out baseline.json"]
+)
+@click.argument("artifact", type=FOLDER)
 @rows_options
-@click.option("--unlabeled", is_flag=True, help="The rows have no labels: leave accuracy out.")
-@click.option("--out", type=FILE, required=True, help="The file to write.")
-@click.option("--profile", default="local", show_default=True, metavar="NAME", help="The device.")
-@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@unlabeled_option
+@click.option("--out", type=FILE, required=True, help="Write this file.")
+@profile_option("Measure with the runtime and the threads of this profile.")
+@seed_option
 @tier_option
-@json_output
-@quietness
-@verbosity
+@output_options
 def save(
-    model: Path,
+    artifact: Path,
     data: tuple[str, ...],
     text: str,
     label: str,
@@ -52,13 +62,13 @@ def save(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure the model in MODEL on this machine and store it for `edgepress gate --baseline`."""
+    """Measure ARTIFACT and store the measurement for `edgepress gate --baseline`."""
     from compress.data.dataset import DataSettings
     from compress.judge.baselines import save_baseline
     from compress.run.cache import default_cache
 
     found = save_baseline(
-        model,
+        artifact,
         out,
         DataSettings(train=(), test=data, text=text, label=label),
         profile=profile,
@@ -71,24 +81,24 @@ def save(
     _print(found, as_json=as_json)
 
 
-@baseline.command()
+@baseline.command(examples=["edgepress baseline show baseline.json"])
 @click.argument("file", type=FILE)
 @json_output
 @verbosity
 def show(file: Path, as_json: bool) -> None:
-    """Show what the baseline in FILE holds."""
+    """Show the measurement that is stored in FILE."""
     from profiles.baseline import read_baseline
 
     _print(read_baseline(file), as_json=as_json)
 
 
-@baseline.command("compare")
+@baseline.command("compare", examples=["edgepress baseline compare old.json new.json"])
 @click.argument("old", type=FILE)
 @click.argument("new", type=FILE)
 @json_output
 @verbosity
 def compare_two(old: Path, new: Path, as_json: bool) -> None:
-    """Show the figures of NEW over those of OLD, with their bounds."""
+    """Divide the figures of NEW by those of OLD, with bounds: below 1 is smaller or faster."""
     from compress.judge.baselines import comparisons
     from profiles.baseline import read_baseline, remarks
     from profiles.gate import shown

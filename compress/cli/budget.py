@@ -6,35 +6,52 @@ from pathlib import Path
 
 import click
 
+from compress.cli.command import Group
 from compress.cli.options import (
     FOLDER,
-    json_output,
+    MODEL,
+    ROWS,
+    label_option,
+    output_options,
     print_json,
-    quietness,
+    profile_option,
     rows_options,
+    seed_option,
     terminal,
+    text_option,
+    threads_option,
     tier_option,
-    verbosity,
 )
 
 
-@click.group()
+@click.group(
+    cls=Group,
+    examples=[
+        "edgepress budget suggest runs/first/bundle --data test.csv",
+        "edgepress budget explain latency_p90_ms runs/first/bundle --data test.csv",
+    ],
+)
 def budget() -> None:
-    """Say what is behind a figure that a budget limits."""
+    """Explain a figure, and suggest budgets."""
 
 
-@budget.command()
+@budget.command(
+    examples=[
+        "edgepress budget explain latency_p90_ms runs/first/bundle --data test.csv",
+        "edgepress budget explain artifact_mb runs/first/bundle",
+    ],
+)
 @click.argument("metric")
 @click.argument("artifact", type=FOLDER)
-@click.option("--data", "data", multiple=True, metavar="FILE", help="Rows to explain it on.")
-@click.option("--text", default="text", show_default=True, metavar="COLUMN")
-@click.option("--label", default="label", show_default=True, metavar="COLUMN")
-@click.option("--reference", type=FOLDER, metavar="FOLDER", help="An exported model to compare.")
-@click.option("--threads", default=1, show_default=True, type=click.IntRange(0))
-@click.option("--top", default=10, show_default=True, type=click.IntRange(1), help="Rows a table.")
-@json_output
-@quietness
-@verbosity
+@click.option("--data", multiple=True, type=ROWS, help="Explain it on these rows.")
+@text_option
+@label_option
+@click.option("--reference", type=FOLDER, help="Compare with this exported model.")
+@threads_option
+@click.option(
+    "--top", default=10, metavar="N", type=click.IntRange(1), help="Print N rows of each table."
+)
+@output_options
 def explain(
     metric: str,
     artifact: Path,
@@ -47,10 +64,10 @@ def explain(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say why METRIC of ARTIFACT is what it is.
+    """Explain METRIC of ARTIFACT: show what it is made of.
 
-    Latency and throughput by the runtime's own profiler, size by tensor, cold start and memory
-    by step, accuracy by class, sustained speed over time.
+    Latency and throughput are split by the runtime's own profiler, size by tensor, cold start
+    and memory by step, accuracy by class, and sustained speed by time.
     """
     from compress.data.dataset import DataSettings
     from compress.explain.explain import explain as find
@@ -73,23 +90,27 @@ def explain(
         click.echo(found.text(metric))
 
 
-@budget.command()
+@budget.command(
+    examples=[
+        "edgepress budget suggest runs/first/bundle --data test.csv",
+        "edgepress budget suggest runs/first/bundle --data test.csv \\\n"
+        "    --reference teacher --headroom 0.1",
+    ],
+)
 @click.argument("artifact", type=FOLDER)
 @rows_options
-@click.option("--reference", metavar="FOLDER", help="The teacher, for retention and speed-up.")
-@click.option("--profile", default="local", show_default=True, metavar="NAME", help="The device.")
+@click.option("--reference", type=MODEL, help="The teacher, for retention and speed-up.")
+@profile_option("Measure with the runtime and the threads of this profile.")
 @click.option(
     "--headroom",
     default=0.0,
-    show_default=True,
+    metavar="SHARE",
     type=click.FloatRange(0, 10),
-    help="A share on top of what noise and drift need, as in 0.1.",
+    help="Leave this share free beside what noise and drift need, as in 0.1.",
 )
-@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
+@seed_option
 @tier_option
-@json_output
-@quietness
-@verbosity
+@output_options
 def suggest(
     artifact: Path,
     data: tuple[str, ...],
@@ -103,7 +124,7 @@ def suggest(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure ARTIFACT and print a profile's [budgets] that it meets, each with its reason."""
+    """Measure ARTIFACT and print [budgets] that it meets, each with its reason."""
     import dataclasses
 
     from compress.data.dataset import DataSettings

@@ -1,18 +1,19 @@
-"""edgepress cache: show and free what finished stages keep."""
+"""edgepress cache: show and delete the cached results of stages."""
 
 from __future__ import annotations
 
 import click
 
+from compress.cli.command import Group
 from compress.cli.options import json_output, print_json, verbosity
 
 
-@click.group()
+@click.group(cls=Group, examples=["edgepress cache ls", "edgepress cache prune --older-than 7"])
 def cache() -> None:
-    """Show and free what finished stages keep."""
+    """Show and delete the cached results of stages."""
 
 
-@cache.command("ls")
+@cache.command("ls", examples=["edgepress cache ls", "edgepress cache ls --json"])
 @json_output
 @verbosity
 def list_entries(as_json: bool) -> None:
@@ -35,19 +36,20 @@ def list_entries(as_json: bool) -> None:
     click.echo(f"{sum(entry.size_mb for entry in entries):.1f} MB in {len(entries)} entries")
 
 
-@cache.command()
+@cache.command(
+    examples=["edgepress cache prune --older-than 7", "edgepress cache prune --older-than 0"]
+)
 @click.option(
     "--older-than",
     default=30.0,
-    show_default=True,
     metavar="DAYS",
     type=click.FloatRange(0),
-    help="Remove what was not used for so long; 0 removes all.",
+    help="Delete what was not used for this many days; 0 deletes everything.",
 )
 @json_output
 @verbosity
 def prune(older_than: float, as_json: bool) -> None:
-    """Remove what was not used lately. Runs keep their own copies."""
+    """Delete what was not used lately. Finished runs keep their own copies."""
     from compress.run.cache import default_cache
 
     gone = default_cache().prune(older_than)

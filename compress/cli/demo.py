@@ -7,23 +7,24 @@ from pathlib import Path
 
 import click
 
-from compress.cli.options import NEW_FOLDER, json_output, quietness, tier_option, verbosity
+from compress.cli.command import Command
+from compress.cli.options import NEW_FOLDER, output_options, tier_option
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=["edgepress demo", "edgepress demo --out runs/demo --dry-run"],
+)
 @click.option(
     "--out",
     type=NEW_FOLDER,
     default=Path("runs/demo"),
-    show_default=True,
     help="The run's folder; the data and the recipe are written beside it.",
 )
 @click.option("--dry-run", is_flag=True, help="Write the data, print the plan and stop.")
 @click.option("--resume/--fresh", default=True, help="Use finished stages, or make all anew.")
 @tier_option
-@json_output
-@quietness
-@verbosity
+@output_options
 def demo(
     out: Path,
     dry_run: bool,

@@ -1,4 +1,4 @@
-"""edgepress distill: a smaller student that answers as the teacher does."""
+"""edgepress distill: train a smaller student that answers as the teacher does."""
 
 from __future__ import annotations
 
@@ -6,24 +6,38 @@ from typing import Any
 
 import click
 
+from compress.cli.command import Command
+from compress.cli.options import MODEL
 from compress.cli.stages import run_command, stage_options
 
 
-@click.command()
-@stage_options(needs_rows=True)
-@click.option("--layers", type=int, help="Keep so many of the teacher's layers.")
-@click.option("--student", metavar="FOLDER", help="Train this model instead.")
-@click.option("--temperature", type=float, help="Softens both models' answers.")
-@click.option("--alpha", type=float, help="Weight of the teacher's answers, 0 to 1.")
-@click.option("--epochs", type=int, help="Passes over the rows; the best one is kept.")
-@click.option("--learning-rate", type=float, help="AdamW's, after warm-up.")
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress distill teacher --out student --layers 2 --train train.csv",
+        "edgepress distill teacher --out student --layers 1 --train train.csv \\\n"
+        "    --set augment=4",
+    ],
+)
+@stage_options(
+    click.option("--layers", type=int, metavar="N", help="Keep N of the teacher's layers."),
+    click.option("--student", type=MODEL, help="Train this model instead."),
+    click.option(
+        "--temperature", default=4.0, metavar="NUMBER", help="Soften both models' answers."
+    ),
+    click.option("--alpha", default=0.9, metavar="SHARE", help="Weight of the teacher's answers."),
+    click.option(
+        "--epochs", default=8, metavar="N", help="Passes over the rows; keeps the best one."
+    ),
+    click.option("--learning-rate", default=4e-4, metavar="NUMBER", help="AdamW's, after warm-up."),
+)
 def distill(
     layers: int | None,
     student: str | None,
-    temperature: float | None,
-    alpha: float | None,
-    epochs: int | None,
-    learning_rate: float | None,
+    temperature: float,
+    alpha: float,
+    epochs: int,
+    learning_rate: float,
     **common: Any,
 ) -> None:
     """Distill the fine-tuned classifier SOURCE into a smaller student."""

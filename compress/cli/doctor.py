@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.options import (
     FOLDER,
-    json_output,
+    ROWS,
+    output_options,
     print_json,
-    quietness,
+    seed_option,
     stack,
     terminal,
-    verbosity,
+    text_option,
+    threads_option,
 )
 
 if TYPE_CHECKING:
@@ -23,52 +26,42 @@ if TYPE_CHECKING:
 _NOISE_ONLY = ("seconds", "model", "data", "text", "threads", "seed")
 
 _noise_options = stack(
-    click.option("--noise", is_flag=True, help="Say how small a regression can be seen here."),
+    click.option("--noise", is_flag=True, help="Measure how small a regression a gate sees here."),
     click.option(
         "--seconds",
         type=click.FloatRange(min=0, min_open=True),
         default=60.0,
-        show_default=True,
-        help="With --noise: how long to measure.",
+        metavar="SECONDS",
+        help="With --noise: measure for this long.",
     ),
     click.option(
-        "--model", type=FOLDER, help="With --noise: an exported model, in place of a built-in one."
+        "--model",
+        type=FOLDER,
+        help="With --noise: measure this exported model, not a built-in one.",
     ),
-    click.option("--data", metavar="FILE", help="With --model: rows to run it on."),
-    click.option("--text", default="text", show_default=True, metavar="COLUMN"),
-    click.option(
-        "--threads",
-        type=click.IntRange(0),
-        default=1,
-        show_default=True,
-        help="With --noise: as the profile's; 0 leaves it to the runtime.",
-    ),
-    click.option("--seed", default=7, show_default=True, type=click.IntRange(0)),
+    click.option("--data", type=ROWS, help="With --model: run the model on these rows."),
+    text_option,
+    threads_option,
+    seed_option,
 )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress doctor",
+        "edgepress doctor --noise --seconds 120",
+        "edgepress doctor --noise --model runs/first/bundle --data test.csv",
+    ],
+)
 @_noise_options
-@json_output
-@quietness
-@verbosity
+@output_options
 @click.pass_context
 def doctor(context: click.Context, /, noise: bool, as_json: bool, **options: Any) -> None:
-    """Say which runtimes and features work here, and why the others do not.
+    """Show which runtimes and features work here, and why the others do not.
 
-    With --noise, say how small a regression this machine resolves: a model is measured against
-    itself, side by side as `edgepress gate` does it, until the time is used.
-
-    \b
-    Keys of --noise --json: seconds, rounds, model, runtime, threads,
-    latency_p50_ms, confidence, power, clean (share of undisturbed samples),
-      metrics.NAME.ratio, lower, upper   the model over itself; 1 without noise
-      metrics.NAME.resolves              smallest regression seen, 0.02 is 2 %
-      metrics.NAME.gate_resolves         what a gate at tier ci sees at its last look
-      metrics.NAME.budget                max, catches_from: an example for that gate
-      noise                              probe_cv, steal, busy_cores, waited,
-                                         throttled, quiet, reasons, remarks
-    with NAME latency_p50_ratio and latency_p90_ratio.
+    With --noise, measure a model against itself, as `edgepress gate` measures a model against
+    its reference, and say how small a regression a gate can see on this machine.
     """
     _check(context, noise, options)
     if noise:

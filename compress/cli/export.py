@@ -6,18 +6,23 @@ from typing import Any
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.stages import run_command, stage_options
 from compress.export.formats import FORMATS
 
 
-@click.command()
-@stage_options(needs_rows=False)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(FORMATS),
-    default="onnx",
-    show_default=True,
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress export teacher --out teacher-onnx",
+        "edgepress export teacher --out teacher-openvino --format openvino",
+    ],
+)
+@stage_options(
+    click.option(
+        "--format", "form", type=click.Choice(FORMATS), default="onnx", help="Write this format."
+    ),
+    needs_rows=False,
 )
 def export(form: str, **common: Any) -> None:
     """Export the classifier SOURCE and check it against torch at several shapes.

@@ -1,4 +1,4 @@
-"""edgepress finetune: a pretrained model learns the task."""
+"""edgepress finetune: train a pretrained model on labeled rows."""
 
 from __future__ import annotations
 
@@ -6,24 +6,42 @@ from typing import Any
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.stages import run_command, stage_options
 
 
-@click.command()
-@stage_options(needs_rows=True)
-@click.option(
-    "--method",
-    type=click.Choice(["full", "frozen", "probe-then-full"]),
-    help="Train everything, the head alone, or the head first.",
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress finetune models/minilm --out teacher --train train.csv",
+        "edgepress finetune models/minilm --out teacher --train train.csv \\\n"
+        "    --method probe-then-full --epochs 10",
+    ],
 )
-@click.option("--epochs", type=int, help="At most; the best one is kept.")
-@click.option("--learning-rate", type=float, help="By the model's width when absent.")
-@click.option("--batch-size", type=int, help="Rows a step.")
+@stage_options(
+    click.option(
+        "--method",
+        type=click.Choice(["full", "frozen", "probe-then-full"]),
+        default="full",
+        help="Train all weights, the head alone, or first the head and then all.",
+    ),
+    click.option(
+        "--epochs", default=5, metavar="N", help="Passes over the rows at most; keeps the best one."
+    ),
+    click.option(
+        "--learning-rate",
+        type=float,
+        metavar="NUMBER",
+        show_default="by the model's width",
+        help="AdamW's, after warm-up.",
+    ),
+    click.option("--batch-size", default=32, metavar="N", help="Rows per training step."),
+)
 def finetune(
-    method: str | None,
-    epochs: int | None,
+    method: str,
+    epochs: int,
     learning_rate: float | None,
-    batch_size: int | None,
+    batch_size: int,
     **common: Any,
 ) -> None:
     """Fine-tune SOURCE (a folder, a Hub id or python:PACKAGE/FOLDER) on labeled rows."""

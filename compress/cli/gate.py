@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.options import (
     FILE,
     FOLDER,
-    json_output,
+    MODEL,
+    output_options,
     print_json,
-    quietness,
+    profiles_option,
     rows_options,
+    seed_option,
     terminal,
     tier_option,
-    verbosity,
+    unlabeled_option,
 )
 
 if TYPE_CHECKING:
@@ -25,44 +28,45 @@ if TYPE_CHECKING:
     from compress.report.gate_wording import Policy
 
 
-@click.command()
-@click.argument("candidate", type=FOLDER)
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress gate runs/new/bundle --data test.csv --reference runs/old/bundle",
+        "edgepress gate runs/new/bundle --data test.csv --budget latency_p90_ms=8 \\\n"
+        "    --junit gate.xml --markdown gate.md",
+    ],
+)
+@click.argument("artifact", type=FOLDER)
 @rows_options
-@click.option("--unlabeled", is_flag=True, help="The rows have no labels: leave accuracy out.")
-@click.option("--reference", metavar="FOLDER", help="A model to measure beside it and compare.")
-@click.option("--baseline", type=FILE, help="A measurement stored by `edgepress baseline save`.")
-@click.option(
-    "--profile",
-    "profiles",
-    multiple=True,
-    metavar="NAME",
-    help="Whose budgets apply; default: no worse than what it is compared with.",
+@unlabeled_option
+@click.option("--reference", type=MODEL, help="Measure this model beside it and compare the two.")
+@click.option("--baseline", type=FILE, help="Compare with this file of `edgepress baseline save`.")
+@profiles_option(
+    "Apply the budgets of this profile; may be repeated.",
+    show_default="no worse than --reference and --baseline",
 )
 @click.option(
     "--budget",
     "budgets",
     multiple=True,
     metavar="METRIC=LIMIT",
-    help="A budget of level error, or another limit for one that the profile has.",
+    help="Add a budget of level error, or replace the limit of the profile's; may be repeated.",
 )
-@tier_option
 @click.option(
     "--inconclusive",
     type=click.Choice(["fail", "warn", "pass"]),
     default="fail",
-    show_default=True,
-    help="What an undecided gate is: exit code 3, or 0 with or without a warning.",
+    help="If the budgets stay undecided: exit with 3, warn and exit with 0, or exit with 0.",
 )
-@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
-@click.option("--samples", type=FILE, help="Stream raw samples as JSON lines.")
 @click.option("--junit", type=FILE, help="Write a JUnit file.")
 @click.option("--markdown", type=FILE, help="Write Markdown, for a comment on a pull request.")
-@click.option("--github", is_flag=True, help="Write the job summary and annotations.")
-@json_output
-@quietness
-@verbosity
+@click.option("--github", is_flag=True, help="Write the job summary and annotations of GitHub.")
+@click.option("--samples", type=FILE, help="Write the raw samples as JSON lines.")
+@seed_option
+@tier_option
+@output_options
 def gate(
-    candidate: Path,
+    artifact: Path,
     data: tuple[str, ...],
     text: str,
     label: str,
@@ -81,11 +85,12 @@ def gate(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Measure the model in CANDIDATE until its budgets are decided; the verdict is the exit code.
+    """Measure ARTIFACT until its budgets are decided, and say PASS or FAIL.
 
-    Budgets are a profile's, or those typed, or by default that it is no worse than --reference
-    (measured side by side) and --baseline (stored). What stays undecided at the tier's end is
-    INCONCLUSIVE, with what would decide it.
+    The budgets are those of --profile and --budget. Without either, the model must be no worse
+    than --reference, which is measured beside it, and than --baseline, which was stored earlier.
+    A budget that is still undecided when the time of --tier is over is INCONCLUSIVE, and the
+    output says what would decide it. The exit code is the verdict's.
     """
     from compress.data.dataset import DataSettings
     from compress.judge.gating import GateRequest
@@ -93,7 +98,7 @@ def gate(
     from compress.run.cache import default_cache
 
     request = GateRequest(
-        candidate=candidate,
+        candidate=artifact,
         data=DataSettings(train=(), test=data, text=text, label=label),
         profiles=profiles,
         reference=reference,

@@ -7,28 +7,43 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compress.cli.options import FILE, json_output, print_json, verbosity
+from compress.cli.command import Command
+from compress.cli.options import (
+    FILE,
+    MODEL,
+    json_output,
+    print_json,
+    profiles_option,
+    verbosity,
+)
 
 if TYPE_CHECKING:
     from compress.setup.survey import Survey
 
 
-@click.command()
-@click.argument("teacher")
-@click.option("--data", required=True, type=FILE, help="Labelled rows: csv, tsv, jsonl, parquet.")
-@click.option("--test", type=FILE, help="Test rows. Default: a test file beside --data.")
-@click.option("--validation", type=FILE, help="Validation rows. Default: a file beside --data.")
-@click.option("--text", metavar="COLUMN", help="The column of the text. Default: guessed.")
-@click.option("--label", metavar="COLUMN", help="The column of the class. Default: guessed.")
-@click.option("--finetune", is_flag=True, help="Train a new head, though TEACHER has one.")
-@click.option(
-    "--profile", "profiles", multiple=True, default=("local",), show_default=True, metavar="NAME",
-    help="The device to compress for.",
-)  # fmt: skip
-@click.option(
-    "--out", type=FILE, default=Path("recipe.toml"), show_default=True, help="The recipe's file."
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress init models/teacher --data data/train.csv",
+        "edgepress run recipe.toml --out runs/first --dry-run",
+    ],
 )
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.argument("teacher", type=MODEL)
+@click.option("--data", required=True, type=FILE, help="Labeled rows: csv, tsv, jsonl or parquet.")
+@click.option("--test", type=FILE, show_default="a test file beside --data", help="Test rows.")
+@click.option(
+    "--validation", type=FILE, show_default="a file beside --data", help="Validation rows."
+)
+@click.option(
+    "--text", metavar="COLUMN", show_default="guessed", help="The column that holds the texts."
+)
+@click.option(
+    "--label", metavar="COLUMN", show_default="guessed", help="The column that holds the labels."
+)
+@click.option("--finetune", is_flag=True, help="Train a new head, though TEACHER has one.")
+@profiles_option("Compress for this device; may be repeated.", default=("local",))
+@click.option("--out", type=FILE, default=Path("recipe.toml"), help="Write this recipe.")
+@click.option("--force", is_flag=True, help="Replace a recipe that is already there.")
 @json_output
 @verbosity
 def init(
@@ -40,15 +55,11 @@ def init(
     as_json: bool,
     **columns: Any,
 ) -> None:
-    """Write a commented recipe for TEACHER and the rows of --data, which runs as it is.
+    """Write a commented recipe for TEACHER and the rows of --data. It runs as it is.
 
-    TEACHER is a folder, a Hub id or python:PACKAGE/FOLDER. A model without a trained head is
-    fine-tuned first. Columns and the files of other splits are guessed, and said.
-
-    \b
-    Example:
-      edgepress init models/teacher --data data/train.csv
-      edgepress run recipe.toml --out runs/first --dry-run
+    TEACHER is a folder, a Hub id or python:PACKAGE/FOLDER. The recipe fine-tunes a model that has
+    no trained head. edgepress guesses the columns and the files of the other splits, and prints
+    what it guessed.
     """
     from compress.places import check_room
     from compress.setup.draft import draft, recipe_name

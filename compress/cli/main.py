@@ -9,40 +9,44 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from compress.cli.command import Group
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "demo": "Fine-tune, compress and judge a support-ticket router, offline.",
     "init": "Write a first recipe for a teacher and a file of rows.",
-    "run": "Take a teacher through a recipe and judge the result.",
-    "search": "Find the fastest and smallest student that keeps the accuracy.",
+    "run": "Compress a teacher by a recipe and judge the result.",
+    "search": "Find the fastest and the smallest accurate student.",
     "finetune": "Fine-tune a pretrained model on labeled text.",
     "distill": "Distill a teacher into a smaller student.",
     "prune": "Remove heads, FFN units, layers or vocabulary.",
     "quantize": "Store and compute an exported model with fewer bits.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",
-    "validate": "Measure a model on this machine and judge it by a profile.",
-    "gate": "Let a model pass only when its budgets are met; made for CI.",
+    "validate": "Measure a model and judge it by a device's profile.",
+    "gate": "Pass a model only when it meets its budgets; for CI.",
     "baseline": "Store a measurement, show it, compare two.",
-    "sensitivity": "Say which classes, nodes and layers pay for a smaller model.",
-    "budget": "Say why a figure is what it is, and suggest budgets.",
-    "report": "Render a run's report.json as HTML, Markdown or a table.",
+    "sensitivity": "Show which classes, nodes and layers lose accuracy.",
+    "budget": "Explain a figure, and suggest budgets.",
+    "report": "Render a run's report as a table, HTML or Markdown.",
     "predict": "Classify text with an exported model.",
-    "doctor": "Say which runtimes and features work here, and why not.",
+    "doctor": "Show which runtimes and features work here.",
     "profile": "List, show, probe and check device profiles.",
-    "cache": "Show and free what finished stages keep.",
+    "cache": "Show and delete the cached results of stages.",
 }
 """Every command and its one line, so that listing them imports none."""
-
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
 """What shells say of a process that ended by SIGINT, and by SIGPIPE."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(Group):
     """A group that imports a command's module only when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -62,12 +66,29 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing a command."""
+        from click.shell_completion import CompletionItem
+
+        found = [
+            CompletionItem(name, help=said)
+            for name, said in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
 
 @click.command(
     cls=LazyGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog="Exit codes: 0 pass, 1 a budget failed, 2 bad input, 3 inconclusive, 4 wrong or "
     "unreachable device, 5 tool error, 130 interrupted. Nothing is sent anywhere.",
+    examples=[
+        "edgepress demo",
+        "edgepress run recipe.toml --out runs/first",
+        "edgepress gate runs/first/bundle --data test.csv --budget latency_p90_ms=8",
+        "edgepress run --help",
+    ],
 )
 @click.version_option(package_name="edgepress")
 def edgepress() -> None:

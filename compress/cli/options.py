@@ -1,69 +1,146 @@
-"""Options that several commands share, each as a decorator."""
+"""Options that several commands share, each as a decorator, and the types of what they name.
+
+A command lists its own options first. `output_options` (--json, -q, -v) come last, in one order.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from compress.progress import Terminal
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-FOLDER = click.Path(path_type=Path, file_okay=False)
-NEW_FOLDER = click.Path(path_type=Path)
-FILE = click.Path(path_type=Path, dir_okay=False)
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def _path(name: str, **rules: bool) -> click.Path:
+    """Return a path's type that help shows under `name`."""
+    kind = click.Path(path_type=Path, **rules)
+    kind.name = name
+    return kind
+
+
+FOLDER = _path("folder", file_okay=False)
+NEW_FOLDER = _path("folder")
+FILE = _path("file", dir_okay=False)
+
+
+class Text(click.ParamType[str]):
+    """A text that help shows under `name`; a shell completes it as a `file` or a `dir`."""
+
+    def __init__(self, name: str, completes: str) -> None:
+        self.name = name
+        self._completes = completes
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Let the shell complete a path."""
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type=self._completes)]
+
+
+class ProfileName(click.ParamType[str]):
+    """The name of a shipped profile, or the path of a profile's TOML file."""
+
+    name = "name"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """List the shipped profiles without reading them; a path is the shell's to complete."""
+        from importlib.resources import files
+
+        from click.shell_completion import CompletionItem
+
+        shipped = [Path(entry.name) for entry in files("profiles").joinpath("devices").iterdir()]
+        names = sorted(path.stem for path in shipped if path.suffix == ".toml")
+        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+ROWS = Text("file", "file")
+"""Rows: a csv, jsonl or parquet file, or the id of a data set."""
+MODEL = Text("folder", "dir")
+"""A model: a folder, a Hub id, or python:PACKAGE/FOLDER."""
+PROFILE = ProfileName()
+
+
+def stack(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
     """Return one decorator that adds the options in the order given."""
     return lambda command: functools.reduce(lambda done, add: add(done), options[::-1], command)
 
 
-def verbosity(command: Command) -> Command:
-    """Add -v, which the front door reads: errors then come with their traceback."""
-    return click.option(
-        "-v", "--verbose", is_flag=True, expose_value=False, help="Show tracebacks of errors."
-    )(command)
+verbosity = click.option(
+    "-v", "--verbose", is_flag=True, expose_value=False, help="Show the traceback of an error."
+)
+"""-v, which `compress.cli.main` reads before click does."""
+quietness = click.option("-q", "--quiet", is_flag=True, help="Show results and warnings only.")
+json_output = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+output_options = stack(json_output, quietness, verbosity)
+"""--json, -q and -v: the last options of every command that shows progress."""
+
+seed_option = click.option(
+    "--seed",
+    default=7,
+    metavar="N",
+    type=click.IntRange(0),
+    help="Fix all that is drawn at random.",
+)
+threads_option = click.option(
+    "--threads",
+    default=1,
+    metavar="N",
+    type=click.IntRange(0),
+    help="Threads of the runtime; 0 lets the runtime choose.",
+)
+tier_option = click.option(
+    "--tier",
+    type=click.Choice(["quick", "ci", "release", "soak"]),
+    default="ci",
+    help="Measure for seconds, about a minute, minutes, or minutes without a pause.",
+)
+unlabeled_option = click.option(
+    "--unlabeled", is_flag=True, help="The rows have no labels: do not judge accuracy."
+)
+text_option = click.option(
+    "--text", default="text", metavar="COLUMN", help="The column that holds the texts."
+)
+label_option = click.option(
+    "--label", default="label", metavar="COLUMN", help="The column that holds the labels."
+)
+rows_options = stack(
+    click.option(
+        "--data",
+        required=True,
+        multiple=True,
+        type=ROWS,
+        help="Test rows: csv, jsonl or parquet; may be repeated.",
+    ),
+    text_option,
+    label_option,
+)
+"""--data, --text and --label: the rows that a model is measured on."""
 
 
-def quietness(command: Command) -> Command:
-    """Add -q."""
-    return click.option("-q", "--quiet", is_flag=True, help="Show results and warnings only.")(
-        command
-    )
+def profile_option(help: str) -> Callable[[Decorated], Decorated]:  # noqa: A002 - click's own word
+    """Add --profile NAME, which names one device; this machine by default."""
+    return click.option("--profile", default="local", type=PROFILE, help=help)
 
 
-def json_output(command: Command) -> Command:
-    """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
-        command
-    )
-
-
-def tier_option(command: Command) -> Command:
-    """Add --tier."""
-    return click.option(
-        "--tier",
-        type=click.Choice(["quick", "ci", "release", "soak"]),
-        default="ci",
-        show_default=True,
-        help="How much to measure: seconds, about a minute, minutes, minutes in one go.",
-    )(command)
-
-
-def rows_options(command: Command) -> Command:
-    """Add --data, --text and --label: the rows that a model is measured on."""
-    return stack(
-        click.option("--data", required=True, multiple=True, metavar="FILE", help="Test rows."),
-        click.option("--text", default="text", show_default=True, metavar="COLUMN"),
-        click.option("--label", default="label", show_default=True, metavar="COLUMN"),
-    )(command)
+def profiles_option(help: str, **rules: Any) -> Callable[[Decorated], Decorated]:  # noqa: A002
+    """Add --profile NAME, which may be repeated, as `profiles`."""
+    return click.option("--profile", "profiles", multiple=True, type=PROFILE, help=help, **rules)
 
 
 def terminal(quiet: bool) -> Terminal:
@@ -74,5 +151,17 @@ def terminal(quiet: bool) -> Terminal:
 
 
 def print_json(value: Any) -> None:
-    """Print a result as JSON on stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a result as JSON on stdout; a number that is not finite becomes null."""
+    click.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: _finite(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_finite(item) for item in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            return value

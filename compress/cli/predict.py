@@ -6,26 +6,41 @@ from pathlib import Path
 
 import click
 
-from compress.cli.options import FOLDER, verbosity
+from compress.cli.command import Command
+from compress.cli.options import FOLDER, ROWS, threads_option, verbosity
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        'edgepress predict runs/first/bundle "my card has not arrived"',
+        "edgepress predict runs/first/bundle --rows test.csv --json --top 3",
+        "cat texts.txt | edgepress predict runs/first/bundle -",
+    ],
+)
 @click.argument("artifact", type=FOLDER)
 @click.argument("texts", nargs=-1)
-@click.option("--rows", metavar="FILE", help="A file of texts: one a line, .csv or .jsonl.")
-@click.option("--text", metavar="COLUMN", help="The column of --rows.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a text.")
-@click.option("--top", type=int, metavar="K", help="With --json: the best K labels.")
-@click.option("--threads", type=int, default=1, show_default=True)
+@click.option("--rows", type=ROWS, help="Classify the texts of a file: one a line, .csv or .jsonl.")
+@click.option(
+    "--text",
+    metavar="COLUMN",
+    show_default="text",
+    help="The column of --rows that holds the texts.",
+)
+@click.option("--top", type=click.IntRange(1), metavar="N", help="With --json: print N labels.")
+@threads_option
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per text, a line each."
+)
 @verbosity
 def predict(
     artifact: Path,
     texts: tuple[str, ...],
     rows: str | None,
     text: str | None,
-    as_json: bool,
     top: int | None,
     threads: int,
+    as_json: bool,
 ) -> None:
     """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code."""
     from runtimes.predict import Request, answer

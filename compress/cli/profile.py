@@ -6,15 +6,18 @@ from pathlib import Path
 
 import click
 
-from compress.cli.options import json_output, print_json, verbosity
+from compress.cli.command import Group
+from compress.cli.options import PROFILE, json_output, print_json, verbosity
 
 
-@click.group()
+@click.group(
+    cls=Group, examples=["edgepress profile list", "edgepress profile show rpi5 > my-board.toml"]
+)
 def profile() -> None:
     """List, show, probe and check device profiles."""
 
 
-@profile.command("list")
+@profile.command("list", examples=["edgepress profile list"])
 @json_output
 @verbosity
 def list_profiles(as_json: bool) -> None:
@@ -29,12 +32,14 @@ def list_profiles(as_json: bool) -> None:
         click.echo(f"{row.name:<26}{row.description}")
 
 
-@profile.command()
-@click.argument("name")
+@profile.command(
+    examples=["edgepress profile show rpi5", "edgepress profile show rpi5 > my-board.toml"]
+)
+@click.argument("name", type=PROFILE)
 @json_output
 @verbosity
 def show(name: str, as_json: bool) -> None:
-    """Show the profile NAME: a shipped one, or a TOML file."""
+    """Print the profile NAME: the name of a shipped one, or the path of a TOML file."""
     from profiles.device import DEVICES, load_profile
 
     found = load_profile(name)
@@ -45,11 +50,11 @@ def show(name: str, as_json: bool) -> None:
     click.echo(file.read_text(encoding="utf-8").rstrip())
 
 
-@profile.command()
+@profile.command(examples=["edgepress profile probe", "edgepress profile probe --json"])
 @json_output
 @verbosity
 def probe(as_json: bool) -> None:
-    """Show this machine's facts, as profiles are matched with them."""
+    """Print the facts of this machine that profiles are matched with."""
     from profiles.job import Job
 
     facts = Job().facts().to_json()
@@ -61,12 +66,12 @@ def probe(as_json: bool) -> None:
         click.echo(f"{name:<20}{shown}")
 
 
-@profile.command()
-@click.argument("name")
+@profile.command(examples=["edgepress profile check rpi5", "edgepress profile check my-board.toml"])
+@click.argument("name", type=PROFILE)
 @json_output
 @verbosity
 def check(name: str, as_json: bool) -> int:
-    """Say whether this machine is the device of profile NAME; exit 4 when it is not."""
+    """Say whether this machine is the device of profile NAME; exit with 4 if it is not."""
     from profiles.device import load_profile
     from profiles.job import Job
     from profiles.probe import matches

@@ -6,22 +6,34 @@ from typing import Any
 
 import click
 
-from compress.cli.stages import run_command, stage_options
+from compress.cli.command import Command
+from compress.cli.stages import run_command, stage_options, teacher_option
 
 
-@click.command()
-@stage_options(needs_rows=True, teacher=True)
-@click.option("--ffn", type=float, help="Share of the FFN units to remove.")
-@click.option("--heads", type=float, help="Share of the attention heads to remove.")
-@click.option("--hidden", type=int, help="Width of the hidden states to keep.")
-@click.option("--layers", type=int, help="Layers to keep.")
-@click.option("--vocabulary", is_flag=True, default=None, help="Keep the pieces the rows use.")
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress prune student --out pruned --ffn 0.5 --vocabulary --train train.csv",
+        "edgepress prune student --out pruned --heads 0.25 --train train.csv \\\n"
+        "    --teacher teacher",
+    ],
+)
+@stage_options(
+    click.option("--ffn", default=0.0, metavar="SHARE", help="Remove this share of the FFN units."),
+    click.option(
+        "--heads", default=0.0, metavar="SHARE", help="Remove this share of the attention heads."
+    ),
+    click.option("--hidden", type=int, metavar="N", help="Keep N units of the hidden states."),
+    click.option("--layers", type=int, metavar="N", help="Keep N layers."),
+    click.option("--vocabulary", is_flag=True, help="Keep the pieces that the rows use."),
+    teacher_option,
+)
 def prune(
-    ffn: float | None,
-    heads: float | None,
+    ffn: float,
+    heads: float,
     hidden: int | None,
     layers: int | None,
-    vocabulary: bool | None,
+    vocabulary: bool,
     **common: Any,
 ) -> None:
     """Remove parts of the classifier SOURCE, and recover by distilling from the teacher."""

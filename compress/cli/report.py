@@ -6,21 +6,39 @@ from pathlib import Path
 
 import click
 
-from compress.cli.options import verbosity
+from compress.cli.command import Command
+from compress.cli.options import FILE, NEW_FOLDER, json_output, print_json, verbosity
 
-_FORMATS = ["html", "markdown", "table", "json"]
+_FORMATS = ["table", "html", "markdown"]
 
 
-@click.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("--format", "form", type=click.Choice(_FORMATS), default="table", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help="Write a file instead of stdout.")
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress report runs/first",
+        "edgepress report runs/first --format markdown --out report.md",
+        "edgepress report runs/first --json",
+    ],
+)
+@click.argument("run", type=NEW_FOLDER)
+@click.option(
+    "--format", "form", type=click.Choice(_FORMATS), default="table", help="Render it as this."
+)
+@click.option("--out", type=FILE, help="Write this file, not stdout.")
+@json_output
 @verbosity
-def report(run: Path, form: str, out: Path | None) -> None:
-    """Render the report of RUN: a run's folder, or a report.json."""
-    from compress.report.schema import read_report
+@click.pass_context
+def report(
+    context: click.Context, /, run: Path, form: str, out: Path | None, as_json: bool
+) -> None:
+    """Render the report of RUN: the folder of a run, or a report.json."""
+    from compress.report.schema import read_report, to_json
     from runtimes.files import write_text
 
+    if as_json:
+        _refuse_with_json(context, "form", "out")
+        print_json(to_json(read_report(run)))
+        return
     text = _render(read_report(run), form)
     if out is None:
         click.echo(text)
@@ -29,19 +47,22 @@ def report(run: Path, form: str, out: Path | None) -> None:
         click.echo(str(out))
 
 
-def _render(found: object, form: str) -> str:
-    import json
+def _refuse_with_json(context: click.Context, *names: str) -> None:
+    for name in names:
+        if context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            option = {"form": "--format"}.get(name, f"--{name}")
+            raise click.UsageError(f"--json prints the whole report: leave {option} out", context)
 
+
+def _render(found: object, form: str) -> str:
     from compress.report import html, markdown
-    from compress.report.schema import Report, to_json
+    from compress.report.schema import Report
 
     assert isinstance(found, Report)
     if form == "html":
         return html.render(found)
     if form == "markdown":
         return markdown.render(found)
-    if form == "json":
-        return json.dumps(to_json(found), indent=2, ensure_ascii=False)
     return _table(found)
 
 

@@ -5,61 +5,88 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.options import (
     FILE,
+    FOLDER,
     NEW_FOLDER,
-    json_output,
+    output_options,
     print_json,
-    quietness,
+    profiles_option,
+    stack,
     terminal,
     tier_option,
-    verbosity,
 )
 
 if TYPE_CHECKING:
+    from compress.progress import Progress
     from compress.recipe import Recipe
 
 
-@click.command()
-@click.argument("recipe", type=FILE)
-@click.option("--out", required=True, type=NEW_FOLDER, help="The run's folder.")
-@click.option(
-    "--profile", "profiles", multiple=True, metavar="NAME", help="Instead of the recipe's."
+class Planned(Protocol):
+    """What a dry run prints: a plan, or a search."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return what may go wrong."""
+
+    def lines(self) -> list[str]:
+        """Describe it, a line a thing."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+
+
+recipe_options = stack(
+    click.argument("recipe", type=FILE),
+    click.option("--out", required=True, type=NEW_FOLDER, help="Write the results here."),
+    profiles_option("Judge by this profile instead of the recipe's; may be repeated."),
+    click.option("--data", type=FOLDER, help="Find the files of the recipe's [data] here."),
+    click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop."),
 )
-@click.option("--data", "data", metavar="FOLDER", help="Where [data]'s files are.")
-@click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop.")
-@click.option("--resume/--fresh", default=True, help="Use finished stages, or make all anew.")
+"""RECIPE and the options of every command that carries one out."""
+
+
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress run recipe.toml --out runs/first --dry-run",
+        "edgepress run recipe.toml --out runs/first --profile rpi5 --tier release",
+    ],
+)
+@recipe_options
+@click.option(
+    "--resume/--fresh", default=True, help="Use the stages that are finished, or run all again."
+)
 @tier_option
-@json_output
-@quietness
-@verbosity
+@output_options
 def run(
     recipe: Path,
     out: Path,
     profiles: tuple[str, ...],
-    data: str | None,
+    data: Path | None,
     dry_run: bool,
     resume: bool,
     tier: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Take a teacher through RECIPE (a TOML file) and judge the result.
+    """Compress a teacher by RECIPE (a TOML file) and judge the result.
 
-    With a [target] the stages after fine-tuning are searched for, as `edgepress search` does.
-    Everything is checked before any training. A run that was stopped takes up where it was
-    when the same command is given again. The exit code is the verdict's.
+    edgepress checks everything before it trains. A run that was stopped continues when you give
+    the same command again. If the recipe has a [target], edgepress searches for the stages after
+    the fine-tuning, as `edgepress search` does. The exit code is the verdict's.
     """
     from compress.cli.search import find
     from compress.recipe import read_recipe
 
     parts = ["edgepress", "run", str(recipe), "--out", str(out)]
     parts += [part for name in profiles for part in ("--profile", name)]
-    parts += ["--data", data] if data else []
+    parts += ["--data", str(data)] if data else []
     found = read_recipe(recipe, data_folder=data)
     work = carry_out if found.target is None else partial(find, target=found.target)
     return work(
@@ -97,11 +124,11 @@ def carry_out(
 
     progress = terminal(quiet)
     plan = make_plan(recipe, out, profiles=profiles)
-    click.echo("\n".join(plan.lines()), err=not dry_run)
     if dry_run:
-        for warning in plan.warnings:
-            progress.warn(warning)
+        print_plan(plan, progress, as_json=as_json)
         return 0
+    for line in plan.lines():
+        progress.note(line)
     work = Run(plan, default_cache(), RunFolder(out), progress, command, fresh, tier)
     report, status = work.execute()
     if as_json:
@@ -109,3 +136,13 @@ def carry_out(
     else:
         print_report(report, out)
     return status.exit_code
+
+
+def print_plan(planned: Planned, progress: Progress, *, as_json: bool) -> None:
+    """Print what a dry run would do; its warnings go to stderr."""
+    if as_json:
+        print_json(planned.to_json())
+    else:
+        click.echo("\n".join(planned.lines()))
+    for warning in planned.warnings:
+        progress.warn(warning)

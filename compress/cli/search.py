@@ -9,15 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from compress.cli.options import (
-    FILE,
-    NEW_FOLDER,
-    json_output,
-    print_json,
-    quietness,
-    tier_option,
-    verbosity,
-)
+from compress.cli.command import Command
+from compress.cli.options import output_options, print_json, tier_option
+from compress.cli.run import print_plan, recipe_options
 
 if TYPE_CHECKING:
     from compress.recipe import Recipe, TargetSettings
@@ -27,7 +21,7 @@ _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class Duration(click.ParamType[float]):
-    """A time such as 90s, 60m or 3h, in seconds."""
+    """Read a time such as 90s, 60m or 3h as seconds."""
 
     name = "time"
 
@@ -37,51 +31,77 @@ class Duration(click.ParamType[float]):
             return value
         found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
         if found is None or not float(found[1]):
-            self.fail(f"{value!r} is no time; write 90s, 60m or 3h", param, ctx)
+            self.fail(f"{value!r} is not a time; write it as 90s, 60m or 3h", param, ctx)
         return float(found[1]) * _SECONDS[found[2]]
 
 
-@click.command()
-@click.argument("recipe", type=FILE)
-@click.option("--out", required=True, type=NEW_FOLDER, help="The run's folder.")
-@click.option(
-    "--profile", "profiles", multiple=True, metavar="NAME", help="Instead of the recipe's."
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress search recipe.toml --out runs/small --retention 0.99 --time 60m",
+        "edgepress search recipe.toml --out runs/small --dry-run",
+    ],
 )
-@click.option("--data", "data", metavar="FOLDER", help="Where [data]'s files are.")
+@recipe_options
 @click.option(
-    "--retention", type=float, help="Share of the teacher's accuracy to keep (0.99 by default)."
+    "--retention",
+    type=float,
+    metavar="SHARE",
+    show_default="the recipe's [target], or 0.99",
+    help="Keep at least this share of the teacher's accuracy.",
 )
 @click.option(
-    "--retention-lower", type=float, help="Least lower bound of it (one point less by default)."
+    "--retention-lower",
+    type=float,
+    metavar="SHARE",
+    show_default="one point below --retention",
+    help="Keep the lower bound of that share above this.",
 )
-@click.option("--max-trials", type=click.IntRange(1), help="Trainings at most.")
-@click.option("--time", "limit_s", type=Duration(), help="90s, 60m, 3h: all in all (60m).")
-@click.option("--seeds", type=click.IntRange(1, 100), help="Refits of the answer, a seed each (1).")
 @click.option(
-    "--resume/--fresh", default=True, help="Go on with the study in --out, or begin another."
+    "--max-trials",
+    type=click.IntRange(1),
+    metavar="N",
+    show_default="no limit",
+    help="Train at most N times.",
+)
+@click.option(
+    "--time",
+    "limit_s",
+    type=Duration(),
+    show_default="60m",
+    help="Take at most this long in total, as in 90s, 60m or 3h.",
+)
+@click.option(
+    "--seeds",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    show_default="1",
+    help="Train the answer again with N seeds.",
+)
+@click.option(
+    "--resume/--fresh", default=True, help="Continue the search in --out, or start a new one."
 )
 @tier_option
-@json_output
-@quietness
-@verbosity
+@output_options
 def search(
     recipe: Path,
     out: Path,
     profiles: tuple[str, ...],
-    data: str | None,
+    data: Path | None,
+    dry_run: bool,
     resume: bool,
     tier: str,
     as_json: bool,
     quiet: bool,
     **limits: Any,
 ) -> int:
-    """Find the fastest and the smallest student of RECIPE's teacher that keep its accuracy.
+    """Find the fastest and the smallest student that keep the teacher's accuracy.
 
-    Shapes are screened by speed and size, and only what can still win is trained for longer.
-    The choice is made on validation rows; the answer is trained again with them, judged on the
-    test rows and reported as a run's model is. A search that was stopped goes on where it was
-    when the same command is given again. Settings of the recipe's stages that the search does
-    not decide are kept. Without an answer the exit code is 1 and the front is shown.
+    The search measures the speed and the size of many shapes, and trains only those that can
+    still win. It chooses on the validation rows, trains the answer again with them, judges it on
+    the test rows and reports it as `edgepress run` does. It keeps the settings of RECIPE that it
+    does not decide. A search that was stopped continues when you give the same command again.
+    If no shape keeps the accuracy, the command shows the best ones and exits with 1.
     """
     from compress.recipe import read_recipe
 
@@ -89,7 +109,7 @@ def search(
     given = {name: value for name, value in limits.items() if value is not None}
     parts = ["edgepress", "search", str(recipe), "--out", str(out)]
     parts += [part for name in profiles for part in ("--profile", name)]
-    parts += ["--data", data] if data else []
+    parts += ["--data", str(data)] if data else []
     names = {"limit_s": "time"}
     for name, value in given.items():
         shown = f"{value:g}s" if name == "limit_s" else f"{value:g}"
@@ -99,6 +119,7 @@ def search(
         _target(found, given, recipe.name),
         out,
         profiles=profiles,
+        dry_run=dry_run,
         fresh=not resume,
         tier=tier,
         as_json=as_json,
@@ -143,17 +164,17 @@ def find(
     from compress.search.board import TerminalBoard
     from compress.search.conclude import conclude
     from compress.search.request import request_of
-    from compress.search.search import search as start
+    from compress.search.search import search as look
 
     board = TerminalBoard(quiet=quiet)
     request = request_of(recipe, target, out, profiles=profiles, fresh=fresh, board=board)
-    click.echo("\n".join(request.lines()), err=not dry_run)
     if dry_run:
-        for warning in request.plan.warnings:
-            board.warn(warning)
+        print_plan(request, board, as_json=as_json)
         return 0
+    for line in request.lines():
+        board.note(line)
     with board.shown():
-        result = start(request)
+        result = look(request)
     report, status = conclude(result, command=command, tier=tier)
     if as_json:
         print_json(to_json(report))
@@ -172,5 +193,5 @@ def _print(result: SearchResult) -> None:
     Console().print(table(result.rows, result.request.goal))
     click.echo(f"against {result.control.name}, on the validation rows: {result.control.why}")
     if result.answer is None:
-        click.echo(f"✗ no shape meets {result.request.goal.text()}; * is the best that was found")
+        click.echo(f"✗ no shape meets {result.request.goal.text()}; * marks the best found")
         click.echo(f"models  {result.request.out / 'search'}")

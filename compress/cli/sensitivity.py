@@ -7,83 +7,93 @@ from pathlib import Path
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.options import (
     FILE,
-    json_output,
+    FOLDER,
+    MODEL,
+    output_options,
     print_json,
-    quietness,
     rows_options,
+    seed_option,
     terminal,
-    verbosity,
 )
 
 
-@click.command()
-@click.argument("artifact")
-@click.option("--reference", required=True, metavar="FOLDER", help="The teacher, or its fp32.")
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress sensitivity runs/first/bundle --reference teacher --data valid.csv",
+        "edgepress sensitivity runs/first/bundle --reference teacher --data valid.csv \\\n"
+        "    --html sensitivity.html",
+    ],
+)
+@click.argument("artifact", type=MODEL)
+@click.option(
+    "--reference", required=True, type=MODEL, help="Compare with the teacher, or its fp32 export."
+)
 @rows_options
 @click.option(
     "--source",
-    metavar="FOLDER",
-    help="The fp32 export that a quantized ARTIFACT was made from; the reference without it.",
+    type=FOLDER,
+    show_default="--reference",
+    help="The fp32 export that a quantized ARTIFACT was made from.",
 )
 @click.option(
     "--rows",
     default=500,
-    show_default=True,
+    metavar="N",
     type=click.IntRange(1),
-    help="Rows that nodes and layers are run on; classes take all.",
+    help="Run nodes and layers on N rows; classes use all rows.",
 )
-@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
 @click.option(
-    "--top", default=20, show_default=True, type=click.IntRange(1), help="Rows of a printed table."
+    "--top", default=20, metavar="N", type=click.IntRange(1), help="Print N rows of each table."
 )
-@click.option("--html", type=FILE, help="Write every table, whole, as one HTML file.")
-@json_output
-@quietness
-@verbosity
+@click.option("--html", type=FILE, help="Write all tables in full as one HTML file.")
+@seed_option
+@output_options
 def sensitivity(
     artifact: str,
     reference: str,
     data: tuple[str, ...],
     text: str,
     label: str,
-    source: str | None,
+    source: Path | None,
     rows: int,
-    seed: int,
     top: int,
     html: Path | None,
+    seed: int,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Say which classes, quantized nodes and layers of ARTIFACT pay for its size.
+    """Show which classes, quantized nodes and layers of ARTIFACT lose accuracy.
 
-    Classes: what each keeps of the reference's accuracy, and what it is now taken for. Nodes of a
-    quantized ONNX model: each quantized alone. Layers of a torch model: each left out, and its
-    Fisher mass. Choose nothing by test rows: give validation rows
-    where the answer steers what is made next.
+    Classes: how much of the reference's accuracy each keeps, and which class is answered
+    instead. Nodes of a quantized ONNX model: each is quantized alone. Layers of a torch model:
+    each is left out; its Fisher mass stands beside it. If you choose settings by the answer, give
+    validation rows here, so that the test rows stay unseen.
     """
     from compress.data.dataset import DataSettings
     from compress.sensitivity.html import render
-    from compress.sensitivity.sensitivity import SensitivityRequest
-    from compress.sensitivity.sensitivity import sensitivity as measure
+    from compress.sensitivity.sensitivity import Asked
+    from compress.sensitivity.sensitivity import sensitivity as look
     from runtimes.files import write_text
 
-    result = measure(
-        SensitivityRequest(
+    found = look(
+        Asked(
             model=artifact,
             reference=reference,
             data=DataSettings(train=(), test=data, text=text, label=label),
-            source=source,
+            source=str(source) if source else None,
             rows=rows,
             seed=seed,
             progress=terminal(quiet),
         )
     )
     if html:
-        write_text(html, render(result, Path(artifact).name))
+        write_text(html, render(found, Path(artifact).name))
     if as_json:
-        print_json(result.to_json("sensitivity"))
+        print_json(found.to_json("sensitivity"))
         return
-    tables = [dataclasses.replace(table, rows=table.rows[:top]) for table in result.tables]
-    click.echo(dataclasses.replace(result, tables=tuple(tables)).text("sensitivity"))
+    tables = [dataclasses.replace(table, rows=table.rows[:top]) for table in found.tables]
+    click.echo(dataclasses.replace(found, tables=tuple(tables)).text("sensitivity"))

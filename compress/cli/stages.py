@@ -10,45 +10,60 @@ from typing import Any
 import click
 
 from compress.cli.options import (
+    MODEL,
     NEW_FOLDER,
-    json_output,
+    ROWS,
+    Decorated,
+    label_option,
+    output_options,
     print_json,
-    quietness,
+    profile_option,
+    seed_option,
     stack,
     terminal,
-    verbosity,
+    text_option,
+)
+
+teacher_option = click.option(
+    "--teacher",
+    type=MODEL,
+    show_default="SOURCE",
+    help="Recover the accuracy by distilling from this model.",
 )
 
 
-def stage_options(needs_rows: bool, teacher: bool = False) -> Callable[[Any], Any]:
-    """Add a source folder, --out, the rows, a profile and free stage settings."""
-    rows = [
-        click.option("--train", multiple=True, required=needs_rows, metavar="FILE",
-                     help="csv, jsonl, parquet or a datasets id; may be repeated."),
-        click.option("--validation", multiple=True, metavar="FILE",
-                     help="Split off train when absent."),
-        click.option("--test", multiple=True, metavar="FILE",
-                     help="Kept apart; split off train when absent."),
-        click.option("--unlabeled", multiple=True, metavar="FILE", help="Text to distill on."),
-        click.option("--text", default="text", show_default=True, metavar="COLUMN"),
-        click.option("--label", default="label", show_default=True, metavar="COLUMN"),
-        click.option("--group", metavar="COLUMN", help="Rows of a group stay in one split."),
-    ]  # fmt: skip
-    more = [click.option("--teacher", metavar="FOLDER", help="Recover from it; SOURCE by default.")]
+def stage_options(
+    *own: Callable[[Any], Any], needs_rows: bool = True
+) -> Callable[[Decorated], Decorated]:
+    """Add SOURCE, --out, the stage's own options, the rows, a profile and free settings."""
     return stack(
-        click.argument("source"),
-        click.option("--out", required=True, type=NEW_FOLDER, help="The artifact folder to make."),
-        *rows,
-        *(more if teacher else []),
-        click.option("--profile", default="local", show_default=True, metavar="NAME",
-                     help="The device to compress for."),
-        click.option("--seed", default=7, show_default=True, type=click.IntRange(0)),
+        click.argument("source", type=MODEL),
+        click.option("--out", required=True, type=NEW_FOLDER, help="Write the artifact here."),
+        *own,
+        *_rows(needs_rows),
+        profile_option("Compress for this device."),
+        seed_option,
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                     help="Any other setting of the stage, as in a recipe."),
-        json_output,
-        quietness,
-        verbosity,
+                     help="Set any other key that the stage has in a recipe; may be repeated."),
+        output_options,
     )  # fmt: skip
+
+
+def _rows(required: bool) -> list[Callable[[Any], Any]]:
+    return [
+        click.option("--train", multiple=True, required=required, type=ROWS,
+                     help="Training rows: csv, jsonl, parquet or a datasets id; may be repeated."),
+        click.option("--validation", multiple=True, type=ROWS, show_default="a part of --train",
+                     help="Validation rows."),
+        click.option("--test", multiple=True, type=ROWS, show_default="a part of --train",
+                     help="Test rows: no stage learns from them."),
+        click.option("--unlabeled", multiple=True, type=ROWS,
+                     help="Texts without labels, to distill on."),
+        text_option,
+        label_option,
+        click.option("--group", metavar="COLUMN",
+                     help="Keep the rows that share a value of this column in one split."),
+    ]  # fmt: skip
 
 
 def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> None:

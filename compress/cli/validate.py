@@ -8,33 +8,37 @@ from typing import Any
 
 import click
 
+from compress.cli.command import Command
 from compress.cli.options import (
+    FILE,
     FOLDER,
-    json_output,
+    MODEL,
+    output_options,
     print_json,
-    quietness,
+    profiles_option,
     rows_options,
+    seed_option,
     terminal,
     tier_option,
-    verbosity,
 )
 
 
-@click.command()
+@click.command(
+    cls=Command,
+    examples=[
+        "edgepress validate runs/first/bundle --reference teacher --data test.csv",
+        "edgepress validate runs/first/bundle --reference teacher --data test.csv \\\n"
+        "    --profile embedded-default --tier release",
+    ],
+)
 @click.argument("artifact", type=FOLDER)
-@click.option("--reference", required=True, metavar="FOLDER", help="The teacher to compare with.")
+@click.option("--reference", required=True, type=MODEL, help="Compare with this teacher.")
 @rows_options
-@click.option(
-    "--profile", "profiles", multiple=True, default=("local",), show_default=True, metavar="NAME"
-)
-@click.option("--seed", default=7, show_default=True, type=click.IntRange(0))
-@click.option(
-    "--samples", type=click.Path(path_type=Path), help="Stream raw samples as JSON lines."
-)
+@profiles_option("Judge by this profile; may be repeated.", default=("local",))
+@click.option("--samples", type=FILE, help="Write the raw samples as JSON lines.")
+@seed_option
 @tier_option
-@json_output
-@quietness
-@verbosity
+@output_options
 def validate(
     artifact: Path,
     reference: str,
@@ -42,16 +46,16 @@ def validate(
     text: str,
     label: str,
     profiles: tuple[str, ...],
-    seed: int,
     samples: Path | None,
+    seed: int,
     tier: str,
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Measure ARTIFACT beside its teacher on this machine and judge it by each profile.
+    """Measure ARTIFACT beside its teacher and judge it by each profile.
 
-    Accuracy is paired with the teacher's on the same rows; latencies are interleaved with its
-    fp32 ONNX. The exit code is the worst verdict's.
+    Both models answer the same rows. Latencies are measured in turn with those of the teacher's
+    fp32 ONNX export. The exit code is the worst verdict's.
     """
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compress.data.dataset import Dataset, load_dataset
 from compress.models.outline import outline_of
@@ -72,6 +73,35 @@ class Plan:
             f"{step.name:<22}{step.stage.kind} {step.source}  {_settings(step.stage)}".rstrip()
             for step in self.steps
         ]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        data = self.data
+        return {
+            "teacher": {
+                "path": self.recipe.teacher.path,
+                "model_type": self.teacher.model_type,
+                "parameters": self.teacher.parameters,
+            },
+            "rows": {
+                "train": len(data.train),
+                "validation": len(data.validation),
+                "test": len(data.test),
+                "unlabeled": len(data.unlabeled),
+            },
+            "classes": len(data.labels),
+            "profiles": [profile.name for profile in self.profiles],
+            "steps": [
+                {
+                    "name": step.name,
+                    "kind": step.stage.kind,
+                    "source": step.source,
+                    "settings": settings_of(step.stage),
+                }
+                for step in self.steps
+            ],
+            "warnings": list(self.warnings),
+        }
 
 
 def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> Plan:

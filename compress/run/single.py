@@ -15,9 +15,8 @@ from compress.stage import RunContext, Stage, check_format, execute
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
 from profiles.job import Job
-from runtimes.artifact import Artifact, is_artifact, read_artifact
-from runtimes.contents import unlisted
-from runtimes.errors import ArtifactError, InputError
+from runtimes.artifact import Artifact, is_artifact
+from runtimes.errors import InputError
 
 
 def run_stage(
@@ -73,20 +72,12 @@ def check_out(out: Path, *inputs: Artifact) -> None:
         raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
     check_apart(out, *(model.path for model in inputs))
     check_room(out, sum(model.size_bytes() for model in inputs))
-    if kept := _not_ours(out):
+    if out.is_dir() and any(out.iterdir()) and not is_artifact(out):
         raise InputError(
-            f"{out}: holds files that are not an artifact's: {', '.join(kept[:5])}",
+            f"{out}: holds files that are not an artifact's",
             expected="a new or empty folder, or an artifact to replace",
-            action="choose another --out, or move them away",
+            action="choose another --out",
         )
-
-
-def _not_ours(out: Path) -> list[str]:
-    """Return the names of files that replacing a folder would lose."""
-    try:
-        return unlisted(out, read_artifact(out).files if is_artifact(out) else {})
-    except ArtifactError:  # an artifact that is damaged, or of another version, is replaced whole
-        return []
 
 
 def _own_copy(model: Artifact, target: Path) -> Artifact:

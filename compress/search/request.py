@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from compress.progress import Progress, Silence
 from compress.recipe import Recipe, TargetSettings
@@ -66,6 +66,22 @@ class SearchRequest:
             f"goal      {self.goal.text()}",
             f"search    {time}{trials}, {'/'.join(map(str, self.rungs))} epochs",
         ]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Return the warnings of the plan."""
+        return self.plan.warnings
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan and the search's own limits as JSON values."""
+        search = {
+            "goal": self.goal.text(),
+            "limit_s": self.limit_s,
+            "max_trials": self.max_trials,
+            "epochs": list(self.rungs),
+            "seeds": self.refits,
+        }
+        return {**self.plan.to_json(), "search": search}
 
     def workshop(self) -> Workshop:
         """Return what carries out this search's stages."""
