@@ -27,18 +27,18 @@ def examine() -> list[Finding]:
 
 
 def _runtimes() -> list[Finding]:
-    found = []
+    findings = []
     for name in RUNTIMES:
         runtime: Runtime = RUNTIMES.resolve(name)()
         state = runtime.availability()
         why = f"runs {', '.join(runtime.formats)}" if state.ok else state.reason
-        found.append(Finding("runtime", name, state.ok, state.version or "", why))
-    return found
+        findings.append(Finding("runtime", name, state.ok, state.version or "", why))
+    return findings
 
 
 def _packages() -> list[Finding]:
     """Compare what is installed with the bounds that edgepress is tested within."""
-    found = []
+    findings = []
     for text in requires("edgepress") or []:
         wanted = Requirement(text)
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
@@ -46,12 +46,12 @@ def _packages() -> list[Finding]:
         try:
             have = version(wanted.name)
         except PackageNotFoundError:
-            found.append(Finding("package", wanted.name, False, "", "not installed"))
+            findings.append(Finding("package", wanted.name, False, "", "not installed"))
             continue
         fits = wanted.specifier.contains(have, prereleases=True)
         why = "" if fits else f"tested with {wanted.specifier}"
-        found.append(Finding("package", wanted.name, fits, have, why))
-    return found
+        findings.append(Finding("package", wanted.name, fits, have, why))
+    return findings
 
 
 def _demo_teacher() -> Finding:

@@ -157,7 +157,7 @@ def judge(
     why = at.elsewhere if fits else why
     right_device = fits and not at.elsewhere
     budgets = list(profile.budgets.values())
-    bench = _Bench(figures, at)
+    bench = _Judge(figures, at)
     fallen = _fallen(budgets, bench)
     checks = tuple(
         _wrong_device(budget, bench)
@@ -169,7 +169,7 @@ def judge(
     return Verdict(profile.name, status, checks, "" if right_device else why, at.conditions)
 
 
-def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
+def _fallen(budgets: Sequence[Budget], bench: _Judge) -> frozenset[str]:
     """Return the metrics that break their budgets: jointly those that count, alone the others."""
     counted = [budget for budget in budgets if not bench.lenient(budget)]
     risky = [budget for budget in counted if not bench.exact(budget)]
@@ -179,21 +179,21 @@ def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class _Judge:
     """Judge single budgets by a model's figures."""
 
     figures: Figures
     at: Circumstances
 
     def check(self, budget: Budget, *, fell: bool) -> Check:
-        found = self.measured(budget)
+        figure = self.measured(budget)
         lenient = self.lenient(budget)
-        if found is None:
+        if figure is None:
             return Check(budget, None, Status.NOT_MEASURED, self._missing(budget), lenient)
-        status, why = self._decide(budget, found, fell)
+        status, why = self._decide(budget, figure, fell)
         return Check(
             budget,
-            found,
+            figure,
             status,
             "; ".join(filter(None, (why, _expired(budget, self.at)))),
             lenient,
@@ -205,8 +205,8 @@ class _Bench:
         return self.figures.at(budget.metric, confidence, self.at.share)
 
     def exact(self, budget: Budget) -> bool:
-        found = self.measured(budget)
-        return found is not None and found.exact
+        figure = self.measured(budget)
+        return figure is not None and figure.exact
 
     def lenient(self, budget: Budget) -> str:
         """Say why a budget of level error only warns, if it does."""
@@ -221,22 +221,22 @@ class _Bench:
 
     def breaks(self, budget: Budget, share: float) -> bool:
         """Tell whether the bound on the good side lies beyond the limit."""
-        found = self.measured(budget, share)
-        good = None if found is None else _good(budget, found)
+        figure = self.measured(budget, share)
+        good = None if figure is None else _good(budget, figure)
         return good is not None and not budget.meets(good)
 
-    def _decide(self, budget: Budget, found: Measurement, fell: bool) -> tuple[Status, str]:
-        bad = found.upper if budget.side == "max" else found.lower
+    def _decide(self, budget: Budget, figure: Measurement, fell: bool) -> tuple[Status, str]:
+        bad = figure.upper if budget.side == "max" else figure.lower
         if bad is not None and budget.meets(bad):
-            return Status.PASS, found.why
+            return Status.PASS, figure.why
         if fell and self.at.noise and _timed_alone(budget):
             return Status.INCONCLUSIVE, "over the limit, but the machine was noisy"
         if fell:
-            return Status.FAIL, found.why
+            return Status.FAIL, figure.why
         if self.breaks(budget, 1.0):
             return Status.INCONCLUSIVE, "over the limit alone, not among so many checks (Holm)"
-        more = "" if found.value is None and found.why else _what_would_decide(budget, found)
-        return Status.INCONCLUSIVE, "; ".join(filter(None, (more, found.why)))
+        more = "" if figure.value is None and figure.why else _what_would_decide(budget, figure)
+        return Status.INCONCLUSIVE, "; ".join(filter(None, (more, figure.why)))
 
     def _missing(self, budget: Budget) -> str:
         missing = {**self.figures.absent, **self.at.missing}
@@ -249,7 +249,7 @@ def _timed_alone(budget: Budget) -> bool:
     return budget.kind.machine_bound and not beside and not budget.metric.startswith("rss_peak")
 
 
-def _wrong_device(budget: Budget, bench: _Bench) -> Check:
+def _wrong_device(budget: Budget, bench: _Judge) -> Check:
     why = "says nothing about that device"
     return Check(budget, bench.measured(budget), Status.WRONG_DEVICE, why)
 
@@ -260,8 +260,8 @@ def _expired(budget: Budget, at: Circumstances) -> str:
     return f"its waiver expired on {waiver.expires}" if waiver and past else ""
 
 
-def _good(budget: Budget, found: Measurement) -> float | None:
-    return found.lower if budget.side == "max" else found.upper
+def _good(budget: Budget, figure: Measurement) -> float | None:
+    return figure.lower if budget.side == "max" else figure.upper
 
 
 def combine(verdicts: Sequence[Verdict]) -> Status:

@@ -1,4 +1,4 @@
-"""Put what a run found into its report."""
+"""Write the results of a run into its report."""
 
 from __future__ import annotations
 
@@ -139,14 +139,14 @@ def interval(figure: Figure | None) -> Interval:
     return Interval() if figure is None else Interval(figure.value, figure.lower, figure.upper)
 
 
-def verdict(found: GateVerdict) -> Verdict:
+def verdict(judged: GateVerdict) -> Verdict:
     """Return a gate's verdict as the report holds it."""
     return Verdict(
-        profile=found.profile,
-        status=found.status.value,
-        why=found.why,
-        conditions=found.conditions,
-        checks=tuple(_check(check) for check in found.checks),
+        profile=judged.profile,
+        status=judged.status.value,
+        why=judged.why,
+        conditions=judged.conditions,
+        checks=tuple(_check(check) for check in judged.checks),
     )
 
 

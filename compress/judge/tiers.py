@@ -86,5 +86,5 @@ def _starts(prefix: str, budgets: Sequence[Budget], tier: Tier) -> int:
 
 
 def _loads(budgets: Sequence[Budget]) -> list[Load]:
-    found = (THROUGHPUT.fullmatch(budget.metric) for budget in budgets)
-    return [Load(int(name[1]), int(name[2])) for name in found if name]
+    matches = (THROUGHPUT.fullmatch(budget.metric) for budget in budgets)
+    return [Load(int(name[1]), int(name[2])) for name in matches if name]
