@@ -158,12 +158,13 @@ def _check(check: GateCheck) -> Check:
         limit=budget.limit,
         bound=budget.side,
         status=check.status.value,
-        level=budget.level,
+        level="error" if check.counts else "warn",
         confidence=budget.confidence,
         value=figure.value if figure else None,
         lower=figure.lower if figure else None,
         upper=figure.upper if figure else None,
-        why=check.why,
+        why="; ".join(filter(None, (check.lenient, check.why))),
+        advice=check.advice,
     )
 
 

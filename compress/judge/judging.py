@@ -11,8 +11,9 @@ from pathlib import Path
 from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
-from compress.judge.tiers import TIERS, Demand, Tier, demand_of
+from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of
 from compress.progress import Progress
+from compress.report.advice import Measuring, advised
 from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
 from profiles.budget import METRICS
@@ -80,15 +81,20 @@ class _SequentialTest:
             self._look(taken, self._pair())
             taken, verdicts = taken + 1, self._verdicts(taken, seen)
         seconds = time.perf_counter() - started
+        measuring = Measuring(self._tier.looks[taken - 1], MOST_PROCESSES, seen.reasons)
         return Outcome(
             measured=tuple(self._measured(name, taken - 1) for name in self._candidates),
-            verdicts=tuple(verdicts),
+            verdicts=tuple(self._advised(verdict, measuring) for verdict in verdicts),
             noise=seen,
             looks=taken,
             looks_most=len(self._tier.looks),
             seconds=seconds,
             overhead=max(0.0, 1 - self._worked_s() / seconds),
         )
+
+    def _advised(self, verdict: Verdict, measuring: Measuring) -> Verdict:
+        history = self._candidates[self._asked.judged].artifact.history
+        return advised(verdict, measuring, {record.kind: record.settings for record in history})
 
     def _look(self, number: int, names: Sequence[str]) -> None:
         before = self._tier.looks[number - 1] if number else 0
