@@ -109,15 +109,15 @@ def sequential_samples(
 
 def judgments(samples: dict[Protocol, tuple[Floats, Floats]], limit: float) -> dict[str, Any]:
     """Return by method whether it calls a regression, and the ratio that it saw."""
-    by_method = {}
+    found = {}
     for method in METHODS:
         reference, candidate = samples[method.protocol]
-        by_method[method.name] = {
+        found[method.name] = {
             "regressed": method.regressed(reference, candidate, limit),
             "ratio": round(method.statistic(candidate) / method.statistic(reference), 4),
             "samples": len(candidate),
         }
-    return by_method
+    return found
 
 
 def second_of_rounds(first_ms: float) -> int:

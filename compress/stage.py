@@ -16,11 +16,15 @@ from compress.progress import Progress, Silence
 from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
+from runtimes.packages import require_packages
 from runtimes.registry import Registry
 from runtimes.runtime import TensorSpec
 
 TORCH: Final = "huggingface"
 """The format of torch models: what stages take before the export."""
+
+TRAINING: Final = ("torch", "transformers", "accelerate")
+"""The modules that a stage on torch models imports."""
 
 STAGES = Registry(
     "stage",
@@ -137,6 +141,10 @@ class Stage(ABC):
         """Return the modules whose code, with all that they import, decides the result."""
         return (type(self).__module__,)
 
+    def packages(self, form: str) -> tuple[str, ...]:
+        """Return the modules that it imports for a model of a format, beyond edgepress's own."""
+        return TRAINING if form == TORCH else ()
+
     def title(self, form: str) -> str:
         """Return what a person calls the result, whose format is `form`."""
         return self.kind if form == TORCH else f"{self.kind} {form}"
@@ -171,24 +179,30 @@ def settings_of(stage: Stage) -> dict[str, Any]:
 
 
 def check_format(stage: Stage, form: str) -> None:
-    """Raise UnsupportedError when a stage does not take models of a format."""
+    """Raise UnsupportedError when a stage does not take a format, or lacks a package for it."""
     if form not in stage.accepts:
         raise UnsupportedError(
             f"{stage.kind} was given format {form!r}",
             expected=" or ".join(stage.accepts),
             action="run the steps that come before it, or `edgepress export` first",
         )
+    check_packages(stage, form)
+
+
+def check_packages(stage: Stage, form: str) -> None:
+    """Raise UnsupportedError, naming what to install, when a stage lacks a package."""
+    require_packages(f"stage {stage.title(form)}", *stage.packages(form))
 
 
 def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
     """Return installed versions: by default of the tools that decide what a stage makes."""
-    versions = {}
+    found = {}
     for name in names:
         try:
-            versions[name] = version(name)
+            found[name] = version(name)
         except PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+            found[name] = "not installed"
+    return found
 
 
 def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:

@@ -19,11 +19,11 @@ from runtimes.runtime import RUNTIMES
 DEVICES = Path(__file__).parent / "devices"
 
 
-class _TomlTable(BaseModel):
+class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Match(_TomlTable):
+class Match(_Table):
     """Say how the device is recognized; patterns are shell globs, all given ones must fit.
 
     `environment` names a variable that the platform sets (a serverless runtime's own); `cpus`
@@ -37,7 +37,7 @@ class Match(_TomlTable):
     cpus: int | None = Field(default=None, gt=0)
 
 
-class Cores(_TomlTable):
+class Cores(_Table):
     """Describe a cluster of equal cores; no count where it depends on the instance."""
 
     count: int | None = Field(default=None, gt=0)
@@ -45,7 +45,7 @@ class Cores(_TomlTable):
     mhz: int | None = Field(default=None, gt=0)
 
 
-class Accelerator(_TomlTable):
+class Accelerator(_Table):
     """Describe a GPU or an NPU."""
 
     kind: Literal["gpu", "npu"]
@@ -55,7 +55,7 @@ class Accelerator(_TomlTable):
     int8_tops: float | None = Field(default=None, gt=0)
 
 
-class Hardware(_TomlTable):
+class Hardware(_Table):
     """Describe the processor; `isa` uses the Linux kernel's names for the flags."""
 
     arch: Literal["x86_64", "aarch64", "armv7l"] | None = None
@@ -77,7 +77,7 @@ class Hardware(_TomlTable):
         return self
 
 
-class TransportSettings(_TomlTable):
+class TransportSettings(_Table):
     """Say how the device is reached.
 
     `host` may hold `${VARIABLE}`: it is read when the device is reached, so that a shared
@@ -88,7 +88,7 @@ class TransportSettings(_TomlTable):
     host: str | None = None
 
 
-class RuntimeSettings(_TomlTable):
+class RuntimeSettings(_Table):
     """Say what runs the model there; `threads` 0 leaves the number to the runtime."""
 
     name: str = "onnxruntime"
@@ -104,13 +104,13 @@ class RuntimeSettings(_TomlTable):
         return self
 
 
-class QuantizationSettings(_TomlTable):
+class QuantizationSettings(_Table):
     """Name the scheme that suits the device; what plans a run says whether it knows it."""
 
     scheme: str = "int8-dynamic"
 
 
-class DeviceProfile(_TomlTable):
+class DeviceProfile(_Table):
     """Describe a device: how it is recognized and reached, what runs there, what it must meet."""
 
     schema_version: Literal[1] = Field(alias="schema")

@@ -1,4 +1,4 @@
-"""The packages that runtimes and tasks need: whether they are here, and how they are imported."""
+"""Packages that may be missing: whether they are here, and what installs and imports them."""
 
 from __future__ import annotations
 
@@ -24,11 +24,61 @@ def imported_quietly(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
-        missing = str(error.name).partition(".")[0]
-        raise UnsupportedError(
-            f"the Python package {missing!r} is missing",
-            action=f"{sys.executable} -m pip install {missing}",
-        ) from None
+        raise missing_package("running a model", str(error.name)) from None
+
+
+def require_packages(user: str, *modules: str) -> None:
+    """Raise UnsupportedError, naming what to install, when one of the modules is not here.
+
+    `user` is what needs them, as the message begins. None of them is imported.
+    """
+    for module in modules:
+        if not _importable(module):
+            raise missing_package(user, module)
+
+
+def missing_package(user: str, module: str) -> UnsupportedError:
+    """Return the error of a user that needs a module which is not installed."""
+    package = module.partition(".")[0]
+    return UnsupportedError(
+        f"{user} needs {package}, which is not installed", action=install_command(package)
+    )
+
+
+def install_command(module: str) -> str:
+    """Return the command that installs a module: an extra of edgepress, where one brings it."""
+    package = module.partition(".")[0]
+    extra = extra_of(package)
+    if extra:
+        return f"pip install 'edgepress[{extra}]'"
+    return f"{sys.executable} -m pip install {package}"
+
+
+def extra_of(module: str) -> str | None:
+    """Return the first extra of edgepress that lists a module's package, None for no extra."""
+    package = module.partition(".")[0].replace("_", "-").lower()
+    listing = (extra for extra, packages in extras().items() if package in packages)
+    return next(listing, None)
+
+
+def extras() -> dict[str, tuple[str, ...]]:
+    """Return the extras of edgepress and the packages that each lists, as pyproject.toml has them.
+
+    They are read from what is installed; {} on a device that has a bundle and no edgepress.
+    """
+    import re
+    from importlib.metadata import PackageNotFoundError, metadata
+
+    try:
+        known = metadata("edgepress")
+    except PackageNotFoundError:
+        return {}
+    found: dict[str, tuple[str, ...]] = dict.fromkeys(known.get_all("Provides-Extra") or [], ())
+    for line in known.get_all("Requires-Dist") or []:
+        name, extra = re.match(r"[\w.-]+", line), re.search(r"extra == ['\"]([\w.-]+)", line)
+        if name and extra and name[0] != "edgepress":
+            found[extra[1]] += (name[0].lower(),)
+    return found
 
 
 def quiet() -> None:
@@ -47,9 +97,7 @@ def quiet() -> None:
 def package_availability(module: str, *distributions: str) -> Availability:
     """Look a package up by its module's name; its distributions may have others."""
     if not _importable(module):
-        return Availability(
-            False, f"the package {module} is not installed (pip install {module})", None
-        )
+        return Availability(False, f"{module} is not installed ({install_command(module)})", None)
     return Availability(True, "installed", _version(module, *distributions))
 
 

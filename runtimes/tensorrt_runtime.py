@@ -30,10 +30,10 @@ class TensorRT:
 
     def availability(self) -> Availability:
         """Tell whether tensorrt, torch and an NVIDIA driver are here, importing neither."""
-        for module in ("torch", "tensorrt"):
-            state = package_availability(module, module, "tensorrt-cu13", "tensorrt-cu12")
-            if not state.ok:
-                return state
+        state = package_availability("tensorrt", "tensorrt", "tensorrt-cu13", "tensorrt-cu12")
+        torch = package_availability("torch")
+        if not (state.ok and torch.ok):
+            return torch if state.ok else state
         if not _has_driver():
             return Availability(False, "no NVIDIA driver: libcuda cannot be loaded", state.version)
         return state
@@ -58,11 +58,11 @@ class TensorRT:
                 action="build it on this machine with the script that `edgepress export` writes",
             )
         inputs, outputs = _specs(tensorrt, engine)
-        run = _Execution(engine, inputs, outputs)
+        run = _Run(engine, inputs, outputs)
         return Opened(self.name, tensorrt.__version__, inputs, outputs, run)
 
 
-class _Execution:
+class _Run:
     """Run one execution context on a stream of its own; outputs are copied to the host."""
 
     def __init__(

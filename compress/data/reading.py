@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from runtimes.errors import DataError, suggest
+from runtimes.packages import require_packages
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _FILES = "a path ending in .csv, .tsv, .jsonl or .parquet"
@@ -20,7 +21,7 @@ _SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a ba
 
 
 @dataclass(frozen=True, slots=True)
-class RawTable:
+class Table:
     """Hold the wanted columns of a source; `lines[i]` is where row `i` stands in it."""
 
     name: str
@@ -38,7 +39,7 @@ def read_table(
     columns: tuple[str, ...],
     origin: str | None = None,
     cell: Cell | None = None,
-) -> RawTable:
+) -> Table:
     """Read the named columns of a file, or of a `datasets` id such as "org/name:split".
 
     `origin` tells whoever lacks the file where it comes from. `cell` reads one value; texts,
@@ -104,7 +105,7 @@ def _table(
     records: Iterable[tuple[int, Mapping[str, Any]]],
     columns: tuple[str, ...],
     cell: Cell,
-) -> RawTable:
+) -> Table:
     rows, lines = [], []
     for line, record in records:
         for column in columns:
@@ -118,7 +119,7 @@ def _table(
             expected=f"rows with {' and '.join(columns)}",
             action="write it again, or name another file under [data]",
         )
-    return RawTable(name, tuple(rows), tuple(lines))
+    return Table(name, tuple(rows), tuple(lines))
 
 
 def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]) -> DataError:
@@ -126,8 +127,8 @@ def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]
     near = suggest(column, known)
     action = f"did you mean {near!r}?" if near else "name the columns by `text` and `label`"
     if len(known) == 1:
-        separators = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
-        action = f"its columns seem to be parted by {separators[0]}" if separators else action
+        found = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
+        action = f"its columns seem to be parted by {found[0]}" if found else action
     return DataError(
         f"{name}, line {line}: no column {column!r}",
         expected="the columns that hold text and label in every row",
@@ -234,6 +235,7 @@ def _json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    require_packages(f"{path.name}: a parquet file", "pyarrow")
     from pyarrow import ArrowException, parquet
 
     try:
@@ -247,8 +249,10 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     yield from enumerate(records, start=1)
 
 
-def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> RawTable:
+def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> Table:
     """Load "id", "id:split" or a folder saved by `datasets`; class indices become names."""
+    user = f"{name}: no file with the ending {', '.join(_SUFFIXES)} here; a data set of the Hub"
+    require_packages(user, "datasets")
     from datasets import ClassLabel, load_dataset
 
     source, _, split = name.partition(":")

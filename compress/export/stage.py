@@ -45,6 +45,11 @@ class Export(Stage):
         """Tell whether rows set ranges: those of TensorRT's INT8 do."""
         return self.format == "tensorrt"
 
+    def packages(self, form: str) -> tuple[str, ...]:
+        """Return what torch writes ONNX with, and OpenVINO where that is made."""
+        torch = ("torch", "transformers", "onnxscript") if form == TORCH else ()
+        return (*torch, "openvino") if self.format == "openvino" else torch
+
     def title(self, form: str) -> str:
         """Return what is exported to, which for TensorRT is another file's format than `form`."""
         return f"export {self.format}"
@@ -91,8 +96,8 @@ class Export(Stage):
             onnx = replace(source, path=plain, format="onnx", inputs=inputs)
             metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
         if self.format != "tensorrt":
-            exported = file_run(folder, self.format)
-            difference = check_parity(reference, exported, examples, source.max_length, made)
+            found = file_run(folder, self.format)
+            difference = check_parity(reference, found, examples, source.max_length, made)
             metrics = {"difference": difference}
         return Made.like(
             source,

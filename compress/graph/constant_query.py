@@ -46,12 +46,12 @@ def _fixed_values(index: GraphIndex) -> set[str]:
     fixed: set[str] = set()
     for node in index.graph.node:
         if _takes_first(index, node):
-            constant = _is_local(index, node.input[0])
+            found = _is_local(index, node.input[0])
         else:
-            constant = bool(fixed.intersection(node.input)) and all(
+            found = bool(fixed.intersection(node.input)) and all(
                 name in fixed or name in index.tensors for name in node.input
             )
-        if constant and not index.outputs.intersection(node.output):
+        if found and not index.outputs.intersection(node.output):
             fixed.update(node.output)
     return fixed
 

@@ -1,4 +1,4 @@
-"""What is evaluated, and the result."""
+"""What is evaluated, and what was found of it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Hold the figures of one model, by metric."""
+    """Hold what was found of one model, by metric."""
 
     candidate: Candidate
     figures: Figures
@@ -69,8 +69,8 @@ class Measured:
 
     def value(self, metric: str) -> float | None:
         """Return a figure, or None where it was not measured or not supported."""
-        measurement = self.measurements.get(metric)
-        return None if measurement is None else measurement.value
+        found = self.measurements.get(metric)
+        return None if found is None else found.value
 
 
 def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:

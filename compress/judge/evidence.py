@@ -1,4 +1,4 @@
-"""Write the results of a run into its report."""
+"""Put what a run found into its report."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ TOOLS = (
     "onnxruntime",
     "onnxscript",
     "openvino",
-    "optimum",
     "safetensors",
-    "scikit-learn",
     "scipy",
     "tokenizers",
     "torch",
@@ -139,14 +137,14 @@ def interval(figure: Figure | None) -> Interval:
     return Interval() if figure is None else Interval(figure.value, figure.lower, figure.upper)
 
 
-def verdict(judged: GateVerdict) -> Verdict:
+def verdict(found: GateVerdict) -> Verdict:
     """Return a gate's verdict as the report holds it."""
     return Verdict(
-        profile=judged.profile,
-        status=judged.status.value,
-        why=judged.why,
-        conditions=judged.conditions,
-        checks=tuple(_check(check) for check in judged.checks),
+        profile=found.profile,
+        status=found.status.value,
+        why=found.why,
+        conditions=found.conditions,
+        checks=tuple(_check(check) for check in found.checks),
     )
 
 
@@ -158,13 +156,12 @@ def _check(check: GateCheck) -> Check:
         limit=budget.limit,
         bound=budget.side,
         status=check.status.value,
-        level="error" if check.counts else "warn",
+        level=budget.level,
         confidence=budget.confidence,
         value=figure.value if figure else None,
         lower=figure.lower if figure else None,
         upper=figure.upper if figure else None,
-        why="; ".join(filter(None, (check.lenient, check.why))),
-        advice=check.advice,
+        why=check.why,
     )
 
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtimes.contents import describe_files, digest_of
-from runtimes.errors import ArtifactError, UnsupportedError
+from runtimes.artifact import content_digest
+from runtimes.errors import ArtifactError
 from runtimes.files import new_folder
+from runtimes.packages import require_packages
 
 ADAPTER = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
@@ -29,9 +30,10 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
     `merge_and_unload(safe_merge=True)`. Raises UnsupportedError without peft, ArtifactError
     when the adapter is not a classifier's.
     """
-    target = kept / digest_of(describe_files(folder, _names(folder)))[:32]
+    target = kept / content_digest(folder)[:32]
     if (target / "config.json").is_file():
         return target
+    require_packages(f"{folder}: a LoRA adapter", "peft", "torch")
     base = resolve(str(_settings(folder)["base_model_name_or_path"]))
     model = _merged(folder, base, task, _classes(folder))
     with new_folder(target) as made:
@@ -42,19 +44,9 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
     return target
 
 
-def _names(folder: Path) -> list[str]:
-    """Return the names of the files that a merge reads."""
-    return [ADAPTER, _WEIGHTS, *(file.name for file in folder.glob("*token*.json"))]
-
-
 def _merged(folder: Path, base: Path, task: str, classes: int) -> Any:
-    try:
-        from peft import PeftModel
-    except ModuleNotFoundError as error:
-        raise UnsupportedError(
-            f"{folder}: a LoRA adapter, and peft is not installed",
-            action="pip install 'edgepress[peft]', or merge the adapter yourself",
-        ) from error
+    from peft import PeftModel
+
     from compress.models.torch_model import load_model, quiet_transformers
 
     labels = tuple(f"LABEL_{index}" for index in range(classes))

@@ -38,11 +38,11 @@ def quantize_products(
     model: ModelProto, block_size: int, names: list[str] | None = None
 ) -> ModelProto:
     """Return the model with MatMulNBits for the MatMul nodes of these names, or for all."""
+    if names is not None and not names:
+        return model
     quiet()
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
-    if names is not None and not names:
-        return model
     with quiet_quantizer():
         quantizer = MatMulNBitsQuantizer(
             model,

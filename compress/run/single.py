@@ -15,9 +15,8 @@ from compress.stage import RunContext, Stage, check_format, execute
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
 from profiles.job import Job
-from runtimes.artifact import Artifact, is_artifact, read_artifact
-from runtimes.contents import unlisted
-from runtimes.errors import ArtifactError, InputError
+from runtimes.artifact import Artifact, is_artifact
+from runtimes.errors import InputError
 
 
 def run_stage(
@@ -39,6 +38,7 @@ def run_stage(
     that the stage needs.
     """
     artifact = open_model(source, task=task, max_length=max_length)
+    check_format(stage, artifact.format)
     known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
     check_out(out, artifact, *([known] if known else []))
     if data is None and stage.uses_data:
@@ -49,7 +49,6 @@ def run_stage(
         )
     devices = [load_profile(profile)]
     target = target_for(devices, Job.nearest(devices).facts())
-    check_format(stage, artifact.format)
     outline = outline_of(artifact)
     for warning in stage.check(outline):
         progress.warn(warning)
@@ -73,20 +72,12 @@ def check_out(out: Path, *inputs: Artifact) -> None:
         raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
     check_apart(out, *(model.path for model in inputs))
     check_room(out, sum(model.size_bytes() for model in inputs))
-    if kept := _not_ours(out):
+    if out.is_dir() and any(out.iterdir()) and not is_artifact(out):
         raise InputError(
-            f"{out}: holds files that are not an artifact's: {', '.join(kept[:5])}",
+            f"{out}: holds files that are not an artifact's",
             expected="a new or empty folder, or an artifact to replace",
-            action="choose another --out, or move them away",
+            action="choose another --out",
         )
-
-
-def _not_ours(out: Path) -> list[str]:
-    """Return the names of files that replacing a folder would lose."""
-    try:
-        return unlisted(out, read_artifact(out).files if is_artifact(out) else {})
-    except ArtifactError:  # an artifact that is damaged, or of another version, is replaced whole
-        return []
 
 
 def _own_copy(model: Artifact, target: Path) -> Artifact:

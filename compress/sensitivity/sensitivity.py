@@ -26,7 +26,7 @@ from runtimes.errors import UnsupportedError
 
 
 @dataclass(frozen=True, slots=True)
-class SensitivityRequest:
+class Asked:
     """Say what is looked at: a model, what it is compared with, and rows.
 
     `source` is the fp32 export that a quantized model was made from; without one the reference
@@ -44,14 +44,14 @@ class SensitivityRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenModel:
+class Opened:
     """Hold a model as it was given and as it runs: a torch model runs as its fp32 export."""
 
     given: Artifact
     runs: Artifact
 
 
-def sensitivity(request: SensitivityRequest) -> Explanation:
+def sensitivity(asked: Asked) -> Explanation:
     """Find what a model's classes, quantized nodes and layers cost or are worth.
 
     figures: accuracy, reference_accuracy, worst_class_retention with its bounds, rows,
@@ -62,21 +62,21 @@ def sensitivity(request: SensitivityRequest) -> Explanation:
     """
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         folder = Path(scratch)
-        model = _opened(request.model, folder / "model", request)
+        model = _opened(asked.model, folder / "model", asked)
         known = open_reference(
-            request.reference, model.runs, folder / "known", request.seed, request.progress
+            asked.reference, model.runs, folder / "known", asked.seed, asked.progress
         )
         question = Question(
             "worst_class_retention",
             model.runs,
-            request.data,
+            asked.data,
             reference=known,
-            progress=request.progress,
+            progress=asked.progress,
         )
         rows = question.labeled()
-        quality = _quality(question, rows)
-        sampled = pick_rows(rows, request.rows)
-        parts = [quality, *_inner(model, known, sampled, folder, request)]
+        found = _quality(question, rows)
+        sampled = pick_rows(rows, asked.rows)
+        parts = [found, *_inner(model, known, sampled, folder, asked)]
     return Explanation(
         answer="; ".join(filter(None, (one.answer for one in parts))),
         figures={
@@ -89,25 +89,25 @@ def sensitivity(request: SensitivityRequest) -> Explanation:
     )
 
 
-def _opened(path: str, scratch: Path, request: SensitivityRequest) -> GivenModel:
-    given = open_model(path, task=request.task)
-    return GivenModel(given, open_reference(path, given, scratch, request.seed, request.progress))
+def _opened(path: str, scratch: Path, asked: Asked) -> Opened:
+    given = open_model(path, task=asked.task)
+    return Opened(given, open_reference(path, given, scratch, asked.seed, asked.progress))
 
 
 def _inner(
-    model: GivenModel, known: Artifact, rows: Rows, folder: Path, request: SensitivityRequest
+    model: Opened, known: Artifact, rows: Rows, folder: Path, asked: Asked
 ) -> Iterator[Explanation]:
     """Yield what is inside the model: layers of a torch one, nodes of a quantized one."""
     if model.given.format == "huggingface":
-        yield _layers(layer_costs(model.given, rows, request.seed, request.progress))
+        yield _layers(layer_costs(model.given, rows, asked.seed, asked.progress))
         return
     try:
         source = known
-        if request.source:
+        if asked.source:
             source = open_reference(
-                request.source, model.runs, folder / "source", request.seed, request.progress
+                asked.source, model.runs, folder / "source", asked.seed, asked.progress
             )
-        whole, costs = node_costs(model.runs, source, rows, folder / "variants", request.progress)
+        whole, costs = node_costs(model.runs, source, rows, folder / "variants", asked.progress)
         yield _nodes(whole, costs)
     except UnsupportedError as error:
         yield Explanation("", {}, notes=(f"no table of nodes: {error}",))

@@ -11,8 +11,7 @@ import pytest
 
 from compress.models.outline import outline_of
 from compress.stage import RunContext, Stage, execute, settings_of
-from runtimes.artifact import Artifact, read_artifact
-from runtimes.contents import digest_of, list_files
+from runtimes.artifact import Artifact, content_digest, read_artifact
 from runtimes.errors import EdgepressError, UnsupportedError
 
 
@@ -33,13 +32,13 @@ class StageContract:
         tmp_path_factory: pytest.TempPathFactory,
     ) -> tuple[str, Artifact]:
         """Return the source's digest from before the run, and the result."""
-        before = digest_of(list_files(source.path))
+        before = content_digest(source.path)
         target = tmp_path_factory.mktemp("made") / "result"
         return before, execute(stage, source, context, target)
 
     def test_leaves_its_input_alone(self, source: Artifact, made: tuple[str, Artifact]) -> None:
         before, _ = made
-        assert digest_of(list_files(source.path)) == before
+        assert content_digest(source.path) == before
 
     def test_result_loads_and_verifies(
         self, stage: Stage, source: Artifact, made: tuple[str, Artifact]
@@ -116,4 +115,5 @@ class StageContract:
         assert stage.title(made[1].format)
         assert set(stage.model_settings) <= set(settings_of(stage))
         assert set(stage.models()) <= set(stage.model_settings)
-        assert all(importlib.util.find_spec(module) for module in stage.modules)
+        needed = (*stage.modules, *stage.packages(source.format))
+        assert all(importlib.util.find_spec(module) for module in needed)

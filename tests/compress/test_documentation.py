@@ -10,6 +10,7 @@ import pytest
 
 from compress.cli.main import COMMANDS
 from compress.data.dataset import DataSettings
+from compress.doctor import EXTRAS
 from compress.export.formats import FORMATS
 from compress.models.architectures import FULL, PARTIAL, supports
 from compress.quantize.schemes import NAMES as SCHEMES
@@ -25,6 +26,12 @@ RECIPE = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_names_every_command(command: str) -> None:
     assert re.search(rf"`(edgepress )?{command}\b", README)
+
+
+@pytest.mark.parametrize("extra", [*EXTRAS, "all"])
+def test_the_readme_names_every_extra(extra: str) -> None:
+    rows = README.split("\n| extra ")[1].split("\n\n")[0]
+    assert f"`{extra}`" in rows
 
 
 @pytest.mark.parametrize("model_type", [*FULL, *PARTIAL])

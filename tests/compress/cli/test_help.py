@@ -49,13 +49,13 @@ METAVARS = {
 
 def commands() -> list[list[str]]:
     """List the path of every command, nested ones too."""
-    paths: list[list[str]] = [[]]
+    found: list[list[str]] = [[]]
     for name in COMMANDS:
-        paths.append([name])
+        found.append([name])
         command = context_of([name]).command
         if isinstance(command, click.Group):
-            paths += [[name, inner] for inner in command.commands]
-    return paths
+            found += [[name, inner] for inner in command.commands]
+    return found
 
 
 def context_of(path: list[str]) -> click.Context:
