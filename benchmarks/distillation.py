@@ -93,13 +93,13 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
     try:
         if json_file is not None and not json_file.resolve().parent.is_dir():
             raise InputError(f"--json {json_file}: no such folder")
-        found = compare(**options)
+        comparison = compare(**options)
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     if json_file is not None:
-        write_json(json_file, found)
-    click.echo(table(found))
+        write_json(json_file, comparison)
+    click.echo(table(comparison))
 
 
 def compare(*, repeats: int, threads: int, target: float, **options: Any) -> dict[str, Any]:
@@ -275,12 +275,12 @@ def summarize(runs: Runs, wanted: float) -> dict[str, Any]:
         for name, repeats in runs.items()
     }
     target = min(wanted, *(min(values) for values in best.values()))
-    found = {
+    contestants = {
         name: _figures(repeats, runs[OURS], target)
         | {"best_accuracy": round(median(best[name]), 4)}
         for name, repeats in runs.items()
     }
-    return {"target_accuracy": round(target, 4), "contestants": found}
+    return {"target_accuracy": round(target, 4), "contestants": contestants}
 
 
 def _figures(
@@ -311,11 +311,11 @@ def _epochs(repeats: Sequence[Sequence[Turn]]) -> list[float]:
     return [turn["seconds"] for turns in repeats for turn in turns[1:]]
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return the figures as an aligned table."""
     head = ("", "setup s", "epoch s", "× edgepress", "best acc.", "epochs", "s to target", "MB")
     lines = [head]
-    for name, row in found["contestants"].items():
+    for name, row in result["contestants"].items():
         slower = row["slower"]
         lines.append(
             (
@@ -330,10 +330,10 @@ def table(found: Mapping[str, Any]) -> str:
             )
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = found["rows"]
+    rows = result["rows"]
     title = (
         f"{rows['train']} rows, {rows['validation']} for validation; the teacher has"
-        f" {found['teacher_accuracy']:.2%} there, the target is {found['target_accuracy']:.2%}"
+        f" {result['teacher_accuracy']:.2%} there, the target is {result['target_accuracy']:.2%}"
     )
     body = [
         "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))

@@ -70,11 +70,11 @@ class EpochTurns:
         yield self._advance
 
     def _advance(self, units: int, note: str) -> None:
-        found = re.fullmatch(r"epoch (\d+): validation ([\d.]+)%", note)
-        if found is None:
+        match = re.fullmatch(r"epoch (\d+): validation ([\d.]+)%", note)
+        if match is None:
             return
-        self.turns.done("epoch", float(found[2]) / 100)
-        if int(found[1]) < self.epochs:
+        self.turns.done("epoch", float(match[2]) / 100)
+        if int(match[1]) < self.epochs:
             self.turns.wait()
 
     def note(self, text: str) -> None:
@@ -86,7 +86,7 @@ class EpochTurns:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class TrainingJob:
     """Hold what every contestant gets: the same rows, student, loss and schedule."""
 
     recipe: str
@@ -112,14 +112,14 @@ def main() -> None:
         name: Rows(tuple(content[name]["texts"]), tuple(content[name]["labels"]))
         for name in ("train", "validation")
     }
-    job = Job(**(content | splits | {"labels": tuple(content["labels"])}))
+    job = TrainingJob(**(content | splits | {"labels": tuple(content["labels"])}))
     turns = Turns(sys.stdout)
     warnings.simplefilter("ignore")
     with redirect_stdout(sys.stderr):
         RECIPES[job.recipe](job, turns)
 
 
-def edgepress(job: Job, turns: Turns) -> None:
+def edgepress(job: TrainingJob, turns: Turns) -> None:
     """Cached logits, length buckets, embeddings in use, a checkpoint an epoch."""
     import accelerate  # noqa: F401 - imports are nobody's turn
     import transformers.modeling_utils  # noqa: F401
@@ -146,22 +146,22 @@ def edgepress(job: Job, turns: Turns) -> None:
     )
 
 
-def trainer_max_length(job: Job, turns: Turns) -> None:
+def trainer_max_length(job: TrainingJob, turns: Turns) -> None:
     """The tutorials' recipe: teacher in every step, every row padded to the longest allowed."""
     _trainer(job, turns, padding="max_length", cached=False)
 
 
-def trainer_dynamic(job: Job, turns: Turns) -> None:
+def trainer_dynamic(job: TrainingJob, turns: Turns) -> None:
     """The same, padded to the longest row of a batch."""
     _trainer(job, turns, padding="longest", cached=False)
 
 
-def trainer_cached(job: Job, turns: Turns) -> None:
+def trainer_cached(job: TrainingJob, turns: Turns) -> None:
     """The same as trainer_dynamic, with the teacher's logits computed once."""
     _trainer(job, turns, padding="longest", cached=True)
 
 
-RECIPES: dict[str, Callable[[Job, Turns], None]] = {
+RECIPES: dict[str, Callable[[TrainingJob, Turns], None]] = {
     "edgepress": edgepress,
     "trainer-max-length": trainer_max_length,
     "trainer-dynamic": trainer_dynamic,
@@ -169,7 +169,7 @@ RECIPES: dict[str, Callable[[Job, Turns], None]] = {
 }
 
 
-def _trainer(job: Job, turns: Turns, *, padding: str, cached: bool) -> None:
+def _trainer(job: TrainingJob, turns: Turns, *, padding: str, cached: bool) -> None:
     from transformers import (
         AutoModelForSequenceClassification,
         AutoTokenizer,
@@ -208,8 +208,8 @@ def _trainer(job: Job, turns: Turns, *, padding: str, cached: bool) -> None:
         train_dataset=_encoded(tokenizer, job.train, job.max_length, padding, soft),
         eval_dataset=_encoded(tokenizer, job.validation, job.max_length, padding, None),
         data_collator=DataCollatorWithPadding(tokenizer),
-        compute_metrics=lambda found: {
-            "accuracy": float((found.predictions.argmax(-1) == found.label_ids).mean())
+        compute_metrics=lambda evaluated: {
+            "accuracy": float((evaluated.predictions.argmax(-1) == evaluated.label_ids).mean())
         },
         callbacks=[_turn_taking(turns)],
     )
@@ -217,7 +217,7 @@ def _trainer(job: Job, turns: Turns, *, padding: str, cached: bool) -> None:
     trainer.train()
 
 
-def _tutorial_loss(output: Any, given: Any, teacher: Any, inputs: Any, job: Job) -> Any:
+def _tutorial_loss(output: Any, given: Any, teacher: Any, inputs: Any, job: TrainingJob) -> Any:
     import torch
     import torch.nn.functional as F  # noqa: N812
 
@@ -232,7 +232,7 @@ def _tutorial_loss(output: Any, given: Any, teacher: Any, inputs: Any, job: Job)
     return job.alpha * job.temperature**2 * soft + (1 - job.alpha) * output.loss
 
 
-def _arguments(job: Job) -> Any:
+def _arguments(job: TrainingJob) -> Any:
     from transformers import TrainingArguments
 
     steps = -(-len(job.train) // job.batch_size) * job.epochs
@@ -275,7 +275,7 @@ def _encoded(
     ]
 
 
-def _teacher_logits(job: Job) -> Any:
+def _teacher_logits(job: TrainingJob) -> Any:
     from compress.distill.teacher_answers import teacher_answers
 
     context = RunContext(

@@ -80,7 +80,7 @@ the more the longer they were trained); a student of one layer keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Effort:
+class SearchPlan:
     """Say how long is searched, in minutes, and how much is measured."""
 
     minutes: float
@@ -90,8 +90,8 @@ class Effort:
     ablation: bool
 
 
-FULL = Effort(minutes=90, seeds=3, rungs=(3, 12), tier="ci", ablation=True)
-QUICK = Effort(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
+FULL = SearchPlan(minutes=90, seeds=3, rungs=(3, 12), tier="ci", ablation=True)
+QUICK = SearchPlan(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 
 
 @click.command(context_settings={"show_default": True})
@@ -121,7 +121,7 @@ def main(
 ) -> None:
     """Compress a teacher as far as it goes and show it beside what others make of it."""
     known = QUICK if quick else FULL
-    effort = Effort(
+    effort = SearchPlan(
         minutes or known.minutes,
         seeds or known.seeds,
         known.rungs,
@@ -137,15 +137,15 @@ def main(
         assert parsed.target is not None
         request = request_of(parsed, parsed.target, folder, board=board)
         frontier = Frontier(request, effort, names, json_file)
-        found = frontier.run()
+        result = frontier.run()
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    click.echo(found["report"])
+    click.echo(result["report"])
 
 
 def recipe_of(
-    teacher: Path, train: Path, test: Path, text: str, label: str, effort: Effort
+    teacher: Path, train: Path, test: Path, text: str, label: str, effort: SearchPlan
 ) -> dict[str, Any]:
     """Return the recipe of the search, as a TOML file would hold it.
 
@@ -199,7 +199,7 @@ class Frontier:
     """Carry out the benchmark's steps."""
 
     request: SearchRequest
-    effort: Effort
+    effort: SearchPlan
     peers: Sequence[str]
     json_file: Path
 
@@ -228,7 +228,7 @@ class Frontier:
         for one in contestants:
             rows.setdefault(one.role, []).append(figures(one, outcome.of(one.name)))
         seeds = [*rows["artifact"], *rows.get("seed", [])]
-        found: dict[str, Any] = {
+        content: dict[str, Any] = {
             "schema_version": 1,
             "teacher": rows["teacher"][0],
             "artifact": rows["artifact"][0],
@@ -245,20 +245,20 @@ class Frontier:
             "ablation": [],
             "seconds": round(time.monotonic() - start, 1),
         }
-        self._write(found, contestants, outcome)
+        self._write(content, contestants, outcome)
         if self.effort.ablation:
-            found["ablation"] = ablation(result, chosen, "ci")
-            found["seconds"] = round(time.monotonic() - start, 1)
-            self._write(found, contestants, outcome)
-        return found
+            content["ablation"] = ablation(result, chosen, "ci")
+            content["seconds"] = round(time.monotonic() - start, 1)
+            self._write(content, contestants, outcome)
+        return content
 
     def _write(
-        self, found: dict[str, Any], contestants: Sequence[Contestant], outcome: Outcome
+        self, content: dict[str, Any], contestants: Sequence[Contestant], outcome: Outcome
     ) -> None:
-        found["report"] = report(found)
-        write_json(self.json_file, found)
-        write_text(self.json_file.with_suffix(".md"), found["report"] + "\n")
-        drawn = page(contestants, outcome, found["report"])
+        content["report"] = report(content)
+        write_json(self.json_file, content)
+        write_text(self.json_file.with_suffix(".md"), content["report"] + "\n")
+        drawn = page(contestants, outcome, content["report"])
         write_text(self.json_file.with_suffix(".html"), drawn)
 
     def _refits(self, result: SearchResult, row: Standing) -> tuple[list[Contestant], float]:
@@ -266,15 +266,15 @@ class Frontier:
         start = time.monotonic()
         trial, folder = row.trial, RunFolder(self.request.out / "artifacts")
         epochs = self.effort.rungs[-1]  # a choice that the search had no time to finish too
-        found = []
+        contestants = []
         for seed in range(SEED, SEED + self.effort.seeds):
             self.request.board.note(f"refit with seed {seed}")
             made = result.refit(trial.shape, epochs, seed)
             kept = folder.keep(made, f"seed-{seed}")
             role = "artifact" if seed == SEED else "seed"
             notes = {"seed": seed, "shape": trial.shape.to_json(), "epochs": epochs}
-            found.append(Contestant(f"edgepress seed {seed}", role, _ours(), kept, notes))
-        return found, time.monotonic() - start
+            contestants.append(Contestant(f"edgepress seed {seed}", role, _ours(), kept, notes))
+        return contestants, time.monotonic() - start
 
     def _front(self, result: SearchResult) -> list[Contestant]:
         """Return the best student of each depth; they never saw the validation rows."""
@@ -416,30 +416,30 @@ def _ours() -> str:
     return version("edgepress")
 
 
-def report(found: Mapping[str, Any]) -> str:
+def report(content: Mapping[str, Any]) -> str:
     """Return the whole result as Markdown."""
-    search_, rows = found["search"], found["data"]
+    search_, rows = content["search"], content["data"]
     parts = [
         f"{rows['train']} training, {rows['validation']} validation and {rows['test']} test rows,"
         f" {rows['classes']} classes. Goal: {search_['goal']}:"
         f" {'met' if search_['met'] else 'NOT met'} by {search_['answer']} on validation.",
         f"Search {search_['seconds'] / 60:.0f} min, refits {search_['refit_seconds'] / 60:.0f} min,"
         f" peak {search_['rss_peak_mb'] / 1000:.1f} GB.",
-        table([found["teacher"], *found["seeds"], *found["peers"]]),
+        table([content["teacher"], *content["seeds"], *content["peers"]]),
         "The best student of each depth, trained without the validation rows:",
-        table(found["front"]),
+        table(content["front"]),
         "Retention by speed:",
-        "\n".join(_at(row) for row in found["front_at"]),
+        "\n".join(_at(row) for row in content["front_at"]),
     ]
-    parts += [f"{row['name']}: {row['error']}" for row in found["peers_failed"]]
-    if known := found["against_peers"]:
+    parts += [f"{row['name']}: {row['error']}" for row in content["peers_failed"]]
+    if known := content["against_peers"]:
         parts.append(
             f"{known['times_faster']:.1f}× faster than {known['fastest_peer']},"
             f" {known['times_smaller']:.1f}× smaller than {known['smallest_peer']},"
             f" {known['points_below_best_peer']:.1f} points below the best peer's retention."
         )
-    if found["ablation"]:
-        parts += ["On the validation rows, made again:", _ablation_table(found["ablation"])]
+    if content["ablation"]:
+        parts += ["On the validation rows, made again:", _ablation_table(content["ablation"])]
     return "\n\n".join(parts)
 
 

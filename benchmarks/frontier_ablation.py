@@ -20,7 +20,7 @@ from runtimes.artifact import Artifact
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class Ablation:
     """Name what is left out or put in its place, and how the student is made then."""
 
     name: str
@@ -37,20 +37,20 @@ def _unquantized(shape: Shape) -> Shape:
     return replace(shape, scheme="none", weights="int8", embeddings=None)
 
 
-AS_CHOSEN = Variant("as chosen")
+AS_CHOSEN = Ablation("as chosen")
 VARIANTS = (
-    Variant("labels alone, no teacher", settings={"distill": {"alpha": 0.0, "augment": 0}}),
-    Variant("no disturbed copies", settings={"distill": {"augment": 0}}),
-    Variant("no labels, the teacher alone", settings={"distill": {"alpha": 1.0}}),
-    Variant("half the FFN", lambda shape: replace(shape, ffn=0.5)),
-    Variant(
+    Ablation("labels alone, no teacher", settings={"distill": {"alpha": 0.0, "augment": 0}}),
+    Ablation("no disturbed copies", settings={"distill": {"augment": 0}}),
+    Ablation("no labels, the teacher alone", settings={"distill": {"alpha": 1.0}}),
+    Ablation("half the FFN", lambda shape: replace(shape, ffn=0.5)),
+    Ablation(
         "4-bit rounding while training",
         settings={"distill": {"quantization_aware": ["embeddings", "weights"]}},
     ),
-    Variant("8-bit weights", lambda shape: replace(shape, weights="int8")),
-    Variant("8-bit embeddings", lambda shape: replace(shape, embeddings="int8")),
-    Variant("not quantized", _unquantized),
-    Variant("only the rows' own pieces", lambda shape: replace(shape, vocabulary="seen")),
+    Ablation("8-bit weights", lambda shape: replace(shape, weights="int8")),
+    Ablation("8-bit embeddings", lambda shape: replace(shape, embeddings="int8")),
+    Ablation("not quantized", _unquantized),
+    Ablation("only the rows' own pieces", lambda shape: replace(shape, vocabulary="seen")),
 )
 """Each is one ingredient away from the choice; those that are the choice itself are skipped."""
 
@@ -69,7 +69,7 @@ def ablation(result: SearchResult, row: Standing, tier: str) -> list[dict[str, A
     return _figures(result, made, tier)
 
 
-def _differs(result: SearchResult, row: Standing, variant: Variant) -> bool:
+def _differs(result: SearchResult, row: Standing, variant: Ablation) -> bool:
     known = settings_kept(result.request.stages)
     return variant.shape(row.trial.shape) != row.trial.shape or any(
         known.get(kind, {}).get(name) != value
@@ -78,7 +78,7 @@ def _differs(result: SearchResult, row: Standing, variant: Variant) -> bool:
     )
 
 
-def _made(result: SearchResult, row: Standing, variant: Variant) -> tuple[Artifact, float]:
+def _made(result: SearchResult, row: Standing, variant: Ablation) -> tuple[Artifact, float]:
     """Return a variant's deployed model and the seconds that it took, 0 from the cache."""
     start = time.monotonic()
     request = result.request
@@ -106,7 +106,7 @@ def _figures(
         progress=request.board,
         shared=request.cache.shared,
     )
-    found = []
+    of_variants = []
     chosen: RowScores | None = None
     for one in contestants[1:]:
         measured = outcome.of(one.name)
@@ -117,5 +117,5 @@ def _figures(
         share = paired_retention(scores, chosen, 0.95, request.plan.recipe.seed)
         bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}
         row = figures(one, measured) | {"of_chosen": bounds, "seconds": made[one.name][1]}
-        found.append(row)
-    return found
+        of_variants.append(row)
+    return of_variants

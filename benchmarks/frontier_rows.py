@@ -69,38 +69,38 @@ def measured_together(
     return measure_and_judge(asked, device=Job(), progress=progress, shared=shared)
 
 
-def figures(one: Contestant, found: Measured) -> dict[str, Any]:
+def figures(one: Contestant, measured: Measured) -> dict[str, Any]:
     """Return a contestant's figures by name; fractions, MB of 10^6 bytes, milliseconds.
 
     Bounds hold with 95 % confidence each. The teacher beside itself is 1 by definition.
     """
     known = {"value": 1.0, "lower": 1.0, "upper": 1.0}
     teacher = one.role == "teacher"
-    retention = known if teacher else _interval(found, "accuracy_retention")
-    speedup = known if teacher else _interval(found, "speedup")
+    retention = known if teacher else _interval(measured, "accuracy_retention")
+    speedup = known if teacher else _interval(measured, "speedup")
     return {
         "name": one.name,
         "version": one.version,
-        "accuracy": found.value("accuracy"),
+        "accuracy": measured.value("accuracy"),
         "size_mb": round(one.artifact.size_mb, 4),
-        "latency_p50_ms": found.value("latency_p50_ms"),
-        "latency_p90_ms": found.value("latency_p90_ms"),
+        "latency_p50_ms": measured.value("latency_p50_ms"),
+        "latency_p90_ms": measured.value("latency_p90_ms"),
         "speedup": speedup["value"],
         "speedup_bounds": {key: speedup[key] for key in ("lower", "upper")},
-        "compression": 1.0 if teacher else found.value("compression"),
+        "compression": 1.0 if teacher else measured.value("compression"),
         "retention": retention,
-        "cold_start_p50_ms": found.value("cold_start_p50_ms"),
-        "rss_peak_mb": found.value("rss_peak_mb"),
-        "runtime": found.candidate.runtime,
+        "cold_start_p50_ms": measured.value("cold_start_p50_ms"),
+        "rss_peak_mb": measured.value("rss_peak_mb"),
+        "runtime": measured.candidate.runtime,
         "parameters": one.artifact.parameters,
         "digest": one.artifact.digest,
-        "fault": found.samples.fault,
+        "fault": measured.samples.fault,
         **one.notes,
     }
 
 
-def _interval(found: Measured, metric: str) -> dict[str, float | None]:
-    known = found.measurements.get(metric)
+def _interval(measured: Measured, metric: str) -> dict[str, float | None]:
+    known = measured.measurements.get(metric)
     if known is None:
         return {"value": None, "lower": None, "upper": None}
     return {"value": known.value, "lower": known.lower, "upper": known.upper}
@@ -108,12 +108,12 @@ def _interval(found: Measured, metric: str) -> dict[str, float | None]:
 
 def front_at(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return, for each of STEPS, the row that keeps most of those at least that fast."""
-    found = []
+    steps = []
     for step in STEPS:
         fast = [row for row in rows if (row["speedup"] or 0.0) >= step and row["accuracy"]]
         best = max(fast, key=lambda row: row["accuracy"], default=None)
-        found.append({"speedup_least": step, **(dict(best) if best else {"name": None})})
-    return found
+        steps.append({"speedup_least": step, **(dict(best) if best else {"name": None})})
+    return steps
 
 
 _COLUMNS = ("", "accuracy", "retention", "MB", "smaller", "p50 ms", "speed-up")
@@ -173,9 +173,9 @@ def page(contestants: Sequence[Contestant], outcome: Outcome, said: str) -> str:
     )
 
 
-def _drawn(one: Contestant, found: Measured) -> StageRow:
+def _drawn(one: Contestant, measured: Measured) -> StageRow:
     return stage_row(
-        found,
+        measured,
         made=one.artifact,
         name=one.name,
         kind=one.role,

@@ -70,13 +70,13 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
     if quick:
         options |= {"gates": 4, "tier": "quick"}
     try:
-        found = count_alarms(json_file=json_file, **options)
+        result = count_alarms(json_file=json_file, **options)
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     if json_file is not None:
-        write_json(json_file, found)
-    click.echo(table(found))
+        write_json(json_file, result)
+    click.echo(table(result))
 
 
 def count_alarms(
@@ -133,7 +133,7 @@ def _gate_on(
     seed: int,
 ) -> None:
     for number in range(len(journal.trials), gates):
-        found = trial(
+        gate = trial(
             artifact,
             copy,
             rows,
@@ -142,15 +142,15 @@ def _gate_on(
             loaded=number % 2 > 0,
             others_first=number // 2 % 2 > 0,
         )
-        journal.add(found)
-        _tell(number, gates, found)
+        journal.add(gate)
+        _tell(number, gates, gate)
 
 
-def _tell(number: int, gates: int, found: Mapping[str, Any]) -> None:
-    ours = found["gate"]
-    wrong = [name for name, one in found["others"].items() if one["regressed"]]
+def _tell(number: int, gates: int, gate: Mapping[str, Any]) -> None:
+    ours = gate["gate"]
+    wrong = [name for name, one in gate["others"].items() if one["regressed"]]
     click.echo(
-        f"gate {number + 1} of {gates}, {'loaded' if found['loaded'] else 'quiet'}:"
+        f"gate {number + 1} of {gates}, {'loaded' if gate['loaded'] else 'quiet'}:"
         f" {ours['status']} after {ours['looks']} looks, {ours['wall_s']:.0f} s;"
         f" alarms of others: {', '.join(wrong) or 'none'}",
         err=True,
@@ -178,20 +178,20 @@ def summarize(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 _HEAD = ("false FAIL", "inconclusive", "pass", "FAIL share", "at most (95 %)")
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return the false alarms by condition and method, then by budget, and what a gate took."""
     parts: list[list[tuple[str, ...]]] = []
-    for condition, methods in found["results"].items():
+    for condition, methods in result["results"].items():
         parts.append([(f"{condition}: {methods[OURS]['trials']} gates", *_HEAD)])
         parts[-1] += [_line(name, row) for name, row in methods.items()]
     parts.append([("budgets, all gates", *_HEAD)])
-    parts[-1] += [_line(name, row) for name, row in found["metrics"].items()]
+    parts[-1] += [_line(name, row) for name, row in result["metrics"].items()]
     taken = [
         f"{condition}: a gate took {row['gate_s']['median']:.0f} s (median),"
         f" {row['gate_s']['most']:.0f} s at most; gates by looks"
         f" {', '.join(f'{looks}: {count}' for looks, count in row['looks'].items())};"
         f" the engine's own time {percent(row['overhead']['median'])}"
-        for condition, row in found["costs"].items()
+        for condition, row in result["costs"].items()
     ]
     return "\n\n".join([*map(aligned, parts), "\n".join(taken)])
 

@@ -96,13 +96,13 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
     if quick:
         options |= {"gates": 1, "tier": "quick"}
     try:
-        found = count_caught(json_file=json_file, quick=quick, **options)
+        result = count_caught(json_file=json_file, quick=quick, **options)
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     if json_file is not None:
-        write_json(json_file, found)
-    click.echo(table(found))
+        write_json(json_file, result)
+    click.echo(table(result))
 
 
 def count_caught(
@@ -206,7 +206,7 @@ def _gate_on(
     seed: int,
 ) -> None:
     for place, cell in enumerate(order[len(journal.trials) :], len(journal.trials)):
-        found = trial(
+        gate = trial(
             artifact,
             gated_artifact(folders[cell.nominal]),
             rows,
@@ -214,16 +214,16 @@ def _gate_on(
             seed=seed + place,
             others_first=cell.number % 2 > 0,
         )
-        journal.add({"limit": cell.limit, "nominal_percent": cell.nominal, **found})
+        journal.add({"limit": cell.limit, "nominal_percent": cell.nominal, **gate})
         _tell(place, len(order), journal.trials[-1])
 
 
-def _tell(place: int, gates: int, found: Mapping[str, Any]) -> None:
-    ours = found["gate"]
+def _tell(place: int, gates: int, gate: Mapping[str, Any]) -> None:
+    ours = gate["gate"]
     ratio = ours["checks"].get(JUDGED, {}).get("value")
     click.echo(
-        f"gate {place + 1} of {gates}, planted {found['nominal_percent']:g} %,"
-        f" limit {found['limit']:g}: {ours['status']}"
+        f"gate {place + 1} of {gates}, planted {gate['nominal_percent']:g} %,"
+        f" limit {gate['limit']:g}: {ours['status']}"
         f" at {'?' if ratio is None else f'{ratio:.3f}'} after {ours['looks']} looks,"
         f" {ours['wall_s']:.0f} s",
         err=True,
@@ -253,13 +253,13 @@ def _result(rows: Sequence[Mapping[str, Any]], copy: Planted) -> dict[str, Any]:
 
 def caught(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
     """Return by limit and method the smallest slowdown caught reliably, with all larger ones."""
-    found: dict[str, dict[str, float | None]] = {}
+    smallest: dict[str, dict[str, float | None]] = {}
     for limit in dict.fromkeys(row["limit"] for row in results):
         rows = [row for row in results if row["limit"] == limit and row["nominal_percent"] > 0]
         falling = sorted(rows, key=lambda row: -float(row["nominal_percent"]))
         names = dict.fromkeys(name for row in rows for name in row["methods"])
-        found[f"{limit:g}"] = {name: _smallest(name, falling) for name in names}
-    return found
+        smallest[f"{limit:g}"] = {name: _smallest(name, falling) for name in names}
+    return smallest
 
 
 def _smallest(method: str, falling: Sequence[Mapping[str, Any]]) -> float | None:
@@ -271,16 +271,16 @@ def _smallest(method: str, falling: Sequence[Mapping[str, Any]]) -> float | None
     return smallest
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return a table a limit: the verdicts on each slowdown, and the others' alarms beside them."""
     parts = []
-    for limit in dict.fromkeys(row["limit"] for row in found["results"]):
+    for limit in dict.fromkeys(row["limit"] for row in result["results"]):
         head = ("planted", "true %", "FAIL", "inconclusive", "PASS", "gate s")
         lines = [(*head, *(method.name for method in METHODS))]
-        lines += [_line(row) for row in found["results"] if row["limit"] == limit]
+        lines += [_line(row) for row in result["results"] if row["limit"] == limit]
         smallest = (
             f"{name}: {'none' if nominal is None else f'{nominal:g} %'}"
-            for name, nominal in found["caught"][f"{limit:g}"].items()
+            for name, nominal in result["caught"][f"{limit:g}"].items()
         )
         caught_line = (
             f"smallest caught in {100 * RELIABLE:.0f} % of gates or more: {'; '.join(smallest)}"

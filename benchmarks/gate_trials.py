@@ -102,14 +102,14 @@ def trial(
 
     With `loaded` another process works a core meanwhile.
     """
-    found: dict[str, Any] = {"seed": seed, "loaded": loaded, "others_first": others_first}
+    content: dict[str, Any] = {"seed": seed, "loaded": loaded, "others_first": others_first}
     with loaded_core(loaded):
         if others_first:
-            found["others"] = _others(reference, candidate, rows, terms)
-        found["gate"] = _gated(reference, candidate, rows, terms, seed)
+            content["others"] = _others(reference, candidate, rows, terms)
+        content["gate"] = _gated(reference, candidate, rows, terms, seed)
         if not others_first:
-            found["others"] = _others(reference, candidate, rows, terms)
-    return found
+            content["others"] = _others(reference, candidate, rows, terms)
+    return content
 
 
 @contextmanager
@@ -201,12 +201,12 @@ class Journal:
             self.trials = _earlier(self.path, head, resume)
         _write(self.path, [dict(head), *self.trials])
 
-    def add(self, found: dict[str, Any]) -> None:
+    def add(self, gate: dict[str, Any]) -> None:
         """Keep one more trial."""
-        self.trials.append(found)
+        self.trials.append(gate)
         if self.path is not None:
             with self.path.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(found) + "\n")
+                lines.write(json.dumps(gate) + "\n")
 
 
 def _earlier(path: Path, head: Mapping[str, Any], resume: bool) -> list[dict[str, Any]]:
@@ -279,11 +279,11 @@ def share_bounds(hits: int, trials: int, confidence: float = 0.95) -> tuple[floa
 
 def tallies(trials: Sequence[Mapping[str, Any]]) -> dict[str, Tally]:
     """Count the verdicts of every method over some trials, ours first."""
-    found = {OURS: tally(row["gate"]["status"] for row in trials)}
+    by_method = {OURS: tally(row["gate"]["status"] for row in trials)}
     for method in METHODS:
         calls = [bool(row["others"][method.name]["regressed"]) for row in trials]
-        found[method.name] = Tally(sum(calls), 0, len(calls) - sum(calls))
-    return found
+        by_method[method.name] = Tally(sum(calls), 0, len(calls) - sum(calls))
+    return by_method
 
 
 def tally(statuses: Iterator[str] | Sequence[str]) -> Tally:

@@ -68,13 +68,13 @@ _NOTHING = Rows((), ())
 def main(json_file: Path | None, **options: Any) -> None:
     """Race the fp32 graph that edgepress exports against what other tools make of it."""
     try:
-        found = compare(**options)
+        comparison = compare(**options)
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     if json_file is not None:
-        write_json(json_file, found)
-    click.echo(table(found))
+        write_json(json_file, comparison)
+    click.echo(table(comparison))
 
 
 def compare(
@@ -128,11 +128,11 @@ def make_graphs(
 
 def _named(others: Sequence[str]) -> dict[str, Path]:
     pairs = [one.partition("=") for one in others]
-    found = {name: Path(path) for name, _, path in pairs}
-    missing = [str(path) for path in found.values() if not path.is_file()]
+    paths = {name: Path(path) for name, _, path in pairs}
+    missing = [str(path) for path in paths.values() if not path.is_file()]
     if missing:
         raise InputError(f"--other {missing[0]}: no such file", expected="NAME=FILE")
-    return found
+    return paths
 
 
 def _trace(source: Path, path: Path) -> Any:
@@ -179,8 +179,8 @@ def _difference(graphs: Mapping[str, Artifact], name: str) -> float:
     ours = graphs[OURS]
     feeds = ExampleFeeds.of(ours).draw(2, 13, 4)
     feeds["token_type_ids"] = np.zeros_like(feeds["input_ids"])
-    expected, found = (file_run(one.path, "onnx")(feeds) for one in (ours, graphs[name]))
-    return float(np.abs(expected - found).max() / max(1.0, float(np.abs(expected).max())))
+    expected, output = (file_run(one.path, "onnx")(feeds) for one in (ours, graphs[name]))
+    return float(np.abs(expected - output).max() / max(1.0, float(np.abs(expected).max())))
 
 
 def _figures(graph: Artifact, seen: Samples, ours: Samples) -> dict[str, Any]:
@@ -195,10 +195,10 @@ def _figures(graph: Artifact, seen: Samples, ours: Samples) -> dict[str, Any]:
     }
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(result: Mapping[str, Any]) -> str:
     """Return the figures as lines for a terminal."""
     lines = [f"{'graph':14} {'nodes':>5} {'MB':>7} {'p50 ms':>8}  slower than edgepress"]
-    for name, row in found["graphs"].items():
+    for name, row in result["graphs"].items():
         value, lower, upper = (row["slower"][key] for key in ("value", "lower", "upper"))
         lines.append(
             f"{name:14} {row['nodes']:5} {row['size_mb']:7.2f} {row['latency_p50_ms']:8.3f}"

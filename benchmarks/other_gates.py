@@ -109,15 +109,15 @@ def sequential_samples(
 
 def judgments(samples: dict[Protocol, tuple[Floats, Floats]], limit: float) -> dict[str, Any]:
     """Return by method whether it calls a regression, and the ratio that it saw."""
-    found = {}
+    by_method = {}
     for method in METHODS:
         reference, candidate = samples[method.protocol]
-        found[method.name] = {
+        by_method[method.name] = {
             "regressed": method.regressed(reference, candidate, limit),
             "ratio": round(method.statistic(candidate) / method.statistic(reference), 4),
             "samples": len(candidate),
         }
-    return found
+    return by_method
 
 
 def second_of_rounds(first_ms: float) -> int:

@@ -89,13 +89,13 @@ def main(json_file: Path | None, **options: Any) -> None:
     try:
         if json_file is not None and not json_file.resolve().parent.is_dir():
             raise InputError(f"--json {json_file}: no such folder")
-        found = plant_all(**options)
+        result = plant_all(**options)
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
     if json_file is not None:
-        write_json(json_file, found)
-    click.echo(table(found))
+        write_json(json_file, result)
+    click.echo(table(result))
 
 
 def plant_all(
@@ -119,7 +119,7 @@ def plant_all(
     columns = _calibrate(plain, wanted, texts, rounds, 1 if quick else _GUESSES, seed, out)
     planted = [_plant(plain, nominal, count, out) for nominal, count in columns.items()]
     samples = _session(plain, planted, texts, rounds, seed + 1000)
-    found = {
+    content = {
         "schema_version": 1,
         "model": {
             "digest": plain.digest,
@@ -132,8 +132,8 @@ def plant_all(
         "seconds": round(time.monotonic() - started, 1),
         "planted": [_row(one, plain, samples, texts) for one in planted],
     }
-    write_json(out / "planted.json", found)
-    return found
+    write_json(out / "planted.json", content)
+    return content
 
 
 def some_texts(data: str, column: str, rows: int, seed: int) -> tuple[str, ...]:
@@ -179,9 +179,9 @@ def _calibrate(
             _plant(plain, nominal, count, out) for nominal, count in columns.items() if count
         ]
         samples = _session(plain, planted, texts, rounds, seed + guess)
-        found = [percent_slower(samples[one.name], samples[PLAIN]).value for one in planted]
-        _tell(guess, planted, found)
-        both = zip(planted, found, strict=True)
+        slower = [percent_slower(samples[one.name], samples[PLAIN]).value for one in planted]
+        _tell(guess, planted, slower)
+        both = zip(planted, slower, strict=True)
         seen += [(one.columns, value) for one, value in both if value is not None]
         if not seen:
             raise BackendError(
@@ -256,11 +256,11 @@ def _round_ratios(slowed: Samples, plain: Samples) -> Iterator[float]:
     return (float(np.median(ratios)) for ratios in rounds.values() if ratios)
 
 
-def _tell(guess: int, planted: Sequence[Planted], found: Sequence[float | None]) -> None:
+def _tell(guess: int, planted: Sequence[Planted], slower: Sequence[float | None]) -> None:
     said = (
         f"{one.nominal:g} % with {one.columns} columns:"
         f" {'?' if value is None else f'{value:.2f}'} %"
-        for one, value in zip(planted, found, strict=True)
+        for one, value in zip(planted, slower, strict=True)
     )
     click.echo(f"guess {guess + 1}: {'; '.join(said)}", err=True)
 
@@ -316,15 +316,15 @@ def logits_differ(one: Artifact, other: Artifact, texts: Sequence[str]) -> float
     )
 
 
-def _bounds(found: Interval) -> dict[str, float | None]:
-    figures = {name: getattr(found, name) for name in ("value", "lower", "upper")}
+def _bounds(interval: Interval) -> dict[str, float | None]:
+    figures = {name: getattr(interval, name) for name in ("value", "lower", "upper")}
     return {name: None if it is None else round(it, 3) for name, it in figures.items()}
 
 
-def table(found: Mapping[str, Any]) -> str:
+def table(content: Mapping[str, Any]) -> str:
     """Return the figures as an aligned table."""
     lines = [("planted %", "true %", "shorter rows", "longer rows", "columns", "logits differ")]
-    for row in found["planted"]:
+    for row in content["planted"]:
         lines.append(
             (
                 f"{row['nominal_percent']:g}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ _SCALE = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
+class DenseNode:
     """Name a dense layer's node by its place, and the width of its weights."""
 
     node: int
@@ -37,7 +36,7 @@ def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
     import onnx
 
     with new_folder(target) as folder:
-        shutil.copytree(source.path, folder, dirs_exist_ok=True)
+        source.copy(folder)
         if columns:
             (folder / MANIFEST).unlink()
             model = onnx.load(source.model_file, load_external_data=False)
@@ -50,7 +49,7 @@ def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
 def described(source: Artifact) -> dict[str, Any]:
     """Return what a manifest says of an artifact, but for its place and its content."""
     kept = (field.name for field in dataclasses.fields(Artifact))
-    return {name: getattr(source, name) for name in kept if name not in ("path", "digest")}
+    return {name: getattr(source, name) for name in kept if name not in ("path", "files")}
 
 
 def add_work(model: Any, columns: int) -> None:
@@ -72,26 +71,26 @@ def add_work(model: Any, columns: int) -> None:
     _add_to_logits(model.graph, sums)
 
 
-def dense_layers(model: Any) -> list[Dense]:
+def dense_layers(model: Any) -> list[DenseNode]:
     """List the nodes that multiply by constant weights (rows, columns), the largest first.
 
     A layer that sees the whole row comes before a pooler or a head: its weights are larger.
     """
     shapes = {weights.name: tuple(weights.dims) for weights in model.graph.initializer}
-    found = [
-        Dense(place, shapes[node.input[1]][1], int(np.prod(shapes[node.input[1]])))
+    layers = [
+        DenseNode(place, shapes[node.input[1]][1], int(np.prod(shapes[node.input[1]])))
         for place, node in enumerate(model.graph.node)
         if node.op_type in ("MatMul", "MatMulInteger") and len(shapes.get(node.input[1], ())) == 2
     ]
-    if not found:
+    if not layers:
         raise UnsupportedError(
             "the graph has no MatMul or MatMulInteger with constant weights to do more of",
             expected="an fp32 or dynamically quantized transformer",
         )
-    return sorted(found, key=lambda layer: (-layer.weights, layer.node))
+    return sorted(layers, key=lambda layer: (-layer.weights, layer.node))
 
 
-def _again(graph: Any, layer: Dense, columns: int) -> str:
+def _again(graph: Any, layer: DenseNode, columns: int) -> str:
     """Add a dense layer's first columns once more; return the name of their sum, (batch, 1)."""
     from onnx import TensorProto, helper
 

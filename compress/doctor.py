@@ -41,13 +41,13 @@ def examine() -> list[Finding]:
 
 
 def _runtimes() -> list[Finding]:
-    found = []
+    findings = []
     for name in RUNTIMES:
         runtime: Runtime = RUNTIMES.resolve(name)()
         state = runtime.availability()
         why = f"runs {', '.join(runtime.formats)}" if state.ok else state.reason
-        found.append(Finding("runtime", name, state.ok, state.version or "", why))
-    return found
+        findings.append(Finding("runtime", name, state.ok, state.version or "", why))
+    return findings
 
 
 def _packages() -> list[Finding]:

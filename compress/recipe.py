@@ -126,11 +126,11 @@ def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
     """
     path = path.expanduser()
     if not path.is_file():
-        found = sorted(str(p.name) for p in path.parent.glob("*.toml"))
+        recipes = sorted(str(p.name) for p in path.parent.glob("*.toml"))
         raise RecipeError(
             f"{path}: {'a folder' if path.is_dir() else 'no such recipe'}",
             expected="a TOML file",
-            available=", ".join(found[:8]) or None,
+            available=", ".join(recipes[:8]) or None,
             action="see the README for one to begin with",
         )
     try:
@@ -256,13 +256,13 @@ def recipe_error(error: ValidationError, name: str, known: list[str]) -> RecipeE
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> list[str]:
-    found = []
+    keys = []
     for name, row in model.model_fields.items():
         key = prefix + (row.alias or name)
-        found.append(key)
+        keys.append(key)
         if isinstance(row.annotation, type) and issubclass(row.annotation, BaseModel):
-            found += _keys(row.annotation, f"{key}.")
-    return found
+            keys += _keys(row.annotation, f"{key}.")
+    return keys
 
 
 def _parent(key: str) -> str:

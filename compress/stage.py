@@ -196,13 +196,13 @@ def check_packages(stage: Stage, form: str) -> None:
 
 def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
     """Return installed versions: by default of the tools that decide what a stage makes."""
-    found = {}
+    versions = {}
     for name in names:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            versions[name] = "not installed"
+    return versions
 
 
 def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:

@@ -201,15 +201,15 @@ def strangeness(now: Baseline, then: Baseline) -> str:
 
 def remarks(now: Baseline, then: Baseline) -> list[str]:
     """Say what else changed since the baseline was stored."""
-    found = []
+    lines = []
     if now.model.runtime_version != then.model.runtime_version:
-        found.append(
+        lines.append(
             f"the baseline ran in {then.model.runtime} {then.model.runtime_version},"
             f" this in {now.model.runtime} {now.model.runtime_version}"
         )
     if foreign := strangeness(now, then):
-        found.append(foreign)
-    return found
+        lines.append(foreign)
+    return lines
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
@@ -231,8 +231,8 @@ def read_baseline(path: Path) -> Baseline:
     if version != SCHEMA:
         raise _refused(path, f"a baseline of schema {version!r}; this edgepress reads {SCHEMA}")
     try:
-        found = Baseline.model_validate(content)
-        found.scores()
+        baseline = Baseline.model_validate(content)
+        baseline.scores()
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         place = ".".join(map(str, fault["loc"]))
@@ -242,7 +242,7 @@ def read_baseline(path: Path) -> Baseline:
     for name in ("latency_p50_ms", "latency_p90_ms"):
         if not content[name]:
             raise _refused(path, f"{name}: no process's latency")
-    return found
+    return baseline
 
 
 def _looks_like(content: Any) -> str:

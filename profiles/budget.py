@@ -111,9 +111,9 @@ class Budget(BaseModel):
     @property
     def kind(self) -> Metric:
         """Return what is known of the metric."""
-        found = metric_named(self.metric)
-        assert found is not None  # name_budgets saw to it
-        return found
+        metric = metric_named(self.metric)
+        assert metric is not None  # name_budgets saw to it
+        return metric
 
     @property
     def side(self) -> Side:

@@ -19,11 +19,11 @@ from runtimes.runtime import RUNTIMES
 DEVICES = Path(__file__).parent / "devices"
 
 
-class _Table(BaseModel):
+class _TomlTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Match(_Table):
+class Match(_TomlTable):
     """Say how the device is recognized; patterns are shell globs, all given ones must fit.
 
     `environment` names a variable that the platform sets (a serverless runtime's own); `cpus`
@@ -37,7 +37,7 @@ class Match(_Table):
     cpus: int | None = Field(default=None, gt=0)
 
 
-class Cores(_Table):
+class Cores(_TomlTable):
     """Describe a cluster of equal cores; no count where it depends on the instance."""
 
     count: int | None = Field(default=None, gt=0)
@@ -45,7 +45,7 @@ class Cores(_Table):
     mhz: int | None = Field(default=None, gt=0)
 
 
-class Accelerator(_Table):
+class Accelerator(_TomlTable):
     """Describe a GPU or an NPU."""
 
     kind: Literal["gpu", "npu"]
@@ -55,7 +55,7 @@ class Accelerator(_Table):
     int8_tops: float | None = Field(default=None, gt=0)
 
 
-class Hardware(_Table):
+class Hardware(_TomlTable):
     """Describe the processor; `isa` uses the Linux kernel's names for the flags."""
 
     arch: Literal["x86_64", "aarch64", "armv7l"] | None = None
@@ -77,7 +77,7 @@ class Hardware(_Table):
         return self
 
 
-class TransportSettings(_Table):
+class TransportSettings(_TomlTable):
     """Say how the device is reached.
 
     `host` may hold `${VARIABLE}`: it is read when the device is reached, so that a shared
@@ -88,7 +88,7 @@ class TransportSettings(_Table):
     host: str | None = None
 
 
-class RuntimeSettings(_Table):
+class RuntimeSettings(_TomlTable):
     """Say what runs the model there; `threads` 0 leaves the number to the runtime."""
 
     name: str = "onnxruntime"
@@ -104,13 +104,13 @@ class RuntimeSettings(_Table):
         return self
 
 
-class QuantizationSettings(_Table):
+class QuantizationSettings(_TomlTable):
     """Name the scheme that suits the device; what plans a run says whether it knows it."""
 
     scheme: str = "int8-dynamic"
 
 
-class DeviceProfile(_Table):
+class DeviceProfile(_TomlTable):
     """Describe a device: how it is recognized and reached, what runs there, what it must meet."""
 
     schema_version: Literal[1] = Field(alias="schema")

@@ -14,9 +14,10 @@ from typing import Any
 
 from profiles.budget import Budget
 from profiles.device import DeviceProfile
+from profiles.doubt import Doubt, doubt_of
 from profiles.measurement import Figures, Measurement
 from profiles.probe import matches
-from profiles.statistics import holm, normal_quantile, rows_needed
+from profiles.statistics import holm
 from runtimes.facts import Facts
 
 
@@ -50,8 +51,6 @@ _MARKS = {
     Status.NOT_MEASURED: "–",
     Status.WRONG_DEVICE: "≠",
 }
-_HOPELESS = 1_000
-"""More than this many times the samples at hand is no advice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,10 @@ class Check:
     why: str = ""
     lenient: str = ""
     """Why a broken budget only warns although its level is error: a waiver, say."""
+    doubt: Doubt | None = None
+    """Why it is INCONCLUSIVE."""
+    advice: str = ""
+    """What to do next; `judge` leaves it to whoever knows the commands and the recipe."""
 
     @property
     def counts(self) -> bool:
@@ -88,6 +91,7 @@ class Check:
             "measurement": None if self.measurement is None else self.measurement.to_json(),
             "distance": self.distance,
             "why": self.why,
+            "advice": self.advice,
         }
 
 
@@ -110,6 +114,11 @@ class Verdict:
             for check in counted
         )
 
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Return what to do next: a line for each piece of advice, with the metrics it is for."""
+        return advice_lines([(check.budget.metric, check.advice) for check in self.checks])
+
     def to_json(self) -> dict[str, Any]:
         """Return the verdict, ready for a report."""
         return {
@@ -119,6 +128,15 @@ class Verdict:
             "conditions": self.conditions,
             "checks": [check.to_json() for check in self.checks],
         }
+
+
+def advice_lines(advised: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """Join metrics (first) that have the same advice (second): a line each, none for no advice."""
+    metrics: dict[str, list[str]] = {}
+    for metric, advice in advised:
+        if advice:
+            metrics.setdefault(advice, []).append(metric)
+    return tuple(f"{', '.join(names)}: {advice}" for advice, names in metrics.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +175,7 @@ def judge(
     why = at.elsewhere if fits else why
     right_device = fits and not at.elsewhere
     budgets = list(profile.budgets.values())
-    bench = _Bench(figures, at)
+    bench = _Judge(figures, at)
     fallen = _fallen(budgets, bench)
     checks = tuple(
         _wrong_device(budget, bench)
@@ -169,7 +187,7 @@ def judge(
     return Verdict(profile.name, status, checks, "" if right_device else why, at.conditions)
 
 
-def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
+def _fallen(budgets: Sequence[Budget], bench: _Judge) -> frozenset[str]:
     """Return the metrics that break their budgets: jointly those that count, alone the others."""
     counted = [budget for budget in budgets if not bench.lenient(budget)]
     risky = [budget for budget in counted if not bench.exact(budget)]
@@ -179,25 +197,21 @@ def _fallen(budgets: Sequence[Budget], bench: _Bench) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class _Judge:
     """Judge single budgets by a model's figures."""
 
     figures: Figures
     at: Circumstances
 
     def check(self, budget: Budget, *, fell: bool) -> Check:
-        found = self.measured(budget)
+        figure = self.measured(budget)
         lenient = self.lenient(budget)
-        if found is None:
+        if figure is None:
             return Check(budget, None, Status.NOT_MEASURED, self._missing(budget), lenient)
-        status, why = self._decide(budget, found, fell)
-        return Check(
-            budget,
-            found,
-            status,
-            "; ".join(filter(None, (why, _expired(budget, self.at)))),
-            lenient,
-        )
+        status, doubt = self._decide(budget, figure, fell)
+        said = "" if doubt is None else self._said(doubt, figure)
+        why = "; ".join(filter(None, (said or figure.why, _expired(budget, self.at))))
+        return Check(budget, figure, status, why, lenient, doubt)
 
     def measured(self, budget: Budget, share: float = 1.0) -> Measurement | None:
         """Return the figure with bounds that spend this share of the budget's risk."""
@@ -205,8 +219,8 @@ class _Bench:
         return self.figures.at(budget.metric, confidence, self.at.share)
 
     def exact(self, budget: Budget) -> bool:
-        found = self.measured(budget)
-        return found is not None and found.exact
+        figure = self.measured(budget)
+        return figure is not None and figure.exact
 
     def lenient(self, budget: Budget) -> str:
         """Say why a budget of level error only warns, if it does."""
@@ -221,22 +235,29 @@ class _Bench:
 
     def breaks(self, budget: Budget, share: float) -> bool:
         """Tell whether the bound on the good side lies beyond the limit."""
-        found = self.measured(budget, share)
-        good = None if found is None else _good(budget, found)
+        figure = self.measured(budget, share)
+        good = None if figure is None else _good(budget, figure)
         return good is not None and not budget.meets(good)
 
-    def _decide(self, budget: Budget, found: Measurement, fell: bool) -> tuple[Status, str]:
-        bad = found.upper if budget.side == "max" else found.lower
+    def _decide(
+        self, budget: Budget, figure: Measurement, fell: bool
+    ) -> tuple[Status, Doubt | None]:
+        bad = figure.upper if budget.side == "max" else figure.lower
         if bad is not None and budget.meets(bad):
-            return Status.PASS, found.why
+            return Status.PASS, None
         if fell and self.at.noise and _timed_alone(budget):
-            return Status.INCONCLUSIVE, "over the limit, but the machine was noisy"
+            return Status.INCONCLUSIVE, doubt_of(budget, figure, "noise")
         if fell:
-            return Status.FAIL, found.why
+            return Status.FAIL, None
         if self.breaks(budget, 1.0):
-            return Status.INCONCLUSIVE, "over the limit alone, not among so many checks (Holm)"
-        more = "" if found.value is None and found.why else _what_would_decide(budget, found)
-        return Status.INCONCLUSIVE, "; ".join(filter(None, (more, found.why)))
+            return Status.INCONCLUSIVE, doubt_of(budget, figure, "many checks")
+        return Status.INCONCLUSIVE, doubt_of(budget, figure)
+
+    def _said(self, doubt: Doubt, figure: Measurement) -> str:
+        if doubt.cause in ("noise", "many checks"):
+            return str(doubt)
+        more = "" if figure.value is None and figure.why else str(doubt)
+        return "; ".join(filter(None, (more, figure.why)))
 
     def _missing(self, budget: Budget) -> str:
         missing = {**self.figures.absent, **self.at.missing}
@@ -249,7 +270,7 @@ def _timed_alone(budget: Budget) -> bool:
     return budget.kind.machine_bound and not beside and not budget.metric.startswith("rss_peak")
 
 
-def _wrong_device(budget: Budget, bench: _Bench) -> Check:
+def _wrong_device(budget: Budget, bench: _Judge) -> Check:
     why = "says nothing about that device"
     return Check(budget, bench.measured(budget), Status.WRONG_DEVICE, why)
 
@@ -260,8 +281,8 @@ def _expired(budget: Budget, at: Circumstances) -> str:
     return f"its waiver expired on {waiver.expires}" if waiver and past else ""
 
 
-def _good(budget: Budget, found: Measurement) -> float | None:
-    return found.lower if budget.side == "max" else found.upper
+def _good(budget: Budget, figure: Measurement) -> float | None:
+    return figure.lower if budget.side == "max" else figure.upper
 
 
 def combine(verdicts: Sequence[Verdict]) -> Status:
@@ -281,39 +302,6 @@ def _status(checks: Sequence[Check]) -> Status:
     return Status.INCONCLUSIVE if status is Status.NOT_MEASURED else status
 
 
-def _what_would_decide(budget: Budget, measurement: Measurement) -> str:
-    """Extrapolate from the interval's width, which shrinks with the root of the samples."""
-    value, confidence = measurement.value, measurement.confidence
-    noun = _noun(budget)
-    if value is None or confidence is None:
-        return f"not enough {noun}"
-    beyond = measurement.lower if value > budget.limit else measurement.upper
-    if beyond is None:
-        return f"not enough {noun}"
-    deviation = abs(beyond - value) / normal_quantile(confidence)
-    margin = abs(value - budget.limit)
-    if margin <= deviation / _HOPELESS**0.5:
-        return f"too close to the limit for any number of {noun}"
-    needed = rows_needed(deviation**2 * measurement.samples, margin, budget.confidence)
-    return f"needs about {_rounded(needed):,} {noun} (have {measurement.samples:,})"
-
-
-def _noun(budget: Budget) -> str:
-    """Say what a figure's samples are."""
-    if not budget.kind.machine_bound:
-        return "rows"
-    if budget.metric.startswith("cold_start"):
-        return "cold starts"
-    of_processes = budget.metric.startswith(("rss_peak", "throughput"))
-    return "processes" if of_processes or budget.kind.against == "baseline" else "samples"
-
-
-def _rounded(count: int) -> int:
-    """Round up to two figures: the estimate is no better than that."""
-    step = int(10 ** max(len(str(count)) - 2, 0))
-    return -(-count // step) * step
-
-
 def render(verdict: Verdict) -> str:
     """Draw a verdict as a table of plain text, the checks in the profile's order."""
     head = "  ".join(part for part in (verdict.status, verdict.profile, verdict.conditions) if part)
@@ -323,7 +311,8 @@ def render(verdict: Verdict) -> str:
         " " + " ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    return "\n".join([head, *([f" {verdict.why}"] if verdict.why else []), *lines])
+    why = [f" {verdict.why}"] if verdict.why else []
+    return "\n".join([head, *why, *lines, *(f" → {line}" for line in verdict.advice)])
 
 
 def _row(check: Check) -> tuple[str, str, str, str, str, str]:

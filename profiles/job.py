@@ -16,8 +16,8 @@ from profiles.probe import matches
 from profiles.transport import Transport, reach, settings_of, why_elsewhere
 from profiles.transport.local import Local
 from profiles.transport.serving import TIMEOUT_S, serve
+from runtimes.activity import Activity
 from runtimes.facts import Facts
-from runtimes.look import Look
 from runtimes.measure import MeasurePlan, Samples, Variant, measure
 from runtimes.worker import Worker, decoded
 
@@ -26,7 +26,7 @@ Advance = Callable[[int, str], None]
 _CHUNK = 16
 _ROW_S = 15.0
 """How long one row may take: an emulated board needs 7 s for a small fp32 model."""
-_LOOK_S = 0.8
+_OBSERVED_S = 0.8
 
 
 def _silent(_units: int, _note: str) -> None:
@@ -74,10 +74,10 @@ class Job:
         """Tell whether the device is quiet enough to measure with so many threads."""
         with serve(self.transport) as worker:
 
-            def look() -> Look:
-                return Look.from_json(worker.ask("look", TIMEOUT_S, seconds=_LOOK_S))
+            def observe() -> Activity:
+                return Activity.from_json(worker.ask("activity", TIMEOUT_S, seconds=_OBSERVED_S))
 
-            return noise(look, self.facts(), threads)
+            return noise(observe, self.facts(), threads)
 
     def measure(
         self,
@@ -98,18 +98,18 @@ class Job:
 
         Raises BackendError when the runtime there refuses the model or fails on a row.
         """
-        found: list[NDArray[np.float32]] = []
+        answers: list[NDArray[np.float32]] = []
         if not rows:
-            return found
+            return answers
         with self._launch(variant) as worker:
             worker.ask("load", TIMEOUT_S, row=rows[0])
             for first in range(0, len(rows), _CHUNK):
                 chunk = list(rows[first : first + _CHUNK])
                 timeout_s = TIMEOUT_S + _ROW_S * len(chunk)
                 reply = worker.ask("answers", timeout_s, rows=chunk, first=first)
-                found += [decoded(answer) for answer in reply["answers"]]
+                answers += [decoded(answer) for answer in reply["answers"]]
                 advance(len(chunk), "")
-        return found
+        return answers
 
     def memory(self, variant: Variant, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Return what a fresh process holds after each step of loading and answering the rows.

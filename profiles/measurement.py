@@ -33,7 +33,7 @@ PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class Provenance:
     """Say where a figure comes from: machine, runtime and model."""
 
     fingerprint: str = ""
@@ -58,7 +58,7 @@ class Measurement:
     upper: float | None
     confidence: float | None
     samples: int
-    source: Source = Source()
+    source: Provenance = Provenance()
     why: str = ""
 
     @property
@@ -83,21 +83,21 @@ class Figures:
     """
 
     sums: Mapping[str, Sum | Interval]
-    source: Source = Source()
+    source: Provenance = Provenance()
     absent: Mapping[str, str] = field(default_factory=dict)
 
-    def at(self, metric: str, confidence: float, look: float = 1.0) -> Measurement | None:
+    def at(self, metric: str, confidence: float, share: float = 1.0) -> Measurement | None:
         """Return a figure whose bounds hold with `confidence`, None where there is none.
 
-        Where a figure is one of several looks at a machine, each may spend its own share of the
-        risk only: `look`. What is not bound to a machine is looked at once.
+        `share` of the risk is what this look may spend on a machine-bound figure. Other figures are
+        measured once, and spend all of it.
         """
         known = self.sums.get(metric)
         if known is None:
             return None
         kind = metric_named(metric)
-        share = look if kind is None or kind.machine_bound else 1.0
-        bound = known if isinstance(known, Interval) else known(1 - (1 - confidence) * share)
+        spent = share if kind is None or kind.machine_bound else 1.0
+        bound = known if isinstance(known, Interval) else known(1 - (1 - confidence) * spent)
         return Measurement(
             metric=metric,
             unit=kind.unit if kind else "ms",
@@ -110,10 +110,10 @@ class Figures:
             why=bound.why,
         )
 
-    def all(self, confidence: float, look: float = 1.0) -> dict[str, Measurement]:
+    def all(self, confidence: float, share: float = 1.0) -> dict[str, Measurement]:
         """Return every figure, by metric."""
-        found = {metric: self.at(metric, confidence, look) for metric in self.sums}
-        return {metric: figure for metric, figure in found.items() if figure is not None}
+        by_metric = {metric: self.at(metric, confidence, share) for metric in self.sums}
+        return {metric: figure for metric, figure in by_metric.items() if figure is not None}
 
     def __or__(self, other: Figures) -> Figures:
         """Return both; they are of the same model."""
@@ -121,14 +121,14 @@ class Figures:
 
 
 def summarize(
-    samples: Samples, reference: Samples | None = None, *, source: Source | None = None
+    samples: Samples, reference: Samples | None = None, *, source: Provenance | None = None
 ) -> Figures:
     """Turn what was seen of a variant into figures; ratios need the reference's samples too.
 
     Blocks beside a slow probe or a throttled clock are left out. Absolute latencies keep each
     remaining sample: users feel preemption too. Ratios use the clean ones alone.
     """
-    at = source or Source(runtime=samples.runtime, runtime_version=samples.runtime_version)
+    at = source or Provenance(runtime=samples.runtime, runtime_version=samples.runtime_version)
     usual = _probe_ms(samples, reference, 0.5)
     steady = _steady(samples.blocks, usual)
     full = _steady(samples.blocks, _probe_ms(samples, reference, FULL_PACE))
@@ -237,7 +237,7 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
     mine, theirs = rounds
     starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
     peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
-    found: dict[str, Sum | Interval] = {
+    figures: dict[str, Sum | Interval] = {
         "speedup": lambda c: ratio_interval(theirs, mine, c),
         "latency_p50_ratio": lambda c: ratio_interval(mine, theirs, c),
         "latency_p90_ratio": lambda c: ratio_interval(mine, theirs, c, 0.9),
@@ -245,10 +245,10 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
         "artifact_ratio": _exact(samples.size_mb / reference.size_mb),
     }
     if starts:
-        found["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
+        figures["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
     if peaks:
-        found["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
-    return found
+        figures["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
+    return figures
 
 
 def _pairs(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -270,11 +270,11 @@ def _cold_starts(prefix: str, starts: Sequence[ColdStart]) -> dict[str, Sum]:
 
 
 def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
-    found: dict[str, Sum | Interval] = {}
+    figures: dict[str, Sum | Interval] = {}
     if samples.rss_peak_mb:
         count, highest = len(samples.rss_peak_mb), max(samples.rss_peak_mb)
         why = f"the highest of {count} processes"
-        found["rss_peak_mb"] = Interval(highest, highest, highest, count, why)
+        figures["rss_peak_mb"] = Interval(highest, highest, highest, count, why)
 
     def bound(values: Sequence[float]) -> Sum:
         return lambda confidence: percentile_interval(values, 0.5, confidence, noun="processes")
@@ -284,8 +284,8 @@ def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
         ("first_inference_ms", samples.first_inference_ms),
     ):
         if values:
-            found[metric] = bound(values)
-    return found
+            figures[metric] = bound(values)
+    return figures
 
 
 def _throughputs(samples: Samples) -> dict[str, Sum]:

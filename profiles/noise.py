@@ -1,4 +1,4 @@
-"""Whether a machine is quiet enough to measure on, by a look of less than a second.
+"""Whether a machine is quiet enough to measure on, judged from less than a second of its activity.
 
 What a system does not show gives no reason.
 """
@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
+from runtimes.activity import Activity, Counters
 from runtimes.facts import Facts
-from runtimes.look import Counters, Look
 
 PROBE_CV = 0.05
 """The micro-probe's coefficient of variation above which timings are not comparable."""
 STEAL = 0.02
 """The share of wanted processor time that a hypervisor may withhold."""
 WAITED = 0.10
-"""The share of the look that this process may spend ready to run but without a core."""
+"""The share of the observed time that this process may spend ready to run but without a core."""
 THROTTLED = 0.02
-"""The share of the look for which a CPU quota may stop this process."""
+"""The share of the observed time for which a CPU quota may stop this process."""
 CORES_SHORT = 0.25
 """The cores by which others may exceed what is spare: the kernel's own work is no load."""
 
@@ -30,17 +30,17 @@ FEWEST_ROUNDS = 3
 """The fewest rounds whose spread says anything."""
 
 _SLICES = 5
-_FEWEST_STEAL_TICKS = 2  # a single one of 10 ms is over 1 % of so short a look
+_FEWEST_STEAL_TICKS = 2  # a single one of 10 ms is over 1 % of so short a time
 _SURE = 0.8
 _STEADY_GOVERNORS = ("performance", None)
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Hold what a look found.
+    """Hold what disturbs a machine, as observed for `seconds`.
 
     `probe_cv` and `probe_ms` are of the micro-probe; `steal`, `waited` and `throttled` are
-    shares, 0 to 1, of the look. `busy_cores` is what other processes used of the `cores` that
+    shares, 0 to 1, of that time. `busy_cores` is what other processes used of the `cores` that
     this process may run on. `reasons` say why a measurement would not be trusted, `remarks`
     what may disturb it.
     """
@@ -63,57 +63,57 @@ class Noise:
         return not self.reasons
 
     def to_json(self) -> dict[str, Any]:
-        """Return the look, ready for a report."""
+        """Return the noise as JSON values."""
         return {**asdict(self), "quiet": self.quiet}
 
 
-def noise(look: Callable[[], Look], facts: Facts, threads: int) -> Noise:
-    """Look once; what is found noisy is looked at once more.
+def noise(observe: Callable[[], Activity], facts: Facts, threads: int) -> Noise:
+    """Observe the machine once, and a second time if the first time was noisy.
 
     A disturbance that has passed by then is no reason against measuring.
     """
-    first = noise_of(look(), facts, threads)
-    return first if first.quiet else noise_of(look(), facts, threads)
+    first = noise_of(observe(), facts, threads)
+    return first if first.quiet else noise_of(observe(), facts, threads)
 
 
-def noise_of(seen: Look, facts: Facts, threads: int) -> Noise:
-    """Return what a look at the machine of `facts` says of measuring there with `threads`.
+def noise_of(activity: Activity, facts: Facts, threads: int) -> Noise:
+    """Return how noisy the machine of `facts` is for a measurement with `threads`.
 
     `threads` 0 takes every core.
     """
-    before, after = seen.before, seen.after
+    before, after = activity.before, activity.after
     seconds = after.at_s - before.at_s
-    cores = len(after.cores) or seen.cpus
-    medians = np.array([np.median(part) for part in np.array_split(seen.probes, _SLICES)])
-    found = Noise(
+    cores = len(after.cores) or activity.cpus
+    medians = np.array([np.median(part) for part in np.array_split(activity.probes, _SLICES)])
+    unjudged = Noise(
         seconds=seconds,
         threads=threads or cores,
         cores=cores,
         probe_cv=float(medians.std(ddof=1) / medians.mean()),
         probe_ms=float(np.median(medians)),
-        steal=_steal(seen),
+        steal=_steal(activity),
         busy_cores=_busy_cores(before, after),
         waited=_share(before.waited_s, after.waited_s, seconds),
         throttled=_share(before.throttled_s, after.throttled_s, seconds),
-        remarks=(*_remarks(facts, threads), *seen.heat),
+        remarks=(*_remarks(facts, threads), *activity.heat),
     )
-    return _with_reasons(found)
+    return _with_reasons(unjudged)
 
 
 def _remarks(facts: Facts, threads: int) -> list[str]:
     """Say what may disturb a longer measurement though it cannot be seen in a short one."""
-    found = []
+    remarks = []
     if threads > facts.cpus:
-        found.append(
+        remarks.append(
             f"{threads} threads share {facts.cpus:g} CPUs: they wait for each other; "
             "measure with fewer"
         )
     if facts.governor not in _STEADY_GOVERNORS:
-        found.append(
+        remarks.append(
             f"the frequency governor is {facts.governor}: clock rates follow the load; "
             "with `performance` timings vary less"
         )
-    return found
+    return remarks
 
 
 def resolvable_ratio(
@@ -211,13 +211,13 @@ def _busy_cores(before: Counters, after: Counters) -> float | None:
     return max(busy - own, 0.0) / seconds
 
 
-def _steal(seen: Look) -> float | None:
+def _steal(activity: Activity) -> float | None:
     """Return the stolen share of the time in which a core was wanted: an idle one loses none."""
-    grown = _grown(seen.before, seen.after)
+    grown = _grown(activity.before, activity.after)
     stolen, wanted = sum(core[1] for core in grown), sum(map(sum, grown))
     if not grown or not wanted:
         return None
-    return stolen / wanted if stolen >= _FEWEST_STEAL_TICKS * seen.tick_s - 1e-9 else 0.0
+    return stolen / wanted if stolen >= _FEWEST_STEAL_TICKS * activity.tick_s - 1e-9 else 0.0
 
 
 def _grown(before: Counters, after: Counters) -> list[tuple[float, float]]:

@@ -50,8 +50,8 @@ class Paired:
         A row that earns anything counts as right.
         """
         code = 2 * (self.candidate.value <= 0) + (self.reference.value <= 0)
-        found: NDArray[np.int64] = np.bincount(code, minlength=4).reshape(2, 2)
-        return found
+        counts: NDArray[np.int64] = np.bincount(code, minlength=4).reshape(2, 2)
+        return counts
 
     @property
     def drop(self) -> float:

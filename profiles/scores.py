@@ -27,9 +27,9 @@ class RowScores:
 
     def __post_init__(self) -> None:
         for name in ("value", "weight"):
-            found = np.array(getattr(self, name), dtype=np.float64)
-            found.flags.writeable = False
-            object.__setattr__(self, name, found)
+            array = np.array(getattr(self, name), dtype=np.float64)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
         _check(self.value, self.weight)
 
     @classmethod
@@ -112,7 +112,7 @@ def _text(content: bytes) -> str:
 
 
 def _floats(text: str, rows: int) -> Floats:
-    found = np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8")
-    if len(found) != rows:
-        raise ValueError(f"{len(found)} scores for {rows} rows")
-    return found.astype(np.float64)
+    scores = np.frombuffer(base64.b64decode(text, validate=True), dtype="<f8")
+    if len(scores) != rows:
+        raise ValueError(f"{len(scores)} scores for {rows} rows")
+    return scores.astype(np.float64)

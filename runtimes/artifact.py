@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from runtimes.contents import (
+    ListedFile,
+    check_files,
+    digest_of,
+    files_from_json,
+    files_to_json,
+    list_files,
+)
 from runtimes.errors import ArtifactError, UnsupportedError
-from runtimes.files import file_sha256, stable_hash, write_json
+from runtimes.files import write_json
 from runtimes.manifest import MANIFEST, Manifest
 from runtimes.runtime import TensorSpec, model_files
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
@@ -35,8 +45,8 @@ class Artifact:
     """Name a model folder and what is in it.
 
     `labels[i]` is the class of logit `i`. `max_length` counts tokens, specials included.
-    `digest` covers the content of every file but the manifest, so lineage and timings
-    do not change it.
+    `files` are those that it is made of, by their path below the folder; what else lies there
+    has no part in it.
     """
 
     path: Path
@@ -48,9 +58,14 @@ class Artifact:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     parameters: int
-    digest: str
+    files: Mapping[str, ListedFile]
     history: tuple[StageRecord, ...] = ()
     model_type: str = "unknown"
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 over the listed files: lineage and timings do not change it."""
+        return digest_of(self.files)
 
     @property
     def device_manifest(self) -> Manifest:
@@ -64,12 +79,13 @@ class Artifact:
 
     def size_bytes(self) -> int:
         """Return the bytes of the model's own files: graph and weights, not the tokenizer."""
-        return sum(file.stat().st_size for file in self.files())
+        return sum(self.files[file.name].size_bytes for file in self.model_files())
 
-    def files(self) -> list[Path]:
+    def model_files(self) -> list[Path]:
         """Return the model's own files: the one that a runtime is given, then those beside it."""
-        found = (self.path.glob(pattern) for pattern in model_files(self.format))
-        return list(dict.fromkeys(file for files in found for file in sorted(files)))
+        patterns = model_files(self.format)
+        found = (name for one in patterns for name in sorted(self.files) if fnmatchcase(name, one))
+        return [self.path / name for name in dict.fromkeys(found) if "/" not in name]
 
     @property
     def size_mb(self) -> float:
@@ -78,22 +94,28 @@ class Artifact:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest's content; no path of this machine is in it."""
-        content = dataclasses.asdict(self)
-        del content["path"]
+        content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del content["path"], content["history"]
         for key in ("inputs", "outputs"):
             content[key] = [spec._asdict() for spec in content[key]]
-        return {"schema_version": SCHEMA_VERSION, **content}
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **content,
+            "digest": self.digest,
+            "files": files_to_json(self.files),
+            "history": [dataclasses.asdict(record) for record in self.history],
+        }
 
     def verify(self) -> None:
-        """Raise ArtifactError when the files are not those that the manifest was written for."""
-        found = content_digest(self.path)
-        if found != self.digest:
-            raise ArtifactError(
-                f"{self.path}: the files do not match {MANIFEST}",
-                expected=f"digest {self.digest[:12]}",
-                available=f"digest {found[:12]}",
-                action="make the artifact again; something changed or truncated a file in it",
-            )
+        """Raise ArtifactError when a listed file is missing or not as it was written."""
+        check_files(self.path, self.files)
+
+    def copy(self, folder: Path) -> None:
+        """Copy the manifest and the files that it lists into a folder."""
+        for name in (MANIFEST, *self.files):
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.path / name, target)
 
 
 def write_artifact(
@@ -121,7 +143,7 @@ def write_artifact(
         inputs=inputs,
         outputs=outputs,
         parameters=parameters,
-        digest=content_digest(folder),
+        files=list_files(folder),
         history=history,
         model_type=model_type,
     )
@@ -136,35 +158,23 @@ def read_artifact(folder: Path) -> Artifact:
     written by another schema.
     """
     content = _read_manifest(folder)
-    try:
-        artifact = Artifact(
-            path=folder,
-            format=content["format"],
-            precision=content["precision"],
-            task=content["task"],
-            labels=tuple(content["labels"]),
-            max_length=content["max_length"],
-            inputs=tuple(_spec(row) for row in content["inputs"]),
-            outputs=tuple(_spec(row) for row in content["outputs"]),
-            parameters=content["parameters"],
-            digest=content["digest"],
-            history=tuple(StageRecord(**row) for row in content["history"]),
-            model_type=content.get("model_type", "unknown"),
-        )
-    except (KeyError, TypeError) as error:
+    artifact = _described(folder, content)
+    if content.get("digest") != artifact.digest:
         raise ArtifactError(
-            f"{folder / MANIFEST}: field {error} is missing or malformed",
-            expected=f"a manifest of schema_version {SCHEMA_VERSION}",
-            action="make the artifact again with this version of edgepress",
-        ) from error
+            f"{folder / MANIFEST}: its digest is not that of the files that it lists",
+            expected=artifact.digest,
+            available=str(content.get("digest")),
+            action="make or copy the artifact again; the manifest was edited",
+        )
     try:
-        found = artifact.model_file.is_file()
+        model = artifact.model_file
     except UnsupportedError as error:
         raise ArtifactError(f"{folder}: {error.received}", expected=error.expected) from None
-    if not found:
+    if model.name not in artifact.files or not model.is_file():
         raise ArtifactError(
             f"{folder}: its manifest says format {artifact.format!r}, but the model is not there",
-            expected=artifact.model_file.name,
+            expected=model.name,
+            action="make or copy the artifact again",
         )
     return artifact
 
@@ -172,16 +182,6 @@ def read_artifact(folder: Path) -> Artifact:
 def is_artifact(folder: Path) -> bool:
     """Tell whether a folder carries an edgepress manifest."""
     return (folder / MANIFEST).is_file()
-
-
-def content_digest(folder: Path) -> str:
-    """Return the SHA-256 over names and contents of all files but the manifest."""
-    return stable_hash(
-        [
-            [file.relative_to(folder).as_posix(), file_sha256(file)]
-            for file in _content_files(folder)
-        ]
-    )
 
 
 def refuse_pickles(folder: Path) -> None:
@@ -221,14 +221,28 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _content_files(folder: Path) -> list[Path]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    kept = (
-        path
-        for path in files
-        if path.name != MANIFEST and "__pycache__" not in path.relative_to(folder).parts
-    )
-    return sorted(kept, key=lambda path: path.relative_to(folder).as_posix())
+def _described(folder: Path, content: Mapping[str, Any]) -> Artifact:
+    try:
+        return Artifact(
+            path=folder,
+            format=content["format"],
+            precision=content["precision"],
+            task=content["task"],
+            labels=tuple(content["labels"]),
+            max_length=content["max_length"],
+            inputs=tuple(_spec(row) for row in content["inputs"]),
+            outputs=tuple(_spec(row) for row in content["outputs"]),
+            parameters=content["parameters"],
+            files=files_from_json(content["files"]),
+            history=tuple(StageRecord(**row) for row in content["history"]),
+            model_type=content.get("model_type", "unknown"),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ArtifactError(
+            f"{folder / MANIFEST}: a field is missing or malformed ({error})",
+            expected=f"a manifest of schema_version {SCHEMA_VERSION}",
+            action="make the artifact again with this version of edgepress",
+        ) from error
 
 
 def _spec(row: Mapping[str, Any]) -> TensorSpec:

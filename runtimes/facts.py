@@ -120,7 +120,7 @@ class Facts:
 
 
 def probe(root: Path = Path("/")) -> Facts:
-    """Look at this machine; `root` is where its `proc` and `sys` are found."""
+    """Read this machine's hardware; `root` is the folder of `proc` and `sys`."""
     cpuinfo = _text(root / "proc/cpuinfo") or ""
     machine = platform.machine().lower()
     return Facts(
@@ -158,8 +158,8 @@ def _number(path: Path) -> float | None:
 
 
 def _field(cpuinfo: str, name: str) -> str | None:
-    found = re.search(rf"^{name}\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
-    return found[1].strip() if found else None
+    match = re.search(rf"^{name}\s*:\s*(.+)$", cpuinfo, re.MULTILINE)
+    return match[1].strip() if match else None
 
 
 def _flags(cpuinfo: str) -> frozenset[str]:
@@ -209,19 +209,19 @@ def _cgroup_quota(root: Path) -> float | None:
 
 
 def _memory_mb(root: Path) -> int | None:
-    found = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
+    match = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
     limits = [_number(folder / "memory.max") for folder in cgroup_folders(root)]
     limits.append(_number(root / "sys/fs/cgroup/memory/memory.limit_in_bytes"))
     sizes = [limit / 2**20 for limit in limits if limit]
-    sizes += [int(found[1]) / 1024] if found else []
+    sizes += [int(match[1]) / 1024] if match else []
     return int(min(sizes)) if sizes else None
 
 
 def cgroup_folders(root: Path) -> list[Path]:
     """List this process's cgroup v2 folders, from its own up to the root: each one limits."""
     base = root / "sys/fs/cgroup"
-    found = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
-    own = base / (found[1] if found else "")
+    match = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
+    own = base / (match[1] if match else "")
     return [base] + [folder for folder in (own, *own.parents) if base in folder.parents]
 
 

@@ -42,7 +42,7 @@ class State(NamedTuple):
     ticks: int
 
 
-class Machine:
+class MachineMonitor:
     """Read what the machine shows of itself: throttling, its clock, time kept by its host.
 
     Its files are opened once. `root` holds `sys` and `proc`.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from runtimes.errors import InputError
-from runtimes.record import Record
+from runtimes.record import Recorder
 from runtimes.runtime import require_loads
 from runtimes.samples import (
     Block,
@@ -76,7 +76,7 @@ def measure(
     _check(variants, rows)
     with _opened(stream) if stream else nullcontext() as lines:
         units = expected_runs(1, plan)
-        records = [Record(variant, units, advance, lines) for variant in variants]
+        records = [Recorder(variant, units, advance, lines) for variant in variants]
         session = _Session(records, list(rows), plan, launch)
         for process in range(plan.first_process, plan.first_process + plan.processes):
             session.measure_round(process)
@@ -117,7 +117,7 @@ class _Round:
 class _Session:
     def __init__(
         self,
-        records: list[Record],
+        records: list[Recorder],
         rows: list[Any],
         plan: MeasurePlan,
         launch: Callable[[Variant], Worker],
@@ -137,7 +137,7 @@ class _Session:
         rows = range(len(self._rows))
         current = _Round(process, blocks, self._random.sample(rows, min(loaded, len(rows))))
         with ExitStack() as stack:
-            workers: dict[Record, Worker] = {}
+            workers: dict[Recorder, Worker] = {}
             for record in self._shuffled():
                 with record.isolated():
                     worker, reply = self._start(record)
@@ -171,12 +171,12 @@ class _Session:
                 worker.close()
                 record.started_uncached(reply)
 
-    def _forget(self, record: Record) -> str:
+    def _forget(self, record: Recorder) -> str:
         """Take a variant's files out of memory where they are; say why they cannot leave it."""
         with self._launch(record.variant) as worker:
             return str(worker.ask("forget", self._plan.timeout_s)["why"])
 
-    def _start(self, record: Record) -> tuple[Worker, dict[str, Any]]:
+    def _start(self, record: Recorder) -> tuple[Worker, dict[str, Any]]:
         """Start a fresh process, and bring it to its first result."""
         worker = self._launch(record.variant)
         with ExitStack() as undo:
@@ -185,7 +185,7 @@ class _Session:
             undo.pop_all()
         return worker, reply
 
-    def _warm_up(self, record: Record, worker: Worker, current: _Round) -> None:
+    def _warm_up(self, record: Recorder, worker: Worker, current: _Round) -> None:
         plan = self._plan
         worker.ask("rows", plan.timeout_s, rows=[self._rows[row] for row in current.used])
         reply = worker.ask(
@@ -197,7 +197,7 @@ class _Session:
         )
         record.warmed_up(current.process, reply)
 
-    def _measure_block(self, record: Record, worker: Worker, current: _Round, place: int) -> None:
+    def _measure_block(self, record: Recorder, worker: Worker, current: _Round, place: int) -> None:
         rows = current.blocks[place]
         reply = worker.ask("run", self._plan.timeout_s, rows=current.encoded(rows))
         order, self._order = self._order, self._order + 1
@@ -216,7 +216,7 @@ class _Session:
             )
         )
 
-    def _finish(self, record: Record, worker: Worker, current: _Round) -> None:
+    def _finish(self, record: Recorder, worker: Worker, current: _Round) -> None:
         """Keep the peak of memory, then bear the loads: their batches would raise it."""
         plan = self._plan
         record.peaked(current.process, worker.ask("peak", plan.timeout_s)["rss_peak_mb"])
@@ -231,19 +231,19 @@ class _Session:
             )
             record.bore(current.process, load, reply)
 
-    def _shuffled(self) -> list[Record]:
+    def _shuffled(self) -> list[Recorder]:
         sound = list(_sound(self._records))
         return self._random.sample(sound, len(sound))
 
-    def _orders(self) -> Iterator[list[Record]]:
+    def _orders(self) -> Iterator[list[Recorder]]:
         """Yield an order for each block: a random one, then its reverse, and so on (ABBA)."""
-        order: list[Record] = []
+        order: list[Recorder] = []
         for place in range(self._plan.blocks):
             order = order[::-1] if place % 2 else self._shuffled()
             yield order
 
 
-def _sound(records: Sequence[Record]) -> Iterator[Record]:
+def _sound(records: Sequence[Recorder]) -> Iterator[Recorder]:
     return (record for record in records if not record.fault)
 
 

@@ -17,21 +17,21 @@ def steps(
     folder: Path, manifest: Manifest, runtime: str, threads: int, rows: list[Any]
 ) -> list[dict[str, Any]]:
     """Return what was held after each step, in MB (10^6 bytes)."""
-    found = [_held("interpreter")]
+    rows_held = [_held("interpreter")]
     backend = load_runtime(manifest, runtime)
     task_class = load_task(manifest)
-    found.append(_held("imports"))
+    rows_held.append(_held("imports"))
     opened = open_model(folder, manifest, backend, threads)
-    found.append(_held("session"))
+    rows_held.append(_held("session"))
     task = make_task(task_class, folder, manifest, opened)
-    found.append(_held("tokenizer"))
+    rows_held.append(_held("tokenizer"))
     predictor = Predictor(task, opened)
     predictor.answer(rows[0])
-    found.append(_held("first inference"))
+    rows_held.append(_held("first inference"))
     for row in rows:
         predictor.answer(row)
-    found.append(_held("all rows"))
-    return found
+    rows_held.append(_held("all rows"))
+    return rows_held
 
 
 def _held(step: str) -> dict[str, Any]:

@@ -115,10 +115,10 @@ def _runner(compiled: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[Tensor
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
         try:
-            found = local.request.infer(feeds, share_inputs=True)
+            results = local.request.infer(feeds, share_inputs=True)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
             raise BackendError(f"OpenVINO: {first_line(error)}") from error
-        return dict(zip(names, found.values(), strict=True))
+        return dict(zip(names, results.values(), strict=True))
 
     return run
 

@@ -98,8 +98,8 @@ def _runtime_class(manifest: Manifest, name: str | None) -> Any:
 
 def packages(manifest: Manifest, runtime: str | None) -> tuple[str, ...]:
     """Return the packages that run a model, none of which is imported."""
-    found: Runtime = _runtime_class(manifest, runtime)
-    return (*found.packages, *_task_class(manifest).packages, "numpy")
+    loader: Runtime = _runtime_class(manifest, runtime)
+    return (*loader.packages, *_task_class(manifest).packages, "numpy")
 
 
 def load_task(manifest: Manifest) -> type[DeviceTask]:
@@ -112,8 +112,8 @@ def load_task(manifest: Manifest) -> type[DeviceTask]:
 
 def _task_class(manifest: Manifest) -> type[DeviceTask]:
     row = manifest.task_class
-    found: type[DeviceTask] = imported(row) if row else TASKS.resolve(manifest.task)
-    return found
+    task: type[DeviceTask] = imported(row) if row else TASKS.resolve(manifest.task)
+    return task
 
 
 def open_model(folder: Path, manifest: Manifest, runtime: Runtime, threads: int) -> Opened:

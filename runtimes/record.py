@@ -12,7 +12,7 @@ from runtimes.errors import BackendError
 from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput, Variant
 
 
-class Record:
+class Recorder:
     """Collect one variant's samples; each is written to `lines` as it comes.
 
     `units` is how much progress the variant will report in all, also when it fails.
@@ -93,11 +93,11 @@ class Record:
 
     def bore(self, process: int, load: Load, reply: dict[str, Any]) -> None:
         """Keep a process's throughput under one load."""
-        found = Throughput(process, load.batch, load.concurrency, reply["rows_per_s"])
-        self._throughputs.append(found)
+        throughput = Throughput(process, load.batch, load.concurrency, reply["rows_per_s"])
+        self._throughputs.append(throughput)
         self._spend(inference_s=reply["inference_s"])
-        self._write("throughput", dataclasses.asdict(found))
-        self._report(1, f"{found.rows_per_s:.0f} rows a second")
+        self._write("throughput", dataclasses.asdict(throughput))
+        self._report(1, f"{throughput.rows_per_s:.0f} rows a second")
 
     def samples(self) -> Samples:
         """Return everything that was seen."""

@@ -111,18 +111,18 @@ def runtimes_of(form: str) -> Iterator[str]:
 
 def deployed_formats() -> dict[str, str]:
     """Return the formats that are deployed, and the first registered runtime that loads each."""
-    found: dict[str, str] = {}
+    formats: dict[str, str] = {}
     for name in RUNTIMES:
         runtime: type[Runtime] = RUNTIMES.resolve(name)
         for form in runtime.formats if runtime.deployed else ():
-            found.setdefault(form, name)
-    return found
+            formats.setdefault(form, name)
+    return formats
 
 
 def format_for(runtime: str) -> str:
     """Return the format that a runtime is given: the first that it loads."""
-    found: type[Runtime] = RUNTIMES.resolve(runtime)
-    return next(iter(found.formats))
+    loader: type[Runtime] = RUNTIMES.resolve(runtime)
+    return next(iter(loader.formats))
 
 
 def model_files(form: str) -> tuple[str, ...]:
@@ -141,8 +141,8 @@ def model_files(form: str) -> tuple[str, ...]:
 
 def require_loads(runtime: str, form: str) -> None:
     """Raise UnsupportedError when a runtime does not load a format, or is not deployed."""
-    found: type[Runtime] = RUNTIMES.resolve(runtime)
-    if found.deployed and form in found.formats:
+    loader: type[Runtime] = RUNTIMES.resolve(runtime)
+    if loader.deployed and form in loader.formats:
         return
     known = " or ".join(runtimes_of(form))
     raise UnsupportedError(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from runtimes import timing  # noqa: E402
 from runtimes.errors import BackendError, EdgepressError, InputError, first_line  # noqa: E402
-from runtimes.machine import Machine, peak_rss_mb, read_mb, started_ns  # noqa: E402
+from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from runtimes.runtime import Feeds
 
 
-class Worker:
+class MeasuringServer:
     """Answer the measuring protocol: a JSON object a line in, one a line out.
 
     `load` loads the model and makes a first result, `rows` encodes rows once, `warm` runs until
     stable, `run` times single-row inferences, `throughput` counts rows under a load, `peak`
     reports memory, `answers` returns what the model says of rows, `forget` takes the model's files
     out of the page cache, `memory` loads it anew and tells what each step holds. `facts` and
-    `look` tell of the machine and need no model.
+    `activity` tell of the machine and need no model.
     """
 
     def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
@@ -57,7 +57,7 @@ class Worker:
             "forget": self.forget,
             "memory": self.memory,
             "facts": self.facts,
-            "look": self.look,
+            "activity": self.activity,
         }
         do = request.pop("do", None)
         if do not in commands:
@@ -66,7 +66,7 @@ class Worker:
 
     def load(self, row: Any) -> dict[str, Any]:
         """Load everything and answer one row; report how long each step took, in ms."""
-        clock = timing.Clock()
+        clock = timing.Stopwatch()
         folder = Path(self._arguments.model)
         manifest = self._manifest()
         runtime = load_runtime(manifest, self._arguments.runtime)
@@ -152,8 +152,8 @@ class Worker:
         from runtimes.memory_steps import steps
 
         chosen = self._arguments
-        found = steps(Path(chosen.model), self._manifest(), chosen.runtime, chosen.threads, rows)
-        return {"steps": found}
+        held = steps(Path(chosen.model), self._manifest(), chosen.runtime, chosen.threads, rows)
+        return {"steps": held}
 
     def facts(self) -> dict[str, Any]:
         """Probe the machine's hardware."""
@@ -161,23 +161,25 @@ class Worker:
 
         return probe().to_json()
 
-    def look(self, seconds: float) -> dict[str, Any]:
+    def activity(self, seconds: float) -> dict[str, Any]:
         """Keep a core busy for so long and tell what disturbed it."""
-        from runtimes.look import look
+        from runtimes.activity import observe
 
-        return look(seconds).to_json()
+        return observe(seconds).to_json()
 
     @functools.cached_property
-    def _machine(self) -> Machine:
-        return Machine()  # not before it is asked for: a cold start has no use for it
+    def _machine(self) -> MachineMonitor:
+        return MachineMonitor()  # not before it is asked for: a cold start has no use for it
 
     def _manifest(self) -> Manifest:
-        """Read the model's manifest, with the classes that the caller names."""
+        """Read the model's manifest, with the classes that the caller names or else our own.
+
+        Those that a bundle names are of the code in it, which is not what runs here.
+        """
         given = self._arguments
+        named = {given.runtime: given.runtime_class} if given.runtime_class else {}
         manifest = read_manifest(Path(given.model))
-        if given.runtime_class:
-            manifest = manifest._replace(runtimes={given.runtime: given.runtime_class})
-        return manifest._replace(task_class=given.task_class or manifest.task_class)
+        return manifest._replace(runtimes=named, task_class=given.task_class or "")
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:
@@ -198,7 +200,7 @@ def serve(arguments: argparse.Namespace) -> None:
     """
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # whatever a library prints must not land between the replies
-    worker = Worker(arguments, started_ns(arguments.spawned, _ENTERED_NS))
+    worker = MeasuringServer(arguments, started_ns(arguments.spawned, _ENTERED_NS))
     for line in sys.stdin:
         try:
             reply = worker.answer(json.loads(line))

@@ -58,11 +58,11 @@ class TensorRT:
                 action="build it on this machine with the script that `edgepress export` writes",
             )
         inputs, outputs = _specs(tensorrt, engine)
-        run = _Run(engine, inputs, outputs)
+        run = _Execution(engine, inputs, outputs)
         return Opened(self.name, tensorrt.__version__, inputs, outputs, run)
 
 
-class _Run:
+class _Execution:
     """Run one execution context on a stream of its own; outputs are copied to the host."""
 
     def __init__(

@@ -12,14 +12,14 @@ from runtimes.machine import preemptions, probe_ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runtimes.machine import Machine
+    from runtimes.machine import MachineMonitor
     from runtimes.predict import Predictor
     from runtimes.runtime import Feeds
 
     Infer = Callable[[Feeds], Any]
 
 
-class Clock:
+class Stopwatch:
     """Tell how long each of several steps took."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ def warm(
             return {**said, "inference_s": inference_ms / 1e3}
 
 
-def block(infer: Infer, feeds: Sequence[Feeds], machine: Machine) -> dict[str, Any]:
+def block(infer: Infer, feeds: Sequence[Feeds], machine: MachineMonitor) -> dict[str, Any]:
     """Time one inference for each row, the garbage collector off."""
     before = probe_ms()
     gc.collect()

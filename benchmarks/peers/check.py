@@ -62,11 +62,11 @@ def main(
             source.labels,
             task_of(source.task),
         )
-        found = measured(made, source, Rows(known.inputs[:rows], known.targets[:rows]))
+        results = measured(made, source, Rows(known.inputs[:rows], known.targets[:rows]))
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    click.echo(table(made, found))
+    click.echo(table(made, results))
 
 
 def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, Measured]:
@@ -85,15 +85,15 @@ def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, 
     return {row.candidate.name: row for row in outcome.measured}
 
 
-def table(made: list[PeerModel], found: dict[str, Measured]) -> str:
+def table(made: list[PeerModel], results: dict[str, Measured]) -> str:
     """Return a line a model: MB, accuracy, p50 and speed-up, or why there is none."""
     head = ("MB", "accuracy", "p50 ms", "speed-up", "made in s")
     lines = [f"{'':<58}" + "".join(f"{cell:>10}" for cell in head)]
-    lines.append(_line(REFERENCE, found[REFERENCE], ""))
+    lines.append(_line(REFERENCE, results[REFERENCE], ""))
     for row in made:
-        if row.name in found:
+        if row.name in results:
             name = f"{row.name} ({row.version})"
-            lines.append(_line(name, found[row.name], f"{row.seconds:.0f}"))
+            lines.append(_line(name, results[row.name], f"{row.seconds:.0f}"))
         else:
             lines.append(f"{row.name}: {row.error}")
     return "\n".join(lines)

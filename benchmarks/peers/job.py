@@ -23,7 +23,7 @@ RESULTS = "results.json"
 
 
 @dataclass(frozen=True)
-class Job:
+class PeerJob:
     """Say what a peer starts from.
 
     `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
@@ -44,7 +44,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Row:
+class PeerRow:
     """Hold one model that a peer made, or, in `error`, why there is none.
 
     `seconds` count from the teacher on, the export that a quantized model starts from included.
@@ -70,7 +70,7 @@ class Script:
         self.max_length: int = content["max_length"]
         self.folder = Path(content["folder"])
         self._package = package
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, PeerRow] = {}
 
     def make(
         self,
@@ -99,18 +99,18 @@ class Script:
             error = f"{type(caught).__name__}: {caught}".splitlines()[0]
         seconds = time.perf_counter() - started + (before.seconds if before else 0.0)
         version = f"{self._package} {importlib.metadata.version(self._package)}"
-        self._rows[name] = Row(name, version, format, precision, folder.name, seconds, error)
+        self._rows[name] = PeerRow(name, version, format, precision, folder.name, seconds, error)
         rows = [dataclasses.asdict(row) for row in self._rows.values()]
         (self.folder / RESULTS).write_text(json.dumps(rows, indent=2), encoding="utf-8")
         return file
 
 
-def read_rows(folder: Path) -> list[Row]:
+def read_rows(folder: Path) -> list[PeerRow]:
     """Return the rows that a script left in its folder, none where it did not come that far."""
     file = folder / RESULTS
     if not file.is_file():
         return []
-    return [Row(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
+    return [PeerRow(**row) for row in json.loads(file.read_text(encoding="utf-8"))]
 
 
 def last_line(output: str) -> str:

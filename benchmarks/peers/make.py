@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.peers.environments import interpreter, surroundings
-from benchmarks.peers.job import Job, Row, last_line, read_rows
+from benchmarks.peers.job import PeerJob, PeerRow, last_line, read_rows
 from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_labeled
 from compress.export.stage import copy_tokenizer
@@ -79,10 +79,10 @@ def make_peers(
     drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
     texts = tuple(rows.inputs[number] for number in drawn)
     root = environments or cache_root() / "peers"
-    found = []
+    models = []
     for name in wanted:
-        found += _make(name, source, texts, folder.resolve() / name, root, progress or Terminal())
-    return found
+        models += _make(name, source, texts, folder.resolve() / name, root, progress or Terminal())
+    return models
 
 
 def _make(
@@ -98,7 +98,7 @@ def _make(
         python = interpreter(peer, root)
         with new_folder(folder):
             pass
-        job = Job(teacher.path.resolve(), texts, teacher.max_length, folder)
+        job = PeerJob(teacher.path.resolve(), texts, teacher.max_length, folder)
         error = _run_script(python, peer, job)
     except EdgepressError as failure:
         return [PeerModel(peer, error=failure.received)]
@@ -108,7 +108,7 @@ def _make(
     return made
 
 
-def _run_script(python: Path, peer: str, job: Job) -> str:
+def _run_script(python: Path, peer: str, job: PeerJob) -> str:
     """Run a peer's script; return what stopped it, empty where nothing did."""
     command = [str(python), "-m", f"benchmarks.peers.{peer}_int8", str(job.write())]
     log = job.folder / _LOG
@@ -131,7 +131,7 @@ def _run_script(python: Path, peer: str, job: Job) -> str:
     return f"its script ended with {done.returncode}: {said}"
 
 
-def _artifact(row: Row, teacher: Artifact, texts: tuple[str, ...], folder: Path) -> PeerModel:
+def _artifact(row: PeerRow, teacher: Artifact, texts: tuple[str, ...], folder: Path) -> PeerModel:
     """Make a peer's model folder an artifact, and see that it answers a row."""
     error = row.error
     place = folder / row.folder
@@ -145,7 +145,7 @@ def _artifact(row: Row, teacher: Artifact, texts: tuple[str, ...], folder: Path)
     return PeerModel(row.name, row.version, row.format, place, row.seconds)
 
 
-def _described(row: Row, teacher: Artifact, folder: Path) -> Artifact:
+def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
     copy_tokenizer(teacher.path, folder)
     return write_artifact(
         folder,
@@ -163,6 +163,6 @@ def _described(row: Row, teacher: Artifact, folder: Path) -> Artifact:
 
 def _check(artifact: Artifact, texts: Sequence[str]) -> None:
     runtime = runs_in(artifact.format)
-    found = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
-    if not all(np.isfinite(answer).all() for answer in found):
+    given = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
+    if not all(np.isfinite(answer).all() for answer in given):
         raise BackendError("its logits are not finite")

@@ -42,14 +42,14 @@ def main() -> None:
 def _optimize(source: Path, target: Path, config: Any) -> None:
     from onnxruntime.transformers import optimizer
 
-    found = optimizer.optimize_model(
+    optimized = optimizer.optimize_model(
         str(source),
         model_type="bert",
         num_heads=config.num_attention_heads,
         hidden_size=config.hidden_size,
         opt_level=0,
     )
-    found.save_model_to_file(str(target))
+    optimized.save_model_to_file(str(target))
 
 
 def _quantize(source: Path, target: Path, *, reduce_range: bool) -> None:

@@ -29,18 +29,18 @@ class Effect:
 
 
 def compared(
-    task: Task, known: Sequence[Answer], found: Sequence[Answer], targets: Sequence[Any] = ()
+    task: Task, known: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any] = ()
 ) -> Effect:
     """Return how far answers are from known ones to the same rows."""
     return Effect(
-        kl=float(task.divergence(known, found).mean()),
-        agreement=float(task.agrees(known, found).mean()),
-        scores=paired(task, known, found, targets) if targets else None,
+        kl=float(task.divergence(known, answers).mean()),
+        agreement=float(task.agrees(known, answers).mean()),
+        scores=paired(task, known, answers, targets) if targets else None,
     )
 
 
 def paired(
-    task: Task, known: Sequence[Answer], found: Sequence[Answer], targets: Sequence[Any]
+    task: Task, known: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any]
 ) -> Paired:
-    """Return what the rows earn by `found`, the candidate's answers, and by the known ones."""
-    return Paired(task.score(found, targets), task.score(known, targets))
+    """Return what the rows earn by the candidate's answers, and by the known ones."""
+    return Paired(task.score(answers, targets), task.score(known, targets))

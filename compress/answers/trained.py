@@ -21,15 +21,15 @@ def _silent(_units: int, _note: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Hold a torch model and the rows that it is asked, as it reads them."""
+class Inference:
+    """Hold a loaded torch model and the rows, encoded for it."""
 
     network: nn.Module
     rows: Encoded
     task: Task
 
     @classmethod
-    def of(cls, model: Artifact, rows: Sequence[Any]) -> Asked:
+    def of(cls, model: Artifact, rows: Sequence[Any]) -> Inference:
         """Load a model and encode rows for it."""
         from compress.models.torch_model import load_model, load_tokenizer
 
@@ -49,6 +49,6 @@ def trained_answers(model: Artifact, rows: Sequence[Any], *, advance: Advance = 
     """Return what a torch model answers to each row; on a GPU where there is one."""
     from compress.training.loop import accelerator_device
 
-    asked = Asked.of(model, rows)
-    asked.network.to(accelerator_device())
-    return asked.answers(advance)
+    inference = Inference.of(model, rows)
+    inference.network.to(accelerator_device())
+    return inference.answers(advance)

@@ -164,7 +164,7 @@ def find(
     from compress.search.board import TerminalBoard
     from compress.search.conclude import conclude
     from compress.search.request import request_of
-    from compress.search.search import search as look
+    from compress.search.search import search as start
 
     board = TerminalBoard(quiet=quiet)
     request = request_of(recipe, target, out, profiles=profiles, fresh=fresh, board=board)
@@ -174,7 +174,7 @@ def find(
     for line in request.lines():
         board.note(line)
     with board.shown():
-        result = look(request)
+        result = start(request)
     report, status = conclude(result, command=command, tier=tier)
     if as_json:
         print_json(to_json(report))

@@ -75,12 +75,12 @@ def sensitivity(
     """
     from compress.data.dataset import DataSettings
     from compress.sensitivity.html import render
-    from compress.sensitivity.sensitivity import Asked
-    from compress.sensitivity.sensitivity import sensitivity as look
+    from compress.sensitivity.sensitivity import SensitivityRequest
+    from compress.sensitivity.sensitivity import sensitivity as measure
     from runtimes.files import write_text
 
-    found = look(
-        Asked(
+    result = measure(
+        SensitivityRequest(
             model=artifact,
             reference=reference,
             data=DataSettings(train=(), test=data, text=text, label=label),
@@ -91,9 +91,9 @@ def sensitivity(
         )
     )
     if html:
-        write_text(html, render(found, Path(artifact).name))
+        write_text(html, render(result, Path(artifact).name))
     if as_json:
-        print_json(found.to_json("sensitivity"))
+        print_json(result.to_json("sensitivity"))
         return
-    tables = [dataclasses.replace(table, rows=table.rows[:top]) for table in found.tables]
-    click.echo(dataclasses.replace(found, tables=tuple(tables)).text("sensitivity"))
+    tables = [dataclasses.replace(table, rows=table.rows[:top]) for table in result.tables]
+    click.echo(dataclasses.replace(result, tables=tuple(tables)).text("sensitivity"))

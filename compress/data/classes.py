@@ -107,13 +107,13 @@ def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
     )
 
 
-def _other_classes(found: tuple[str, ...], classes: tuple[str, ...]) -> DataError:
-    strange = sorted(set(found) - set(classes))[:5]
-    absent = sorted(set(classes) - set(found))[:5]
+def _other_classes(given: tuple[str, ...], classes: tuple[str, ...]) -> DataError:
+    strange = sorted(set(given) - set(classes))[:5]
+    absent = sorted(set(classes) - set(given))[:5]
     parts = [f"only in the data: {', '.join(map(repr, strange))}"] if strange else []
     parts += [f"only in the teacher: {', '.join(map(repr, absent))}"] if absent else []
     return DataError(
-        f"the teacher's head has {len(classes)} classes, the data {len(found)}; {'; '.join(parts)}",
+        f"the teacher's head has {len(classes)} classes, the data {len(given)}; {'; '.join(parts)}",
         expected="the classes that the teacher was trained on",
         action='add [[stage]] kind = "finetune" to train a head for these labels',
     )
@@ -124,9 +124,9 @@ def contradictions(train: Sequence[Record]) -> Iterator[str]:
     labels: dict[str, set[str]] = defaultdict(set)
     for row in train:
         labels[normal(row.input)].add(row.target)
-    count = sum(len(found) > 1 for found in labels.values())
+    count = sum(len(given) > 1 for given in labels.values())
     if count:
-        example = next(text for text, found in labels.items() if len(found) > 1)
+        example = next(text for text, given in labels.items() if len(given) > 1)
         yield (
             f"texts with different labels in train: {count}, such as {example[:60]!r};"
             " no model can learn both"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from compress.data.reading import Table, read_table
+from compress.data.reading import RawTable, read_table
 from compress.data.rows import Record, Rows, RowTask, repeated, shared_rows
 from compress.data.splitting import split_rows
 from runtimes.errors import DataError
@@ -161,10 +161,10 @@ class _Reader:
 
     def distinct(self, names: Sequence[str]) -> tuple[Any, ...]:
         """Return the inputs that differ, each where it first stands."""
-        found: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for value in self.inputs(names):
-            found.setdefault(json.dumps(value), value)
-        return tuple(found.values())
+            values.setdefault(json.dumps(value), value)
+        return tuple(values.values())
 
     def _rows(self, name: str, columns: tuple[str, ...]) -> list[tuple[Any, ...]]:
         origin = self._settings.origin
@@ -185,7 +185,7 @@ class _Reader:
         return whole
 
 
-def _empty_rows(table: Table, columns: tuple[str, ...]) -> DataError:
+def _empty_rows(table: RawTable, columns: tuple[str, ...]) -> DataError:
     places = [
         f"line {table.lines[index]} ({', '.join(_blank(row, columns))})"
         for index, row in enumerate(table.rows)

@@ -21,7 +21,7 @@ _SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a ba
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class RawTable:
     """Hold the wanted columns of a source; `lines[i]` is where row `i` stands in it."""
 
     name: str
@@ -39,7 +39,7 @@ def read_table(
     columns: tuple[str, ...],
     origin: str | None = None,
     cell: Cell | None = None,
-) -> Table:
+) -> RawTable:
     """Read the named columns of a file, or of a `datasets` id such as "org/name:split".
 
     `origin` tells whoever lacks the file where it comes from. `cell` reads one value; texts,
@@ -105,7 +105,7 @@ def _table(
     records: Iterable[tuple[int, Mapping[str, Any]]],
     columns: tuple[str, ...],
     cell: Cell,
-) -> Table:
+) -> RawTable:
     rows, lines = [], []
     for line, record in records:
         for column in columns:
@@ -119,7 +119,7 @@ def _table(
             expected=f"rows with {' and '.join(columns)}",
             action="write it again, or name another file under [data]",
         )
-    return Table(name, tuple(rows), tuple(lines))
+    return RawTable(name, tuple(rows), tuple(lines))
 
 
 def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]) -> DataError:
@@ -127,8 +127,8 @@ def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]
     near = suggest(column, known)
     action = f"did you mean {near!r}?" if near else "name the columns by `text` and `label`"
     if len(known) == 1:
-        found = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
-        action = f"its columns seem to be parted by {found[0]}" if found else action
+        separators = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
+        action = f"its columns seem to be parted by {separators[0]}" if separators else action
     return DataError(
         f"{name}, line {line}: no column {column!r}",
         expected="the columns that hold text and label in every row",
@@ -249,7 +249,7 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     yield from enumerate(records, start=1)
 
 
-def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> Table:
+def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> RawTable:
     """Load "id", "id:split" or a folder saved by `datasets`; class indices become names."""
     user = f"{name}: no file with the ending {', '.join(_SUFFIXES)} here; a data set of the Hub"
     require_packages(user, "datasets")

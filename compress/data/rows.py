@@ -94,8 +94,8 @@ def shared_rows(
 
 def repeated(*splits: Sequence[Record]) -> int:
     """Count the inputs that stand in more than one split, case and outer space aside."""
-    found = Counter(text for rows in splits for text in {normal(row.input) for row in rows})
-    return sum(count > 1 for count in found.values())
+    counts = Counter(text for rows in splits for text in {normal(row.input) for row in rows})
+    return sum(count > 1 for count in counts.values())
 
 
 def normal(value: Any) -> str:
@@ -107,8 +107,8 @@ def normal(value: Any) -> str:
 def _shared(
     splits: Mapping[str, Sequence[Record]], what: str, key: Callable[[Record], str | None]
 ) -> Iterator[str]:
-    found = {name: {key(row) for row in rows} - {None} for name, rows in splits.items()}
+    keys = {name: {key(row) for row in rows} - {None} for name, rows in splits.items()}
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
-        count = len(found[one] & found[other])
+        count = len(keys[one] & keys[other])
         if count:
             yield (f"{what} in both {one} and {other}: {count}; figures on them flatter the model")

@@ -57,8 +57,8 @@ def _replaced(row: Words, rows: Sequence[Words], generator: np.random.Generator)
     """Take words from rows drawn at random, so that frequent words come often."""
 
     def other() -> str:
-        found = rows[int(generator.integers(len(rows)))]
-        return found[int(generator.integers(len(found)))]
+        words = rows[int(generator.integers(len(rows)))]
+        return words[int(generator.integers(len(words)))]
 
     return [other() if generator.random() < _SHARE else word for word in row]
 

@@ -28,9 +28,9 @@ def relation_loss(student: Tensor, teacher: Tensor, mask: Tensor, heads: int) ->
     """
     import torch.nn.functional as F  # noqa: N812
 
-    found = _relations(student, mask, heads)
+    own = _relations(student, mask, heads)
     wanted = _relations(teacher, mask, heads)
-    each = F.kl_div(found, wanted, reduction="none", log_target=True).sum(dim=-1)
+    each = F.kl_div(own, wanted, reduction="none", log_target=True).sum(dim=-1)
     real = mask[:, None, :].to(each.dtype)
     return (each * real).sum() / (real.sum() * heads)
 

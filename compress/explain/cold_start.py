@@ -37,26 +37,26 @@ def explain(question: Question) -> Explanation:
     Raises UnsupportedError where the page cache cannot be emptied and the metric asks for it.
     """
     cached = "uncached" not in question.metric
-    found = _starts(question.artifact, question, cached)
-    total = _median(found, "total")
-    longest = max(_STEPS, key=lambda step: _median(found, step))
-    share = _median(found, longest) / total
+    starts = _starts(question.artifact, question, cached)
+    total = _median(starts, "total")
+    longest = max(_STEPS, key=lambda step: _median(starts, step))
+    share = _median(starts, longest) / total
     other = _starts(question.reference, question, cached) if question.reference else ()
-    reads = [start.read_mb for start in found if start.read_mb is not None]
+    reads = [start.read_mb for start in starts if start.read_mb is not None]
     return Explanation(
         answer=f"{total:.0f} ms at the median, {percent(share)} of it in the step {longest}: "
         f"{_STEPS[longest]}",
         figures={
             "cold_start_p50_ms": total,
-            "starts": len(found),
+            "starts": len(starts),
             "cached": cached,
             "read_mb": float(np.median(reads)) if reads else None,
             "longest": longest,
             "longest_share": share,
         },
-        tables=(_steps(found, other),),
+        tables=(_steps(starts, other),),
         notes=(
-            f"{len(found)} fresh processes, their files "
+            f"{len(starts)} fresh processes, their files "
             + ("in the page cache" if cached else "read from storage"),
         ),
     )
@@ -71,26 +71,27 @@ def _starts(artifact: Artifact, question: Question, cached: bool) -> Sequence[Co
         uncached_starts=0 if cached else _STARTS,
     )
     with question.progress.task("cold start", expected_runs(1, plan)) as advance:
-        found = question.device.measure([variant], question.texts(), plan, advance=advance)["model"]
-    found.raise_fault()
-    return found.cold_starts[1:] if cached else _uncached(found)
+        measured = question.device.measure([variant], question.texts(), plan, advance=advance)
+    samples = measured["model"]
+    samples.raise_fault()
+    return samples.cold_starts[1:] if cached else _uncached(samples)
 
 
-def _uncached(found: Samples) -> Sequence[ColdStart]:
-    if not found.uncached_starts:
+def _uncached(samples: Samples) -> Sequence[ColdStart]:
+    if not samples.uncached_starts:
         raise UnsupportedError(
-            f"no start with its files read from storage: {found.uncached_why}",
+            f"no start with its files read from storage: {samples.uncached_why}",
             action="ask for cold_start_p50_ms, with the files in the page cache",
         )
-    return found.uncached_starts
+    return samples.uncached_starts
 
 
-def _steps(found: Sequence[ColdStart], other: Sequence[ColdStart]) -> Table:
-    total = _median(found, "total")
+def _steps(starts: Sequence[ColdStart], other: Sequence[ColdStart]) -> Table:
+    total = _median(starts, "total")
     rows = [
         (
-            *(step, _median(found, step), _median(found, step) / total),
-            *(max(_values(found, step)), _median(other, step) if other else None),
+            *(step, _median(starts, step), _median(starts, step) / total),
+            *(max(_values(starts, step)), _median(other, step) if other else None),
         )
         for step in (*_STEPS, _REST)
     ]

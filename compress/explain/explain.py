@@ -41,8 +41,8 @@ def explain(question: Question) -> Explanation:
     """
     row = _explainer(question.metric, question.artifact.task)
     _check_reference(question)
-    found: Explanation = _resolve(row)(question)
-    return found
+    explanation: Explanation = _resolve(row)(question)
+    return explanation
 
 
 def headline(
@@ -54,11 +54,11 @@ def headline(
     Returns "" where only the full explanation could say, or where the model does not run here.
     Raises UnknownNameError for a metric that is none.
     """
-    found = _HEADLINES.get(_explainer(metric, artifact.task))
-    if found is None:
+    row = _HEADLINES.get(_explainer(metric, artifact.task))
+    if row is None:
         return ""
     try:
-        return str(_resolve(found)(artifact, list(texts), threads, seconds))
+        return str(_resolve(row)(artifact, list(texts), threads, seconds))
     except EdgepressError:
         return ""
 
@@ -85,5 +85,5 @@ def _explainer(metric: str, task: str) -> str:
 
 def _resolve(row: str) -> Callable[..., Any]:
     module, _, name = row.partition(":")
-    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    return found
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function

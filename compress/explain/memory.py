@@ -44,11 +44,11 @@ def explain(question: Question) -> Explanation:
             expected="Linux",
         )
     texts = sample(question.texts(), _ROWS)
-    found = held(question.artifact, texts, question)
+    held_rows = held(question.artifact, texts, question)
     other = held(question.reference, texts, question) if question.reference else []
-    added = dict(zip((row.step for row in found), _added(found), strict=True))
+    added = dict(zip((row.step for row in held_rows), _added(held_rows), strict=True))
     largest = max(added, key=lambda step: added[step])
-    last = found[-1]
+    last = held_rows[-1]
     share = added[largest] / last.rss_mb
     return Explanation(
         answer=f"{last.peak_mb:.0f} MB at the highest; {added[largest]:.0f} MB"
@@ -61,7 +61,7 @@ def explain(question: Question) -> Explanation:
             "largest": largest,
             "largest_share": share,
         },
-        tables=(_table(found, other),),
+        tables=(_table(held_rows, other),),
         notes=(
             f"one fresh process, {len(texts)} rows; {last.file_mb:.0f} MB are mapped files,"
             " which several processes share",
@@ -78,11 +78,11 @@ def held(artifact: Artifact, texts: list[str], question: Question) -> list[Held]
     return [Held(**row) for row in question.device.memory(variant, texts)]
 
 
-def _table(found: list[Held], other: list[Held]) -> Table:
-    theirs: list[float | None] = [*_added(other)] if other else [None] * len(found)
+def _table(own: list[Held], other: list[Held]) -> Table:
+    theirs: list[float | None] = [*_added(other)] if other else [None] * len(own)
     rows = [
         (row.step, added, row.rss_mb, row.peak_mb, row.file_mb, their)
-        for row, added, their in zip(found, _added(found), theirs, strict=True)
+        for row, added, their in zip(own, _added(own), theirs, strict=True)
     ]
     columns = (
         *(Column("step", "after"), Column("added_mb", "added MB", "+.1f")),
@@ -93,6 +93,6 @@ def _table(found: list[Held], other: list[Held]) -> Table:
     return Table("steps", "what a process holds", columns, tuple(rows))
 
 
-def _added(found: list[Held]) -> list[float]:
-    before = [0.0, *(row.rss_mb for row in found)]
-    return [row.rss_mb - last for row, last in zip(found, before[:-1], strict=True)]
+def _added(rows: list[Held]) -> list[float]:
+    before = [0.0, *(row.rss_mb for row in rows)]
+    return [row.rss_mb - last for row, last in zip(rows, before[:-1], strict=True)]

@@ -64,10 +64,10 @@ class OnnxProfiler:
 
     def nodes(self, ms: Mapping[str, float]) -> list[Node]:
         """Describe the operators, after `finish`."""
-        graph = _Graph(self._model, self._optimized)
+        graph = _OnnxOperators(self._model, self._optimized)
         return [self._node(graph, name, spent) for name, spent in ms.items()]
 
-    def _node(self, graph: _Graph, name: str, ms: float) -> Node:
+    def _node(self, graph: _OnnxOperators, name: str, ms: float) -> Node:
         seen = self._types[name]
         op = seen["op_name"]
         types = [next(iter(row)) for row in seen["input_type_shape"]] or [""]
@@ -89,7 +89,7 @@ class OnnxProfiler:
         self._scratch.cleanup()
 
 
-class _Graph:
+class _OnnxOperators:
     """Look operators up by the names that the trace gives them.
 
     An operator without a name is traced as its type and its place, `MatMul_1`: the place in the

@@ -53,10 +53,10 @@ class OpenVINOProfiler:
 
     def nodes(self, ms: Mapping[str, float]) -> list[Node]:
         """Describe the operators, after `finish`."""
-        graph = _Graph(self._network, self._compiled.get_runtime_model())
+        graph = _OpenvinoOperators(self._network, self._compiled.get_runtime_model())
         return [self._node(graph, name, spent) for name, spent in ms.items()]
 
-    def _node(self, graph: _Graph, name: str, ms: float) -> Node:
+    def _node(self, graph: _OpenvinoOperators, name: str, ms: float) -> Node:
         row = self._seen[name]
         compute = openvino_compute(row.node_type, row.exec_type)
         weights = graph.weights(name) if compute else ""
@@ -78,7 +78,7 @@ def _layer(op: Any) -> str:
     return str(op.get_rt_info()["layerType"].astype(str))
 
 
-class _Graph:
+class _OpenvinoOperators:
     """Look executed operators up: in the compiled graph, and through it in the model's own."""
 
     def __init__(self, network: Any, compiled: Any) -> None:
@@ -104,8 +104,8 @@ class _Graph:
         if op is None:
             return ""
         originals = op.get_rt_info()["originalLayersNames"].astype(str).split(",")
-        found = (self._owner(original) for original in originals)
-        return next(filter(None, found), "")
+        owners = (self._owner(original) for original in originals)
+        return next(filter(None, owners), "")
 
     def _owner(self, original: str) -> str:
         """Follow the operand that weights are up to its constant, through what unpacks integers."""

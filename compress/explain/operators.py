@@ -52,60 +52,60 @@ def explain(question: Question) -> Explanation:
     texts = question.texts()
     asked = THROUGHPUT.fullmatch(question.metric)
     batch = int(asked[1]) if asked else 1
-    found = profile(question.artifact, texts, question.threads, _SECONDS, batch)
-    tables = [_kinds(found), _ops(found, question.top), _nodes(found, question.top)]
-    notes = list(_notes(found, question.artifact, question.metric))
+    timing = profile(question.artifact, texts, question.threads, _SECONDS, batch)
+    tables = [_kinds(timing), _ops(timing, question.top), _nodes(timing, question.top)]
+    notes = list(_notes(timing, question.artifact, question.metric))
     if question.reference is not None:
         other = profile(question.reference, texts, question.threads, _SECONDS, batch)
-        tables.insert(0, _against(found, other))
+        tables.insert(0, _against(timing, other))
         notes.append(f"the reference's plain p50 is {other.p50_ms:.3f} ms on the same rows")
     return Explanation(
-        _answer(found, question.artifact), _figures(found), tuple(tables), tuple(notes)
+        _answer(timing, question.artifact), _figures(timing), tuple(tables), tuple(notes)
     )
 
 
 def headline(artifact: Artifact, texts: list[str], threads: int, seconds: float) -> str:
     """Say in a few words what the time goes to."""
-    found = profile(artifact, texts, threads, seconds)
-    count, share = _float_path(found)
+    timing = profile(artifact, texts, threads, seconds)
+    count, share = _float_path(timing)
     if _is_integer(artifact) and count:
         said = f"{plural(count, 'node')} on the FP32 path ({percent(share)} of the time)"
     else:
-        said = _dominant(found)
-    outside = found.outside_ms / found.total_ms
+        said = _dominant(timing)
+    outside = timing.outside_ms / timing.total_ms
     return said + (f", {percent(outside)} outside operators" if outside > _NOTABLE_OUTSIDE else "")
 
 
-def products(found: Profile) -> list[Products]:
+def products(timing: Profile) -> list[Products]:
     """Group the matrix products by what they multiply in and whether one side is weights."""
     groups = _grouped(
-        [node for node in found.nodes if node.is_product],
+        [node for node in timing.nodes if node.is_product],
         lambda node: (node.compute, bool(node.weights)),
     )
     rows = [
-        Products(compute, weighted, len(nodes), _ms(nodes) / found.total_ms)
+        Products(compute, weighted, len(nodes), _ms(nodes) / timing.total_ms)
         for (compute, weighted), nodes in groups.items()
     ]
     return sorted(rows, key=lambda row: -row.share)
 
 
-def _answer(found: Profile, artifact: Artifact) -> str:
-    outside = found.outside_ms / found.total_ms
+def _answer(timing: Profile, artifact: Artifact) -> str:
+    outside = timing.outside_ms / timing.total_ms
     said = [
-        _dominant(found),
-        *map(_said, products(found)),
+        _dominant(timing),
+        *map(_said, products(timing)),
         f"{percent(outside)} goes outside operators" if outside >= _NOTABLE_OUTSIDE else "",
-        _lever(found, artifact),
+        _lever(timing, artifact),
     ]
     return "; ".join(filter(None, said))
 
 
-def _dominant(found: Profile) -> str:
+def _dominant(timing: Profile) -> str:
     """Name the kind of operator that most of the time is in."""
-    kind, nodes = max(_grouped(found.nodes, lambda node: node.kind).items(), key=_spent)
+    kind, nodes = max(_grouped(timing.nodes, lambda node: node.kind).items(), key=_spent)
     ops = sorted(_grouped(nodes, lambda node: node.op).items(), key=_spent, reverse=True)
     named = ", ".join(op for op, _ in ops[:2]) + (", …" if len(ops) > 2 else "")
-    share = percent(_ms(nodes) / found.total_ms)
+    share = percent(_ms(nodes) / timing.total_ms)
     return f"{share} of the time is in {plural(len(nodes), f'{kind} node')} ({named})"
 
 
@@ -116,9 +116,9 @@ def _said(row: Products) -> str:
     return f"{plural(row.count, 'product')} {what} {verb} in {compute} ({percent(row.share)})"
 
 
-def _lever(found: Profile, artifact: Artifact) -> str:
-    count, _ = _float_path(found)
-    stored = {node.weights.split()[0] for node in found.nodes if node.on_float_path}
+def _lever(timing: Profile, artifact: Artifact) -> str:
+    count, _ = _float_path(timing)
+    stored = {node.weights.split()[0] for node in timing.nodes if node.on_float_path}
     if not count or not _is_integer(artifact):
         return ""
     if stored <= {"float", "f32", "float16", "f16"}:
@@ -132,45 +132,45 @@ def _is_integer(artifact: Artifact) -> bool:
     return artifact.precision.startswith("int")
 
 
-def _float_path(found: Profile) -> tuple[int, float]:
-    nodes = [node for node in found.nodes if node.on_float_path]
-    return len(nodes), _ms(nodes) / found.total_ms
+def _float_path(timing: Profile) -> tuple[int, float]:
+    nodes = [node for node in timing.nodes if node.on_float_path]
+    return len(nodes), _ms(nodes) / timing.total_ms
 
 
-def _figures(found: Profile) -> dict[str, float]:
-    count, share = _float_path(found)
+def _figures(timing: Profile) -> dict[str, float]:
+    count, share = _float_path(timing)
     return {
-        "latency_p50_ms": found.p50_ms,
-        "profiler_overhead": found.overhead,
-        "waited": found.waited,
-        "total_ms": found.total_ms,
-        "operators_ms": found.operators_ms,
-        "outside_ms": found.outside_ms,
-        "batch": found.batch,
-        "runs": found.runs,
-        "rounds": found.rounds,
-        "node_floor_ms": found.floor_ms,
+        "latency_p50_ms": timing.p50_ms,
+        "profiler_overhead": timing.overhead,
+        "waited": timing.waited,
+        "total_ms": timing.total_ms,
+        "operators_ms": timing.operators_ms,
+        "outside_ms": timing.outside_ms,
+        "batch": timing.batch,
+        "runs": timing.runs,
+        "rounds": timing.rounds,
+        "node_floor_ms": timing.floor_ms,
         "float_path_nodes": count,
         "float_path_share": share,
     }
 
 
-def _kinds(found: Profile) -> Table:
+def _kinds(timing: Profile) -> Table:
     rows: list[tuple[str, int | None, float, float]] = [
-        (kind, len(nodes), _ms(nodes), _ms(nodes) / found.total_ms)
-        for kind, nodes in _grouped(found.nodes, lambda node: node.kind).items()
+        (kind, len(nodes), _ms(nodes), _ms(nodes) / timing.total_ms)
+        for kind, nodes in _grouped(timing.nodes, lambda node: node.kind).items()
     ]
-    rows.append((OUTSIDE, None, found.outside_ms, found.outside_ms / found.total_ms))
+    rows.append((OUTSIDE, None, timing.outside_ms, timing.outside_ms / timing.total_ms))
     columns = (Column("kind", "kind"), Column("nodes", "nodes", "d"), *_TIME)
-    what = "a row" if found.batch == 1 else f"a batch of {found.batch} rows"
-    title = f"{what} takes {found.total_ms:.3f} ms"
+    what = "a row" if timing.batch == 1 else f"a batch of {timing.batch} rows"
+    title = f"{what} takes {timing.total_ms:.3f} ms"
     return Table("kinds", title, columns, tuple(sorted(rows, key=lambda row: -row[2])))
 
 
-def _ops(found: Profile, top: int) -> Table:
-    groups = _grouped(found.nodes, lambda node: (node.op, node.compute))
+def _ops(timing: Profile, top: int) -> Table:
+    groups = _grouped(timing.nodes, lambda node: (node.op, node.compute))
     rows = [
-        (op, _COMPUTE.get(compute, compute), len(nodes), _ms(nodes), _ms(nodes) / found.total_ms)
+        (op, _COMPUTE.get(compute, compute), len(nodes), _ms(nodes), _ms(nodes) / timing.total_ms)
         for (op, compute), nodes in groups.items()
     ]
     columns = (
@@ -181,13 +181,13 @@ def _ops(found: Profile, top: int) -> Table:
     return Table("ops", "by operator", columns, tuple(rows[:top]))
 
 
-def _nodes(found: Profile, top: int) -> Table:
+def _nodes(timing: Profile, top: int) -> Table:
     rows = [
         (
             *(node.name, node.op, _COMPUTE.get(node.compute, node.compute), node.weights),
-            *(node.module, node.ms, node.ms / found.total_ms),
+            *(node.module, node.ms, node.ms / timing.total_ms),
         )
-        for node in found.nodes[:top]
+        for node in timing.nodes[:top]
     ]
     columns = (
         *(Column("name", "slowest nodes"), Column("op", "operator")),
@@ -199,8 +199,8 @@ def _nodes(found: Profile, top: int) -> Table:
     )
 
 
-def _against(found: Profile, other: Profile) -> Table:
-    sides = [_by_kind(found), _by_kind(other)]
+def _against(own: Profile, other: Profile) -> Table:
+    sides = [_by_kind(own), _by_kind(other)]
     rows = [
         (kind, sides[1].get(kind, 0.0), sides[0].get(kind, 0.0))
         for kind in dict.fromkeys([*sides[1], *sides[0]])
@@ -213,9 +213,9 @@ def _against(found: Profile, other: Profile) -> Table:
     return Table("against", "against the reference, what changed most first", columns, tuple(rows))
 
 
-def _by_kind(found: Profile) -> dict[str, float]:
-    groups = _grouped(found.nodes, lambda node: node.kind)
-    return {**{kind: _ms(nodes) for kind, nodes in groups.items()}, OUTSIDE: found.outside_ms}
+def _by_kind(timing: Profile) -> dict[str, float]:
+    groups = _grouped(timing.nodes, lambda node: node.kind)
+    return {**{kind: _ms(nodes) for kind, nodes in groups.items()}, OUTSIDE: timing.outside_ms}
 
 
 def _grouped(nodes: Iterable[Node], key: Callable[[Node], Key]) -> dict[Key, list[Node]]:
@@ -233,15 +233,15 @@ def _ms(nodes: Sequence[Node]) -> float:
     return sum(node.ms for node in nodes)
 
 
-def _notes(found: Profile, artifact: Artifact, metric: str) -> list[str]:
+def _notes(timing: Profile, artifact: Artifact, metric: str) -> list[str]:
     said = [
-        f"without the profiler p50 is {found.p50_ms:.3f} ms ({found.runs} runs, {found.rounds}"
-        f" rounds, in this process); with it a run takes {100 * found.overhead:+.0f} %"
-        + (f", {1e3 * found.floor_ms:.1f} µs are taken off each node" if found.floor_ms else "")
+        f"without the profiler p50 is {timing.p50_ms:.3f} ms ({timing.runs} runs, {timing.rounds}"
+        f" rounds, in this process); with it a run takes {100 * timing.overhead:+.0f} %"
+        + (f", {1e3 * timing.floor_ms:.1f} µs are taken off each node" if timing.floor_ms else "")
     ]
-    if found.waited > _NOTABLE_WAIT:
+    if timing.waited > _NOTABLE_WAIT:
         said.append(
-            f"other work had the core {percent(found.waited)} of the time, which is not counted:"
+            f"other work had the core {percent(timing.waited)} of the time, which is not counted:"
             " shares are of the model's own time"
         )
     if artifact.format == "openvino":
@@ -250,5 +250,5 @@ def _notes(found: Profile, artifact: Artifact, metric: str) -> list[str]:
             " as outside operators; a Subgraph may hold the attention's products"
         )
     if THROUGHPUT.fullmatch(metric):
-        said.append(f"one batch of {found.batch} at a time, whatever the concurrency")
+        said.append(f"one batch of {timing.batch} at a time, whatever the concurrency")
     return said

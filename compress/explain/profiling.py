@@ -119,10 +119,10 @@ def _opened(runtime: str, model: Path, threads: int) -> AbstractContextManager[P
             f"runtime {runtime!r} has no profiler", available=", ".join(_PROFILERS)
         )
     module, _, name = _PROFILERS[runtime].partition(":")
-    found: AbstractContextManager[Profiler] = getattr(importlib.import_module(module), name)(
+    profiler: AbstractContextManager[Profiler] = getattr(importlib.import_module(module), name)(
         model, threads
     )
-    return found
+    return profiler
 
 
 @contextmanager

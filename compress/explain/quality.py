@@ -32,8 +32,8 @@ class Answered:
     @property
     def right(self) -> NDArray[np.bool_]:
         """Tell for each row whether it is right."""
-        found: NDArray[np.bool_] = self.truth == self.predicted
-        return found
+        right: NDArray[np.bool_] = self.truth == self.predicted
+        return right
 
     @property
     def hits(self) -> NDArray[np.int64]:
@@ -141,7 +141,7 @@ def _classes_of_half(errors: NDArray[np.int64]) -> int:
 
 def _worst(mine: Answered, chosen: Indices, labels: tuple[str, ...]) -> Table:
     f1, rows, predicted = f1_of(mine.counts), mine.counts.sum(axis=1), mine.counts.sum(axis=0)
-    found = [
+    lines = [
         (labels[i], int(rows[i]), int(mine.hits[i]), int(predicted[i]), float(f1[i]))
         for i in chosen
     ]
@@ -149,12 +149,12 @@ def _worst(mine: Answered, chosen: Indices, labels: tuple[str, ...]) -> Table:
         *(Column("label", "class"), Column("rows", "rows", "d"), Column("right", "right", "d")),
         *(Column("predicted", "predicted", "d"), Column("f1", "F1", ".3f")),
     )
-    return Table("classes", "the worst classes by F1", columns, tuple(found))
+    return Table("classes", "the worst classes by F1", columns, tuple(lines))
 
 
 def _changed(mine: Answered, theirs: Answered, chosen: Indices, labels: tuple[str, ...]) -> Table:
     before, after = f1_of(theirs.counts), f1_of(mine.counts)
-    found = [
+    rows = [
         (
             *(labels[i], int(mine.counts[i].sum()), int(theirs.hits[i]), int(mine.hits[i])),
             *(int(mine.hits[i] - theirs.hits[i]), float(before[i]), float(after[i])),
@@ -167,7 +167,7 @@ def _changed(mine: Answered, theirs: Answered, chosen: Indices, labels: tuple[st
         *(Column("change", "change", "+d"), Column("reference_f1", "reference F1", ".3f")),
         Column("f1", "F1", ".3f"),
     )
-    return Table("classes", "the classes that lost most", columns, tuple(found))
+    return Table("classes", "the classes that lost most", columns, tuple(rows))
 
 
 def _confusions(mine: Answered, theirs: Answered | None, question: Question) -> Table:
@@ -177,7 +177,7 @@ def _confusions(mine: Answered, theirs: Answered | None, question: Question) -> 
     np.fill_diagonal(more, 0)
     order = np.argsort(-more, axis=None, kind="stable")[: question.top]
     labels = question.artifact.labels
-    found = [
+    rows = [
         (
             *(labels[truth], labels[predicted], int(mine.counts[truth, predicted])),
             int(before[truth, predicted]) if theirs else None,
@@ -190,14 +190,14 @@ def _confusions(mine: Answered, theirs: Answered | None, question: Question) -> 
         *(Column("rows", "rows", "d"), Column("reference_rows", "reference rows", "d")),
     )
     title = "confusions that became more frequent" if theirs else "the most frequent confusions"
-    return Table("confusions", title, columns, tuple(found))
+    return Table("confusions", title, columns, tuple(rows))
 
 
 def _examples(
     key: str, title: str, chosen: Indices, rows: Rows, wrong: Answered, question: Question
 ) -> Table:
     labels = question.artifact.labels
-    found = [
+    lines = [
         (_shortened(rows.inputs[i]), labels[rows.targets[i]], labels[wrong.predicted[i]])
         for i in chosen[: question.top]
     ]
@@ -205,7 +205,7 @@ def _examples(
         *(Column("text", "text"), Column("truth", "truth")),
         Column("predicted", "the one that is wrong said"),
     )
-    return Table(key, title, columns, tuple(found))
+    return Table(key, title, columns, tuple(lines))
 
 
 def _shortened(text: str) -> str:

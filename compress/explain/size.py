@@ -9,6 +9,7 @@ from compress.explain.explanation import Column, Explanation, Table, percent, pl
 from compress.explain.question import Question
 from compress.explain.tensors import Tensor, duplicates, tensors
 from runtimes.artifact import Artifact
+from runtimes.manifest import MANIFEST
 
 _FLOATS = ("fp32", "fp16", "bf16", "fp64")
 _SIZE = (Column("mb", "MB", ".3f"), Column("share", "share", "%"))
@@ -49,113 +50,114 @@ def explain(question: Question) -> Explanation:
     tensors, floats (of an integer model), duplicates, files; with a reference `against`.
     """
     artifact = question.artifact
-    found = _contents(artifact)
-    tables = [_by_dtype(found), _largest(found, question.top)]
+    contents = _contents(artifact)
+    tables = [_by_dtype(contents), _largest(contents, question.top)]
     if _is_integer(artifact):
-        tables.append(_floats(found, question.top))
-    tables += [_duplicates(found, question.top), _files(artifact, question.top)]
-    figures = _figures(found)
-    answer = _answer(found, artifact)
+        tables.append(_floats(contents, question.top))
+    tables += [_duplicates(contents, question.top), _files(artifact, question.top)]
+    figures = _figures(contents)
+    answer = _answer(contents, artifact)
     if question.reference is not None:
         other = _contents(question.reference)
-        figures["compression"] = other.total / found.total
-        answer = f"{other.total / found.total:.2f} times smaller than the reference; {answer}"
-        tables.insert(0, _against(found, other))
-    return Explanation(answer, figures, tuple(tables), _notes(found, artifact))
+        figures["compression"] = other.total / contents.total
+        answer = f"{other.total / contents.total:.2f} times smaller than the reference; {answer}"
+        tables.insert(0, _against(contents, other))
+    return Explanation(answer, figures, tuple(tables), _notes(contents, artifact))
 
 
 def headline(artifact: Artifact, texts: list[str], threads: int, seconds: float) -> str:  # noqa: ARG001 - every headline's arguments
     """Say in a few words what most of the bytes are."""
-    found = _contents(artifact)
-    if found.embedding:
-        return f"{percent(found.share(found.embedding))} is the word embedding"
-    if not found.tensors:
+    contents = _contents(artifact)
+    if contents.embedding:
+        return f"{percent(contents.share(contents.embedding))} is the word embedding"
+    if not contents.tensors:
         return ""
-    largest = found.tensors[0]
-    return f"{percent(found.share([largest]))} is {largest.name}"
+    largest = contents.tensors[0]
+    return f"{percent(contents.share([largest]))} is {largest.name}"
 
 
 def _contents(artifact: Artifact) -> Contents:
     return Contents(artifact.size_bytes(), tuple(tensors(artifact)))
 
 
-def _answer(found: Contents, artifact: Artifact) -> str:
-    said = [f"{found.total / 1e6:.2f} MB"]
-    if embedding := found.embedding:
+def _answer(contents: Contents, artifact: Artifact) -> str:
+    said = [f"{contents.total / 1e6:.2f} MB"]
+    if embedding := contents.embedding:
         types = "/".join(dict.fromkeys(tensor.dtype for tensor in embedding))
-        shares = f"{_bytes(embedding) / 1e6:.2f} MB, {percent(found.share(embedding))}"
+        shares = f"{_bytes(embedding) / 1e6:.2f} MB, {percent(contents.share(embedding))}"
         said.append(f"the word embedding is {shares} ({types})")
-    elif found.tensors:
-        largest = found.tensors[0]
-        said.append(f"the largest tensor is {largest.name} ({percent(found.share([largest]))})")
-    if _is_integer(artifact) and found.tensors:
-        left = f"{_bytes(found.floats) / 1e6:.2f} MB ({percent(found.share(found.floats))})"
-        said.append(f"{left} are still floating point")
-    if found.repeated:
-        said.append(f"{found.repeated / 1e6:.2f} MB are stored more than once")
+    elif contents.tensors:
+        largest = contents.tensors[0]
+        said.append(f"the largest tensor is {largest.name} ({percent(contents.share([largest]))})")
+    if _is_integer(artifact) and contents.tensors:
+        share = percent(contents.share(contents.floats))
+        floats_mb = _bytes(contents.floats) / 1e6
+        said.append(f"{floats_mb:.2f} MB ({share}) are still floating point")
+    if contents.repeated:
+        said.append(f"{contents.repeated / 1e6:.2f} MB are stored more than once")
     return "; ".join(said)
 
 
-def _figures(found: Contents) -> dict[str, float]:
-    stored = _bytes(found.tensors)
+def _figures(contents: Contents) -> dict[str, float]:
+    stored = _bytes(contents.tensors)
     return {
-        "artifact_mb": found.total / 1e6,
+        "artifact_mb": contents.total / 1e6,
         "tensors_mb": stored / 1e6,
-        "graph_mb": (found.total - stored) / 1e6,
-        "embedding_share": found.share(found.embedding),
-        "float_mb": _bytes(found.floats) / 1e6,
-        "float_share": found.share(found.floats),
-        "duplicate_mb": found.repeated / 1e6,
+        "graph_mb": (contents.total - stored) / 1e6,
+        "embedding_share": contents.share(contents.embedding),
+        "float_mb": _bytes(contents.floats) / 1e6,
+        "float_share": contents.share(contents.floats),
+        "duplicate_mb": contents.repeated / 1e6,
     }
 
 
-def _notes(found: Contents, artifact: Artifact) -> tuple[str, ...]:
-    if not found.tensors:
+def _notes(contents: Contents, artifact: Artifact) -> tuple[str, ...]:
+    if not contents.tensors:
         return (f"format {artifact.format} does not show its tensors; only its files are listed",)
     return ("artifact_mb counts graph and weights, not the tokenizer",)
 
 
-def _by_dtype(found: Contents) -> Table:
-    groups = _by_type(found)
-    rest = found.total - _bytes(found.tensors)
+def _by_dtype(contents: Contents) -> Table:
+    groups = _by_type(contents)
+    rest = contents.total - _bytes(contents.tensors)
     rows: list[tuple[str, int | None, float, float]] = [
-        (dtype, len(group), _bytes(group) / 1e6, found.share(group))
+        (dtype, len(group), _bytes(group) / 1e6, contents.share(group))
         for dtype, group in groups.items()
     ]
-    rows.append(("graph and names", None, rest / 1e6, rest / found.total))
+    rows.append(("graph and names", None, rest / 1e6, rest / contents.total))
     rows.sort(key=lambda row: -row[2])
     columns = (Column("dtype", "type"), Column("tensors", "tensors", "d"), *_SIZE)
-    return Table("dtypes", "by type", columns, tuple(rows) if found.tensors else ())
+    return Table("dtypes", "by type", columns, tuple(rows) if contents.tensors else ())
 
 
-def _by_type(found: Contents) -> dict[str, list[Tensor]]:
+def _by_type(contents: Contents) -> dict[str, list[Tensor]]:
     groups: dict[str, list[Tensor]] = {}
-    for tensor in found.tensors:
+    for tensor in contents.tensors:
         groups.setdefault(tensor.dtype, []).append(tensor)
     return groups
 
 
-def _largest(found: Contents, top: int) -> Table:
-    return _listed("tensors", "the largest tensors", found, found.tensors[:top])
+def _largest(contents: Contents, top: int) -> Table:
+    return _listed("tensors", "the largest tensors", contents, contents.tensors[:top])
 
 
-def _floats(found: Contents, top: int) -> Table:
-    return _listed("floats", "the largest still in floating point", found, found.floats[:top])
+def _floats(contents: Contents, top: int) -> Table:
+    return _listed("floats", "the largest still in floating point", contents, contents.floats[:top])
 
 
-def _listed(key: str, title: str, found: Contents, chosen: Sequence[Tensor]) -> Table:
+def _listed(key: str, title: str, contents: Contents, chosen: Sequence[Tensor]) -> Table:
     rows = [
-        (tensor.name, tensor.dtype, _shape(tensor), tensor.size / 1e6, found.share([tensor]))
+        (tensor.name, tensor.dtype, _shape(tensor), tensor.size / 1e6, contents.share([tensor]))
         for tensor in chosen
     ]
     columns = (Column("name", "tensor"), Column("dtype", "type"), Column("shape", "shape"), *_SIZE)
     return Table(key, title, columns, tuple(rows))
 
 
-def _duplicates(found: Contents, top: int) -> Table:
+def _duplicates(contents: Contents, top: int) -> Table:
     rows = [
         (", ".join(tensor.name for tensor in group), len(group), _bytes(group[1:]) / 1e6)
-        for group in duplicates(found.tensors)[:top]
+        for group in duplicates(contents.tensors)[:top]
     ]
     columns = (
         *(Column("names", "tensors"), Column("copies", "copies", "d")),
@@ -165,23 +167,21 @@ def _duplicates(found: Contents, top: int) -> Table:
 
 
 def _files(artifact: Artifact, top: int) -> Table:
-    files = [path for path in artifact.path.rglob("*") if path.is_file()]
-    rows = [
-        (path.relative_to(artifact.path).as_posix(), path.stat().st_size / 1e6) for path in files
-    ]
+    rows = [(name, file.size_bytes / 1e6) for name, file in artifact.files.items()]
+    rows.append((MANIFEST, (artifact.path / MANIFEST).stat().st_size / 1e6))
     rows.sort(key=lambda row: -row[1])
     columns = (Column("file", "file"), Column("mb", "MB", ".3f"))
-    title = f"the folder's {plural(len(files), 'file')}"
+    title = f"the artifact's {plural(len(rows), 'file')}"
     return Table("files", title, columns, tuple(rows[:top]))
 
 
-def _against(found: Contents, other: Contents) -> Table:
-    mine, theirs = _by_type(found), _by_type(other)
+def _against(own: Contents, other: Contents) -> Table:
+    mine, theirs = _by_type(own), _by_type(other)
     rows = [
         (dtype, _bytes(theirs.get(dtype, ())) / 1e6, _bytes(mine.get(dtype, ())) / 1e6)
         for dtype in dict.fromkeys([*theirs, *mine])
     ]
-    embeddings = (_bytes(other.embedding) / 1e6, _bytes(found.embedding) / 1e6)
+    embeddings = (_bytes(other.embedding) / 1e6, _bytes(own.embedding) / 1e6)
     rows.append(("of it word embedding", *embeddings))
     columns = (
         *(Column("dtype", "type"), Column("reference_mb", "reference MB", ".3f")),

@@ -64,9 +64,9 @@ def _session(question: Question, texts: list[str]) -> list[Block]:
         warmup_limit_s=2.0,
     )
     with question.progress.task("session", expected_runs(1, plan)) as advance:
-        found = question.device.measure([variant], texts, plan, advance=advance)["model"]
-    found.raise_fault()
-    return sorted(found.blocks, key=lambda block: block.order)
+        samples = question.device.measure([variant], texts, plan, advance=advance)["model"]
+    samples.raise_fault()
+    return sorted(samples.blocks, key=lambda block: block.order)
 
 
 def _blocks(question: Question, variant: Variant, texts: list[str]) -> int:
@@ -81,9 +81,9 @@ def _blocks(question: Question, variant: Variant, texts: list[str]) -> int:
         warmup_limit_s=0.0,
         cold_starts=0,
     )
-    found = question.device.measure([variant], rows, few)["model"]
-    found.raise_fault()
-    mean_ms = float(np.mean(found.blocks[0].latency_ms))
+    samples = question.device.measure([variant], rows, few)["model"]
+    samples.raise_fault()
+    mean_ms = float(np.mean(samples.blocks[0].latency_ms))
     return max(int(_SECONDS * 1e3 / (mean_ms * _BLOCK_RUNS)), _FEWEST_BLOCKS)
 
 

@@ -44,20 +44,20 @@ def tensors(artifact: Artifact) -> list[Tensor]:
     if reader is None:
         return []
     try:
-        found = list(reader(artifact.model_file))
+        stored = list(reader(artifact.model_file))
     except Exception as error:  # each library raises its own types
         raise ArtifactError(
             f"{artifact.model_file}: cannot be read ({first_line(error)})",
             expected="an intact model",
             action="make the artifact again",
         ) from error
-    return sorted(found, key=lambda tensor: -tensor.size)
+    return sorted(stored, key=lambda tensor: -tensor.size)
 
 
-def duplicates(found: Sequence[Tensor]) -> list[list[Tensor]]:
+def duplicates(stored: Sequence[Tensor]) -> list[list[Tensor]]:
     """Group tensors of the same type and bytes, the most wasteful group first."""
     groups: dict[tuple[str, str], list[Tensor]] = {}
-    for tensor in found:
+    for tensor in stored:
         if tensor.content:
             groups.setdefault((tensor.dtype, tensor.content), []).append(tensor)
     repeated = [group for group in groups.values() if len(group) > 1]

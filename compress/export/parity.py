@@ -20,7 +20,7 @@ Run = Callable[[Feeds], NDArray[np.float32]]
 
 
 def check_parity(
-    expected: Run, found: Run, examples: ExampleFeeds, max_length: int, path: Path
+    expected: Run, exported: Run, examples: ExampleFeeds, max_length: int, path: Path
 ) -> float:
     """Compare two models' logits at several shapes; return the largest difference.
 
@@ -29,7 +29,7 @@ def check_parity(
     worst = 0.0
     for rows, length, padding in _shapes(max_length):
         feeds = examples.draw(rows, length, padding)
-        difference = _difference(expected(feeds), found(feeds))
+        difference = _difference(expected(feeds), exported(feeds))
         if not difference <= TOLERANCE:
             raise QualityError(
                 f"{path.name}: logits differ from the source's by {difference:.2g} of the largest"
@@ -76,8 +76,8 @@ def _shapes(max_length: int) -> tuple[tuple[int, int, int], ...]:
     return (1, 2, 0), (1, min(8, longest), 0), (3, middle, middle // 3), (2, longest, 0)
 
 
-def _difference(expected: NDArray[Any], found: NDArray[Any]) -> float:
-    if expected.shape != found.shape:
+def _difference(expected: NDArray[Any], exported: NDArray[Any]) -> float:
+    if expected.shape != exported.shape:
         return float("inf")
     scale = max(1.0, float(np.abs(expected).max()))
-    return float(np.abs(expected - found).max()) / scale
+    return float(np.abs(expected - exported).max()) / scale

@@ -96,8 +96,8 @@ class Export(Stage):
             onnx = replace(source, path=plain, format="onnx", inputs=inputs)
             metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
         if self.format != "tensorrt":
-            found = file_run(folder, self.format)
-            difference = check_parity(reference, found, examples, source.max_length, made)
+            exported = file_run(folder, self.format)
+            difference = check_parity(reference, exported, examples, source.max_length, made)
             metrics = {"difference": difference}
         return Made.like(
             source,

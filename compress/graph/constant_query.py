@@ -46,12 +46,12 @@ def _fixed_values(index: GraphIndex) -> set[str]:
     fixed: set[str] = set()
     for node in index.graph.node:
         if _takes_first(index, node):
-            found = _is_local(index, node.input[0])
+            constant = _is_local(index, node.input[0])
         else:
-            found = bool(fixed.intersection(node.input)) and all(
+            constant = bool(fixed.intersection(node.input)) and all(
                 name in fixed or name in index.tensors for name in node.input
             )
-        if found and not index.outputs.intersection(node.output):
+        if constant and not index.outputs.intersection(node.output):
             fixed.update(node.output)
     return fixed
 

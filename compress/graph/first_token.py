@@ -65,10 +65,10 @@ class _Cone:
     def visit(self, index: int) -> None:
         """Say of a node's inputs that it needs them at token 0 alone, where that is so."""
         node = self._nodes[index]
-        found = {0: -2} if self._takes_first(node) else self._of_inputs(node)
-        if not found:
+        axes = {0: -2} if self._takes_first(node) else self._of_inputs(node)
+        if not axes:
             return
-        for place, axis in found.items():
+        for place, axis in axes.items():
             self._demands[node.input[place]][index, place] = axis
         if not self._takes_first(node):
             self._demands.pop(node.output[0])  # it is in the cone: no cut behind it

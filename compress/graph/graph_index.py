@@ -83,19 +83,19 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
     """Return a node's attribute, or the default where it has none."""
     from onnx import helper
 
-    found = (helper.get_attribute_value(one) for one in node.attribute if one.name == name)
-    return next(found, default)
+    values = (helper.get_attribute_value(one) for one in node.attribute if one.name == name)
+    return next(values, default)
 
 
 def shapes(graph: GraphProto) -> dict[str, Shape]:
     """Return the shapes of all values: a number, or a name for what is only known at run time."""
-    found: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    by_name: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         dims = value.type.tensor_type.shape.dim
-        found[value.name] = tuple(
+        by_name[value.name] = tuple(
             dim.dim_value if dim.HasField("dim_value") else dim.dim_param for dim in dims
         )
-    return found
+    return by_name
 
 
 def order_nodes(graph: GraphProto) -> None:

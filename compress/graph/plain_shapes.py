@@ -61,8 +61,8 @@ def lift_mask(index: GraphIndex) -> None:
     for node in list(index.readers["attention_mask"]):
         chain = [node] if node.op_type == "Cast" and attribute(node, "to") == _BOOL else []
         for kind in ("Unsqueeze", "Cast", "Sub", "Mul"):
-            found = index.reader(chain[-1].output[0], kind) if chain else None
-            chain = [*chain, found] if found is not None else []
+            reader = index.reader(chain[-1].output[0], kind) if chain else None
+            chain = [*chain, reader] if reader is not None else []
         if chain:
             _lift(index, *chain[1:])
 

@@ -50,9 +50,9 @@ class _Attention:
 def attend_from_one_token(index: GraphIndex) -> None:
     """Rewrite each attention that has one query, unless layers share the weight of its keys."""
     for node in list(index.graph.node):
-        found = _match(index, node) if node.op_type == "Softmax" else None
-        if found is not None:
-            _rewrite(index, found)
+        attention = _match(index, node) if node.op_type == "Softmax" else None
+        if attention is not None:
+            _rewrite(index, attention)
 
 
 def _match(index: GraphIndex, softmax: NodeProto) -> _Attention | None:
@@ -127,36 +127,36 @@ def _joined(index: GraphIndex, name: str) -> str | None:
     return joined.output[0] if joined else None
 
 
-def _rewrite(index: GraphIndex, found: _Attention) -> None:
-    weight = index.values(found.value.weight)
-    tokens = found.value.source
-    own = np.kron(np.eye(found.heads), np.ones((1, weight.shape[1] // found.heads)))
-    heads = index.add_constant(f"{found.context}_heads", own.astype(np.float32))
-    queries = _queries(index, found, heads)
-    turned = index.add_node("Transpose", [tokens], f"{found.context}_tokens", perm=[0, 2, 1])
-    last = index.add_node("MatMul", [queries, turned], f"{found.context}_scores")
-    for node in found.between:
+def _rewrite(index: GraphIndex, attention: _Attention) -> None:
+    weight = index.values(attention.value.weight)
+    tokens = attention.value.source
+    own = np.kron(np.eye(attention.heads), np.ones((1, weight.shape[1] // attention.heads)))
+    heads = index.add_constant(f"{attention.context}_heads", own.astype(np.float32))
+    queries = _queries(index, attention, heads)
+    turned = index.add_node("Transpose", [tokens], f"{attention.context}_tokens", perm=[0, 2, 1])
+    last = index.add_node("MatMul", [queries, turned], f"{attention.context}_scores")
+    for node in attention.between:
         other = _without_query_axis(index, node.input[1])
         last = index.add_node(node.op_type, [last, other], f"{node.output[0]}_row")
-    last = index.add_node("Softmax", [last], f"{found.context}_attention", axis=-1)
-    last = index.add_node("MatMul", [last, tokens], f"{found.context}_mean")
-    last = index.add_node("MatMul", [last, found.value.weight], f"{found.context}_values")
-    last = index.add_node("Mul", [last, heads], f"{found.context}_own")
-    axis = index.add_constant(f"{found.context}_axis", np.array([1]))
-    last = index.add_node("ReduceSum", [last, axis], f"{found.context}_sum", keepdims=1)
-    index.redirect(found.context, _biased(index, last, found))
+    last = index.add_node("Softmax", [last], f"{attention.context}_attention", axis=-1)
+    last = index.add_node("MatMul", [last, tokens], f"{attention.context}_mean")
+    last = index.add_node("MatMul", [last, attention.value.weight], f"{attention.context}_values")
+    last = index.add_node("Mul", [last, heads], f"{attention.context}_own")
+    axis = index.add_constant(f"{attention.context}_axis", np.array([1]))
+    last = index.add_node("ReduceSum", [last, axis], f"{attention.context}_sum", keepdims=1)
+    index.redirect(attention.context, _biased(index, last, attention))
 
 
-def _queries(index: GraphIndex, found: _Attention, heads: str) -> str:
+def _queries(index: GraphIndex, attention: _Attention, heads: str) -> str:
     """Return W_k q_h for each head, shape (batch or 1, heads, width of the tokens)."""
-    weight, own = index.values(found.key.weight), index.values(heads)
-    query = index.constant(found.query)
+    weight, own = index.values(attention.key.weight), index.values(heads)
+    query = index.constant(attention.query)
     if query is not None:
         product: NDArray[Any] = (query[0] * own).astype(np.float64) @ weight.T.astype(np.float64)
-        return index.add_constant(f"{found.context}_queries", product.astype(np.float32))
-    alone = index.add_node("Mul", [found.query, heads], f"{found.context}_query")
-    turned = index.add_constant(f"{found.key.weight}_turned", weight.T)
-    return index.add_node("MatMul", [alone, turned], f"{found.context}_queries")
+        return index.add_constant(f"{attention.context}_queries", product.astype(np.float32))
+    alone = index.add_node("Mul", [attention.query, heads], f"{attention.context}_query")
+    turned = index.add_constant(f"{attention.key.weight}_turned", weight.T)
+    return index.add_node("MatMul", [alone, turned], f"{attention.context}_queries")
 
 
 def _without_query_axis(index: GraphIndex, name: str) -> str:
@@ -168,19 +168,19 @@ def _without_query_axis(index: GraphIndex, name: str) -> str:
     return index.add_node("Squeeze", [name, axis], f"{name}_row")
 
 
-def _biased(index: GraphIndex, context: str, found: _Attention) -> str:
+def _biased(index: GraphIndex, context: str, attention: _Attention) -> str:
     """Add the values' bias, which attention leaves as it is because its weights sum to 1.
 
     Where one dense layer reads the context, its own bias takes it up.
     """
-    if found.value.bias is None:
+    if attention.value.bias is None:
         return context
-    dense = index.reader(found.context, "MatMul")
+    dense = index.reader(attention.context, "MatMul")
     added = index.reader(dense.output[0], "Add") if dense else None
     constant = dense and added and {dense.input[1], added.input[1]} <= set(index.tensors)
     if dense is None or added is None or not constant:
-        return index.add_node("Add", [context, found.value.bias], f"{found.context}_biased")
-    bias, weight = (index.values(name) for name in (found.value.bias, dense.input[1]))
+        return index.add_node("Add", [context, attention.value.bias], f"{attention.context}_biased")
+    bias, weight = (index.values(name) for name in (attention.value.bias, dense.input[1]))
     product: NDArray[Any] = bias.astype(np.float64) @ weight.astype(np.float64)
     total = (index.values(added.input[1]) + product).astype(np.float32)
     added.input[1] = index.add_constant(f"{added.input[1]}_and_values", total)

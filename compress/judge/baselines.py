@@ -45,15 +45,15 @@ def save_baseline(
         progress=progress,
         shared=shared,
     )
-    found = as_baseline(session.model, session.rows, session.facts)
-    if not found.latency_p50_ms:
+    baseline = as_baseline(session.model, session.rows, session.facts)
+    if not baseline.latency_p50_ms:
         raise QualityError(
             f"{model}: {DISTURBED}",
             expected="a machine that is quiet enough for a baseline",
             action="end what else runs here, or measure more (--tier)",
         )
-    write_baseline(out, found)
-    return found
+    write_baseline(out, baseline)
+    return baseline
 
 
 @dataclass(frozen=True, slots=True)

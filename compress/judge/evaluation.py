@@ -1,4 +1,4 @@
-"""What is evaluated, and what was found of it."""
+"""What is evaluated, and the result."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Hold what was found of one model, by metric."""
+    """Hold the figures of one model, by metric."""
 
     candidate: Candidate
     figures: Figures
@@ -69,8 +69,8 @@ class Measured:
 
     def value(self, metric: str) -> float | None:
         """Return a figure, or None where it was not measured or not supported."""
-        found = self.measurements.get(metric)
-        return None if found is None else found.value
+        measurement = self.measurements.get(metric)
+        return None if measurement is None else measurement.value
 
 
 def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:

@@ -1,4 +1,4 @@
-"""Put what a run found into its report."""
+"""Write the results of a run into its report."""
 
 from __future__ import annotations
 
@@ -137,14 +137,14 @@ def interval(figure: Figure | None) -> Interval:
     return Interval() if figure is None else Interval(figure.value, figure.lower, figure.upper)
 
 
-def verdict(found: GateVerdict) -> Verdict:
+def verdict(judged: GateVerdict) -> Verdict:
     """Return a gate's verdict as the report holds it."""
     return Verdict(
-        profile=found.profile,
-        status=found.status.value,
-        why=found.why,
-        conditions=found.conditions,
-        checks=tuple(_check(check) for check in found.checks),
+        profile=judged.profile,
+        status=judged.status.value,
+        why=judged.why,
+        conditions=judged.conditions,
+        checks=tuple(_check(check) for check in judged.checks),
     )
 
 
@@ -156,12 +156,13 @@ def _check(check: GateCheck) -> Check:
         limit=budget.limit,
         bound=budget.side,
         status=check.status.value,
-        level=budget.level,
+        level="error" if check.counts else "warn",
         confidence=budget.confidence,
         value=figure.value if figure else None,
         lower=figure.lower if figure else None,
         upper=figure.upper if figure else None,
-        why=check.why,
+        why="; ".join(filter(None, (check.lenient, check.why))),
+        advice=check.advice,
     )
 
 

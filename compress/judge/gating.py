@@ -114,18 +114,18 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
             expected="rows with labels, which accuracy is measured on",
             action="leave --unlabeled out, or the budget",
         )
-    found = [_with(load_profile(name), typed) for name in names]
-    if not found and typed:
-        found = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
+    profiles = [_with(load_profile(name), typed) for name in names]
+    if not profiles and typed:
+        profiles = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
     if request.unlabeled:
-        found = [_without_accuracy(profile) for profile in found]
-    if not found or not any(profile.budgets for profile in found):
+        profiles = [_without_accuracy(profile) for profile in profiles]
+    if not profiles or not any(profile.budgets for profile in profiles):
         raise InputError(
             "nothing to gate on",
             expected="--profile NAME, --budget METRIC=LIMIT, --reference FOLDER or --baseline FILE",
             action="`edgepress profile list` shows the profiles, docs/gate.md the metrics",
         )
-    return tuple(found)
+    return tuple(profiles)
 
 
 def _check_comparisons(request: GateRequest, typed: Mapping[str, Budget]) -> None:

@@ -11,15 +11,16 @@ from pathlib import Path
 from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
-from compress.judge.tiers import TIERS, Demand, Tier, demand_of
+from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of
 from compress.progress import Progress
+from compress.report.advice import Measuring, advised
 from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
 from profiles.budget import METRICS
 from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Verdict, judge
 from profiles.job import Job
-from profiles.measurement import Figures, Source, conditions, summarize
+from profiles.measurement import Figures, Provenance, conditions, summarize
 from profiles.noise import Noise
 from profiles.statistics import Interval
 from runtimes.errors import BackendError
@@ -41,10 +42,10 @@ def measure_and_judge(
     reference, as long as the tier has one. A model whose process fails keeps what was seen of it
     (`Samples.fault`), and the others go on.
     """
-    return _Bench(asked, device, progress, shared, stream).outcome()
+    return _SequentialTest(asked, device, progress, shared, stream).outcome()
 
 
-class _Bench:
+class _SequentialTest:
     """Grow the samples look by look."""
 
     def __init__(
@@ -80,15 +81,20 @@ class _Bench:
             self._look(taken, self._pair())
             taken, verdicts = taken + 1, self._verdicts(taken, seen)
         seconds = time.perf_counter() - started
+        measuring = Measuring(self._tier.looks[taken - 1], MOST_PROCESSES, seen.reasons)
         return Outcome(
             measured=tuple(self._measured(name, taken - 1) for name in self._candidates),
-            verdicts=tuple(verdicts),
+            verdicts=tuple(self._advised(verdict, measuring) for verdict in verdicts),
             noise=seen,
             looks=taken,
             looks_most=len(self._tier.looks),
             seconds=seconds,
             overhead=max(0.0, 1 - self._worked_s() / seconds),
         )
+
+    def _advised(self, verdict: Verdict, measuring: Measuring) -> Verdict:
+        history = self._candidates[self._asked.judged].artifact.history
+        return advised(verdict, measuring, {record.kind: record.settings for record in history})
 
     def _look(self, number: int, names: Sequence[str]) -> None:
         before = self._tier.looks[number - 1] if number else 0
@@ -111,10 +117,10 @@ class _Bench:
         if not variants:
             return
         with self._progress.task(what, expected_runs(len(variants), plan)) as advance:
-            found = self._device.measure(
+            measured = self._device.measure(
                 variants, self._asked.rows.inputs, plan, advance=advance, stream=self._stream
             )
-        for name, samples in found.items():
+        for name, samples in measured.items():
             known = self._samples.get(name)
             self._samples[name] = joined(known, samples) if known else samples
 
@@ -199,8 +205,8 @@ class _Bench:
         source = self._source(name)
         figures = Figures({}, source)
         beside = self._samples[reference] if reference else None
-        found = summarize(self._samples[name], beside, source=source)
-        figures |= found if self._samples[name].blocks else _exact(found)
+        own = summarize(self._samples[name], beside, source=source)
+        figures |= own if self._samples[name].blocks else _exact(own)
         if name in self._found:
             artifact = self._candidates[name].artifact
             figures |= task_of(artifact.task).figures(
@@ -216,9 +222,9 @@ class _Bench:
             figures |= Figures({}, source, dict.fromkeys(METRICS, why))
         return figures
 
-    def _source(self, name: str) -> Source:
+    def _source(self, name: str) -> Provenance:
         candidate = self._candidates[name]
-        return Source(
+        return Provenance(
             fingerprint=self._device.facts().fingerprint(),
             runtime=candidate.runtime,
             runtime_version=self._samples[name].runtime_version,

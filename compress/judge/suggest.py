@@ -60,7 +60,7 @@ def suggest_budgets(
     must not move by more than two of its own reaches), by what the machine drifts from day to
     day, and by `headroom` (a share) on top. Then it is rounded outwards to three figures.
     """
-    found, refused = [], []
+    suggestions, refused = [], []
     for metric in _ALLOWANCES:
         figure = figures.get(metric)
         if figure is None:
@@ -71,8 +71,8 @@ def suggest_budgets(
         elif 2 * bad <= figure.value:
             refused.append(f"{metric}: known too roughly for a limit; measure more (--tier)")
         else:
-            found.append(_suggestion(figure, figure.value, bad, headroom))
-    return found, refused
+            suggestions.append(_suggestion(figure, figure.value, bad, headroom))
+    return suggestions, refused
 
 
 def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) -> Suggestion:

@@ -34,6 +34,9 @@ TIERS = {
 """Seconds for a look, about a minute for a gate, minutes for a release, and minutes in one go
 that show whether the machine keeps its pace."""
 
+MOST_PROCESSES = max(tier.looks[-1] for tier in TIERS.values())
+"""Processes of a model that the largest tier starts."""
+
 _COLD_STARTS = {"p50": 0.5, "p90": 0.9}
 
 
@@ -86,5 +89,5 @@ def _starts(prefix: str, budgets: Sequence[Budget], tier: Tier) -> int:
 
 
 def _loads(budgets: Sequence[Budget]) -> list[Load]:
-    found = (THROUGHPUT.fullmatch(budget.metric) for budget in budgets)
-    return [Load(int(name[1]), int(name[2])) for name in found if name]
+    matches = (THROUGHPUT.fullmatch(budget.metric) for budget in budgets)
+    return [Load(int(name[1]), int(name[2])) for name in matches if name]

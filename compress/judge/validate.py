@@ -29,7 +29,7 @@ MODEL = "model"
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Hold what was found of a model and its reference, and the verdicts.
+    """Hold the figures of a model and its reference, and the verdicts.
 
     `classes` are those that keep least of the reference's accuracy, the worst first.
     """
@@ -39,12 +39,12 @@ class Validation:
 
     @property
     def model(self) -> Measured:
-        """Return what was found of the model."""
+        """Return the model's figures."""
         return self.outcome.of(MODEL)
 
     @property
     def reference(self) -> Measured:
-        """Return what was found of its reference."""
+        """Return the reference's figures."""
         return self.outcome.of(REFERENCE)
 
     @property
@@ -98,8 +98,8 @@ def validate(
         asked, artifact, reference, device=device, progress=progress, stream=stream
     )
     outcome.accept(progress)
-    found = Validation(outcome)
-    return replace(found, classes=worst_classes(found.reference, found.model, rows.targets))
+    result = Validation(outcome)
+    return replace(result, classes=worst_classes(result.reference, result.model, rows.targets))
 
 
 def load_rows(data: DataSettings, artifact: Artifact, *, labeled: bool, progress: Progress) -> Rows:
@@ -141,8 +141,8 @@ def measure_beside(
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """Hold what was found of a model that was measured and not judged, and on what."""
+class MeasuredModel:
+    """Hold the figures of a model that was measured and not judged, its rows and its machine."""
 
     model: Measured
     rows: Rows
@@ -160,7 +160,7 @@ def measure_model(
     progress: Progress,
     unlabeled: bool = False,
     shared: Path | None = None,
-) -> Session:
+) -> MeasuredModel:
     """Measure a model on the profile's device, beside a reference if one is given.
 
     Raises what `validate` does, and BackendError when a process of either fails.
@@ -174,7 +174,7 @@ def measure_model(
         asked, artifact, reference, device=device, progress=progress, shared=shared
     )
     outcome.accept(progress)
-    return Session(outcome.of(MODEL), rows, device.facts())
+    return MeasuredModel(outcome.of(MODEL), rows, device.facts())
 
 
 def deployable(name: str, artifact: Artifact, wanted: str = "") -> Candidate:

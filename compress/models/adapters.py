@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtimes.artifact import content_digest
+from runtimes.contents import describe_files, digest_of
 from runtimes.errors import ArtifactError
 from runtimes.files import new_folder
 from runtimes.packages import require_packages
@@ -30,7 +30,7 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
     `merge_and_unload(safe_merge=True)`. Raises UnsupportedError without peft, ArtifactError
     when the adapter is not a classifier's.
     """
-    target = kept / content_digest(folder)[:32]
+    target = kept / digest_of(describe_files(folder, _names(folder)))[:32]
     if (target / "config.json").is_file():
         return target
     require_packages(f"{folder}: a LoRA adapter", "peft", "torch")
@@ -42,6 +42,11 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
             for file in source.glob("*token*.json"):
                 shutil.copyfile(file, made / file.name)
     return target
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of the files that a merge reads."""
+    return [ADAPTER, _WEIGHTS, *(file.name for file in folder.glob("*token*.json"))]
 
 
 def _merged(folder: Path, base: Path, task: str, classes: int) -> Any:

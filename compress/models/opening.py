@@ -40,9 +40,9 @@ def _template(processor: dict[str, Any] | None) -> tuple[int | None, set[int]]:
     if processor is None or kind == "ByteLevel":
         return None, {0}
     if kind == "Sequence":
-        found = [_template(one) for one in processor["processors"]]
-        firsts = [first for first, _ in found if first is not None]
-        return (firsts[0] if len(firsts) == 1 else None), set().union(*(row[1] for row in found))
+        parts = [_template(one) for one in processor["processors"]]
+        firsts = [first for first, _ in parts if first is not None]
+        return (firsts[0] if len(firsts) == 1 else None), set().union(*(row[1] for row in parts))
     if kind in ("BertProcessing", "RobertaProcessing"):
         return int(processor["cls"][1]), {0}
     if kind != "TemplateProcessing":

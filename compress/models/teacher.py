@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, Any
 from compress.models.adapters import is_adapter, merge_adapter
 from compress.models.architectures import FULL, PARTIAL
 from compress.models.slow_tokenizer import FAST, SLOW_FILES, open_tokenizer
-from compress.models.weights import WEIGHTS, read_shapes, write_whole
+from compress.models.weights import INDEX, WEIGHTS, read_shapes, weight_files, write_whole
 from compress.places import cache_root
 from compress.stage import TORCH
 from compress.tasks import Task, canonical_task, task_of
 from runtimes.artifact import (
     Artifact,
-    content_digest,
     is_artifact,
     read_artifact,
     refuse_pickles,
     write_artifact,
 )
+from runtimes.contents import describe_files
 from runtimes.errors import ArtifactError, UnsupportedError, suggest
 from runtimes.files import new_folder
 from runtimes.packages import install_command, require_packages
@@ -42,7 +42,7 @@ def resolve(path: str, folder: Path | None = None) -> Path:
 
     Relative paths start at `folder`. "python:PACKAGE/FOLDER" is a folder inside an installed
     package, found without importing it. Anything else that is no folder is taken for a Hub id
-    and downloaded into the Hub's own cache (or found there when offline).
+    and downloaded into the Hub's own cache (or read from there when offline).
     """
     if path.startswith("python:"):
         return _inside_package(path)
@@ -188,9 +188,17 @@ def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
         inputs=model_inputs(config),
         outputs=task.outputs(labels),
         parameters=sum(math.prod(shape) for shape in shapes.values()),
-        digest=content_digest(folder),
+        files=describe_files(folder, _names(folder)),
         model_type=config.model_type,
     )
+
+
+def _names(folder: Path) -> list[str]:
+    """Return the names of the files that are read of a transformers folder."""
+    from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES
+
+    weights = (file.name for file in weight_files(folder))
+    return ["config.json", HEADS_CODE, INDEX, *weights, *TOKENIZER_FILES, *SLOW_FILES]
 
 
 def _check_type(folder: Path, settings: Mapping[str, Any]) -> None:

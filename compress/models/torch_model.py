@@ -47,7 +47,7 @@ def load_model(
         task_of(task).configure(config, labels)
     with quiet_transformers():
         try:
-            model, found = _model_class(config, task).from_pretrained(
+            model, loading = _model_class(config, task).from_pretrained(
                 folder,
                 config=config,
                 attn_implementation="eager",
@@ -63,16 +63,16 @@ def load_model(
                 f"{folder}: the model cannot be loaded ({first_line(error)})",
                 expected="config.json and an intact model.safetensors of the same model",
             ) from error
-    _refuse_blanks(folder, config.model_type, model.base_model_prefix, found, labels is not None)
+    _refuse_blanks(folder, config.model_type, model.base_model_prefix, loading, labels is not None)
     loaded: PreTrainedModel = model.eval()
     return loaded
 
 
 def _refuse_blanks(
-    folder: Path, model_type: str, base: str, found: Mapping[str, Any], new_head: bool
+    folder: Path, model_type: str, base: str, loading: Mapping[str, Any], new_head: bool
 ) -> None:
     """Raise ArtifactError where transformers would leave weights at random without a word."""
-    blank = {*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])}
+    blank = {*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])}
     if new_head:  # the head is whatever is not the backbone's, and the pooler that feeds it
         inside = (name for name in blank if name.startswith(f"{base}."))
         blank = {name for name in inside if not name.startswith(f"{base}.pooler.")}

@@ -49,8 +49,8 @@ def reconstruct(model: nn.Module, whole: nn.Module, rows: Encoded, advance: Adva
             wanted = [_Seen.of(large, blocks, call).after for call in theirs]
             for reads, writes in blocks:
                 if part(small, writes).in_features < part(large, writes).in_features:
-                    found = (_Seen.of(small, ((reads, writes),), call) for call in mine)
-                    _refit(part(small, writes), writes, found, wanted)
+                    seen = (_Seen.of(small, ((reads, writes),), call) for call in mine)
+                    _refit(part(small, writes), writes, seen, wanted)
             for calls, layer in ((mine, small), (theirs, large)):
                 for call in calls:
                     call.states = call.run(layer)
@@ -58,7 +58,7 @@ def reconstruct(model: nn.Module, whole: nn.Module, rows: Encoded, advance: Adva
 
 
 def _refit(
-    linear: Any, name: str, found: Iterable[_Seen], wanted: Iterable[dict[str, Tensor]]
+    linear: Any, name: str, seen: Iterable[_Seen], wanted: Iterable[dict[str, Tensor]]
 ) -> None:
     """Solve a projection (outputs, inputs) and its bias by ridge regression around itself."""
     import torch
@@ -66,7 +66,7 @@ def _refit(
     inputs = linear.in_features + 1
     gram = torch.zeros(inputs, inputs, dtype=torch.float64)
     cross = torch.zeros(inputs, linear.out_features, dtype=torch.float64)
-    for mine, after in zip(found, wanted, strict=True):
+    for mine, after in zip(seen, wanted, strict=True):
         units = mine.units[name]
         units = torch.cat([units, torch.ones(len(units), 1)], 1).double()
         gram += units.T @ units

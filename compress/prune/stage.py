@@ -135,28 +135,28 @@ class Prune(Stage):
         wide, most = hidden_width(model, self.hidden)
         rows = drawn_rows(model, source, context, self.rows)
         with context.progress.task("importance", len(rows)) as advance:
-            found = fisher_importance(model, rows, task_of(source.task), context.seed, advance)
-        width = ffn_width(found.ffn.shape[1], self.ffn)
-        count = min(head_count(found.heads.shape[1], self.heads), most)
+            importance = fisher_importance(model, rows, task_of(source.task), context.seed, advance)
+        width = ffn_width(importance.ffn.shape[1], self.ffn)
+        count = min(head_count(importance.heads.shape[1], self.heads), most)
         whole = copy.deepcopy(model)
         cut = partial(_cut, context=context)
-        metrics = cut("ffn", self.ffn, found.ffn, width, partial(prune_ffn, model))
+        metrics = cut("ffn", self.ffn, importance.ffn, width, partial(prune_ffn, model))
         metrics |= cut(
             "heads",
             self.heads,
-            found.heads,
+            importance.heads,
             count,
             partial(prune_heads, model),
             same=shares_heads(model),
         )
         if metrics:
-            with context.progress.task("reconstruction", len(found.ffn)) as advance:
+            with context.progress.task("reconstruction", len(importance.ffn)) as advance:
                 reconstruct(model, whole, rows, advance)
-        inner = strongest(found.head[None], wide)[0]
+        inner = strongest(importance.head[None], wide)[0]
         return metrics | cut(
             "hidden",
             self.hidden or 0,
-            found.stream[None],
+            importance.stream[None],
             wide,
             lambda kept: prune_hidden(model, kept[0], inner),
         )
@@ -197,15 +197,15 @@ class Prune(Stage):
         return bool(self.ffn or self.heads or self.hidden or self.layers or respelled)
 
     def _warnings(self) -> list[str]:
-        found = []
+        texts = []
         if self.recovery_epochs == 0 and self._changes_answers():
-            found.append(
-                "prune: recovery_epochs = 0 leaves the model as cut: distil it afterwards, or"
+            texts.append(
+                "prune: recovery_epochs = 0 leaves the model as cut: distill it afterwards, or"
                 " expect a loss"
             )
         if self.learning_rate > 1e-3:
-            found.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")
-        return found
+            texts.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")
+        return texts
 
 
 def _cut(

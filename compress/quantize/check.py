@@ -69,9 +69,9 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
     """
     task = task_of(source.task)
     known = folder_answers(source, source.path, rows.inputs)
-    found = folder_answers(source, folder, rows.inputs)
-    agreement = float(task.agrees(known, found).mean())
-    return agreement, paired(task, known, found, rows.targets)
+    answers = folder_answers(source, folder, rows.inputs)
+    agreement = float(task.agrees(known, answers).mean())
+    return agreement, paired(task, known, answers, rows.targets)
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:
@@ -83,7 +83,7 @@ def pick_rows(rows: Rows, count: int) -> Rows:
 
 
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
-    weights = max(source.files(), key=lambda file: file.stat().st_size)
+    weights = max(source.model_files(), key=lambda file: file.stat().st_size)
     left = folder / weights.name
     if not left.is_file():  # weights beside an ONNX graph are written into it
         left = folder / source.model_file.name

@@ -65,8 +65,8 @@ def choose_excluded(
             for file in source.path.glob("*token*.json"):
                 shutil.copyfile(file, folder / file.name)
             algorithm(source, trial, context, folder)
-            found = folder_answers(source, folder, texts)
-        return compared(task, known, found)
+            answers = folder_answers(source, folder, texts)
+        return compared(task, known, answers)
 
     if effect(()).agreement >= 1 - settings.max_drop:
         return {}

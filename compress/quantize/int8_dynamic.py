@@ -38,8 +38,8 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     model = load_onnx(source.model_file)
     narrow: list[str] = []
     if settings.weights == "int4":
-        found = one_token_products(model, ExampleFeeds.of(source).draw(1, _TOKENS))
-        narrow = [name for name in found if name not in settings.exclude]
+        products = one_token_products(model, ExampleFeeds.of(source).draw(1, _TOKENS))
+        narrow = [name for name in products if name not in settings.exclude]
     add_pre_process_metadata(model)  # or the quantizer advises to run what would undo the export
     path = folder / source.model_file.name
     quantize_dynamic(

@@ -21,9 +21,9 @@ def one_token_products(model: ModelProto, feeds: Feeds) -> list[str]:
     are read; at more rows they are slower. `feeds` are one text of several tokens. Gemm nodes
     among them are split in place.
     """
-    found = _one_row_products(model, feeds)
-    _split_gemms(model.graph, found)
-    return found
+    products = _one_row_products(model, feeds)
+    _split_gemms(model.graph, products)
+    return products
 
 
 def _one_row_products(model: ModelProto, feeds: Feeds) -> list[str]:

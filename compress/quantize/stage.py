@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
 from compress.models.outline import outline_of
+from compress.models.torch_model import TOKENIZER_FILES
 from compress.quantize.check import Limits, check_result
 from compress.quantize.exclusion import Algorithm, check_names, choose_excluded
 from compress.quantize.schemes import (
@@ -28,7 +29,7 @@ from compress.quantize.schemes import (
 from compress.stage import Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
-from runtimes.manifest import MANIFEST
+from runtimes.tasks import TASKS, DeviceTask
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -57,8 +58,8 @@ class Quantize(Stage):
     @property
     def modules(self) -> tuple[str, ...]:
         """Return this module and those of the scheme's algorithms."""
-        found = [row.algorithm for row in SCHEMES if row.name == self.scheme]
-        return (__name__, *(algorithm.partition(":")[0] for algorithm in found))
+        algorithms = [row.algorithm for row in SCHEMES if row.name == self.scheme]
+        return (__name__, *(algorithm.partition(":")[0] for algorithm in algorithms))
 
     def packages(self, form: str) -> tuple[str, ...]:
         """Return the format's quantizer; what ONNX Runtime's lacks are the imports of its INT4."""
@@ -113,12 +114,13 @@ class Quantize(Stage):
         outline = outline_of(source)
         self.check(outline)
         left = self.leaves(outline)
+        _copy_beside(source, folder)
         if self.scheme == NONE:
-            _copy(source, folder)
+            for file in source.model_files():
+                shutil.copyfile(file, folder / file.name)
             return Made.like(source)
         row = scheme_of(source.format, self.scheme)
         module, _, name = row.algorithm.partition(":")
-        _copy(source, folder, but=(".onnx", ".xml", ".bin"))
         algorithm: Algorithm = getattr(importlib.import_module(module), name)
         excluded = self._excluded(algorithm, source, context)
         settings = dataclasses.replace(self, exclude=list(excluded))
@@ -144,7 +146,9 @@ class Quantize(Stage):
         return Limits(self.scheme, largest, self.max_drop, row.advice)
 
 
-def _copy(source: Artifact, folder: Path, but: tuple[str, ...] = ()) -> None:
-    for file in sorted(source.path.iterdir()):
-        if file.is_file() and file.name != MANIFEST and not file.name.endswith(but or ("\0",)):
-            shutil.copyfile(file, folder / file.name)
+def _copy_beside(source: Artifact, folder: Path) -> None:
+    """Copy what a model is run with: not a bundle's code."""
+    task: type[DeviceTask] = TASKS.resolve(source.task)
+    for name in dict.fromkeys((*task.files, *TOKENIZER_FILES)):
+        if name in source.files:
+            shutil.copyfile(source.path / name, folder / name)

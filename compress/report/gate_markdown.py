@@ -111,7 +111,8 @@ def _said(verdict: Verdict) -> str:
     said += f" — {_cell(verdict.conditions)}" if verdict.conditions else ""
     why = f"Why: {_cell(verdict.why)}" if verdict.why else ""
     bare = "" if verdict.checks else "The profile names no budgets."
-    return "\n\n".join(part for part in (said, why, bare) if part)
+    advice = "\n".join(_first(verdict.advice, _advice, "pieces of advice")).rstrip()
+    return "\n\n".join(part for part in (said, why, bare, advice) if part)
 
 
 def _cells(check: Check) -> tuple[str, ...]:
@@ -148,6 +149,10 @@ def _fenced(text: str, language: str = "text") -> str:
     longest = max(map(len, re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _advice(text: str) -> str:
+    return f"- → {_cell(text)}"
 
 
 def _bullet(text: str) -> str:

@@ -85,13 +85,14 @@ def _leniency(check: Check) -> str:
 
 
 def sentence(check: Check) -> str:
-    """Say a check in one line: the figure with its bounds, the limit, the distance, why."""
+    """Say a check in one line: the figure and its bounds, limit, distance, why, what to do."""
     measured = shown(check.measurement)
     if check.measurement is not None and check.measurement.confidence is not None:
         measured += f" at {100 * check.measurement.confidence:.4g} % confidence"
     parts = [f"measured {measured}", f"limit {limit(check)}", distance(check)]
     said = f"{check.budget.metric}: {', '.join(part for part in parts if part)}"
-    return "; ".join(part for part in (said, note(check)) if part)
+    next_ = f"next: {plain(check.advice)}" if check.advice else ""
+    return "; ".join(part for part in (said, note(check), next_) if part)
 
 
 def weight(status: Status, policy: Policy, *, counts: bool = True) -> Weight:

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from compress.report import bullet, scatter, units, wording
 from compress.report.schema import Report, Search, SearchTrial, StageRow, Summary
@@ -48,8 +49,18 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"units": units, "wording": wording, "bullet_of": bullet.Bullet}
+    made.filters["coded"] = _coded
     made.filters["sentence"] = lambda text: f"{text[0].upper()}{text[1:]}"
     return made
+
+
+def _coded(text: str) -> Markup:
+    """Escape a text, and set what stands between backticks as code."""
+    parts = (
+        Markup("<code>{}</code>").format(part) if place % 2 else escape(part)
+        for place, part in enumerate(text.split("`"))
+    )
+    return Markup("").join(parts)
 
 
 def _key_figures(summary: Summary) -> Iterator[tuple[str, str, str]]:

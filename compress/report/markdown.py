@@ -46,6 +46,9 @@ def _verdict_blocks(report: Report) -> Iterator[str]:
         said, _, rest = wording.headline(verdict, report.summary).partition(" — ")
         yield f"{sign} **{escape(said)}**" + (f" — {escape(rest)}" if rest else "")
         yield _bullets(escape(reason) for reason in wording.reasons(verdict))
+        yield "\n".join(
+            f"→ {escape(advice)}\n" for advice in wording.advice_lines(verdict)
+        ).rstrip()
 
 
 def _gains(report: Report) -> str:

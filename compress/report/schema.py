@@ -120,6 +120,7 @@ class Check:
 
     `unit` is "ms", "MB", "s", "fraction" (shown as percent), "ratio" (shown as ×) or a word of
     the metric's own. `level` says whether a broken budget fails the verdict or only warns.
+    `advice` says what to do next, where the check keeps the verdict from PASS.
     """
 
     metric: str
@@ -133,6 +134,7 @@ class Check:
     lower: float | None = None
     upper: float | None = None
     why: str = ""
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def table(report: Report) -> Table:
 
 
 def verdict_lines(report: Report) -> list[Text]:
-    """Return a line for each verdict, and one for each check that decided it."""
+    """Return a line for each verdict, for each check that decided it, and for what to do next."""
     from rich.text import Text
 
     lines: list[Text] = []
@@ -47,6 +47,7 @@ def verdict_lines(report: Report) -> list[Text]:
         line = Text(f"{wording.SIGNS[verdict.status]} {said}", style=_STYLES[verdict.status])
         lines.append(Text.assemble(line, f" — {rest}" if rest else ""))
         lines += [Text(f"  {reason}") for reason in wording.reasons(verdict)]
+        lines += [Text(f"  → {advice}") for advice in wording.advice_lines(verdict)]
     return lines
 
 

@@ -19,6 +19,7 @@ from compress.report.schema import (
     Summary,
     Verdict,
 )
+from profiles.gate import advice_lines as joined_advice
 
 GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
 """From the status that matters most to the one that matters least, as the gate ranks them."""
@@ -39,7 +40,7 @@ WORDS: dict[Status, str] = {
 MEANINGS: dict[Status, str] = {
     "PASS": "every budget that binds is met, with the confidence it asks for",
     "FAIL": "a budget is broken",
-    "INCONCLUSIVE": "the measurement cannot tell; measure more, or on a quieter machine",
+    "INCONCLUSIVE": "no budget is broken, but at least one is not decided by what was measured",
     "NOT_MEASURED": "a budget was not measured",
     "WRONG_DEVICE": "measured on another device than the profile's; that proves nothing of it",
 }
@@ -148,6 +149,8 @@ def deciding(verdict: Verdict) -> tuple[Check, ...]:
     if verdict.status == "PASS":
         return ()
     binding = tuple(row for row in verdict.checks if row.level == "error" and row.status != "PASS")
+    if verdict.status == "INCONCLUSIVE":
+        return binding  # what was not measured leaves it as open as what is undecided
     return tuple(row for row in binding if row.status == verdict.status) or binding
 
 
@@ -155,6 +158,11 @@ def reasons(verdict: Verdict) -> list[str]:
     """Say why a verdict is what it is, a sentence each; nothing for a PASS."""
     told = [verdict.why] if verdict.why else []
     return told + [check_sentence(row) for row in deciding(verdict)]
+
+
+def advice_lines(verdict: Verdict) -> tuple[str, ...]:
+    """Say what to do next, a line for each piece of advice; nothing for a PASS."""
+    return joined_advice([(metric(row.metric), row.advice) for row in verdict.checks])
 
 
 def check_sentence(check: Check) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -13,7 +14,8 @@ from typing import Any
 from compress.run.sources import sources
 from compress.tasks import Answer
 from runtimes import launcher
-from runtimes.artifact import Artifact, content_digest
+from runtimes.artifact import Artifact
+from runtimes.contents import list_files
 from runtimes.errors import QualityError
 from runtimes.files import new_folder, write_json
 from runtimes.manifest import MANIFEST
@@ -29,11 +31,11 @@ def write_bundle(artifact: Artifact, target: Path) -> Path:
     """Write the artifact's deployable files and what runs them to `target`, whole or not at all."""
     with new_folder(target) as folder:
         task: type[DeviceTask] = TASKS.resolve(artifact.task)
-        for file in (*artifact.files(), *(artifact.path / name for name in task.files)):
+        for file in (*artifact.model_files(), *(artifact.path / name for name in task.files)):
             shutil.copyfile(file, folder / file.name)
         classes = _write_code(artifact, folder)
-        manifest = {**artifact.to_json(), "digest": content_digest(folder), **classes}
-        write_json(folder / MANIFEST, manifest)
+        bundled = dataclasses.replace(artifact, path=folder, files=list_files(folder))
+        write_json(folder / MANIFEST, {**bundled.to_json(), **classes})
     return target
 
 

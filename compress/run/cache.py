@@ -69,12 +69,12 @@ class Cache:
 
     def entries(self) -> list[Entry]:
         """List what is kept, the largest first."""
-        found = [
+        entries = [
             _entry(path)
             for part in ("stages", "scratch", "shared")
             for path in sorted((self.root / part).glob("*"))
         ]
-        return sorted((entry for entry in found if entry), key=lambda entry: -entry.size_mb)
+        return sorted((entry for entry in entries if entry), key=lambda entry: -entry.size_mb)
 
     def prune(self, older_than_days: float) -> list[Entry]:
         """Remove what was not used for so many days and is not in use now, and return it."""

@@ -9,7 +9,7 @@ from compress.export.formats import FORMATS
 from compress.models.slow_tokenizer import open_tokenizer
 from compress.places import check_apart, check_room
 from compress.quantize.schemes import known_scheme
-from compress.run.steps import Layout
+from compress.run.steps import StepTree
 from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
 from runtimes.errors import ProfileError, RecipeError, UnsupportedError
@@ -63,7 +63,7 @@ def _describes_nothing(device: DeviceProfile) -> bool:
     return device.match == Match() and device.hardware == Hardware()
 
 
-def check_runtimes(layout: Layout) -> None:
+def check_runtimes(layout: StepTree) -> None:
     """Raise UnsupportedError when what runs a measured step is not usable here."""
     for step in layout.steps:
         if not step.measured:

@@ -71,7 +71,7 @@ class RunFolder:
         if _same(target, artifact):
             return read_artifact(target)
         with new_folder(target) as folder:
-            shutil.copytree(artifact.path, folder, dirs_exist_ok=True)
+            artifact.copy(folder)
         return read_artifact(target)
 
     def _empty(self) -> None:

@@ -15,8 +15,9 @@ from compress.stage import RunContext, Stage, check_format, execute
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
 from profiles.job import Job
-from runtimes.artifact import Artifact, is_artifact
-from runtimes.errors import InputError
+from runtimes.artifact import Artifact, is_artifact, read_artifact
+from runtimes.contents import unlisted
+from runtimes.errors import ArtifactError, InputError
 
 
 def run_stage(
@@ -72,12 +73,20 @@ def check_out(out: Path, *inputs: Artifact) -> None:
         raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
     check_apart(out, *(model.path for model in inputs))
     check_room(out, sum(model.size_bytes() for model in inputs))
-    if out.is_dir() and any(out.iterdir()) and not is_artifact(out):
+    if kept := _not_ours(out):
         raise InputError(
-            f"{out}: holds files that are not an artifact's",
+            f"{out}: holds files that are not an artifact's: {', '.join(kept[:5])}",
             expected="a new or empty folder, or an artifact to replace",
-            action="choose another --out",
+            action="choose another --out, or move them away",
         )
+
+
+def _not_ours(out: Path) -> list[str]:
+    """Return the names of files that replacing a folder would lose."""
+    try:
+        return unlisted(out, read_artifact(out).files if is_artifact(out) else {})
+    except ArtifactError:  # an artifact that is damaged, or of another version, is replaced whole
+        return []
 
 
 def _own_copy(model: Artifact, target: Path) -> Artifact:

@@ -20,23 +20,23 @@ def code_digest(module: str) -> str:
 
     Imports inside functions count; imports for type checkers alone do not.
     """
-    found = sources(module, _PACKAGES)
-    return stable_hash(sorted((name, file_sha256(path)) for name, path in found.items()))
+    files = sources(module, _PACKAGES)
+    return stable_hash(sorted((name, file_sha256(path)) for name, path in files.items()))
 
 
 def sources(module: str, packages: Sequence[str]) -> dict[str, Path]:
     """Return a module's file, and those of all that it imports of some top-level packages."""
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         path = _source(name)
-        if name in found or path is None:
+        if name in files or path is None:
             continue
-        found[name] = path
+        files[name] = path
         imports = _imports(path, name if path.name == "__init__.py" else name.rpartition(".")[0])
         waiting += (other for other in imports if other.partition(".")[0] in packages)
-    return found
+    return files
 
 
 def _source(module: str) -> Path | None:

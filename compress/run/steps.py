@@ -33,7 +33,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Layout:
+class StepTree:
     """Hold the steps of a recipe and the outline of the model that each of them leaves.
 
     `formats` are those that the branches end in, to be deployed.
@@ -78,14 +78,14 @@ class Layout:
         ]
 
 
-def lay_out(recipe: Recipe, teacher: Outline) -> Layout:
+def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
     """Lay out the trunk of torch stages, then a branch of export and later stages a format.
 
     Raises RecipeError when the stages do not follow one another, UnsupportedError when a stage
     or a runtime cannot do what it is asked.
     """
     trunk, exported = _divide(recipe.stages)
-    layout = Layout({TEACHER: teacher})
+    layout = StepTree({TEACHER: teacher})
     last = TEACHER
     for stage in trunk:
         last = layout.add(Step(layout.numbered(stage.kind), stage, last, trunk=True))
@@ -102,7 +102,7 @@ def teacher_step(steps: Sequence[Step]) -> str:
     return made[-1] if made else TEACHER
 
 
-def _measuring_points(layout: Layout) -> dict[str, str]:
+def _measuring_points(layout: StepTree) -> dict[str, str]:
     """Export the teacher and each torch model after it to ONNX; return the steps that do."""
     export = STAGES.resolve("export")
     points = [TEACHER, *(step.name for step in layout.steps)]
@@ -122,7 +122,7 @@ def _measuring_points(layout: Layout) -> dict[str, str]:
     }
 
 
-def _branch(layout: Layout, form: str, plain: str, stages: Sequence[Stage]) -> str:
+def _branch(layout: StepTree, form: str, plain: str, stages: Sequence[Stage]) -> str:
     """Add one format's steps after the ONNX export `plain`, and return the last one's name."""
     name = plain
     if form != "onnx":

@@ -56,13 +56,13 @@ def standings(trials: Iterable[Trial], control: Control, seed: int) -> list[Stan
         known = longest.get(trial.shape.name)
         if known is None or (trial.epochs, trial.deployed) > (known.epochs, known.deployed):
             longest[trial.shape.name] = trial
-    found = []
+    rows = []
     for trial in longest.values():
         kept = control.retention(trial, seed)
         assert kept.value is not None  # a bootstrap of rows always has one
         assert kept.lower is not None
-        found.append(Standing(trial, kept.value, kept.lower))
-    return sorted(found, key=lambda row: -row.trial.latency.speedup)
+        rows.append(Standing(trial, kept.value, kept.lower))
+    return sorted(rows, key=lambda row: -row.trial.latency.speedup)
 
 
 def meets(row: Standing, goal: Goal) -> bool:

@@ -12,7 +12,7 @@ _MORE_ROWS = 1.25
 
 
 @dataclass(slots=True)
-class Clock:
+class SearchClock:
     """Hold the limit in seconds, None for none, and how long trainings took.
 
     `making_s` is what exporting and quantizing a model took at most, `answering_s` what the

@@ -28,7 +28,7 @@ def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[R
     """Train the answer again on training and validation rows, judge it, and write the report.
 
     The goal's limits take the place of the profiles' own. Where nothing met the goal the report
-    shows what was found, and the status is FAIL.
+    shows the best shapes, and the status is FAIL.
     """
     if result.answer is None:
         return _unmet(result, command), Status.FAIL
@@ -86,7 +86,7 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
     if len(seeds) < 2:
         return ()
     reference = _scores(result, request.workshop().reference)
-    found = []
+    rows = []
     for seed in seeds:
         request.board.note(f"refit with seed {seed}")
         model = result.refit(row.trial.shape, row.trial.epochs, seed)
@@ -94,16 +94,16 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
         kept = paired_retention(scores, reference, 0.95, seed)
         retention = Interval(kept.value, kept.lower, kept.upper)
         size_mb = round(model.size_mb, 4)
-        found.append(
+        rows.append(
             SeedRow(seed=seed, accuracy=scores.metric, retention=retention, size_mb=size_mb)
         )
-    return tuple(found)
+    return tuple(rows)
 
 
 def _scores(result: SearchResult, model: Artifact) -> RowScores:
     request = result.request
     test = request.plan.data.test
-    found = answers(
+    given = answers(
         model,
         runs_in(model.format),
         test.inputs,
@@ -113,7 +113,7 @@ def _scores(result: SearchResult, model: Artifact) -> RowScores:
         shared=request.cache.shared,
         device=request.plan.device,
     )
-    return task_of(model.task).score(found, test.targets)
+    return task_of(model.task).score(given, test.targets)
 
 
 def _unmet(result: SearchResult, command: str) -> Report:

@@ -27,7 +27,7 @@ _LUCK = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Training:
     """Train a shape for so many epochs; `deploy` makes the model that would be deployed too."""
 
     shape: Shape
@@ -57,8 +57,8 @@ class Known:
     @property
     def control(self) -> Control:
         """Return what retention is measured against; there must be a trial."""
-        found = self.teacher or control_of(self.trials, self.control_shape, self.why)
-        return found or provisional(self.trials)
+        known_control = self.teacher or control_of(self.trials, self.control_shape, self.why)
+        return known_control or provisional(self.trials)
 
     @property
     def rows(self) -> list[Standing]:
@@ -69,22 +69,22 @@ class Known:
         """Return the retention that a shape may reach when it is trained to the end."""
         return optimistic(row, self.trials, self.rungs[-1], self.control)
 
-    def further(self, row: Standing) -> Task | None:
+    def further(self, row: Standing) -> Training | None:
         """Return the next training of a shape, deployed after the last rung; None at its end."""
         if row.trial.shape in self.closed:
             return None
         if row.trial.epochs >= self.rungs[-1]:
-            return None if row.trial.deployed else self.task(row.trial.shape, row.trial.epochs)
-        return self.task(row.trial.shape, min(e for e in self.rungs if e > row.trial.epochs))
+            return None if row.trial.deployed else self.training(row.trial.shape, row.trial.epochs)
+        return self.training(row.trial.shape, min(e for e in self.rungs if e > row.trial.epochs))
 
-    def task(self, shape: Shape, epochs: int) -> Task:
-        """Return a task that deploys the model after the last rung."""
-        return Task(shape, epochs, deploy=epochs >= self.rungs[-1])
+    def training(self, shape: Shape, epochs: int) -> Training:
+        """Return a training that deploys the model after the last rung."""
+        return Training(shape, epochs, deploy=epochs >= self.rungs[-1])
 
-    def untried(self, shapes: Sequence[Shape]) -> Iterator[Task]:
+    def untried(self, shapes: Sequence[Shape]) -> Iterator[Training]:
         """Yield the first training of the shapes that nothing is known of."""
         tried = {trial.shape for trial in self.trials} | self.closed
-        yield from (self.task(s, self.rungs[0]) for s in shapes if s not in tried)
+        yield from (self.training(s, self.rungs[0]) for s in shapes if s not in tried)
 
     def worth(self, shape: Shape, latency: Latency, size_mb: float) -> bool:
         """Tell whether a shape that answers perfectly would change the answer or the front."""
@@ -99,21 +99,21 @@ class Known:
         return faster or size_mb < least.trial.size_mb
 
 
-def first(known: Known) -> Iterator[Task]:
+def first(known: Known) -> Iterator[Training]:
     """Yield the fixed shapes, the fastest first."""
     yield from known.untried(known.space.first())
 
 
-def control(known: Known) -> Iterator[Task]:
+def control(known: Known) -> Iterator[Training]:
     """Yield the control's training to the end, or else as far as time allows."""
     if known.teacher is not None:
         return
     done = [t.epochs for t in known.trials if t.shape == known.control_shape]
     longer = [epochs for epochs in known.rungs if epochs > max(done, default=0)]
-    yield from (known.task(known.control_shape, epochs) for epochs in longer[::-1])
+    yield from (known.training(known.control_shape, epochs) for epochs in longer[::-1])
 
 
-def faster(known: Known) -> Iterator[Task]:
+def faster(known: Known) -> Iterator[Training]:
     """Yield what may meet the goal and is faster than what does, the fastest first."""
     rows, goal = known.rows, known.goal
     best = fastest(rows, goal)
@@ -122,7 +122,7 @@ def faster(known: Known) -> Iterator[Task]:
         yield from _promising(known, row) if ahead else ()
 
 
-def smaller(known: Known) -> Iterator[Task]:
+def smaller(known: Known) -> Iterator[Training]:
     """Yield what may meet the goal and is smaller than what does, the smallest first."""
     rows, goal = known.rows, known.goal
     best = smallest(rows, goal)
@@ -131,7 +131,7 @@ def smaller(known: Known) -> Iterator[Task]:
             yield from _promising(known, row)
 
 
-def nearby(known: Known) -> Iterator[Task]:
+def nearby(known: Known) -> Iterator[Training]:
     """Yield one step further from what meets the goal, or one step back from what fails it."""
     rows, goal, space = known.rows, known.goal, known.space
     met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
@@ -141,16 +141,16 @@ def nearby(known: Known) -> Iterator[Task]:
     yield from known.untried(list(dict.fromkeys(shapes)))
 
 
-def rest(known: Known) -> Iterator[Task]:
+def rest(known: Known) -> Iterator[Training]:
     """Yield what can still be on the front, the fastest first."""
     rows = known.rows
     for row in rows:
-        task = known.further(row)
-        if task is not None and can_win(row, known.reach(row), rows):
-            yield task
+        training = known.further(row)
+        if training is not None and can_win(row, known.reach(row), rows):
+            yield training
 
 
-def beside(known: Known) -> Iterator[Task]:
+def beside(known: Known) -> Iterator[Training]:
     """Yield one step to either side of what is on the front, in random order.
 
     The order is drawn anew after each training, from the seed: a search that goes on draws the
@@ -165,17 +165,17 @@ def beside(known: Known) -> Iterator[Task]:
     yield from known.untried(shapes)
 
 
-def undeployed(known: Known) -> Iterator[Task]:
+def undeployed(known: Known) -> Iterator[Training]:
     """Yield what was not trained to the end and is on the front, what meets the goal first."""
     rows, goal = known.rows, known.goal
     front = [r for r in rows if not r.trial.deployed and can_win(r, r.retention, rows)]
     held = sorted(front, key=lambda r: not (r.retention >= goal.retention and goal.fits(r.trial)))
     for row in held:
         if row.trial.shape not in known.closed:
-            yield Task(row.trial.shape, row.trial.epochs, deploy=True)
+            yield Training(row.trial.shape, row.trial.epochs, deploy=True)
 
 
-def _promising(known: Known, row: Standing) -> Iterator[Task]:
-    task, goal = known.further(row), known.goal
-    if task and goal.fits(row.trial) and known.reach(row) >= goal.retention - _LUCK:
-        yield task
+def _promising(known: Known, row: Standing) -> Iterator[Training]:
+    training, goal = known.further(row), known.goal
+    if training and goal.fits(row.trial) and known.reach(row) >= goal.retention - _LUCK:
+        yield training

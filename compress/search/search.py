@@ -11,10 +11,10 @@ from compress.run.run_folder import RunFolder
 from compress.run.sources import code_digest
 from compress.search import schedule
 from compress.search.choice import Standing, fastest, pareto, smallest
-from compress.search.clock import Clock
+from compress.search.clock import SearchClock
 from compress.search.control import control_shape, teacher_saw_validation
 from compress.search.request import SearchRequest, SearchResult
-from compress.search.schedule import Known, Task
+from compress.search.schedule import Known, Training
 from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
 from compress.search.study import Study
@@ -45,15 +45,15 @@ def search(request: SearchRequest) -> SearchResult:
     training and validation rows are seen. What a killed search did is taken from the study and
     the cache. Raises UnsupportedError for an architecture that cannot be cut.
     """
-    return _Search(request).result()
+    return _SearchRun(request).result()
 
 
-class _Search:
+class _SearchRun:
     """Hold a search under way."""
 
     def __init__(self, request: SearchRequest) -> None:
         self._request = request
-        self._clock = Clock(request.limit_s)
+        self._clock = SearchClock(request.limit_s)
         RunFolder(request.out).claim(request.plan.recipe.name, fresh=request.fresh)
         self._shop = request.workshop()
         scheme = request.plan.profiles[0].quantization.scheme
@@ -71,66 +71,66 @@ class _Search:
         begun = time.monotonic()
         self._shop.ask_teacher()
         self._clock.answering_s = time.monotonic() - begun
-        while self._trials_left() and (task := self._next()) is not None:
-            self._carry_out(task)
+        while self._trials_left() and (training := self._next()) is not None:
+            self._carry_out(training)
         while self._clock.left_s > self._clock.making_s + self._clock.closing_s:
-            task = next(schedule.undeployed(known), None)
-            if task is None:
+            training = next(schedule.undeployed(known), None)
+            if training is None:
                 break
-            self._carry_out(task)
+            self._carry_out(training)
         return self._chosen()
 
-    def _next(self) -> Task | None:
+    def _next(self) -> Training | None:
         """Return what is worth the most of what fits the time; None where nothing does."""
-        found = (task for rule in _RULES for task in rule(self._known))
-        return next((task for task in found if self._fits(task)), None)
+        candidates = (training for rule in _RULES for training in rule(self._known))
+        return next((training for training in candidates if self._fits(training)), None)
 
-    def _fits(self, task: Task) -> bool:
+    def _fits(self, training: Training) -> bool:
         """Tell whether a training, and the refits of an answer that it may be, fit the time.
 
         The first one always does: nothing is known of the time before it.
         """
         if not self._known.trials:
             return True
-        work = self._space.work(task.shape)
-        if task.shape == self._known.control_shape and self._known.teacher is None:
+        work = self._space.work(training.shape)
+        if training.shape == self._known.control_shape and self._known.teacher is None:
             longest = _CONTROL_SHARE * self._clock.left_s
-            if self._clock.training_s(work, task.epochs) > longest:
+            if self._clock.training_s(work, training.epochs) > longest:
                 return False
-        return self._clock.allows(work, task.epochs, self._request.refits)
+        return self._clock.allows(work, training.epochs, self._request.refits)
 
     def _trials_left(self) -> bool:
         most = self._request.max_trials
         return most is None or len(self._known.trials) < most
 
-    def _carry_out(self, task: Task) -> None:
-        """Screen a shape, train it if it can win, and keep what was found."""
+    def _carry_out(self, training: Training) -> None:
+        """Screen a shape, train it if it can win, and keep the result."""
         try:
-            trial = self._trained(task)
+            trial = self._trained(training)
         except QualityError as error:
-            self._request.board.warn(f"{task.shape.name}: {error}")
+            self._request.board.warn(f"{training.shape.name}: {error}")
             trial = None
         if trial is None:
-            self._known.closed.add(task.shape)
+            self._known.closed.add(training.shape)
             return
         self._known.trials.append(trial)
         self._study.keep_trial(trial)
         self._request.board.show(self._known.rows, self._known.goal)
 
-    def _trained(self, task: Task) -> Trial | None:
+    def _trained(self, training: Training) -> Trial | None:
         """Return a trial of the shape, or None where nothing that it answers could win."""
-        shape, known = task.shape, self._known
+        shape, known = training.shape, self._known
         latency, size_mb = self._screened(shape)
         new = shape not in (*self._space.first(), *(trial.shape for trial in known.trials))
         if new and not known.worth(shape, latency, size_mb):
             return None
-        self._request.board.note(f"{shape.name}: {task.epochs} epochs")
-        student = self._shop.student(shape, task.epochs)
+        self._request.board.note(f"{shape.name}: {training.epochs} epochs")
+        student = self._shop.student(shape, training.epochs)
         seconds = student.history[-1].seconds
-        self._clock.trained(self._space.work(shape), task.epochs, seconds)
+        self._clock.trained(self._space.work(shape), training.epochs, seconds)
         scores = self._shop.scores(student)
-        deployed = self._deployed_scores(student, shape) if task.deploy else None
-        return Trial(shape, task.epochs, latency, size_mb, seconds, scores, deployed)
+        deployed = self._deployed_scores(student, shape) if training.deploy else None
+        return Trial(shape, training.epochs, latency, size_mb, seconds, scores, deployed)
 
     def _deployed_scores(self, student: Artifact, shape: Shape) -> RowScores:
         return self._shop.scores(self._shop.deployed(student, shape))
@@ -148,8 +148,8 @@ class _Search:
             for one, model in models.items():
                 study.keep_size(one, model.size_mb)
             timed = {one: model for one, model in models.items() if study.latency(one) is None}
-            for one, found in (self._shop.timed(timed) if timed else {}).items():
-                study.keep_latency(one, found)
+            for one, latency_of_one in (self._shop.timed(timed) if timed else {}).items():
+                study.keep_latency(one, latency_of_one)
         latency, size_mb = study.latency(shape), study.size_mb(shape)
         assert latency is not None
         assert size_mb is not None

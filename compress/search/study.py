@@ -83,12 +83,12 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         write_bytes(path, whole)
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            found = json.loads(line)
-            found["study"]
+            record = json.loads(line)
+            record["study"]
         except (ValueError, TypeError, KeyError) as error:
             raise ArtifactError(
                 f"{path}: line {number} is damaged ({error})",
                 expected="lines that a search wrote",
                 action="begin another study with --fresh",
             ) from error
-        yield found
+        yield record

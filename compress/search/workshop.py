@@ -105,8 +105,8 @@ class Workshop:
     def scores(self, model: Artifact) -> RowScores:
         """Return what the validation rows earn a model; a torch model as it is trained."""
         rows = self.data.validation
-        found = self._answers(model, rows)
-        return task_of(model.task).score(found, rows.targets)
+        given = self._answers(model, rows)
+        return task_of(model.task).score(given, rows.targets)
 
     def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
         """Measure models beside the teacher's fp32 ONNX on the validation texts."""
@@ -123,9 +123,9 @@ class Workshop:
             seed=self.plan.recipe.seed,
             threads=self.plan.target.threads,
         )
-        found = measure_and_judge(asked, device=self.plan.device, progress=self.progress)
-        found.accept(self.progress)
-        return {shape: _latency(found.of(name).value, name) for shape, name in names.items()}
+        outcome = measure_and_judge(asked, device=self.plan.device, progress=self.progress)
+        outcome.accept(self.progress)
+        return {shape: _latency(outcome.of(name).value, name) for shape, name in names.items()}
 
     def _answers(self, model: Artifact, rows: Rows) -> Answers:
         if model.format == "huggingface":

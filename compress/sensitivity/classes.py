@@ -18,7 +18,7 @@ def class_table(rows: Sequence[ClassRow]) -> Table:
         *(Column("retention", "retention", ".3f"), Column("lower", "lower", ".3f")),
         *(Column("upper", "upper", ".3f"), Column("confused", "now taken for")),
     )
-    found = tuple(
+    lines = tuple(
         (
             *(row.label, row.rows, row.teacher_right, row.right, row.lost, row.gained),
             *(row.retention.value, row.retention.lower, row.retention.upper),
@@ -26,4 +26,4 @@ def class_table(rows: Sequence[ClassRow]) -> Table:
         )
         for row in rows
     )
-    return Table("classes", "classes, the one that keeps least first", columns, found)
+    return Table("classes", "classes, the one that keeps least first", columns, lines)

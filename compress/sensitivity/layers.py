@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compress.answers.effect import Effect, compared
-from compress.answers.trained import Asked
+from compress.answers.trained import Inference
 from compress.data.rows import Rows
 from compress.models.architectures import architecture, part, require
 from compress.progress import Progress
@@ -37,18 +37,18 @@ def layer_costs(
     gradients. Raises UnsupportedError for an architecture whose layers are not known.
     """
     require(model.model_type, "prune")
-    asked = Asked.of(model, rows.inputs)
-    layers = list(part(asked.network, architecture(model.model_type).layers))
+    inference = Inference.of(model, rows.inputs)
+    layers = list(part(inference.network, architecture(model.model_type).layers))
     with progress.task("layers", len(layers) + 1) as advance:
-        known = asked.answers()
+        known = inference.answers()
         advance(1, "")
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(asked.task, known, asked.answers(), rows.targets))
+                effects.append(compared(inference.task, known, inference.answers(), rows.targets))
             advance(1, "")
-    with progress.task("importance", len(asked.rows)) as advance:
-        mass = fisher_importance(asked.network, asked.rows, asked.task, seed, advance)
+    with progress.task("importance", len(inference.rows)) as advance:
+        mass = fisher_importance(inference.network, inference.rows, inference.task, seed, advance)
     share = mass.heads.sum(axis=1) + mass.ffn.sum(axis=1)
     share = share / share.sum()
     costs = [LayerCost(place, float(share[place]), effect) for place, effect in enumerate(effects)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from compress.answers.folder import folder_answers
 from compress.data.rows import Rows
 from compress.graph.onnx_graph import read_onnx
 from compress.progress import Progress
-from compress.sensitivity.restore import Source
+from compress.sensitivity.restore import QuantizedPair
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
@@ -49,13 +48,13 @@ def node_costs(
     """
     pair = _paired(quantized, source)
     values = pair.changed()
-    bench = _Bench(quantized, rows, scratch)
+    bench = _VariantRunner(quantized, rows, scratch)
     with progress.task("nodes", len(values) + 2) as advance:
 
         def effect(restored: Sequence[str]) -> Effect:
-            found = bench.effect(pair.restored(restored))
+            result = bench.effect(pair.restored(restored))
             advance(1, "")
-            return found
+            return result
 
         bench.known = bench.answers(pair.restored(values))
         advance(1, "")
@@ -71,14 +70,14 @@ def node_costs(
     return whole, tuple(sorted(costs, key=lambda cost: -cost.alone.kl))
 
 
-def _paired(quantized: Artifact, source: Artifact) -> Source:
+def _paired(quantized: Artifact, source: Artifact) -> QuantizedPair:
     if quantized.format != "onnx" or quantized.precision not in QUANTIZED:
         raise UnsupportedError(
             f"the nodes of {quantized.path.name} ({quantized.format}, {quantized.precision})",
             expected=f"a quantized ONNX model: {' or '.join(QUANTIZED)}",
         )
     if source.format == "onnx" and source.precision == "fp32":
-        pair = Source(read_onnx(source.model_file), read_onnx(quantized.model_file))
+        pair = QuantizedPair(read_onnx(source.model_file), read_onnx(quantized.model_file))
         if pair.is_source() and pair.changed():
             return pair
     raise UnsupportedError(
@@ -88,7 +87,7 @@ def _paired(quantized: Artifact, source: Artifact) -> Source:
     )
 
 
-class _Bench:
+class _VariantRunner:
     """Run variants of one model on the same rows, with the bundle's own code."""
 
     def __init__(self, artifact: Artifact, rows: Rows, scratch: Path) -> None:
@@ -97,7 +96,7 @@ class _Bench:
         self._file = scratch / artifact.model_file.name
         self._task = task_of(artifact.task)
         self.known: Answers = []
-        shutil.copytree(artifact.path, scratch, dirs_exist_ok=True)
+        artifact.copy(scratch)
 
     def answers(self, model: ModelProto) -> Answers:
         """Return what a variant answers to each row."""

@@ -16,7 +16,7 @@ _PREFIX = "source/"
 _PARAMETERS = (".weight", ".bias")
 
 
-class Source:
+class QuantizedPair:
     """Pair a quantized model with the fp32 model that it was made from.
 
     A quantizer keeps the names of what nodes compute: a value that both graphs have, made in
@@ -100,7 +100,7 @@ def _form(node: NodeProto) -> tuple[object, ...]:
 
 def _without_suffix(name: str) -> str:
     for suffix in _PARAMETERS:
-        stem, found, _ = name.partition(suffix)
-        if found:
+        stem, matched, _ = name.partition(suffix)
+        if matched:
             return stem
     return name

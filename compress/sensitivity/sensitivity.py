@@ -26,7 +26,7 @@ from runtimes.errors import UnsupportedError
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SensitivityRequest:
     """Say what is looked at: a model, what it is compared with, and rows.
 
     `source` is the fp32 export that a quantized model was made from; without one the reference
@@ -44,14 +44,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class GivenModel:
     """Hold a model as it was given and as it runs: a torch model runs as its fp32 export."""
 
     given: Artifact
     runs: Artifact
 
 
-def sensitivity(asked: Asked) -> Explanation:
+def sensitivity(request: SensitivityRequest) -> Explanation:
     """Find what a model's classes, quantized nodes and layers cost or are worth.
 
     figures: accuracy, reference_accuracy, worst_class_retention with its bounds, rows,
@@ -62,21 +62,21 @@ def sensitivity(asked: Asked) -> Explanation:
     """
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         folder = Path(scratch)
-        model = _opened(asked.model, folder / "model", asked)
+        model = _opened(request.model, folder / "model", request)
         known = open_reference(
-            asked.reference, model.runs, folder / "known", asked.seed, asked.progress
+            request.reference, model.runs, folder / "known", request.seed, request.progress
         )
         question = Question(
             "worst_class_retention",
             model.runs,
-            asked.data,
+            request.data,
             reference=known,
-            progress=asked.progress,
+            progress=request.progress,
         )
         rows = question.labeled()
-        found = _quality(question, rows)
-        sampled = pick_rows(rows, asked.rows)
-        parts = [found, *_inner(model, known, sampled, folder, asked)]
+        quality = _quality(question, rows)
+        sampled = pick_rows(rows, request.rows)
+        parts = [quality, *_inner(model, known, sampled, folder, request)]
     return Explanation(
         answer="; ".join(filter(None, (one.answer for one in parts))),
         figures={
@@ -89,25 +89,25 @@ def sensitivity(asked: Asked) -> Explanation:
     )
 
 
-def _opened(path: str, scratch: Path, asked: Asked) -> Opened:
-    given = open_model(path, task=asked.task)
-    return Opened(given, open_reference(path, given, scratch, asked.seed, asked.progress))
+def _opened(path: str, scratch: Path, request: SensitivityRequest) -> GivenModel:
+    given = open_model(path, task=request.task)
+    return GivenModel(given, open_reference(path, given, scratch, request.seed, request.progress))
 
 
 def _inner(
-    model: Opened, known: Artifact, rows: Rows, folder: Path, asked: Asked
+    model: GivenModel, known: Artifact, rows: Rows, folder: Path, request: SensitivityRequest
 ) -> Iterator[Explanation]:
     """Yield what is inside the model: layers of a torch one, nodes of a quantized one."""
     if model.given.format == "huggingface":
-        yield _layers(layer_costs(model.given, rows, asked.seed, asked.progress))
+        yield _layers(layer_costs(model.given, rows, request.seed, request.progress))
         return
     try:
         source = known
-        if asked.source:
+        if request.source:
             source = open_reference(
-                asked.source, model.runs, folder / "source", asked.seed, asked.progress
+                request.source, model.runs, folder / "source", request.seed, request.progress
             )
-        whole, costs = node_costs(model.runs, source, rows, folder / "variants", asked.progress)
+        whole, costs = node_costs(model.runs, source, rows, folder / "variants", request.progress)
         yield _nodes(whole, costs)
     except UnsupportedError as error:
         yield Explanation("", {}, notes=(f"no table of nodes: {error}",))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.rows import RowTask
-from profiles.measurement import Figures, Source
+from profiles.measurement import Figures, Provenance
 from profiles.scores import RowScores
 from runtimes.errors import UnknownNameError
 from runtimes.registry import Registry
@@ -149,14 +149,14 @@ class Task(RowTask, Protocol):
         reference: Sequence[Answer] | None = None,
         *,
         seed: int = 7,
-        source: Source | None = None,
+        source: Provenance | None = None,
     ) -> Figures:
         """Return every quality metric; those against a reference where its answers are given."""
 
-    def divergence(self, known: Sequence[Answer], found: Sequence[Answer]) -> NDArray[np.float64]:
+    def divergence(self, known: Sequence[Answer], answers: Sequence[Answer]) -> NDArray[np.float64]:
         """Return how far each row's answer is from the known one, shape (rows,); 0 where equal."""
 
-    def agrees(self, known: Sequence[Answer], found: Sequence[Answer]) -> NDArray[np.bool_]:
+    def agrees(self, known: Sequence[Answer], answers: Sequence[Answer]) -> NDArray[np.bool_]:
         """Tell for each row whether two answers decide the same."""
 
     def class_costs(
@@ -171,8 +171,8 @@ class Task(RowTask, Protocol):
 
 def task_of(name: str) -> Task:
     """Return the host's half of a task; raise UnknownNameError when there is no such task."""
-    found: Task = TASKS.resolve(name)()
-    return found
+    task: Task = TASKS.resolve(name)()
+    return task
 
 
 def canonical_task(name: str) -> str:
@@ -180,7 +180,7 @@ def canonical_task(name: str) -> str:
 
     Raises UnknownNameError when edgepress has no such task.
     """
-    found = SYNONYMS.get(name, name)
-    if found not in TASKS:
+    canonical = SYNONYMS.get(name, name)
+    if canonical not in TASKS:
         raise UnknownNameError("task", name, TASKS.names())
-    return found
+    return canonical

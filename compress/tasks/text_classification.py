@@ -18,7 +18,7 @@ from compress.data.rows import Record, Rows
 from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost, class_costs
 from profiles.class_retention import count_classes, worst_class_interval
-from profiles.measurement import Figures, Source, Sum
+from profiles.measurement import Figures, Provenance, Sum
 from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
@@ -220,7 +220,7 @@ class TextClassification:
         reference: Logits | None = None,
         *,
         seed: int = 7,
-        source: Source | None = None,
+        source: Provenance | None = None,
     ) -> Figures:
         """Return accuracy, macro F1 and, beside a reference, what accuracy and classes keep.
 
@@ -241,17 +241,17 @@ class TextClassification:
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
             sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
         kept = {name: functools.cache(known) for name, known in sums.items()}
-        return Figures(kept, source or Source())
+        return Figures(kept, source or Provenance())
 
-    def divergence(self, known: Logits, found: Logits) -> NDArray[np.float64]:
+    def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the KL divergence of the classes' probabilities, in nats."""
-        before, after = _log_softmax(known), _log_softmax(found)
+        before, after = _log_softmax(known), _log_softmax(answers)
         kl: NDArray[np.float64] = (np.exp(before) * (before - after)).sum(axis=1)
         return kl
 
-    def agrees(self, known: Logits, found: Logits) -> NDArray[np.bool_]:
+    def agrees(self, known: Logits, answers: Logits) -> NDArray[np.bool_]:
         """Tell for each row whether both answer the same class."""
-        return np.asarray(_classes(known) == _classes(found))
+        return np.asarray(_classes(known) == _classes(answers))
 
     def class_costs(
         self, answers: Logits, reference: Logits, targets: Sequence[Any], labels: tuple[str, ...]
@@ -262,15 +262,15 @@ class TextClassification:
 
 
 def _classes(answers: Logits) -> NDArray[np.int64]:
-    found: NDArray[np.int64] = np.asarray(answers).argmax(axis=1)
-    return found
+    highest: NDArray[np.int64] = np.asarray(answers).argmax(axis=1)
+    return highest
 
 
 def _log_softmax(answers: Logits) -> NDArray[np.float64]:
     wide = np.asarray(answers, dtype=np.float64)
     shifted = wide - wide.max(axis=1, keepdims=True)
-    found: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return found
+    log_shares: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return log_shares
 
 
 def _like(known: Logits, output: Any) -> Tensor:

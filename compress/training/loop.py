@@ -167,13 +167,13 @@ class _Loop:
             )
         inputs = {key: tensor.to(device) for key, tensor in batch.inputs.items()}
         value = self._loss(self.model(**inputs, output_hidden_states=plan.hidden_states), batch)
-        found = _finite(value.item(), self.state.step, plan)
+        loss = _finite(value.item(), self.state.step, plan)
         self._optimizer.zero_grad(set_to_none=True)
         self._accelerator.backward(value)
         self._accelerator.clip_grad_norm_(self._parameters, 1.0)
         self._optimizer.step()
         self.state.step += 1
-        return found
+        return loss
 
     def judge(self, score: float, loss: float) -> None:
         """Keep the epoch's figures if they are the best so far, and write the checkpoint."""
@@ -205,16 +205,16 @@ def answers_of(
 
     model.eval()
     place = next(model.parameters()).device
-    found: dict[int, Answer] = {}
+    by_row: dict[int, Answer] = {}
     with torch.inference_mode():
         for batch in in_order(examples, batch_size):
             inputs = {key: value.to(place) for key, value in batch.inputs.items()}
             answers = task.answers(model(**inputs), batch)
-            found.update(zip(batch.rows.tolist(), answers, strict=True))
+            by_row.update(zip(batch.rows.tolist(), answers, strict=True))
             advance(len(batch.rows), "")
-    if not found:
+    if not by_row:
         raise QualityError("no rows to run the model on")
-    return [found[row] for row in range(len(examples))]
+    return [by_row[row] for row in range(len(examples))]
 
 
 def _finite(value: float, step: int, plan: TrainPlan) -> float:

@@ -69,8 +69,8 @@ class TextClassification:
                 f"the model returned shape {logits.shape}",
                 expected=f"(1, {len(self._labels)}), for the labels of artifact.json",
             )
-        found: NDArray[np.float32] = logits[0].astype(np.float32)
-        return found
+        answer: NDArray[np.float32] = logits[0].astype(np.float32)
+        return answer
 
     def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
         """Return the most probable label, its probability, the text and the best `top`."""
@@ -103,8 +103,8 @@ def load_tokenizer(folder: Path, max_length: int) -> Any:
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the probabilities, float64 that sum to 1, of one row of logits."""
     weights = np.exp(logits.astype(np.float64) - logits.max())
-    found: NDArray[np.float64] = weights / weights.sum()
-    return found
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def _padding_id(tokenizer: Any) -> int:

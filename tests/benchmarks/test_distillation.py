@@ -45,25 +45,25 @@ def runs(**other: list[dict[str, Any]]) -> dict[str, list[list[dict[str, Any]]]]
 
 
 def test_ratios_are_of_the_same_round_so_a_busy_minute_cancels() -> None:
-    found = script.summarize(runs(slow=turns([3.0, 6.0, 3.0], [0.5, 0.8, 0.9])), 0.7)
-    slower = found["contestants"]["slow"]["slower"]
+    summary = script.summarize(runs(slow=turns([3.0, 6.0, 3.0], [0.5, 0.8, 0.9])), 0.7)
+    slower = summary["contestants"]["slow"]["slower"]
     assert slower["value"] == pytest.approx(3.0)
     assert slower["lower"] == pytest.approx(slower["upper"]) == pytest.approx(3.0)
 
 
 def test_the_target_counts_setup_and_the_epochs_until_it() -> None:
-    found = script.summarize(runs(late=turns([1.0, 1.0, 1.0], [0.1, 0.2, 0.85])), 0.8)
-    assert found["target_accuracy"] == 0.8
-    rows = found["contestants"]
+    summary = script.summarize(runs(late=turns([1.0, 1.0, 1.0], [0.1, 0.2, 0.85])), 0.8)
+    assert summary["target_accuracy"] == 0.8
+    rows = summary["contestants"]
     assert (rows["edgepress"]["epochs_to_target"], rows["late"]["epochs_to_target"]) == (2, 3)
     assert (rows["edgepress"]["seconds_to_target"], rows["late"]["seconds_to_target"]) == (4, 4)
 
 
 def test_a_target_that_one_misses_falls_to_what_all_reached() -> None:
-    found = script.summarize(runs(poor=turns([1.0, 1.0, 1.0], [0.1, 0.6, 0.3])), 0.95)
-    assert found["target_accuracy"] == 0.6
-    assert found["contestants"]["poor"]["epochs_to_target"] == 2
-    assert found["contestants"]["edgepress"]["epochs_to_target"] == 2
+    summary = script.summarize(runs(poor=turns([1.0, 1.0, 1.0], [0.1, 0.6, 0.3])), 0.95)
+    assert summary["target_accuracy"] == 0.6
+    assert summary["contestants"]["poor"]["epochs_to_target"] == 2
+    assert summary["contestants"]["edgepress"]["epochs_to_target"] == 2
 
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,18 +76,18 @@ def call(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_absent_rows_say_where_banking77_is(tmp_path: Path) -> None:
-    found = call("--teacher", str(tmp_path), "--train", str(tmp_path / "none.csv"))
-    assert found.returncode == 2
-    assert "no such file" in found.stderr
-    assert "task-specific-datasets" in found.stderr
-    assert "Traceback" not in found.stderr
+    done = call("--teacher", str(tmp_path), "--train", str(tmp_path / "none.csv"))
+    assert done.returncode == 2
+    assert "no such file" in done.stderr
+    assert "task-specific-datasets" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_json_file_that_cannot_be_written_is_refused_first(tmp_path: Path) -> None:
     target = str(tmp_path / "none" / "found.json")
-    found = call("--teacher", "x", "--train", "x", "--json", target)
-    assert found.returncode == 2
-    assert "no such folder" in found.stderr
+    done = call("--teacher", "x", "--train", "x", "--json", target)
+    assert done.returncode == 2
+    assert "no such folder" in done.stderr
 
 
 @pytest.mark.slow
@@ -107,13 +107,13 @@ def test_quick_runs_every_contestant(tmp_path: Path) -> None:
     files = ("--teacher", str(teacher.path), "--train", str(train), "--json", str(target))
     made = call(*files, *columns, "--quick", "--threads", "1")
     assert made.returncode == 0, made.stderr
-    found = json.loads(target.read_text())
-    assert found["schema_version"] == 1
-    assert found["rows"] == {"train": 96, "validation": 45}
-    assert list(found["contestants"]) == list(script.NAMES)
-    for row in found["contestants"].values():
+    content = json.loads(target.read_text())
+    assert content["schema_version"] == 1
+    assert content["rows"] == {"train": 96, "validation": 45}
+    assert list(content["contestants"]) == list(script.NAMES)
+    for row in content["contestants"].values():
         assert [len(turns) for turns in row["runs"]] == [3]
         assert row["epoch_s"] > 0
-        assert row["best_accuracy"] >= found["target_accuracy"]
+        assert row["best_accuracy"] >= content["target_accuracy"]
         assert row["rss_peak_mb"] > 100
     assert "trainer-max-length" in made.stdout

@@ -34,9 +34,9 @@ def row(name: str, speedup: float | None, retention: float, size_mb: float = 2.0
 
 
 def test_the_front_is_read_at_each_speed_from_what_is_at_least_that_fast() -> None:
-    found = front_at([row("a", 4, 0.999), row("b", 12, 0.995), row("c", 50, 0.98)])
-    assert [one["speedup_least"] for one in found] == list(STEPS)
-    assert [one["name"] for one in found] == ["a", "b", "b", "c", "c", "c"]
+    rows = front_at([row("a", 4, 0.999), row("b", 12, 0.995), row("c", 50, 0.98)])
+    assert [one["speedup_least"] for one in rows] == list(STEPS)
+    assert [one["name"] for one in rows] == ["a", "b", "b", "c", "c", "c"]
     assert front_at([row("slow", 2, 1.0)])[0]["name"] is None
 
 
@@ -46,12 +46,12 @@ def test_peers_far_below_in_retention_are_not_compared() -> None:
         row("good", 4, 0.995, 23.0),
         row("small", 3, 0.985, 12.0),
     ]
-    found = against(row("ours", 40, 0.99), peers)
-    assert found["fastest_peer"] == "good"
-    assert found["times_faster"] == pytest.approx(10)
-    assert found["smallest_peer"] == "small"
-    assert found["times_smaller"] == pytest.approx(6)
-    assert found["points_below_best_peer"] == pytest.approx(0.5)
+    comparison = against(row("ours", 40, 0.99), peers)
+    assert comparison["fastest_peer"] == "good"
+    assert comparison["times_faster"] == pytest.approx(10)
+    assert comparison["smallest_peer"] == "small"
+    assert comparison["times_smaller"] == pytest.approx(6)
+    assert comparison["points_below_best_peer"] == pytest.approx(0.5)
 
 
 def test_without_a_peer_worth_comparing_nothing_is_claimed() -> None:
@@ -88,9 +88,9 @@ def write(path: Path, rows: int) -> Path:
 def test_the_recipe_follows_from_the_rows_and_passes_its_own_checks(tmp_path: Path) -> None:
     teacher = make_model(tmp_path / "teacher").path
     train, test = write(tmp_path / "train.csv", 60), write(tmp_path / "test.csv", 20)
-    found = recipe_of(teacher, train, test, "query", "kind", QUICK)
-    assert found["teacher"]["max_length"] == 32
-    parsed = parse_recipe(found, tmp_path, "frontier")
+    recipe = recipe_of(teacher, train, test, "query", "kind", QUICK)
+    assert recipe["teacher"]["max_length"] == 32
+    parsed = parse_recipe(recipe, tmp_path, "frontier")
     assert parsed.target is not None
     assert parsed.target.rungs == QUICK.rungs
     assert [stage.kind for stage in parsed.stages] == ["prune", "distill", "quantize"]
@@ -107,7 +107,7 @@ def test_a_missing_file_is_said_in_a_line(tmp_path: Path) -> None:
 
 
 def test_the_report_says_what_fell_short() -> None:
-    found = {
+    content = {
         "search": {
             "met": False,
             "goal": "retention ≥ 99 %",
@@ -126,7 +126,7 @@ def test_the_report_says_what_fell_short() -> None:
         "against_peers": {},
         "ablation": [],
     }
-    said = report(found)
+    said = report(content)
     assert "NOT met" in said
     assert "olive: pip ended with 1" in said
     assert "≥ 10×: none" in said

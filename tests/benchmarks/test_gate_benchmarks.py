@@ -86,9 +86,9 @@ def test_samples_are_taken_of_one_model_after_the_other(tmp_path: Path) -> None:
     assert [len(one) for one in samples[Protocol.ROWS]] == [20, 20]
     assert [len(one) for one in samples[Protocol.REPEATS]] == [20, 20]
     assert all(len(one) >= 5 and (one > 0).all() for one in samples[Protocol.SECOND])
-    found = judgments(samples, limit=1000.0)
-    assert list(found) == [one.name for one in METHODS]
-    assert not any(row["regressed"] for row in found.values())
+    by_method = judgments(samples, limit=1000.0)
+    assert list(by_method) == [one.name for one in METHODS]
+    assert not any(row["regressed"] for row in by_method.values())
 
 
 # --- planted work --------------------------------------------------------------------------------
@@ -208,9 +208,9 @@ def samples(ratio: float, dirty: bool = False) -> Samples:
 
 
 def test_a_slowdown_is_of_the_same_rows_and_clean_samples() -> None:
-    found = percent_slower(samples(1.1, dirty=True), samples(1.0))
-    assert found.value == pytest.approx(10)
-    assert found.lower == found.upper == pytest.approx(10)
+    slower = percent_slower(samples(1.1, dirty=True), samples(1.0))
+    assert slower.value == pytest.approx(10)
+    assert slower.lower == slower.upper == pytest.approx(10)
     assert only_rows(samples(1.0), lambda row: row > 1).blocks[0].rows == (2, 3)
 
 
@@ -280,20 +280,20 @@ def made_up(status: str, **more: Any) -> dict[str, Any]:
 
 
 def test_what_is_neither_pass_nor_fail_is_undecided() -> None:
-    found = gate_trials.tallies([made_up(s) for s in ("PASS", "FAIL", "INCONCLUSIVE", "PASS")])
-    assert found["edgepress"] == Tally(1, 1, 2)
-    assert found["mean of 20"] == Tally(0, 0, 4)
+    tallies = gate_trials.tallies([made_up(s) for s in ("PASS", "FAIL", "INCONCLUSIVE", "PASS")])
+    assert tallies["edgepress"] == Tally(1, 1, 2)
+    assert tallies["mean of 20"] == Tally(0, 0, 4)
 
 
 def test_false_alarms_are_counted_by_condition() -> None:
     trials = [made_up("PASS"), made_up("FAIL", loaded=True), made_up("PASS", alarm=True)]
-    found = gate_false_alarms.summarize(trials)
-    results = found["results"]
+    summary = gate_false_alarms.summarize(trials)
+    results = summary["results"]
     assert [results[key]["edgepress"]["fail"] for key in ("quiet", "loaded", "all")] == [0, 1, 1]
     assert results["quiet"]["Olive's default"]["fail_share"]["value"] == 0.5
-    assert found["metrics"]["latency_p50_ratio"]["pass"] == 2
-    assert found["costs"]["all"]["looks"] == {"2": 3}
-    shown = gate_false_alarms.table(found)
+    assert summary["metrics"]["latency_p50_ratio"]["pass"] == 2
+    assert summary["costs"]["all"]["looks"] == {"2": 3}
+    shown = gate_false_alarms.table(summary)
     assert "loaded: 1 gates" in shown
     assert "a gate took 60 s" in shown
 
@@ -376,16 +376,16 @@ def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_no_artifact_and_no_folder_are_bad_input(tmp_path: Path) -> None:
-    found = call("gate_false_alarms", "--model", str(tmp_path), "--data", "none.csv")
-    assert found.returncode == 2
-    assert "not an artifact folder" in found.stderr
+    done = call("gate_false_alarms", "--model", str(tmp_path), "--data", "none.csv")
+    assert done.returncode == 2
+    assert "not an artifact folder" in done.stderr
     artifact = tiny.tiny_onnx(tmp_path / "model")
     target = str(tmp_path / "none" / "found.json")
     given = ("--model", str(artifact.path), "--data", "none.csv", "--json", target)
     refused = call("gate_false_alarms", *given)
     assert refused.returncode == 2
     assert "no such folder" in refused.stderr
-    assert "Traceback" not in found.stderr + refused.stderr
+    assert "Traceback" not in done.stderr + refused.stderr
 
 
 def inputs(folder: Path) -> tuple[str, ...]:
@@ -407,15 +407,15 @@ def test_quick_false_alarms(tmp_path: Path) -> None:
     given = (*inputs(tmp_path), "--label", "topic", "--quick", "--json", str(target))
     made = call("gate_false_alarms", *given)
     assert made.returncode == 0, made.stderr
-    found = json.loads(target.read_text())
-    assert found["results"]["all"]["edgepress"]["trials"] == 4
-    assert [row["loaded"] for row in found["trials"]] == [False, True, False, True]
-    assert {row["others_first"] for row in found["trials"][::2]} == {False, True}
-    assert "latency_p50_ratio" in found["metrics"]
-    assert set(found["methods"]) == {one.name for one in METHODS}
+    content = json.loads(target.read_text())
+    assert content["results"]["all"]["edgepress"]["trials"] == 4
+    assert [row["loaded"] for row in content["trials"]] == [False, True, False, True]
+    assert {row["others_first"] for row in content["trials"][::2]} == {False, True}
+    assert "latency_p50_ratio" in content["metrics"]
+    assert set(content["methods"]) == {one.name for one in METHODS}
     again = call("gate_false_alarms", *given, "--resume")
     assert again.returncode == 0, again.stderr
-    assert json.loads(target.read_text())["trials"] == found["trials"]
+    assert json.loads(target.read_text())["trials"] == content["trials"]
     assert "false FAIL" in again.stdout
 
 
@@ -425,10 +425,10 @@ def test_quick_sensitivity_plants_what_is_not_there(tmp_path: Path) -> None:
     given = (*inputs(tmp_path), "--label", "topic", "--planted", str(planted), "--quick")
     made = call("gate_sensitivity", *given, "--json", str(target))
     assert made.returncode == 0, made.stderr
-    found = json.loads(target.read_text())
-    assert [row["nominal_percent"] for row in found["results"]] == [0, 3, 5, 10, 20]
-    assert all(row["logits_differ"] <= 1e-6 for row in found["planted"])
-    assert set(found["caught"]["1.05"]) == {"edgepress", *(one.name for one in METHODS)}
+    content = json.loads(target.read_text())
+    assert [row["nominal_percent"] for row in content["results"]] == [0, 3, 5, 10, 20]
+    assert all(row["logits_differ"] <= 1e-6 for row in content["planted"])
+    assert set(content["caught"]["1.05"]) == {"edgepress", *(one.name for one in METHODS)}
     plain = read_artifact(tmp_path / "model")
     assert read_artifact(planted / "plus-0").digest == plain.digest
     assert read_artifact(planted / "plus-20").digest != plain.digest

@@ -24,7 +24,7 @@ def _rows(folder: Path) -> str:
 @pytest.mark.slow
 def test_every_graph_computes_the_same(tmp_path: Path) -> None:
     teacher = make_model(tmp_path / "teacher", "bert")
-    found = compare(
+    comparison = compare(
         teacher=str(teacher.path),
         texts=_rows(tmp_path),
         text="text",
@@ -33,12 +33,12 @@ def test_every_graph_computes_the_same(tmp_path: Path) -> None:
         threads=1,
         processes=2,
     )
-    graphs = found["graphs"]
+    graphs = comparison["graphs"]
     assert list(graphs) == [OURS, "torchscript", "optimized O2", "edgepress O2"]
     assert max(row["difference"] for row in graphs.values()) < 1e-4
     assert graphs[OURS]["nodes"] < graphs["torchscript"]["nodes"]
     assert graphs[OURS]["slower"]["value"] == 1
-    assert len(table(found).splitlines()) == 5
+    assert len(table(comparison).splitlines()) == 5
 
 
 def test_a_graph_that_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.peers import environments, make
 from benchmarks.peers.check import measured, table
-from benchmarks.peers.job import Job, Script, call, last_line, read_rows
+from benchmarks.peers.job import PeerJob, Script, call, last_line, read_rows
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
 from compress.data.rows import Rows
@@ -95,10 +95,10 @@ def peers(teacher: Artifact, rows: Path, tmp_path: Path, monkeypatch: pytest.Mon
     return run
 
 
-def results(*found: dict[str, object]) -> str:
+def results(*rows: dict[str, object]) -> str:
     """Return code that leaves these rows, as a peer's script does."""
     blank = {"version": "tool 1.0", "format": "onnx", "precision": "int8", "seconds": 2.0}
-    listed = json.dumps([blank | row for row in found])
+    listed = json.dumps([blank | row for row in rows])
     return f"(Path(job['folder']) / 'results.json').write_text({listed!r})"
 
 
@@ -112,15 +112,15 @@ def test_a_peer_that_cannot_be_installed_is_a_row_and_the_others_go_on(
             results({"name": "good", "folder": "good"}),
         )
     )
-    found = peers(olive=body)
-    assert [row.name for row in found] == ["onnxruntime", "good"]
-    assert found[0].error == "pip install for onnxruntime: no network"
-    assert found[0].path is None
-    assert (found[1].version, found[1].format, found[1].seconds) == ("tool 1.0", "onnx", 2.0)
-    assert found[1].path is not None
-    artifact = read_artifact(found[1].path)
+    models = peers(olive=body)
+    assert [row.name for row in models] == ["onnxruntime", "good"]
+    assert models[0].error == "pip install for onnxruntime: no network"
+    assert models[0].path is None
+    assert (models[1].version, models[1].format, models[1].seconds) == ("tool 1.0", "onnx", 2.0)
+    assert models[1].path is not None
+    artifact = read_artifact(models[1].path)
     assert (artifact.precision, artifact.labels) == ("int8", LABELS)
-    assert open_model(str(found[1].path), task="text-classification").format == "onnx"
+    assert open_model(str(models[1].path), task="text-classification").format == "onnx"
 
 
 def test_a_script_that_dies_keeps_what_it_made_before(peers: Peers, exported: Path) -> None:
@@ -176,7 +176,7 @@ def test_an_unknown_peer_and_rows_of_other_classes_are_refused(
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    job = Job(tmp_path / "teacher", ("a text",), 64, tmp_path)
+    job = PeerJob(tmp_path / "teacher", ("a text",), 64, tmp_path)
     monkeypatch.setattr(sys, "argv", ["script", str(job.write())])
     return Script("pytest")
 
@@ -276,8 +276,8 @@ def test_onnxruntime_alone_makes_three_models_that_work(
     teacher: Artifact, rows: Path, tmp_path: Path
 ) -> None:
     """Install the peer's environment for real: the package index must be reachable."""
-    found = make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["onnxruntime"])
-    assert [(row.error, row.format) for row in found] == [("", "onnx")] * 3
+    models = make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["onnxruntime"])
+    assert [(row.error, row.format) for row in models] == [("", "onnx")] * 3
     test = make_data().test
-    shown = measured(found, teacher, Rows(test.inputs[:16], test.targets[:16]))
-    assert len(table(found, shown).splitlines()) == 5
+    shown = measured(models, teacher, Rows(test.inputs[:16], test.targets[:16]))
+    assert len(table(models, shown).splitlines()) == 5

@@ -11,7 +11,8 @@ import pytest
 
 from compress.models.outline import outline_of
 from compress.stage import RunContext, Stage, execute, settings_of
-from runtimes.artifact import Artifact, content_digest, read_artifact
+from runtimes.artifact import Artifact, read_artifact
+from runtimes.contents import digest_of, list_files
 from runtimes.errors import EdgepressError, UnsupportedError
 
 
@@ -32,13 +33,13 @@ class StageContract:
         tmp_path_factory: pytest.TempPathFactory,
     ) -> tuple[str, Artifact]:
         """Return the source's digest from before the run, and the result."""
-        before = content_digest(source.path)
+        before = digest_of(list_files(source.path))
         target = tmp_path_factory.mktemp("made") / "result"
         return before, execute(stage, source, context, target)
 
     def test_leaves_its_input_alone(self, source: Artifact, made: tuple[str, Artifact]) -> None:
         before, _ = made
-        assert content_digest(source.path) == before
+        assert digest_of(list_files(source.path)) == before
 
     def test_result_loads_and_verifies(
         self, stage: Stage, source: Artifact, made: tuple[str, Artifact]

@@ -49,12 +49,12 @@ def loud(tree: ast.AST) -> Iterator[int]:
 
 @pytest.mark.parametrize("package", ["compress", "profiles", "runtimes"])
 def test_every_import_of_a_backend_follows_the_switch(package: str) -> None:
-    found = [
+    imports = [
         f"{file.relative_to(ROOT)}:{line}"
         for file in sorted((ROOT / package).rglob("*.py"))
         for line in loud(ast.parse(file.read_text(encoding="utf-8")))
     ]
-    assert found == []
+    assert imports == []
 
 
 @pytest.mark.parametrize(

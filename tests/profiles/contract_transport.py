@@ -124,11 +124,11 @@ class ContractTransport:
         variants = [Variant(name, artifact, "onnxruntime") for name in ("candidate", "reference")]
         stream = tmp_path / "samples.jsonl"
         units: list[int] = []
-        found = Job(transport).measure(
+        by_name = Job(transport).measure(
             variants, TEXTS, PLAN, advance=lambda done, _note: units.append(done), stream=stream
         )
-        assert list(found) == ["candidate", "reference"]
-        for samples in found.values():
+        assert list(by_name) == ["candidate", "reference"]
+        for samples in by_name.values():
             assert samples.fault == ""
             assert {block.process for block in samples.blocks} == {0, 1}
             assert sum(len(block.latency_ms) for block in samples.blocks) == 20
@@ -142,14 +142,14 @@ class ContractTransport:
     def test_answers_as_this_process_does(self, transport: Transport, artifact: Artifact) -> None:
         rows = [*TEXTS, 'my "card" ünd\n\u2028 🙂'] * 4
         units: list[int] = []
-        found = Job(transport).answers(
+        answers = Job(transport).answers(
             Variant("model", artifact, "onnxruntime"),
             rows,
             advance=lambda done, _note: units.append(done),
         )
         model = open_predictor(artifact.path)
         known = [model.answer(row) for row in rows]
-        assert np.abs(np.stack(found) - np.stack(known)).max() < 1e-5
+        assert np.abs(np.stack(answers) - np.stack(known)).max() < 1e-5
         assert sum(units) == len(rows)
 
     def test_runs_a_task_that_another_package_adds(
@@ -188,9 +188,9 @@ class ContractTransport:
     ) -> None:
         artifact.model_file.write_bytes(b"not a model")
         variant = Variant("broken", artifact, "onnxruntime")
-        found = Job(transport).measure([variant], TEXTS, PLAN)
+        samples = Job(transport).measure([variant], TEXTS, PLAN)
         with pytest.raises(BackendError):
-            found["broken"].raise_fault()
+            samples["broken"].raise_fault()
         with pytest.raises(BackendError):
             Job(transport).answers(variant, TEXTS)
 

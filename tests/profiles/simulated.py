@@ -31,7 +31,7 @@ THROTTLED_PACE = 1.35
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class SimulatedMachine:
     """Say what a machine does to whatever runs on it.
 
     `tail` is the share of runs with a Pareto delay (exponent 1.5), `drift` how much slower it is
@@ -47,12 +47,12 @@ class Machine:
 
 
 MACHINES = {
-    "calm": Machine(),
-    "heavy tail": Machine(tail=0.05),
-    "drift": Machine(drift=0.08),
-    "throttled": Machine(throttled=1.0),
-    "preempted": Machine(preempted=0.3),
-    "mix": Machine(tail=0.02, drift=0.04, throttled=0.3, preempted=0.15),
+    "calm": SimulatedMachine(),
+    "heavy tail": SimulatedMachine(tail=0.05),
+    "drift": SimulatedMachine(drift=0.08),
+    "throttled": SimulatedMachine(throttled=1.0),
+    "preempted": SimulatedMachine(preempted=0.3),
+    "mix": SimulatedMachine(tail=0.02, drift=0.04, throttled=0.3, preempted=0.15),
 }
 
 
@@ -71,10 +71,10 @@ class Raw:
     slot: NDArray[np.int64]
 
 
-class Session:
+class SimulatedSession:
     """Show two models that are equally fast, look by look as the ci tier takes them."""
 
-    def __init__(self, machine: Machine, seed: int) -> None:
+    def __init__(self, machine: SimulatedMachine, seed: int) -> None:
         rng = np.random.default_rng(seed)
         throttles = rng.random() < machine.throttled
         middle = CI.looks[0] * PLACES  # of twice as many blocks, both variants'
@@ -121,14 +121,14 @@ class Session:
         """Return how much longer everything takes, `within` each block (a share of its way)."""
         at = slot[..., None] + within
         drift = 1 + self._machine.drift * at / (2 * PLACES * CI.looks[-1])
-        found: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
-        return found
+        pace: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
+        return pace
 
     def _probe(self, rng: np.random.Generator, slot: NDArray[np.int64]) -> Floats:
         """Probe the pace, 1 % off, and once in a hundred times preempted."""
         pace = self._pace(slot, np.array([0.0, 1.0]))
-        found: Floats = pace * np.exp(rng.normal(0, 0.01, pace.shape))
-        return found * (1 + 0.3 * (rng.random(pace.shape) < 0.01))
+        probes: Floats = pace * np.exp(rng.normal(0, 0.01, pace.shape))
+        return probes * (1 + 0.3 * (rng.random(pace.shape) < 0.01))
 
 
 def _preempt(rng: np.random.Generator, share: float, ms: Floats) -> Bools:
@@ -144,8 +144,8 @@ def _preempt(rng: np.random.Generator, share: float, ms: Floats) -> Bools:
 def _row_ms() -> Floats:
     """Return each row's latency: part of it fixed, part by its length in tokens."""
     tokens = np.clip(np.random.default_rng(0).lognormal(np.log(12), 0.5, ROWS), 4, 64)
-    found: Floats = 0.4 + 0.6 * tokens / tokens.mean()
-    return found
+    row_ms: Floats = 0.4 + 0.6 * tokens / tokens.mean()
+    return row_ms
 
 
 def _rows(rng: np.random.Generator, shape: Sequence[int]) -> NDArray[np.int64]:
@@ -193,10 +193,10 @@ def _longer(first: Samples, more: Samples) -> Samples:
 
 
 @cache
-def true_quantile(machine: Machine, q: float, processes: int = CI.looks[-1]) -> float:
+def true_quantile(machine: SimulatedMachine, q: float, processes: int = CI.looks[-1]) -> float:
     """Return a latency's q-quantile over many sessions, at a pace that is not throttled."""
     cool = replace(machine, throttled=0.0)
-    sessions = (Session(cool, 10**6 + seed) for seed in range(2_400 // processes))
+    sessions = (SimulatedSession(cool, 10**6 + seed) for seed in range(2_400 // processes))
     whole = [session.raw(processes).latency_ms.ravel() for session in sessions]
     return float(np.quantile(np.concatenate(whole), q))
 

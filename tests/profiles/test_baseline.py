@@ -46,21 +46,21 @@ def stored(ms: float = 2.0, *, seed: int = 0, probe_ms: float = 1.0, **changes: 
 
 
 def _value(now: Baseline, then: Baseline, metric: str) -> tuple[float, float, float]:
-    found = compare(now, then).at(metric, 0.95)
-    assert found is not None
-    assert found.value is not None
-    assert found.lower is not None
-    assert found.upper is not None
-    return found.lower, found.value, found.upper
+    comparison = compare(now, then).at(metric, 0.95)
+    assert comparison is not None
+    assert comparison.value is not None
+    assert comparison.lower is not None
+    assert comparison.upper is not None
+    return comparison.lower, comparison.value, comparison.upper
 
 
 def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "base.json"
     write_baseline(path, stored())
-    found = read_baseline(path)
-    assert found == stored()
-    assert found.scores() == RowScores.right(RIGHT)
-    assert found.rows == 100
+    baseline = read_baseline(path)
+    assert baseline == stored()
+    assert baseline.scores() == RowScores.right(RIGHT)
+    assert baseline.rows == 100
 
 
 def test_unlabeled_rows_have_no_accuracy() -> None:
@@ -92,12 +92,12 @@ def test_scores_that_are_not_right_or_wrong_are_kept_and_compared(tmp_path: Path
     shares = RowScores(np.linspace(0.5, 1, 100), np.full(100, 2.0))
     then = stored(scores=shares)
     write_baseline(tmp_path / "base.json", then)
-    found = read_baseline(tmp_path / "base.json")
-    assert found == then
-    assert found.right is None
-    assert found.scores() == shares
+    baseline = read_baseline(tmp_path / "base.json")
+    assert baseline == then
+    assert baseline.right is None
+    assert baseline.scores() == shares
     worse = stored(scores=RowScores(shares.value * 0.9, shares.weight))
-    _, value, upper = _value(worse, found, "accuracy_vs_baseline")
+    _, value, upper = _value(worse, baseline, "accuracy_vs_baseline")
     assert value == pytest.approx(0.9)
     assert upper < 1
 
@@ -120,14 +120,14 @@ def test_other_rows_are_not_compared() -> None:
 def test_other_threads_are_not_compared() -> None:
     then = stored()
     model = then.model.model_copy(update={"threads": 4})
-    found = compare(stored(), then.model_copy(update={"model": model}))
-    assert "4 threads" in found.absent["latency_p50_vs_baseline"]
+    comparison = compare(stored(), then.model_copy(update={"model": model}))
+    assert "4 threads" in comparison.absent["latency_p50_vs_baseline"]
 
 
 def test_a_machine_that_changed_its_pace_is_said_and_not_blamed_on_the_model() -> None:
-    found = compare(stored(2.4, probe_ms=1.2), stored())
-    assert "20% slower" in found.absent["latency_p50_vs_baseline"]
-    assert found.at("rss_peak_vs_baseline", 0.95) is not None
+    comparison = compare(stored(2.4, probe_ms=1.2), stored())
+    assert "20% slower" in comparison.absent["latency_p50_vs_baseline"]
+    assert comparison.at("rss_peak_vs_baseline", 0.95) is not None
 
 
 def test_another_machine_is_strange() -> None:
@@ -185,10 +185,10 @@ def test_a_missing_file_and_a_binary_one_are_refused(tmp_path: Path) -> None:
 
 def test_a_session_without_an_undisturbed_run_compares_all_but_latency(tmp_path: Path) -> None:
     busy = stored().model_copy(update={"latency_p50_ms": (), "latency_p90_ms": ()})
-    found = compare(busy, stored())
-    assert found.at("latency_p50_vs_baseline", 0.95) is None
-    assert found.absent["latency_p90_vs_baseline"] == DISTURBED
-    assert found.at("artifact_vs_baseline", 0.95) is not None
+    comparison = compare(busy, stored())
+    assert comparison.at("latency_p50_vs_baseline", 0.95) is None
+    assert comparison.absent["latency_p90_vs_baseline"] == DISTURBED
+    assert comparison.at("artifact_vs_baseline", 0.95) is not None
     path = tmp_path / "busy.json"
     write_baseline(path, busy)
     with pytest.raises(InputError, match="no process's latency"):

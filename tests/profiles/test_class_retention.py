@@ -62,12 +62,12 @@ def test_a_bound_is_wrong_no_oftener_than_it_says(
 def test_bounds_hold_the_value_and_turn_with_the_roles(
     both: int, gained: int, lost: int, confidence: float
 ) -> None:
-    found = _class(both, gained, lost)
-    low, high = found.lower(confidence), found.upper(confidence)
-    if found.retention is not None:
-        assert 0 <= low <= found.retention + 1e-9
-        assert found.retention - 1e-9 <= high < np.inf
-        if found.right:
+    interval = _class(both, gained, lost)
+    low, high = interval.lower(confidence), interval.upper(confidence)
+    if interval.retention is not None:
+        assert 0 <= low <= interval.retention + 1e-9
+        assert interval.retention - 1e-9 <= high < np.inf
+        if interval.right:
             turned = _class(both, lost, gained)
             assert low == pytest.approx(1 / turned.upper(confidence))
 
@@ -85,15 +85,15 @@ def test_rows_that_neither_has_right_change_nothing() -> None:
 
 
 def test_a_class_that_lost_all_is_bounded() -> None:
-    found = _class(0, 0, 30)
-    assert found.retention == 0
-    assert found.lower(0.95) == 0
-    assert found.upper(0.95) == pytest.approx(0.05 ** (-1 / 30) - 1, rel=1e-4)
+    interval = _class(0, 0, 30)
+    assert interval.retention == 0
+    assert interval.lower(0.95) == 0
+    assert interval.upper(0.95) == pytest.approx(0.05 ** (-1 / 30) - 1, rel=1e-4)
 
 
 def test_many_rows_are_no_trouble() -> None:
-    found = _class(90_000, 2_000, 3_000)
-    low, high = found.lower(0.95), found.upper(0.95)
+    interval = _class(90_000, 2_000, 3_000)
+    low, high = interval.lower(0.95), interval.upper(0.95)
     assert low < 920 / 930 < high
     assert high - low < 0.003
 
@@ -118,11 +118,11 @@ def test_a_model_at_the_limit_in_every_class_does_not_fail(kept: float, churn: f
     rng = np.random.default_rng(5)
     draws, failed, least = 200, 0, []
     for _ in range(draws):
-        found = worst_class_interval(count_classes(*_drawn(rng, kept, churn)), _named(77), 0.95)
-        assert found.upper is not None
-        assert found.value is not None
-        failed += found.upper < kept
-        least.append(found.value)
+        interval = worst_class_interval(count_classes(*_drawn(rng, kept, churn)), _named(77), 0.95)
+        assert interval.upper is not None
+        assert interval.value is not None
+        failed += interval.upper < kept
+        least.append(interval.value)
     assert failed / draws <= 0.05
     assert np.mean(least) < kept - 0.02  # the value alone would have said FAIL nearly always
 
@@ -146,13 +146,13 @@ def test_the_worst_is_within_its_bounds(tables: list[tuple[int, int, int, int]])
     classes = [
         ClassCounts(number, a, b, c, a + b + c + d) for number, (a, b, c, d) in enumerate(tables)
     ]
-    found = worst_class_interval(classes, _named(len(classes)), 0.95)
-    if found.value is None:
+    interval = worst_class_interval(classes, _named(len(classes)), 0.95)
+    if interval.value is None:
         assert not any(row.judged for row in classes)
     else:
-        assert found.lower is not None
-        assert found.upper is not None
-        assert found.lower <= found.value <= found.upper
+        assert interval.lower is not None
+        assert interval.upper is not None
+        assert interval.lower <= interval.value <= interval.upper
 
 
 # What is said
@@ -162,10 +162,10 @@ def _check(answers: Answers, labels: list[str], limit: float) -> Check:
     truth, mine, reference = answers
     by_class = count_classes(truth, mine, reference)
     sums = {"worst_class_retention": lambda c: worst_class_interval(by_class, labels, c)}
-    found = Figures(sums)
+    check = Figures(sums)
     budgets = {"worst_class_retention": {"min": limit}}
     profile = DeviceProfile.model_validate({"schema": 1, "name": "mine", "budgets": budgets})
-    return judge(profile, found, probe()).checks[0]
+    return judge(profile, check, probe()).checks[0]
 
 
 def _broken(lost: int) -> Answers:
@@ -212,5 +212,5 @@ def test_no_class_with_enough_rows_is_undecided() -> None:
 
 def test_the_surer_of_two_bad_classes_is_named_too() -> None:
     rows = (_class(14, 0, 6), ClassCounts(1, 220, 0, 80, 300))
-    found = worst_class_interval(rows, ["small", "large"], 0.95)
-    assert found.why == "small keeps 14 of 20 right; large keeps 220 of 300 right"
+    interval = worst_class_interval(rows, ["small", "large"], 0.95)
+    assert interval.why == "small keeps 14 of 20 right; large keeps 220 of 300 right"

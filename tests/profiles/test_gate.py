@@ -51,8 +51,8 @@ def _measured(
 NOTHING = Figures({})
 
 
-def _all(*found: Figures) -> Figures:
-    return functools.reduce(operator.or_, found)
+def _all(*figures: Figures) -> Figures:
+    return functools.reduce(operator.or_, figures)
 
 
 LATENCY = {"latency_p90_ms": {"max": 40}}
@@ -203,9 +203,9 @@ def test_on_a_noisy_machine_an_absolute_figure_passes_and_never_fails(here: Fact
     noisy = Circumstances(noise="others use 1.9 of 2 cores")
     figures = _p90(0.1) | _measured("latency_p50_ratio", 1.2, 1.19, 1.21)
     profile = _profile({**LATENCY, "latency_p50_ratio": {"max": 1.05}})
-    found = judge(profile, figures, here, noisy).checks
-    assert [check.status for check in found] == [Status.INCONCLUSIVE, Status.FAIL]
-    assert "noisy" in found[0].why
+    verdict = judge(profile, figures, here, noisy).checks
+    assert [check.status for check in verdict] == [Status.INCONCLUSIVE, Status.FAIL]
+    assert "noisy" in verdict[0].why
     quick = judge(_profile(LATENCY), _p90(0.1, value=30), here, noisy)
     assert quick.status is Status.PASS
 
@@ -258,8 +258,8 @@ def test_a_baseline_of_another_machine_warns(here: Facts) -> None:
 def test_what_a_comparison_lacks_is_said(here: Facts) -> None:
     profile = _profile({"speedup": {"min": 2}, "artifact_vs_baseline": {"max": 1.1}})
     missing = {"reference": "needs --reference", "baseline": "needs --baseline"}
-    found = judge(profile, NOTHING, here, Circumstances(missing=missing)).checks
-    assert [check.why for check in found] == ["needs --reference", "needs --baseline"]
+    verdict = judge(profile, NOTHING, here, Circumstances(missing=missing)).checks
+    assert [check.why for check in verdict] == ["needs --reference", "needs --baseline"]
 
 
 def test_another_machine_never_passes(here: Facts) -> None:
@@ -359,9 +359,9 @@ def test_exit_codes_are_as_designed(status: str, code: int) -> None:
 
 @given(st.lists(st.sampled_from(ALL), min_size=1))
 def test_the_worst_status_wins(statuses: list[Status]) -> None:
-    found = worst(statuses)
+    combined = worst(statuses)
     order = ["PASS", "NOT_MEASURED", "INCONCLUSIVE", "WRONG_DEVICE", "FAIL"]
-    assert found == max(statuses, key=lambda status: order.index(status.value))
+    assert combined == max(statuses, key=lambda status: order.index(status.value))
 
 
 def test_verdicts_combine_to_the_worst() -> None:

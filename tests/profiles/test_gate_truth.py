@@ -22,7 +22,7 @@ from profiles.gate import Circumstances, Status, Verdict, judge
 from profiles.measurement import Figures
 from profiles.statistics import mean_interval
 from runtimes.facts import probe
-from tests.profiles.simulated import CI, MACHINES, Floats, Session, true_quantile
+from tests.profiles.simulated import CI, MACHINES, Floats, SimulatedSession, true_quantile
 
 GATES = 2_000
 HERE = probe()
@@ -33,7 +33,7 @@ FIGURES = (*ABSOLUTE, "speedup")
 
 
 @dataclass(slots=True)
-class Tally:
+class VerdictCounts:
     """Count verdicts by question, those of the first look apart, and bounds beyond the truth."""
 
     verdicts: Counter[tuple[str, Status]] = field(default_factory=Counter)
@@ -99,7 +99,7 @@ def _at_the_limit(kind: str) -> dict[str, DeviceProfile]:
     }
 
 
-def _gate(profile: DeviceProfile, session: Session) -> tuple[Verdict, int]:
+def _gate(profile: DeviceProfile, session: SimulatedSession) -> tuple[Verdict, int]:
     """Judge look by look, while what counts is undecided; return how many looks it took."""
     for look, share in enumerate(CI.shares):
         verdict = judge(profile, session.figures(look), HERE, Circumstances(share=share))
@@ -108,10 +108,10 @@ def _gate(profile: DeviceProfile, session: Session) -> tuple[Verdict, int]:
     return verdict, look + 1
 
 
-def _tally(kind: str, profiles: Mapping[str, DeviceProfile], seeds: Iterable[int]) -> Tally:
-    tally, truths = Tally(), _truths(kind, look=0)
+def _tally(kind: str, profiles: Mapping[str, DeviceProfile], seeds: Iterable[int]) -> VerdictCounts:
+    tally, truths = VerdictCounts(), _truths(kind, look=0)
     for seed in seeds:
-        session = Session(MACHINES[kind], seed)
+        session = SimulatedSession(MACHINES[kind], seed)
         for question, profile in profiles.items():
             verdict, looks = _gate(profile, session)
             tally.verdicts[question, verdict.status] += 1
@@ -123,21 +123,21 @@ def _tally(kind: str, profiles: Mapping[str, DeviceProfile], seeds: Iterable[int
 
 def _misses(figures: Figures, truths: Mapping[str, float]) -> Iterable[tuple[str, str]]:
     for metric, truth in truths.items():
-        found = figures.at(metric, 0.95)
-        assert found is not None
-        if found.lower is not None and found.lower > truth:
+        figure = figures.at(metric, 0.95)
+        assert figure is not None
+        if figure.lower is not None and figure.lower > truth:
             yield metric, "lower"
-        if found.upper is not None and found.upper < truth:
+        if figure.upper is not None and figure.upper < truth:
             yield metric, "upper"
 
 
 @cache
-def _answers(kind: str) -> Tally:
+def _answers(kind: str) -> VerdictCounts:
     return _tally(kind, _common(kind), range(GATES))
 
 
 @cache
-def _answers_at_the_limit(kind: str, gates: int) -> Tally:
+def _answers_at_the_limit(kind: str, gates: int) -> VerdictCounts:
     return _tally(kind, _at_the_limit(kind), range(gates))
 
 

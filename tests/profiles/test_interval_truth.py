@@ -34,9 +34,9 @@ Draw = Callable[[np.random.Generator], Interval]
 def _misses(draw: Draw, truth: float, times: int = DRAWS) -> tuple[float, float]:
     """Return how often the lower and the upper bound miss the truth."""
     rng = np.random.default_rng(11)
-    found = [draw(rng) for _ in range(times)]
-    low = sum(x.lower is not None and x.lower > truth for x in found)
-    high = sum(x.upper is not None and x.upper < truth for x in found)
+    intervals = [draw(rng) for _ in range(times)]
+    low = sum(x.lower is not None and x.lower > truth for x in intervals)
+    high = sum(x.upper is not None and x.upper < truth for x in intervals)
     return low / times, high / times
 
 
@@ -73,9 +73,9 @@ def test_wilson_bounds_of_a_share(rows: int, share: float) -> None:
     hits = np.arange(rows + 1)
     weights = binom.pmf(hits, rows, share)
     likely = [(int(k), w) for k, w in zip(hits, weights, strict=True) if w > 1e-9]
-    found = [(wilson_interval(k, rows, 0.95), w) for k, w in likely]
-    low = sum(w for bound, w in found if bound.lower is not None and bound.lower > share)
-    high = sum(w for bound, w in found if bound.upper is not None and bound.upper < share)
+    intervals = [(wilson_interval(k, rows, 0.95), w) for k, w in likely]
+    low = sum(w for bound, w in intervals if bound.lower is not None and bound.lower > share)
+    high = sum(w for bound, w in intervals if bound.upper is not None and bound.upper < share)
     assert max(low, high) <= MOST
 
 
@@ -118,8 +118,8 @@ def test_macro_f1_of_few_classes(rows: int) -> None:
 def _of_one_length(rng: np.random.Generator, count: int) -> Floats:
     """Draw runs of rows of one length, so that what sets processes apart is all that differs."""
     level = rng.normal(0, 0.02, (count, 1, 1)) + rng.normal(0, 0.01, (count, 4, 1))
-    found: Floats = np.exp(level) * (1 + 0.03 * rng.standard_exponential((count, 4, 40)))
-    return found
+    latencies: Floats = np.exp(level) * (1 + 0.03 * rng.standard_exponential((count, 4, 40)))
+    return latencies
 
 
 def _resampled(samples: Floats, q: float, whole: bool, rng: np.random.Generator) -> Interval:
@@ -128,8 +128,8 @@ def _resampled(samples: Floats, q: float, whole: bool, rng: np.random.Generator)
 
     def quantiles(drawn: Floats) -> Floats:
         flat = drawn.reshape(len(drawn), -1)
-        found: Floats = np.quantile(flat, q, axis=1, method="lower")
-        return found
+        draws: Floats = np.quantile(flat, q, axis=1, method="lower")
+        return draws
 
     return block_bootstrap(blocks, quantiles, 0.95, rng, resamples=200)
 

@@ -10,7 +10,7 @@ import pytest
 from profiles.measurement import (
     Figures,
     Measurement,
-    Source,
+    Provenance,
     conditions,
     summarize,
 )
@@ -64,8 +64,8 @@ def samples(
     )
 
 
-def _by_metric(found: Figures) -> dict[str, Measurement]:
-    return found.all(0.95)
+def _by_metric(figures: Figures) -> dict[str, Measurement]:
+    return figures.all(0.95)
 
 
 def _slowed(whole: Samples, place: int, factor: float, probe_ms: float) -> Samples:
@@ -86,21 +86,21 @@ def _slowed(whole: Samples, place: int, factor: float, probe_ms: float) -> Sampl
 
 
 def test_every_figure_is_there_with_its_source() -> None:
-    source = Source("machine", "onnxruntime", "1.31", "digest")
-    found = _by_metric(summarize(samples(), samples(9.0, seed=1, size_mb=90), source=source))
-    assert set(found) == {
+    source = Provenance("machine", "onnxruntime", "1.31", "digest")
+    figures = _by_metric(summarize(samples(), samples(9.0, seed=1, size_mb=90), source=source))
+    assert set(figures) == {
         *("latency_p50_ms", "latency_p90_ms", "cold_start_p50_ms", "cold_start_p90_ms"),
         *("rss_peak_mb", "session_ms", "first_inference_ms", "artifact_mb"),
         *("sustained_p90_ratio", "speedup", "compression"),
         *("latency_p95_ms", "latency_p99_ms", "latency_p50_ratio", "latency_p90_ratio"),
         *("cold_start_p50_ratio", "rss_peak_ratio", "artifact_ratio"),
     }
-    assert {measurement.source for measurement in found.values()} == {source}
-    assert found["speedup"].value == pytest.approx(4.5, rel=0.02)
-    assert found["compression"].value == 10
-    assert found["compression"].exact
-    assert found["sustained_p90_ratio"].value == pytest.approx(1, rel=0.1)
-    json.dumps([measurement.to_json() for measurement in found.values()])
+    assert {measurement.source for measurement in figures.values()} == {source}
+    assert figures["speedup"].value == pytest.approx(4.5, rel=0.02)
+    assert figures["compression"].value == 10
+    assert figures["compression"].exact
+    assert figures["sustained_p90_ratio"].value == pytest.approx(1, rel=0.1)
+    json.dumps([measurement.to_json() for measurement in figures.values()])
 
 
 def test_without_a_reference_there_are_no_ratios() -> None:
@@ -122,7 +122,7 @@ def test_preempted_samples_count_in_the_tail_and_not_in_the_ratio() -> None:
     p90 = _by_metric(busy)["latency_p90_ms"].value
     assert p90 is not None
     assert p90 > 50
-    ratios = [_by_metric(found)["speedup"].value for found in (calm, busy)]
+    ratios = [_by_metric(figures)["speedup"].value for figures in (calm, busy)]
     assert ratios[0] == pytest.approx(2.0, rel=0.02)
     assert ratios[1] == pytest.approx(2.0, rel=0.02)
 
@@ -153,10 +153,10 @@ def test_heating_up_shows_in_the_sustained_ratio() -> None:
             for block in whole.blocks
         ),
     )
-    found = _by_metric(summarize(hot))["sustained_p90_ratio"]
-    assert found.lower is not None
-    assert found.upper is not None
-    assert 1.3 < found.lower < 1.5 < found.upper
+    figures = _by_metric(summarize(hot))["sustained_p90_ratio"]
+    assert figures.lower is not None
+    assert figures.upper is not None
+    assert 1.3 < figures.lower < 1.5 < figures.upper
 
 
 @pytest.mark.parametrize(
@@ -165,13 +165,13 @@ def test_heating_up_shows_in_the_sustained_ratio() -> None:
 def test_a_cold_start_percentile_that_is_not_supported_is_refused(
     starts: int, p50: bool, p90: bool
 ) -> None:
-    found = _by_metric(summarize(samples(cold_starts=starts)))
+    figures = _by_metric(summarize(samples(cold_starts=starts)))
     for metric, supported in (("cold_start_p50_ms", p50), ("cold_start_p90_ms", p90)):
-        assert (found[metric].value is not None) is supported
-        assert (found[metric].upper is not None) is supported
-        assert bool(found[metric].why) is not supported
+        assert (figures[metric].value is not None) is supported
+        assert (figures[metric].upper is not None) is supported
+        assert bool(figures[metric].why) is not supported
     if not p90:
-        assert found["cold_start_p90_ms"].why == f"needs 46 cold starts (have {starts})"
+        assert figures["cold_start_p90_ms"].why == f"needs 46 cold starts (have {starts})"
 
 
 def test_what_a_process_shows_once_needs_eight_of_them() -> None:
@@ -184,13 +184,13 @@ def test_what_a_process_shows_once_needs_eight_of_them() -> None:
 
 def test_nothing_measured_is_refused_figures_and_no_crash() -> None:
     empty = samples(processes=0, cold_starts=0)
-    found = _by_metric(summarize(empty, samples()))
-    assert found["latency_p90_ms"].value is None
-    assert found["latency_p90_ms"].why == "needs 46 samples (have 0)"
-    assert found["speedup"].value is None
-    assert "rss_peak_mb" not in found
+    figures = _by_metric(summarize(empty, samples()))
+    assert figures["latency_p90_ms"].value is None
+    assert figures["latency_p90_ms"].why == "needs 46 samples (have 0)"
+    assert figures["speedup"].value is None
+    assert "rss_peak_mb" not in figures
 
 
 def test_a_model_against_itself_is_exactly_as_fast() -> None:
-    found = _by_metric(summarize(samples(), samples()))["speedup"]
-    assert (found.value, found.lower, found.upper) == (1, 1, 1)
+    figures = _by_metric(summarize(samples(), samples()))["speedup"]
+    assert (figures.value, figures.lower, figures.upper) == (1, 1, 1)

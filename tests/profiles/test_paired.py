@@ -57,11 +57,11 @@ def test_right_or_wrong_rows_give_the_numbers_they_always_gave(
     rows: list[tuple[bool, bool]], seed: int, confidence: float
 ) -> None:
     candidate, reference = map(list, zip(*rows, strict=True))
-    found = paired_retention(right(candidate), right(reference), confidence, seed, resamples=500)
+    kept = paired_retention(right(candidate), right(reference), confidence, seed, resamples=500)
     expected = old_formula(candidate, reference, confidence, seed, 500)
-    assert (found.value, found.lower, found.upper) == expected
+    assert (kept.value, kept.lower, kept.upper) == expected
     if any(reference):
-        assert found.value == pytest.approx(sum(candidate) / sum(reference))
+        assert kept.value == pytest.approx(sum(candidate) / sum(reference))
 
 
 @given(ROWS, st.integers(0, 2**32 - 1))
@@ -72,13 +72,13 @@ def test_the_bounds_hold_the_ratio_of_the_two_metrics(
     candidate, reference = split(rows)
     if reference.metric <= 0:
         return
-    found = paired_retention(candidate, reference, 0.95, seed, resamples=200)
-    assert found.value == pytest.approx(candidate.metric / reference.metric)
-    assert found.value is not None
-    assert found.lower is not None
-    assert found.upper is not None
-    assert found.lower <= found.value <= found.upper
-    assert found == paired_retention(candidate, reference, 0.95, seed, resamples=200)
+    kept = paired_retention(candidate, reference, 0.95, seed, resamples=200)
+    assert kept.value == pytest.approx(candidate.metric / reference.metric)
+    assert kept.value is not None
+    assert kept.lower is not None
+    assert kept.upper is not None
+    assert kept.lower <= kept.value <= kept.upper
+    assert kept == paired_retention(candidate, reference, 0.95, seed, resamples=200)
 
 
 @given(ROWS, st.floats(0.01, 100), st.randoms())
@@ -89,7 +89,7 @@ def test_neither_the_unit_nor_the_order_of_rows_matters(
     candidate, reference = split(rows)
     if reference.metric <= 0 or candidate.binary or reference.binary:
         return
-    found = paired_retention(candidate, reference, 0.9, 3, resamples=300)
+    retention = paired_retention(candidate, reference, 0.9, 3, resamples=300)
     scaled = paired_retention(
         RowScores(candidate.value * unit, candidate.weight),
         RowScores(reference.value * unit, reference.weight),
@@ -98,9 +98,9 @@ def test_neither_the_unit_nor_the_order_of_rows_matters(
     order = np.random.default_rng(1).permutation(len(rows))
     turned = paired_retention(candidate.of(order), reference.of(order), 0.9, 3, resamples=300)
     for other in (scaled, turned):
-        assert other.value == pytest.approx(found.value)
-        assert other.lower == pytest.approx(found.lower, rel=1e-6)
-        assert other.upper == pytest.approx(found.upper, rel=1e-6)
+        assert other.value == pytest.approx(retention.value)
+        assert other.lower == pytest.approx(retention.lower, rel=1e-6)
+        assert other.upper == pytest.approx(retention.upper, rel=1e-6)
 
 
 def test_rows_that_weigh_two_are_bounded_as_rows_that_weigh_one() -> None:

@@ -35,17 +35,17 @@ def test_right_or_wrong_is_told_from_more_or_less() -> None:
 
 @given(EARNED)
 def test_scores_are_the_same_after_they_were_packed(rows: list[tuple[float, float]]) -> None:
-    found = scores(rows)
-    assert unpacked(found.packed(), len(rows)) == found
+    packed_back = scores(rows)
+    assert unpacked(packed_back.packed(), len(rows)) == packed_back
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60))
 def test_right_rows_take_a_bit_each(right: list[bool]) -> None:
     packed = RowScores.right(right).packed()
     assert packed.keys() == {"right"}
-    found = unpacked(packed, len(right))
-    assert found == RowScores.right(right)
-    assert hash(found) == hash(RowScores.right(right))
+    unpacked_scores = unpacked(packed, len(right))
+    assert unpacked_scores == RowScores.right(right)
+    assert hash(unpacked_scores) == hash(RowScores.right(right))
 
 
 def test_scores_of_other_rows_are_refused() -> None:
@@ -71,6 +71,6 @@ def test_what_is_no_score_is_refused(value: list[float], weight: list[float], sa
 
 
 def test_some_of_the_rows_are_scores_too() -> None:
-    found = scores([(1, 2), (3, 4), (5, 6)])
-    assert found.of(np.array([2, 0])) == scores([(5, 6), (1, 2)])
-    assert found.of(np.array([False, True, False])) == scores([(3, 4)])
+    some = scores([(1, 2), (3, 4), (5, 6)])
+    assert some.of(np.array([2, 0])) == scores([(5, 6), (1, 2)])
+    assert some.of(np.array([False, True, False])) == scores([(3, 4)])

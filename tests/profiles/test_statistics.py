@@ -36,9 +36,9 @@ LATENCIES = st.lists(st.floats(0.1, 1e4), min_size=1, max_size=300)
 def _misses(draw: Draw, truth: float, times: int, seed: int = 3) -> tuple[float, float]:
     """Return how often the lower and the upper bound miss the truth."""
     rng = np.random.default_rng(seed)
-    found = [draw(rng) for _ in range(times)]
-    low = sum(x.lower is not None and x.lower > truth for x in found)
-    high = sum(x.upper is not None and x.upper < truth for x in found)
+    intervals = [draw(rng) for _ in range(times)]
+    low = sum(x.lower is not None and x.lower > truth for x in intervals)
+    high = sum(x.upper is not None and x.upper < truth for x in intervals)
     return low / times, high / times
 
 
@@ -66,32 +66,32 @@ def test_the_samples_that_a_percentile_needs(q: float, confidence: float, needed
 
 
 def test_p99_of_100_samples_is_refused_and_still_bounded_from_below() -> None:
-    found = percentile_interval(range(100), 0.99, 0.95)
-    assert (found.value, found.upper) == (None, None)
-    assert found.lower == 96
-    assert "473" in found.why
+    interval = percentile_interval(range(100), 0.99, 0.95)
+    assert (interval.value, interval.upper) == (None, None)
+    assert interval.lower == 96
+    assert "473" in interval.why
 
 
 def test_the_ranks_of_a_median_are_the_tables() -> None:
     # n = 20, one-sided 97.5 %: ranks 6 and 15 (Conover, "Practical Nonparametric Statistics").
-    found = percentile_interval(range(1, 21), 0.5, 0.975)
-    assert (found.lower, found.upper) == (6, 15)
+    interval = percentile_interval(range(1, 21), 0.5, 0.975)
+    assert (interval.lower, interval.upper) == (6, 15)
 
 
 @given(LATENCIES, st.sampled_from([0.5, 0.9]), st.sampled_from([0.9, 0.95, 0.99]))
 def test_percentile_bounds_hold_the_estimate_and_widen_with_confidence(
     samples: list[float], q: float, confidence: float
 ) -> None:
-    found = percentile_interval(samples, q, confidence)
+    interval = percentile_interval(samples, q, confidence)
     wider = percentile_interval(samples, q, (1 + confidence) / 2)
-    if found.value is None:
+    if interval.value is None:
         assert wider.value is None
         return
-    assert found.upper is not None
-    assert found.value <= found.upper
-    assert found.lower is None or found.lower <= found.value
-    assert wider.upper is None or wider.upper >= found.upper
-    assert wider.lower is None or (found.lower is not None and wider.lower <= found.lower)
+    assert interval.upper is not None
+    assert interval.value <= interval.upper
+    assert interval.lower is None or interval.lower <= interval.value
+    assert wider.upper is None or wider.upper >= interval.upper
+    assert wider.lower is None or (interval.lower is not None and wider.lower <= interval.lower)
 
 
 @given(LATENCIES)
@@ -143,11 +143,11 @@ def test_one_cluster_is_plain_order_statistics() -> None:
 
 
 def test_clusters_that_contradict_each_other_are_bounded_beyond_what_was_seen() -> None:
-    found = clustered_interval([np.linspace(1, 2, 50), np.linspace(8, 9, 50)], 0.9, 0.95)
-    assert found.upper is not None
-    assert 100 < found.upper < 1e6
-    assert found.lower is not None
-    assert found.lower < 2
+    interval = clustered_interval([np.linspace(1, 2, 50), np.linspace(8, 9, 50)], 0.9, 0.95)
+    assert interval.upper is not None
+    assert 100 < interval.upper < 1e6
+    assert interval.lower is not None
+    assert interval.lower < 2
 
 
 def test_no_clusters_are_no_samples() -> None:
@@ -170,20 +170,20 @@ def test_a_ratio_interval_covers_and_cancels_drift() -> None:
 
 def test_identical_samples_are_exactly_as_fast() -> None:
     rows = list(_processes(np.random.default_rng(0), 3))
-    found = ratio_interval(rows, rows, 0.95)
-    assert (found.value, found.lower, found.upper) == (1, 1, 1)
+    interval = ratio_interval(rows, rows, 0.95)
+    assert (interval.value, interval.lower, interval.upper) == (1, 1, 1)
 
 
 @given(LATENCIES, LATENCIES, st.sampled_from([0.5, 0.9, 0.99]))
 def test_a_ratio_is_of_numpys_quantiles(a: list[float], b: list[float], q: float) -> None:
-    found = ratio_interval([a, a], [b, b], 0.95, q)
-    assert found.value == pytest.approx(np.quantile(a, q) / np.quantile(b, q))
+    interval = ratio_interval([a, a], [b, b], 0.95, q)
+    assert interval.value == pytest.approx(np.quantile(a, q) / np.quantile(b, q))
 
 
 def test_one_round_bounds_no_ratio() -> None:
-    found = ratio_interval([[1.0, 2.0]], [[2.0, 4.0]], 0.95)
-    assert (found.value, found.lower, found.upper) == (None, None, None)
-    assert found.why == "needs 2 processes (have 1)"
+    interval = ratio_interval([[1.0, 2.0]], [[2.0, 4.0]], 0.95)
+    assert (interval.value, interval.lower, interval.upper) == (None, None, None)
+    assert interval.why == "needs 2 processes (have 1)"
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))
@@ -208,21 +208,22 @@ def test_the_mean_of_scaled_figures_is_scaled(values: list[float], scale: float)
 
 
 def test_one_figure_bounds_no_mean() -> None:
-    found = mean_interval([3.0], 0.95)
-    assert (found.value, found.samples, found.why) == (None, 1, "needs 2 processes (have 1)")
+    interval = mean_interval([3.0], 0.95)
+    assert (interval.value, interval.samples) == (None, 1)
+    assert interval.why == "needs 2 processes (have 1)"
 
 
 def test_sessions_apart_are_compared_as_welch_did() -> None:
     above, below = np.exp([0.1, 0.2, 0.3, 0.4]), np.exp([0.0, 0.1, 0.05])
-    found = unpaired_ratio_interval(above, below, 0.95)
+    interval = unpaired_ratio_interval(above, below, 0.95)
     # By hand: difference 0.2, variances 1/60 / 4 and 0.0025 / 3, 4.1 degrees of freedom.
     a, b = (1 / 60) / 4, 0.0025 / 3
     freedom = (a + b) ** 2 / (a**2 / 3 + b**2 / 2)
     reach = scipy.stats.t.ppf(0.95, freedom) * math.sqrt(a + b)
-    assert found.value == pytest.approx(math.exp(0.2))
-    assert found.samples == 7
-    assert found.lower == pytest.approx(math.exp(0.2 - reach))
-    assert found.upper == pytest.approx(math.exp(0.2 + reach))
+    assert interval.value == pytest.approx(math.exp(0.2))
+    assert interval.samples == 7
+    assert interval.lower == pytest.approx(math.exp(0.2 - reach))
+    assert interval.upper == pytest.approx(math.exp(0.2 + reach))
 
 
 def test_equal_sessions_are_equal_and_single_processes_say_nothing() -> None:
@@ -233,8 +234,8 @@ def test_equal_sessions_are_equal_and_single_processes_say_nothing() -> None:
 
 
 def test_a_quotient_takes_the_worst_of_both_bounds() -> None:
-    found = quotient_interval(Interval(4, 3, 6, 90), Interval(2, 1, 3, 60))
-    assert found == Interval(2, 1, 6, 60)
+    interval = quotient_interval(Interval(4, 3, 6, 90), Interval(2, 1, 3, 60))
+    assert interval == Interval(2, 1, 6, 60)
     unbounded = quotient_interval(Interval(4, 3, None, 90, "needs more"), Interval(2, 1, 3, 60))
     assert (unbounded.upper, unbounded.why) == (None, "needs more")
 
@@ -244,19 +245,19 @@ def test_a_quotient_takes_the_worst_of_both_bounds() -> None:
 
 def test_wilson_is_the_published_figure() -> None:
     # 81 of 263, two-sided 95 %: 0.2553 to 0.3662 (Newcombe 1998, Statistics in Medicine 17).
-    found = wilson_interval(81, 263, 0.975)
-    assert found.lower == pytest.approx(0.2553, abs=5e-5)
-    assert found.upper == pytest.approx(0.3662, abs=5e-5)
+    interval = wilson_interval(81, 263, 0.975)
+    assert interval.lower == pytest.approx(0.2553, abs=5e-5)
+    assert interval.upper == pytest.approx(0.3662, abs=5e-5)
 
 
 @given(st.integers(0, 50), st.integers(1, 50))
 def test_wilson_stays_within_a_share(hits: int, more: int) -> None:
-    found = wilson_interval(hits, hits + more, 0.95)
-    assert found.lower is not None
-    assert found.value is not None
-    assert found.upper is not None
-    assert 0 <= found.lower <= found.value + 1e-12
-    assert found.value - 1e-12 <= found.upper <= 1
+    interval = wilson_interval(hits, hits + more, 0.95)
+    assert interval.lower is not None
+    assert interval.value is not None
+    assert interval.upper is not None
+    assert 0 <= interval.lower <= interval.value + 1e-12
+    assert interval.value - 1e-12 <= interval.upper <= 1
 
 
 def test_f1_bounds_hold_the_metric() -> None:
@@ -265,13 +266,13 @@ def test_f1_bounds_hold_the_metric() -> None:
     predicted = np.where(rng.random(800) < 0.9, truth, rng.integers(0, 4, 800))
     from sklearn.metrics import f1_score
 
-    found = f1_macro_interval(confusion(truth, predicted, 5), 0.95, seed=1)
-    assert found.value == pytest.approx(f1_score(truth, predicted, average="macro"))
-    assert found.value is not None
-    assert found.lower is not None
-    assert found.upper is not None
-    assert 0.02 < found.upper - found.lower < 0.15
-    assert found.lower < found.value < found.upper
+    interval = f1_macro_interval(confusion(truth, predicted, 5), 0.95, seed=1)
+    assert interval.value == pytest.approx(f1_score(truth, predicted, average="macro"))
+    assert interval.value is not None
+    assert interval.lower is not None
+    assert interval.upper is not None
+    assert 0.02 < interval.upper - interval.lower < 0.15
+    assert interval.lower < interval.value < interval.upper
 
 
 # Sums

@@ -70,12 +70,12 @@ class DeviceTaskContract:
                 assert len(feeds[spec.name]) == 1
 
     def test_an_answer_is_float32_and_the_same_again(self, predictor: Predictor) -> None:
-        found = [predictor.answer(row) for row in self.rows]
-        for row, answer in zip(self.rows, found, strict=True):
+        answers = [predictor.answer(row) for row in self.rows]
+        for row, answer in zip(self.rows, answers, strict=True):
             assert answer.dtype == np.float32
             assert np.isfinite(answer).all()
             np.testing.assert_array_equal(predictor.answer(row), answer)
-        assert len({answer.tobytes() for answer in found}) > 1
+        assert len({answer.tobytes() for answer in answers}) > 1
 
     def test_rows_in_a_batch_answer_as_alone(self, predictor: Predictor) -> None:
         alone = [predictor.feeds(row) for row in self.rows]

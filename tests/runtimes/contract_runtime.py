@@ -115,10 +115,10 @@ class RuntimeContract(AvailabilityContract):
     def test_several_threads_may_call_it(self, opened: Opened) -> None:
         rows = [feeds(1, length) for length in range(3, 9)]
         expected = [opened.run(row)["logits"].copy() for row in rows]
-        found: dict[int, list[bool]] = {}
+        outputs: dict[int, list[bool]] = {}
 
         def call(caller: int) -> None:
-            found[caller] = [
+            outputs[caller] = [
                 bool(np.allclose(opened.run(row)["logits"], known, atol=1e-5))
                 for row, known in zip(rows * 5, expected * 5, strict=True)
             ]
@@ -128,8 +128,8 @@ class RuntimeContract(AvailabilityContract):
             caller.start()
         for caller in callers:
             caller.join()
-        assert len(found) == 3
-        assert all(all(same) for same in found.values())
+        assert len(outputs) == 3
+        assert all(all(same) for same in outputs.values())
 
     def test_names_itself_and_its_tensors(self, opened: Opened) -> None:
         assert opened.runtime == self.runtime.name

@@ -10,12 +10,12 @@ import pytest
 from runtimes.artifact import (
     Artifact,
     StageRecord,
-    content_digest,
     is_artifact,
     read_artifact,
     refuse_pickles,
     write_artifact,
 )
+from runtimes.contents import digest_of, list_files
 from runtimes.errors import ArtifactError
 from runtimes.manifest import MANIFEST
 from runtimes.runtime import TensorSpec
@@ -61,12 +61,12 @@ def test_the_digest_is_of_the_content_alone(artifact: Artifact, tmp_path: Path) 
     cache = artifact.path / "__pycache__"
     cache.mkdir()
     (cache / "predict.pyc").write_bytes(b"compiled")
-    assert content_digest(artifact.path) == artifact.digest
+    assert digest_of(list_files(artifact.path)) == artifact.digest
 
 
 def test_the_digest_covers_names_and_bytes(artifact: Artifact) -> None:
     (artifact.path / "tokenizer.json").rename(artifact.path / "renamed.json")
-    assert content_digest(artifact.path) != artifact.digest
+    assert digest_of(list_files(artifact.path)) != artifact.digest
 
 
 def test_tampering_is_caught(artifact: Artifact) -> None:
@@ -78,16 +78,57 @@ def test_tampering_is_caught(artifact: Artifact) -> None:
         artifact.verify()
 
 
-def test_truncation_and_additions_are_caught(artifact: Artifact) -> None:
-    (artifact.path / "extra.bin").write_bytes(b"x")
-    with pytest.raises(ArtifactError, match="do not match"):
+def test_every_listed_file_that_changed_is_named(artifact: Artifact) -> None:
+    (artifact.path / "tokenizer.json").write_text("{ }")
+    artifact.model_file.unlink()
+    with pytest.raises(ArtifactError, match=r"model\.onnx is missing; tokenizer\.json has 3 bytes"):
         artifact.verify()
+
+
+def test_other_files_change_nothing(artifact: Artifact) -> None:
+    (artifact.path / ".DS_Store").write_bytes(b"\0")
+    (artifact.path / "README.md").write_text("mine")
+    (artifact.path / "old.onnx.data").write_bytes(b"w" * 900)
+    (artifact.path / "notes").mkdir()
+    (artifact.path / "notes" / "model.onnx").write_text("draft")
+    (artifact.path / "elsewhere").symlink_to("/nowhere")
+    artifact.verify()
+    assert read_artifact(artifact.path) == artifact
+    assert artifact.size_bytes() == 100
+
+
+def test_a_copy_holds_the_listed_files_alone(artifact: Artifact, tmp_path: Path) -> None:
+    (artifact.path / "README.md").write_text("mine")
+    (tmp_path / "copy").mkdir()
+    artifact.copy(tmp_path / "copy")
+    names = sorted(path.name for path in (tmp_path / "copy").iterdir())
+    assert names == [MANIFEST, "model.onnx", "tokenizer.json"]
+    assert read_artifact(tmp_path / "copy").digest == artifact.digest
+
+
+def test_an_edited_list_is_refused(artifact: Artifact) -> None:
+    manifest = artifact.path / MANIFEST
+    content = json.loads(manifest.read_text())
+    del content["files"]["tokenizer.json"]
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match="digest is not that of the files"):
+        read_artifact(artifact.path)
+
+
+def test_the_list_must_hold_the_model(artifact: Artifact) -> None:
+    manifest = artifact.path / MANIFEST
+    content = json.loads(manifest.read_text())
+    del content["files"]["model.onnx"]
+    content["digest"] = digest_of({"tokenizer.json": artifact.files["tokenizer.json"]})
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(ArtifactError, match=r"expected:  model\.onnx"):
+        read_artifact(artifact.path)
 
 
 def test_the_size_is_of_graph_and_weights(artifact: Artifact) -> None:
     assert artifact.size_bytes() == 100
     (artifact.path / "model.onnx.data").write_bytes(b"w" * 900)
-    assert artifact.size_mb == pytest.approx(0.001)
+    assert write(artifact.path).size_mb == pytest.approx(0.001)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +136,10 @@ def test_the_size_is_of_graph_and_weights(artifact: Artifact) -> None:
     [
         (None, "not an artifact folder"),
         ("{", "not JSON"),
+        ('{"schema_version": 1}', "make the artifact again"),
         ("[]", "schema_version None"),
         ('{"schema_version": 99}', "schema_version 99"),
-        ('{"schema_version": 1}', "'format'"),
+        ('{"schema_version": 2}', "'format'"),
         (b"\xff\xfe", "not JSON"),
     ],
 )
@@ -132,6 +174,9 @@ def test_a_missing_model_is_refused(artifact: Artifact) -> None:
         ("inputs", [{"odd": 1}]),
         ("outputs", "logits"),
         ("history", [{"odd": 1}]),
+        ("files", ["model.onnx"]),
+        ("files", {"model.onnx": 7}),
+        ("files", {"../model.onnx": {"size_bytes": 1, "sha256": ""}}),
     ],
 )
 def test_a_malformed_field_is_an_artifact_error(

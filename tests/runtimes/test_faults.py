@@ -66,8 +66,8 @@ def _measured(
 
 def _agents(folder: Path) -> set[int]:
     """Return the processes that measure a folder."""
-    found = Path("/proc/self/task").glob("*/children")
-    pids = {int(pid) for file in found for pid in file.read_text().split()}
+    files = Path("/proc/self/task").glob("*/children")
+    pids = {int(pid) for file in files for pid in file.read_text().split()}
     return {
         pid for pid in pids if f"{folder}\0" in (Path("/proc") / str(pid) / "cmdline").read_text()
     }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.machine import Machine
+from runtimes.machine import MachineMonitor
 
 CPU = "sys/devices/system/cpu"
 PI = "sys/devices/platform/soc/soc:firmware/get_throttled"
@@ -26,7 +26,7 @@ def _ticks(steal: int, user: int) -> str:
 
 
 def test_a_machine_that_shows_nothing(tmp_path: Path) -> None:
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     nothing = {"throttled": False, "mhz": None, "steal": None}
     assert machine.evidence(machine.state()) == nothing
 
@@ -36,7 +36,7 @@ def test_a_counter_that_rose_is_throttling(tmp_path: Path, counter: str) -> None
     name = f"{CPU}/cpu1/thermal_throttle/{counter}"
     _write(tmp_path, f"{CPU}/cpu0/thermal_throttle/{counter}", "41\n")
     _write(tmp_path, name, "7\n")
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     before = machine.state()
     assert not machine.evidence(before)["throttled"]
     _write(tmp_path, name, "8\n")
@@ -61,7 +61,7 @@ def test_a_raspberry_pi_says_that_it_is_throttled(
     tmp_path: Path, name: str, word: str, throttled: bool
 ) -> None:
     _write(tmp_path, name, word)
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     assert machine.evidence(machine.state())["throttled"] is throttled
 
 
@@ -79,7 +79,7 @@ def test_the_kernel_cools_by_slowing_the_cpu(
 ) -> None:
     _write(tmp_path, "sys/class/thermal/cooling_device0/type", f"{kind}\n")
     _write(tmp_path, "sys/class/thermal/cooling_device0/cur_state", f"{state}\n")
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     assert machine.evidence(machine.state())["throttled"] is throttled
 
 
@@ -87,7 +87,7 @@ def test_the_clock_is_that_of_the_core_it_runs_on(tmp_path: Path) -> None:
     for cpu, khz in ((0, 600_000), (3, 2_400_000)):
         _write(tmp_path, f"{CPU}/cpu{cpu}/cpufreq/scaling_cur_freq", f"{khz}\n")
     _write(tmp_path, "proc/self/stat", _own_stat(cpu=3))
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     assert machine.evidence(machine.state())["mhz"] == 2400
     _write(tmp_path, "proc/self/stat", _own_stat(cpu=0))
     assert machine.evidence(machine.state())["mhz"] == 600
@@ -103,7 +103,7 @@ def _own_stat(cpu: int) -> str:
 
 def test_steal_is_a_share_of_all_ticks(tmp_path: Path) -> None:
     _write(tmp_path, STAT, _ticks(steal=10, user=1000))
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     before = machine.state()
     _write(tmp_path, STAT, _ticks(steal=15, user=1015))
     assert machine.evidence(before)["steal"] == pytest.approx(0.25)
@@ -111,13 +111,13 @@ def test_steal_is_a_share_of_all_ticks(tmp_path: Path) -> None:
 
 def test_no_tick_is_no_share(tmp_path: Path) -> None:
     _write(tmp_path, STAT, _ticks(steal=10, user=1000))
-    machine = Machine(tmp_path)
+    machine = MachineMonitor(tmp_path)
     assert machine.evidence(machine.state())["steal"] is None
 
 
 def test_reads_this_machine() -> None:
-    machine = Machine()
-    found = machine.evidence(machine.state())
-    assert found["throttled"] in (True, False)
-    assert found["mhz"] is None or 50 < found["mhz"] < 10_000
-    assert found["steal"] is None or 0 <= found["steal"] <= 1
+    machine = MachineMonitor()
+    evidence = machine.evidence(machine.state())
+    assert evidence["throttled"] in (True, False)
+    assert evidence["mhz"] is None or 50 < evidence["mhz"] < 10_000
+    assert evidence["steal"] is None or 0 <= evidence["steal"] <= 1

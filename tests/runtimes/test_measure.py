@@ -45,7 +45,7 @@ PLAN = MeasurePlan(
 
 
 @dataclasses.dataclass(frozen=True)
-class Session:
+class MeasuredSession:
     """What one call of measure gave, streamed and reported."""
 
     samples: dict[str, Samples]
@@ -58,7 +58,7 @@ class Session:
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
+def session(tmp_path_factory: pytest.TempPathFactory) -> MeasuredSession:
     folder = tmp_path_factory.mktemp("measure")
     variants = [
         Variant("fast", tiny_onnx(folder / "fast"), "onnxruntime"),
@@ -72,10 +72,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Session:
     )
     wall_s = time.monotonic() - start
     lines = [json.loads(line) for line in stream.read_text().splitlines()]
-    return Session(samples, lines, advances, wall_s)
+    return MeasuredSession(samples, lines, advances, wall_s)
 
 
-def test_more_work_measures_slower(session: Session) -> None:
+def test_more_work_measures_slower(session: MeasuredSession) -> None:
     medians = {
         name: statistics.median(ms for block in samples.blocks for ms in block.latency_ms)
         for name, samples in session.samples.items()
@@ -83,7 +83,7 @@ def test_more_work_measures_slower(session: Session) -> None:
     assert medians["slow"] > 2 * medians["fast"]
 
 
-def test_holds_as_many_samples_as_planned(session: Session) -> None:
+def test_holds_as_many_samples_as_planned(session: MeasuredSession) -> None:
     for samples in session.samples.values():
         assert [block.process for block in samples.blocks] == [0] * 4 + [1] * 4
         assert all(len(block.latency_ms) == 15 for block in samples.blocks)
@@ -95,7 +95,7 @@ def test_holds_as_many_samples_as_planned(session: Session) -> None:
         assert samples.size_mb > 0
 
 
-def test_both_see_the_same_rows_side_by_side(session: Session) -> None:
+def test_both_see_the_same_rows_side_by_side(session: MeasuredSession) -> None:
     fast, slow = (session.samples[name].blocks for name in ("fast", "slow"))
     for one, other in zip(fast, slow, strict=True):
         assert (one.process, one.place, one.rows) == (other.process, other.place, other.rows)
@@ -104,13 +104,13 @@ def test_both_see_the_same_rows_side_by_side(session: Session) -> None:
     assert sorted(block.order for block in (*fast, *slow)) == list(range(16))
 
 
-def test_the_order_is_reversed_every_other_time(session: Session) -> None:
+def test_the_order_is_reversed_every_other_time(session: MeasuredSession) -> None:
     names = [line["variant"] for line in session.of_kind("block")]
     for start in range(0, len(names), 4):
         assert names[start : start + 2] == names[start + 2 : start + 4][::-1]
 
 
-def test_a_cold_start_is_the_sum_of_its_steps(session: Session) -> None:
+def test_a_cold_start_is_the_sum_of_its_steps(session: MeasuredSession) -> None:
     for samples in session.samples.values():
         for start in samples.cold_starts:
             steps = dataclasses.asdict(start)
@@ -120,7 +120,7 @@ def test_a_cold_start_is_the_sum_of_its_steps(session: Session) -> None:
             assert 0.5 * total < sum(steps.values()) <= total * 1.001
 
 
-def test_streams_what_it_sees_as_it_comes(session: Session) -> None:
+def test_streams_what_it_sees_as_it_comes(session: MeasuredSession) -> None:
     kinds = [line["kind"] for line in session.lines]
     counts = {"start": 6, "warm_up": 4, "block": 16, "peak": 4, "throughput": 8}
     assert {kind: kinds.count(kind) for kind in kinds} == counts
@@ -142,11 +142,11 @@ def _line(kind: str, row: Any) -> Any:
     return json.loads(json.dumps(content))
 
 
-def test_reports_as_much_progress_as_it_announced(session: Session) -> None:
+def test_reports_as_much_progress_as_it_announced(session: MeasuredSession) -> None:
     assert sum(units for units, _ in session.advances) == expected_runs(2, PLAN)
 
 
-def test_the_larger_model_bears_less(session: Session) -> None:
+def test_the_larger_model_bears_less(session: MeasuredSession) -> None:
     fast, slow = (session.samples[name].throughputs for name in ("fast", "slow"))
     loads = [(row.process, row.batch, row.concurrency) for row in fast]
     assert loads == [(0, 1, 1), (0, 4, 2), (1, 1, 1), (1, 4, 2)]
@@ -154,7 +154,7 @@ def test_the_larger_model_bears_less(session: Session) -> None:
         assert one.rows_per_s > other.rows_per_s > 0
 
 
-def test_accounts_for_most_of_its_time(session: Session) -> None:
+def test_accounts_for_most_of_its_time(session: MeasuredSession) -> None:
     spent = [samples.effort for samples in session.samples.values()]
     starting = sum(effort.starting_s for effort in spent)
     inference = sum(effort.inference_s for effort in spent)
@@ -163,16 +163,16 @@ def test_accounts_for_most_of_its_time(session: Session) -> None:
     assert 0.5 * session.wall_s < starting + inference < session.wall_s
 
 
-def test_the_larger_model_takes_more_memory(session: Session) -> None:
+def test_the_larger_model_takes_more_memory(session: MeasuredSession) -> None:
     peaks = {name: min(samples.rss_peak_mb) for name, samples in session.samples.items()}
     assert peaks["slow"] > peaks["fast"] + 5
 
 
 def test_measures_cold_starts_alone_and_openvino(tmp_path: Path) -> None:
     plan = dataclasses.replace(PLAN, processes=0, cold_starts=1)
-    found = measure([Variant("ir", tiny_openvino(tmp_path), "openvino")], TEXTS, plan)
-    assert found["ir"].blocks == ()
-    assert len(found["ir"].cold_starts) == expected_runs(1, plan) == 1
+    samples = measure([Variant("ir", tiny_openvino(tmp_path), "openvino")], TEXTS, plan)
+    assert samples["ir"].blocks == ()
+    assert len(samples["ir"].cold_starts) == expected_runs(1, plan) == 1
 
 
 @pytest.mark.parametrize("texts", [(), ("my card",)])
@@ -285,14 +285,14 @@ def test_a_killed_parent_takes_its_worker_along(tmp_path: Path) -> None:
     assert not _runs(int(done.stdout))
 
 
-def test_leaves_no_process_behind(session: Session) -> None:
+def test_leaves_no_process_behind(session: MeasuredSession) -> None:
     assert session.samples
     assert not [pid for pid in _children() if "runtimes.serve" in _command(pid)]
 
 
 def _children() -> set[int]:
-    found = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for file in found for pid in file.read_text().split()}
+    files = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for file in files for pid in file.read_text().split()}
 
 
 def _runs(pid: int) -> bool:

@@ -132,8 +132,8 @@ def test_onnxruntime_and_openvino_agree(tmp_path: Path) -> None:
     artifact = tiny_onnx(tmp_path)
     rows = feeds(3, 8)
     expected = OnnxRuntime().open(artifact.model_file, 1).run(rows)["logits"]
-    found = OpenVINO().open(artifact.model_file, 1).run(rows)["logits"]
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    openvino_outputs = OpenVINO().open(artifact.model_file, 1).run(rows)["logits"]
+    np.testing.assert_allclose(openvino_outputs, expected, atol=1e-5)
 
 
 def test_refuses_a_format_that_is_not_its_own(tmp_path: Path) -> None:

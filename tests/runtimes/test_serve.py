@@ -74,8 +74,8 @@ def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
 def test_answers_are_the_deployed_models(conversation: Conversation, tmp_path: Path) -> None:
     conversation.ask(do="load", row=TEXTS[0])
     model = open_predictor(tmp_path)
-    found = conversation.ask(do="answers", rows=list(TEXTS))["answers"]
-    for text, answer in zip(TEXTS, found, strict=True):
+    reply = conversation.ask(do="answers", rows=list(TEXTS))["answers"]
+    for text, answer in zip(TEXTS, reply, strict=True):
         said = np.frombuffer(base64.b64decode(answer["float32"]), "<f4").reshape(answer["shape"])
         np.testing.assert_array_equal(said, model.answer(text))
 
@@ -84,9 +84,9 @@ def test_answers_are_the_deployed_models(conversation: Conversation, tmp_path: P
 @pytest.mark.parametrize(("batch", "concurrency"), [(1, 1), (4, 3)])
 def test_threads_share_a_model(runtime: str, batch: int, concurrency: int, bundle: Path) -> None:
     worker = _loaded_worker(bundle, runtime)
-    found = worker.throughput(batch, concurrency, 0.1, [0, 1, 2])
-    assert found["rows_per_s"] > 10 * batch
-    assert found["inference_s"] >= 0.1
+    reply = worker.throughput(batch, concurrency, 0.1, [0, 1, 2])
+    assert reply["rows_per_s"] > 10 * batch
+    assert reply["inference_s"] >= 0.1
 
 
 def test_more_rows_at_a_time_are_counted_as_rows(bundle: Path, monkeypatch: Any) -> None:
@@ -98,9 +98,9 @@ def test_more_rows_at_a_time_are_counted_as_rows(bundle: Path, monkeypatch: Any)
         time.sleep(0.01)
 
     monkeypatch.setattr(worker._loaded(), "infer", infer)
-    found = worker.throughput(8, 1, 0.2, [0, 1])
+    reply = worker.throughput(8, 1, 0.2, [0, 1])
     assert set(shapes) == {(8, 6)}
-    assert found["rows_per_s"] == pytest.approx(8 * 100, rel=0.3)
+    assert reply["rows_per_s"] == pytest.approx(8 * 100, rel=0.3)
 
 
 def test_a_failing_load_says_which(bundle: Path, monkeypatch: Any) -> None:
@@ -114,9 +114,9 @@ def test_a_failing_load_says_which(bundle: Path, monkeypatch: Any) -> None:
         worker.throughput(4, 2, 0.1, [0])
 
 
-def _loaded_worker(bundle: Path, runtime: str) -> serve.Worker:
+def _loaded_worker(bundle: Path, runtime: str) -> serve.MeasuringServer:
     arguments = serve.parse(["--model", str(bundle), "--runtime", runtime])
-    worker = serve.Worker(arguments, time.perf_counter_ns())
+    worker = serve.MeasuringServer(arguments, time.perf_counter_ns())
     worker.load(TEXTS[0])
     worker.rows(list(TEXTS))
     return worker

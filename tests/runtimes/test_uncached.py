@@ -19,13 +19,13 @@ PLAN = MeasurePlan(processes=0, cold_starts=2, uncached_starts=2)
 def _measured(folder: Path) -> tuple[Samples, int]:
     artifact = tiny_onnx(folder, layers=8, hidden=512)
     units: list[int] = []
-    found = measure(
+    samples = measure(
         [Variant("model", artifact, "onnxruntime")],
         TEXTS,
         PLAN,
         advance=lambda done, _note: units.append(done),
     )
-    return found["model"], sum(units)
+    return samples["model"], sum(units)
 
 
 def test_an_uncached_start_reads_its_files_from_storage(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from pydantic.dataclasses import dataclass
 
 from compress.stage import Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
-from runtimes.manifest import MANIFEST
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -32,9 +31,9 @@ class Squeeze(Stage):
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
         """Write model.onnx.gz, and copy what lies beside the model."""
-        for file in sorted(source.path.iterdir()):
-            if file.name not in (MANIFEST, "model.onnx"):
-                shutil.copyfile(file, folder / file.name)
+        for name in source.files:
+            if name != "model.onnx":
+                shutil.copyfile(source.path / name, folder / name)
         packed = gzip.compress(source.model_file.read_bytes(), self.level, mtime=0)
         (folder / "model.onnx.gz").write_bytes(packed)
         return Made.like(source, format="acme")

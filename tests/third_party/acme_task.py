@@ -14,7 +14,7 @@ from compress.data.dataset import DataSettings
 from compress.data.rows import Record, Rows
 from compress.tasks import heads
 from compress.tasks.text_classification import TextClassification
-from profiles.measurement import Figures, Source, Sum
+from profiles.measurement import Figures, Provenance, Sum
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from runtimes.errors import DataError
@@ -128,9 +128,9 @@ class Tags(TextClassification):
 
     def score(self, answers: Answers, targets: Sequence[Any]) -> RowScores:
         """Return 2 TP, of 2 TP + FP + FN, for each row."""
-        found = np.asarray(answers) > 0
-        wanted = _hot(targets, found.shape[1]) > 0
-        return RowScores(2 * (found & wanted).sum(axis=1), found.sum(axis=1) + wanted.sum(axis=1))
+        chosen = np.asarray(answers) > 0
+        wanted = _hot(targets, chosen.shape[1]) > 0
+        return RowScores(2 * (chosen & wanted).sum(axis=1), chosen.sum(axis=1) + wanted.sum(axis=1))
 
     def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
         """Return the F1 of always answering every tag."""
@@ -145,7 +145,7 @@ class Tags(TextClassification):
         reference: Answers | None = None,
         *,
         seed: int = 7,
-        source: Source | None = None,
+        source: Provenance | None = None,
     ) -> Figures:
         """Return F1 and, beside a reference, what it keeps of its F1."""
         scores = self.score(answers, targets)
@@ -155,17 +155,17 @@ class Tags(TextClassification):
             beside = self.score(reference, targets)
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
         return Figures(
-            {name: functools.cache(one) for name, one in sums.items()}, source or Source()
+            {name: functools.cache(one) for name, one in sums.items()}, source or Provenance()
         )
 
-    def divergence(self, known: Answers, found: Answers) -> Floats:
+    def divergence(self, known: Answers, answers: Answers) -> Floats:
         """Return the mean squared distance of the logits."""
-        apart: Floats = (np.asarray(known, np.float64) - np.asarray(found, np.float64)) ** 2
+        apart: Floats = (np.asarray(known, np.float64) - np.asarray(answers, np.float64)) ** 2
         return np.asarray(apart.mean(axis=1))
 
-    def agrees(self, known: Answers, found: Answers) -> NDArray[np.bool_]:
+    def agrees(self, known: Answers, answers: Answers) -> NDArray[np.bool_]:
         """Tell for each row whether both find the same tags."""
-        return np.asarray(((np.asarray(known) > 0) == (np.asarray(found) > 0)).all(axis=1))
+        return np.asarray(((np.asarray(known) > 0) == (np.asarray(answers) > 0)).all(axis=1))
 
     def class_costs(
         self, answers: Answers, reference: Answers, targets: Sequence[Any], labels: tuple[str, ...]
@@ -175,7 +175,7 @@ class Tags(TextClassification):
 
 
 def _hot(targets: Sequence[Any], tags: int) -> NDArray[np.float32]:
-    found = np.zeros((len(targets), tags), dtype=np.float32)
+    hot = np.zeros((len(targets), tags), dtype=np.float32)
     for row, places in enumerate(targets):
-        found[row, places] = 1
-    return found
+        hot[row, places] = 1
+    return hot

@@ -21,7 +21,7 @@ from tests.profiles.elsewhere import Elsewhere
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 
-class Board(Elsewhere):
+class OtherCpu(Elsewhere):
     """Reach a folder, and call its processor what the test wants."""
 
     cpu_model = "one"
@@ -49,7 +49,7 @@ def _answers(model: Artifact, shared: Path, device: Job) -> Answers:
 
 
 def _board(folder: Path, cpu_model: str) -> Job:
-    board = Board(TransportSettings(kind="elsewhere", host=str(folder)))
+    board = OtherCpu(TransportSettings(kind="elsewhere", host=str(folder)))
     board.cpu_model = cpu_model
     return Job(board)
 
@@ -60,9 +60,9 @@ def test_answers_are_kept_apart_for_each_device(model: Artifact, tmp_path: Path)
     here = _answers(model, shared, Job())
     assert np.shape(here) == (len(TEXTS), len(LABELS))
     for known, cpu_model in ((2, "one"), (2, "one"), (3, "another")):
-        found = _answers(model, shared, _board(tmp_path / "board", cpu_model))
+        given = _answers(model, shared, _board(tmp_path / "board", cpu_model))
         assert len(list(shared.iterdir())) == known
-        assert np.abs(np.subtract(found, here)).max() < 1e-5
+        assert np.abs(np.subtract(given, here)).max() < 1e-5
 
 
 def test_a_kept_answer_is_the_device_s_own(model: Artifact, tmp_path: Path) -> None:
@@ -73,8 +73,8 @@ def test_a_kept_answer_is_the_device_s_own(model: Artifact, tmp_path: Path) -> N
     marked = np.full((len(TEXTS), len(LABELS)), 7, dtype=np.float32)
     write_answers(file, list(marked))
     assert np.equal(_answers(model, shared, Job()), marked).all()
-    found = _answers(model, shared, _board(tmp_path / "board", "one"))
-    assert not np.equal(found, marked).any()
+    given = _answers(model, shared, _board(tmp_path / "board", "one"))
+    assert not np.equal(given, marked).any()
 
 
 def test_the_row_that_fails_is_named_and_not_shown(model: Artifact, tmp_path: Path) -> None:

@@ -22,10 +22,10 @@ def _never() -> Answers:
     raise AssertionError("they are computed again")
 
 
-def _same(found: Answers, wanted: Answers) -> bool:
-    return len(found) == len(wanted) and all(
+def _same(answers: Answers, wanted: Answers) -> bool:
+    return len(answers) == len(wanted) and all(
         one.shape == other.shape and one.dtype == other.dtype and (one == other).all()
-        for one, other in zip(found, wanted, strict=True)
+        for one, other in zip(answers, wanted, strict=True)
     )
 
 

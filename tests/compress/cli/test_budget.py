@@ -15,14 +15,14 @@ from compress.cli.main import run
 def explained(onnx: Path, ground: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     """Run `budget explain METRIC` on the tiny model; return the exit code and both outputs."""
 
-    def look(metric: str, *arguments: object, rows: bool = True) -> tuple[int, str, str]:
+    def ask(metric: str, *arguments: object, rows: bool = True) -> tuple[int, str, str]:
         data = ["--data", str(ground / "test.csv")] if rows else []
         line = ["budget", "explain", metric, str(onnx), *data, *map(str, arguments), "-q"]
         code = run(line)
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    return look
+    return ask
 
 
 def test_the_answer_comes_first(explained: Any) -> None:
@@ -37,16 +37,16 @@ def test_the_answer_comes_first(explained: Any) -> None:
 
 def test_json_has_the_documented_keys(explained: Any) -> None:
     code, out, _ = explained("latency_p50_ms", "--json", "--top", 3)
-    found = json.loads(out)
+    content = json.loads(out)
     assert code == 0
-    assert list(found) == ["schema_version", "metric", "answer", "figures", "tables", "notes"]
-    assert set(found["tables"]) == {"kinds", "ops", "nodes"}
-    assert set(found["figures"]) == {
+    assert list(content) == ["schema_version", "metric", "answer", "figures", "tables", "notes"]
+    assert set(content["tables"]) == {"kinds", "ops", "nodes"}
+    assert set(content["figures"]) == {
         *("latency_p50_ms", "waited", "profiler_overhead", "node_floor_ms", "total_ms"),
         *("operators_ms", "outside_ms", "batch", "runs", "rounds"),
         *("float_path_nodes", "float_path_share"),
     }
-    assert len(found["tables"]["nodes"]) == 3
+    assert len(content["tables"]["nodes"]) == 3
 
 
 def test_accuracy_is_explained_beside_a_reference(explained: Any, onnx: Path) -> None:

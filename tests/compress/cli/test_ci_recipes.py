@@ -189,9 +189,9 @@ def parsed(line: str) -> list[str]:
     words = words[words.index("edgepress") + 1 :]
     command: click.Command = edgepress
     while isinstance(command, click.Group) and words and words[0] != "…":
-        found = command.get_command(click.Context(command), words[0])
-        assert found is not None, f"{line}: no command {words[0]!r}"
-        command, words = found, words[1:]
+        inner = command.get_command(click.Context(command), words[0])
+        assert inner is not None, f"{line}: no command {words[0]!r}"
+        command, words = inner, words[1:]
     known = {name: option for option in command.params for name in option.opts}
     used = [word for word in words if re.match(r"--?[a-z]", word) and word != "--help"]
     for option in used:

@@ -44,8 +44,8 @@ def test_a_real_model_s_noise_as_json(tmp_path: Path, capsys: pytest.CaptureFixt
     rows = ["--model", str(tmp_path / "mine"), "--data", str(tmp_path / "rows.csv")]
     assert run(["doctor", "--noise", "--seconds", "0.1", *rows, "--json", "-q"]) == 0
     said = capsys.readouterr()
-    found = json.loads(said.out)
+    content = json.loads(said.out)
     assert said.err == ""
-    assert (found["model"], found["runtime"], found["rounds"]) == ("mine", "onnxruntime", 3)
-    assert set(found["metrics"]) == {"latency_p50_ratio", "latency_p90_ratio"}
-    assert set(found["look"]) >= {"probe_cv", "steal", "busy_cores", "reasons", "remarks"}
+    assert (content["model"], content["runtime"], content["rounds"]) == ("mine", "onnxruntime", 3)
+    assert set(content["metrics"]) == {"latency_p50_ratio", "latency_p90_ratio"}
+    assert set(content["noise"]) >= {"probe_cv", "steal", "busy_cores", "reasons", "remarks"}

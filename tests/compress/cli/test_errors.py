@@ -32,7 +32,7 @@ def here(ground: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def refused(here: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
     """Run a command line that must end in exit 2, and return what it said."""
 
-    def look(*arguments: object) -> str:
+    def refuse(*arguments: object) -> str:
         before = [sorted(place.rglob("*")) for place in (here, own_cache)]
         code = run([str(argument) for argument in arguments])
         said = capsys.readouterr()
@@ -41,7 +41,7 @@ def refused(here: Path, own_cache: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert [sorted(place.rglob("*")) for place in (here, own_cache)] == before
         return said.err
 
-    return look
+    return refuse
 
 
 def test_run_says_what_is_wrong_with_rows(here: Path, refused: Refused) -> None:

@@ -57,13 +57,13 @@ class Said:
 
     @property
     def report(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+        content: dict[str, Any] = json.loads(self.out)
+        return content
 
     def check(self, metric: str, verdict: int = 0) -> dict[str, Any]:
         checks = self.report["verdicts"][verdict]["checks"]
-        found: dict[str, Any] = next(row for row in checks if row["metric"] == metric)
-        return found
+        check: dict[str, Any] = next(row for row in checks if row["metric"] == metric)
+        return check
 
 
 Gate = Callable[..., Said]
@@ -111,8 +111,8 @@ def baseline(ground: Path) -> dict[str, Any]:
     """Store the model's own measurement in `own.json`, and return it."""
     rows = ("--data", "rows.csv", "--tier", "quick")
     assert command("baseline", "save", "model", *rows, "--out", "own.json", "-q").code == 0
-    found: dict[str, Any] = json.loads((ground / "own.json").read_text())
-    return found
+    content: dict[str, Any] = json.loads((ground / "own.json").read_text())
+    return content
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +147,8 @@ def test_every_check_that_counts_has_bounds_around_its_value(passed: Said) -> No
     counted = [row for row in passed.report["verdicts"][0]["checks"] if row["counts"]]
     assert len(counted) == 6
     for check in counted:  # a machine that changed its pace has no latency over the baseline's
-        found = check["measurement"]
-        assert found["lower"] <= found["value"] <= found["upper"], check["metric"]
+        figure = check["measurement"]
+        assert figure["lower"] <= figure["value"] <= figure["upper"], check["metric"]
 
 
 def test_the_junit_file_is_read_back_with_a_case_for_each_check(ground: Path, passed: Said) -> None:
@@ -204,8 +204,8 @@ def test_a_waiver_holds_until_its_day_and_then_counts_again(failed: Said) -> Non
 
 
 def test_annotations_stand_on_stderr_at_the_level_of_what_they_tell(failed: Said) -> None:
-    found = [line for line in failed.err.splitlines() if line.startswith("::")]
-    broken = [line for line in found if "artifact_mb" in line]
+    annotations = [line for line in failed.err.splitlines() if line.startswith("::")]
+    broken = [line for line in annotations if "artifact_mb" in line]
     levels = [line.split()[0] for line in broken]
     assert levels == ["::error"] * 2 + ["::warning"] * 2
     assert all("on strict" in line or "on expired" in line for line in broken[:2])

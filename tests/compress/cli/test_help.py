@@ -49,13 +49,13 @@ METAVARS = {
 
 def commands() -> list[list[str]]:
     """List the path of every command, nested ones too."""
-    found: list[list[str]] = [[]]
+    paths: list[list[str]] = [[]]
     for name in COMMANDS:
-        found.append([name])
+        paths.append([name])
         command = context_of([name]).command
         if isinstance(command, click.Group):
-            found += [[name, inner] for inner in command.commands]
-    return found
+            paths += [[name, inner] for inner in command.commands]
+    return paths
 
 
 def context_of(path: list[str]) -> click.Context:

@@ -66,9 +66,9 @@ def test_what_the_csv_module_writes_is_read_back(
     folder = tmp_path_factory.mktemp("csv")
     with (folder / "a.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([COLUMNS, *rows])
-    found = read_table("a.csv", folder, COLUMNS).rows
+    table = read_table("a.csv", folder, COLUMNS).rows
     wanted = tuple(("" if t.strip() in ("nan", "NaN") else t, label) for t, label in rows)
-    assert found == wanted
+    assert table == wanted
 
 
 def test_missing_values_are_empty_and_whole_floats_are_numbers(tmp_path: Path) -> None:

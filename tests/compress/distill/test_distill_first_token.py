@@ -38,8 +38,8 @@ def results(folder: Path, *, first: bool) -> tuple[torch.Tensor, dict[str, torch
 def test_logits_and_gradients_are_the_same(model_type: str, tmp_path: Path) -> None:
     folder = make_model(tmp_path / "model", model_type).path
     logits, gradients, states = results(folder, first=False)
-    found, shorter, state = results(folder, first=True)
-    torch.testing.assert_close(found, logits)
+    first_logits, shorter, state = results(folder, first=True)
+    torch.testing.assert_close(first_logits, logits)
     assert shorter.keys() == gradients.keys()
     for name, gradient in gradients.items():
         torch.testing.assert_close(shorter[name], gradient, rtol=1e-3, atol=1e-5, msg=name)

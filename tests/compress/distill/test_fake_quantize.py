@@ -56,8 +56,8 @@ def test_rows_are_rounded_as_they_are_packed(rows: int, width: int, seed: int) -
     packed, scales = pack_rows(table, 4, BLOCK[4])
     values = np.stack([packed & 15, packed >> 4], axis=-1).reshape(rows, width).astype(np.float32)
     steps = np.repeat(scales.astype(np.float32), BLOCK[4], axis=1)[:, :width]
-    found = round_blocks(torch.from_numpy(table), BLOCK[4], fp16_scales=True).numpy()
-    assert np.allclose(found, (values - 8) * steps, atol=1e-6)
+    rounded = round_blocks(torch.from_numpy(table), BLOCK[4], fp16_scales=True).numpy()
+    assert np.allclose(rounded, (values - 8) * steps, atol=1e-6)
 
 
 def test_zeros_stay_zeros() -> None:
@@ -75,15 +75,15 @@ def test_logits_come_closer_to_those_of_the_quantized_file(tmp_path: Path) -> No
     texts = data().test.inputs[:60]
     real = np.stack([bundle.answer(text) for text in texts])
     rows = _examples(model, texts)
-    found = {}
+    distances = {}
     for name, blocks in {
         "plain": {},
         "embeddings": {"embedding_block": BLOCK[4]},
         "both": BLOCKS,
     }.items():
         with quantization_aware(model, **blocks):
-            found[name] = _distance(logits_of(model, rows, batch_size=1), real)
-    assert found["both"] < 0.8 * min(found["plain"], found["embeddings"]), found
+            distances[name] = _distance(logits_of(model, rows, batch_size=1), real)
+    assert distances["both"] < 0.8 * min(distances["plain"], distances["embeddings"]), distances
 
 
 @pytest.mark.parametrize(

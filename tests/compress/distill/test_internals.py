@@ -57,14 +57,14 @@ def test_a_student_on_fewer_embeddings_sees_the_same(tmp_path: Path, model_type:
     expected = inner_loss(internals, student, rows)
     with compact_vocabulary(student, rows) as (small,):
         assert small.ids[0].tolist() != rows.ids[0].tolist()
-        found = inner_loss(internals, student, small)
-    torch.testing.assert_close(found, expected)
+        loss = inner_loss(internals, student, small)
+    torch.testing.assert_close(loss, expected)
 
 
 def test_the_sum_is_that_of_the_losses_of_the_named_layers(tmp_path: Path) -> None:
     student, teacher, rows = pair(tmp_path, "bert", (0, 1))
     internals = Internals(student, teacher, rows, [(0, 1), (1, 2)], hidden=2.0, relations=3.0)
-    found = inner_loss(internals, student, rows)
+    loss = inner_loss(internals, student, rows)
     inputs = rows.collate(ROWS).inputs
     mask = inputs["attention_mask"]
     with torch.no_grad():
@@ -77,7 +77,7 @@ def test_the_sum_is_that_of_the_losses_of_the_named_layers(tmp_path: Path) -> No
             one = getattr(student.bert.encoder.layer[1].attention.self, kind)(mine[1])
             two = getattr(teacher.bert.encoder.layer[2].attention.self, kind)(theirs[2])
             relations = relations + relation_loss(one, two, mask, 32)
-    torch.testing.assert_close(found.detach(), 2.0 * hidden + 3.0 * relations)
+    torch.testing.assert_close(loss.detach(), 2.0 * hidden + 3.0 * relations)
 
 
 def test_projections_learn_and_the_teacher_does_not(tmp_path: Path) -> None:

@@ -20,12 +20,12 @@ def logits(seed: int, rows: int = 4, classes: int = 3) -> torch.Tensor:
 
 
 def kl_by_hand(student: torch.Tensor, teacher: torch.Tensor, temperature: float) -> list[float]:
-    found = []
+    losses = []
     for s, t in zip(student.tolist(), teacher.tolist(), strict=True):
         p, q = softmax([x / temperature for x in t]), softmax([x / temperature for x in s])
         each = (a * math.log(a / b) for a, b in zip(p, q, strict=True))
-        found.append(temperature**2 * sum(each))
-    return found
+        losses.append(temperature**2 * sum(each))
+    return losses
 
 
 def softmax(values: list[float]) -> list[float]:
@@ -48,8 +48,8 @@ def test_labeled_rows_mix_kl_and_cross_entropy_and_others_give_kl_alone(
         else:
             hard = -math.log(softmax(student[row].tolist())[label])
             rows.append(alpha * soft[row] + (1 - alpha) * hard)
-    found = distillation_loss(student, teacher, labels, temperature=temperature, alpha=alpha)
-    assert float(found) == pytest.approx(sum(rows) / 4, rel=1e-3, abs=1e-4)
+    loss = distillation_loss(student, teacher, labels, temperature=temperature, alpha=alpha)
+    assert float(loss) == pytest.approx(sum(rows) / 4, rel=1e-3, abs=1e-4)
 
 
 def test_unlabeled_batches_have_gradients_and_labels_do_not_leak() -> None:
@@ -106,8 +106,8 @@ def test_relations_are_minilm_v2s_for_each_sequence_without_its_padding() -> Non
     teacher = torch.randn(2, 5, 24, generator=generator)
     lengths = [5, 3]
     mask = torch.tensor([[1] * n + [0] * (5 - n) for n in lengths])
-    found = relation_loss(student, teacher, mask, 4)
-    assert float(found) == pytest.approx(relations_by_hand(student, teacher, lengths, 4), rel=1e-4)
+    loss = relation_loss(student, teacher, mask, 4)
+    assert float(loss) == pytest.approx(relations_by_hand(student, teacher, lengths, 4), rel=1e-4)
 
 
 def test_relations_have_finite_gradients_under_padding() -> None:
@@ -121,5 +121,5 @@ def test_relations_have_finite_gradients_under_padding() -> None:
 
 def test_cross_entropy_alone_at_alpha_zero() -> None:
     labels = torch.tensor([0, 1, 2, 0])
-    found = distillation_loss(logits(5), logits(6), labels, temperature=3.0, alpha=0.0)
-    assert torch.allclose(found, F.cross_entropy(logits(5), labels))
+    loss = distillation_loss(logits(5), logits(6), labels, temperature=3.0, alpha=0.0)
+    assert torch.allclose(loss, F.cross_entropy(logits(5), labels))

@@ -101,9 +101,9 @@ def test_a_table_is_aligned_and_leaves_empty_columns_out() -> None:
 def test_an_explanation_is_one_sentence_then_what_it_is_made_of() -> None:
     filled = Table("full", "filled", (Column("a", "a"),), (("x",),))
     empty = Table("none", "empty", (Column("a", "a"),), ())
-    found = Explanation("because", {"x": 1.5}, (filled, empty), ("mind the gap",))
-    assert found.text("m") == "m: because\n\nfilled\n  a\n  x\n\nnote: mind the gap"
-    assert json.loads(json.dumps(found.to_json("m"))) == {
+    explanation = Explanation("because", {"x": 1.5}, (filled, empty), ("mind the gap",))
+    assert explanation.text("m") == "m: because\n\nfilled\n  a\n  x\n\nnote: mind the gap"
+    assert json.loads(json.dumps(explanation.to_json("m"))) == {
         "schema_version": 1,
         "metric": "m",
         "answer": "because",

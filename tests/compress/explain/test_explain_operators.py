@@ -76,35 +76,36 @@ def asked(metric: str, artifact: Artifact, folder: Path, **more: Any) -> Questio
 
 
 def test_every_operator_of_the_graph_is_there_once(plain: Artifact) -> None:
-    found = profile(plain, tiny.TEXTS, 1, 0.3)
-    names = [node.name for node in found.nodes]
+    profiled = profile(plain, tiny.TEXTS, 1, 0.3)
+    names = [node.name for node in profiled.nodes]
     assert len(names) == len(set(names))
-    assert sorted(node.op for node in found.nodes).count("MatMul") == LAYERS + 1
-    assert {"Gather", "Tanh", "ReduceSum", "Div"} <= {node.op for node in found.nodes}
-    assert [node.ms for node in found.nodes] == sorted((n.ms for n in found.nodes), reverse=True)
-    assert found.runs == len(tiny.TEXTS)
+    assert sorted(node.op for node in profiled.nodes).count("MatMul") == LAYERS + 1
+    assert {"Gather", "Tanh", "ReduceSum", "Div"} <= {node.op for node in profiled.nodes}
+    times = [node.ms for node in profiled.nodes]
+    assert times == sorted(times, reverse=True)
+    assert profiled.runs == len(tiny.TEXTS)
 
 
 def test_shares_are_of_the_whole(plain: Artifact) -> None:
-    found = profile(plain, tiny.TEXTS, 1, 0.3)
-    assert found.operators_ms + found.outside_ms == pytest.approx(found.total_ms)
-    assert found.total_ms >= found.plain_ms
-    assert 0 < found.plain_ms < 50
-    assert 0 <= found.waited < 1
+    profiled = profile(plain, tiny.TEXTS, 1, 0.3)
+    assert profiled.operators_ms + profiled.outside_ms == pytest.approx(profiled.total_ms)
+    assert profiled.total_ms >= profiled.plain_ms
+    assert 0 < profiled.plain_ms < 50
+    assert 0 <= profiled.waited < 1
 
 
 def test_the_slowest_nodes_are_the_matrix_products(plain: Artifact) -> None:
-    found = profile(plain, tiny.TEXTS, 1, 0.5)
-    slowest = found.nodes[:LAYERS]
+    profiled = profile(plain, tiny.TEXTS, 1, 0.5)
+    slowest = profiled.nodes[:LAYERS]
     assert {node.op for node in slowest} == {"MatMul"}
     assert {(node.compute, node.weights) for node in slowest} == {("fp32", "float 256×256")}
     assert all(node.on_float_path for node in slowest)
 
 
 def test_a_forgotten_node_is_found_on_the_fp32_path(mixed: Artifact, tmp_path: Path) -> None:
-    found = profile(mixed, tiny.TEXTS, 1, 0.3)
-    assert [node.name for node in found.nodes if node.on_float_path] == ["layer.0"]
-    integer = [row for row in products(found) if row.compute == "int8"]
+    profiled = profile(mixed, tiny.TEXTS, 1, 0.3)
+    assert [node.name for node in profiled.nodes if node.on_float_path] == ["layer.0"]
+    integer = [row for row in products(profiled) if row.compute == "int8"]
     assert [row.count for row in integer] == [LAYERS]
     answer = explain(asked("latency_p90_ms", mixed, tmp_path)).answer
     assert "1 product with weights computes in FP32" in answer
@@ -113,17 +114,17 @@ def test_a_forgotten_node_is_found_on_the_fp32_path(mixed: Artifact, tmp_path: P
 
 
 def test_a_wholly_quantized_model_has_none_there(tmp_path: Path) -> None:
-    found = profile(quantized(tmp_path / "m", excluded=[]), tiny.TEXTS, 1, 0.3)
-    assert not [node for node in found.nodes if node.on_float_path]
-    assert {node.compute for node in found.nodes if node.is_product} == {"int8"}
+    profiled = profile(quantized(tmp_path / "m", excluded=[]), tiny.TEXTS, 1, 0.3)
+    assert not [node for node in profiled.nodes if node.on_float_path]
+    assert {node.compute for node in profiled.nodes if node.is_product} == {"int8"}
 
 
 def test_openvino_says_what_its_kernels_compute_in(tmp_path: Path) -> None:
-    found = profile(tiny.tiny_openvino(tmp_path / "m"), tiny.TEXTS, 1, 0.3)
-    assert [node.op for node in found.nodes if node.is_product] == ["FullyConnected"] * 2
-    assert {node.compute for node in found.nodes if node.is_product} == {"fp32"}
-    assert {node.weights for node in found.nodes if node.is_product} == {"f32 32×32", "f32 3×32"}
-    assert found.floor_ms == 0
+    profiled = profile(tiny.tiny_openvino(tmp_path / "m"), tiny.TEXTS, 1, 0.3)
+    assert [node.op for node in profiled.nodes if node.is_product] == ["FullyConnected"] * 2
+    assert {node.compute for node in profiled.nodes if node.is_product} == {"fp32"}
+    assert {node.weights for node in profiled.nodes if node.is_product} == {"f32 32×32", "f32 3×32"}
+    assert profiled.floor_ms == 0
 
 
 def test_openvino_leaves_its_counters_off_for_others(tmp_path: Path) -> None:
@@ -155,25 +156,25 @@ def test_layers_are_named_by_weights_biases_or_metadata(tmp_path: Path) -> None:
         key="pkg.torch.onnx.name_scopes", value="['', 'encoder', 'encoder.layer.2', 'linear']"
     )
     onnx.save(graph, model.model_file)
-    found = profile(model, tiny.TEXTS, 1, 0.1)
-    modules = [node.module for node in found.nodes if node.op == "MatMul" and node.module]
+    profiled = profile(model, tiny.TEXTS, 1, 0.1)
+    modules = [node.module for node in profiled.nodes if node.op == "MatMul" and node.module]
     assert sorted(modules) == ["encoder.layer.0.dense", "encoder.layer.1", "encoder.layer.2"]
 
 
 def test_a_reference_is_profiled_on_the_same_rows(
     plain: Artifact, mixed: Artifact, tmp_path: Path
 ) -> None:
-    found = explain(asked("speedup", mixed, tmp_path, reference=plain, top=2))
-    against = {row["kind"]: row for row in _table(found, "against")}
+    explanation = explain(asked("speedup", mixed, tmp_path, reference=plain, top=2))
+    against = {row["kind"]: row for row in _table(explanation, "against")}
     assert against["quantization"]["reference_ms"] == 0
     assert against["matrix product"]["reference_ms"] > 0
-    assert len(_table(found, "ops")) == len(_table(found, "nodes")) == 2
+    assert len(_table(explanation, "ops")) == len(_table(explanation, "nodes")) == 2
 
 
 def test_throughput_is_profiled_in_its_batches(plain: Artifact, tmp_path: Path) -> None:
-    found = explain(asked("throughput_b4_c2_rows_per_s", plain, tmp_path))
-    assert found.figures["batch"] == 4
-    assert "whatever the concurrency" in found.text("t")
+    explanation = explain(asked("throughput_b4_c2_rows_per_s", plain, tmp_path))
+    assert explanation.figures["batch"] == 4
+    assert "whatever the concurrency" in explanation.text("t")
 
 
 def test_the_profile_leaves_no_file_behind(
@@ -215,8 +216,8 @@ def test_weights_in_a_file_of_their_own_are_profiled_too(tmp_path: Path) -> None
     model = tiny.tiny_onnx(tmp_path / "m", hidden=64)
     graph = onnx.load(model.model_file)
     onnx.save(graph, model.model_file, save_as_external_data=True, location="model.onnx.data")
-    found = profile(model, tiny.TEXTS, 1, 0.1)
-    assert "float 64×64" in {node.weights for node in found.nodes}
+    profiled = profile(model, tiny.TEXTS, 1, 0.1)
+    assert "float 64×64" in {node.weights for node in profiled.nodes}
 
 
 @given(
@@ -233,8 +234,8 @@ def test_the_profilers_own_time_is_never_more_than_it_cost(
 
 
 def test_a_plain_run_faster_than_its_operators_has_nothing_outside() -> None:
-    found = Profile((Node("a", "Add", 2.0),), 1.5, 2.5, 1.5, 0.0, 0.0, 1, 3)
-    assert (found.outside_ms, found.total_ms) == (0.0, 2.0)
+    profiled = Profile((Node("a", "Add", 2.0),), 1.5, 2.5, 1.5, 0.0, 0.0, 1, 3)
+    assert (profiled.outside_ms, profiled.total_ms) == (0.0, 2.0)
 
 
 @pytest.mark.parametrize(
@@ -266,5 +267,5 @@ def test_openvino_products_compute_in(op: str, kernel: str, compute: str) -> Non
     assert openvino_compute(op, kernel) == compute
 
 
-def _table(found: Explanation, key: str) -> list[dict[str, Any]]:
-    return next(table for table in found.tables if table.key == key).to_json()
+def _table(explanation: Explanation, key: str) -> list[dict[str, Any]]:
+    return next(table for table in explanation.tables if table.key == key).to_json()

@@ -31,42 +31,42 @@ def asked(metric: str, artifact: Artifact, folder: Path, **more: Any) -> Explana
     return explain(Question(metric, artifact, data=data, **more))
 
 
-def rows_of(found: Explanation) -> list[dict[str, Any]]:
-    return found.tables[0].to_json()
+def rows_of(explanation: Explanation) -> list[dict[str, Any]]:
+    return explanation.tables[0].to_json()
 
 
 def test_a_cold_starts_steps_make_up_the_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cold_start, "_STARTS", 1)
-    found = asked("cold_start_p50_ms", tiny.tiny_onnx(tmp_path / "m"), tmp_path)
-    rows = rows_of(found)
+    explanation = asked("cold_start_p50_ms", tiny.tiny_onnx(tmp_path / "m"), tmp_path)
+    rows = rows_of(explanation)
     assert [row["step"] for row in rows] == STEPS
-    total = found.figures["cold_start_p50_ms"]
+    total = explanation.figures["cold_start_p50_ms"]
     assert sum(row["median_ms"] for row in rows) == pytest.approx(total)
     assert sum(row["share"] for row in rows) == pytest.approx(1)
     longest = max(rows[:-1], key=lambda row: row["median_ms"])
-    assert found.figures["longest"] == longest["step"]
-    assert found.figures["starts"] == 1
+    assert explanation.figures["longest"] == longest["step"]
+    assert explanation.figures["starts"] == 1
 
 
 @pytest.mark.parametrize("make", [tiny.tiny_onnx, tiny.tiny_openvino])
 def test_memory_is_told_step_by_step(make: Any, tmp_path: Path) -> None:
-    found = asked("rss_peak_mb", make(tmp_path / "m"), tmp_path)
-    rows = rows_of(found)
+    explanation = asked("rss_peak_mb", make(tmp_path / "m"), tmp_path)
+    rows = rows_of(explanation)
     assert [row["step"] for row in rows] == list(memory._WHAT)
     assert sum(row["added_mb"] for row in rows) == pytest.approx(rows[-1]["rss_mb"])
     peaks = [row["peak_mb"] for row in rows]
     assert peaks == sorted(peaks)
     assert all(row["peak_mb"] >= row["rss_mb"] >= row["file_mb"] > 0 for row in rows)
-    assert 10 < found.figures["rss_mb"] < 400
+    assert 10 < explanation.figures["rss_mb"] < 400
 
 
 def test_larger_weights_are_seen_in_the_session_step(tmp_path: Path) -> None:
     small = tiny.tiny_onnx(tmp_path / "small")
     large = tiny.tiny_onnx(tmp_path / "large", layers=4, hidden=1024)
-    found = asked("rss_peak_ratio", large, tmp_path, reference=small)
-    session = next(row for row in rows_of(found) if row["step"] == "session")
+    explanation = asked("rss_peak_ratio", large, tmp_path, reference=small)
+    session = next(row for row in rows_of(explanation) if row["step"] == "session")
     assert session["added_mb"] - session["reference_added_mb"] > 0.8 * large.size_mb
 
 
@@ -79,12 +79,12 @@ def test_a_process_that_cannot_load_the_model_says_why(tmp_path: Path) -> None:
 
 def test_a_session_is_shown_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sustained, "_SECONDS", 0.1)
-    found = asked("sustained_p90_ratio", tiny.tiny_onnx(tmp_path / "m"), tmp_path)
-    assert found.figures["blocks"] >= sustained._FEWEST_BLOCKS
-    rows = rows_of(found)
+    explanation = asked("sustained_p90_ratio", tiny.tiny_onnx(tmp_path / "m"), tmp_path)
+    assert explanation.figures["blocks"] >= sustained._FEWEST_BLOCKS
+    rows = rows_of(explanation)
     assert len(rows) == 12
     assert rows[0]["blocks"].startswith("1-")
-    assert rows[-1]["blocks"].endswith(f"-{found.figures['blocks']}")
+    assert rows[-1]["blocks"].endswith(f"-{explanation.figures['blocks']}")
     assert all(row["p90_ms"] >= row["p50_ms"] > 0 for row in rows)
 
 

@@ -55,8 +55,8 @@ def _asked(ground: dict[str, Any], metric: str, reference: bool, **more: Any) ->
     return explain(Question(metric, ground["model"], ground["data"], reference=other, **more))
 
 
-def _table(found: Explanation, key: str) -> list[dict[str, Any]]:
-    return next(table for table in found.tables if table.key == key).to_json()
+def _table(explanation: Explanation, key: str) -> list[dict[str, Any]]:
+    return next(table for table in explanation.tables if table.key == key).to_json()
 
 
 def _f1(ground: dict[str, Any]) -> NDArray[np.float64]:
@@ -65,29 +65,29 @@ def _f1(ground: dict[str, Any]) -> NDArray[np.float64]:
 
 def test_lost_and_gained_rows_are_counted(ground: dict[str, Any]) -> None:
     right, known = ground["mine"] == ground["truth"], ground["theirs"] == ground["truth"]
-    found = _asked(ground, "accuracy_retention", reference=True).figures
-    assert found["lost"] == (known & ~right).sum() > 0
-    assert found["gained"] == (right & ~known).sum() > 0
-    assert found["accuracy"] == right.mean()
-    assert found["reference_accuracy"] == known.mean()
-    assert found["f1_macro"] == _f1(ground).mean()
+    figures = _asked(ground, "accuracy_retention", reference=True).figures
+    assert figures["lost"] == (known & ~right).sum() > 0
+    assert figures["gained"] == (right & ~known).sum() > 0
+    assert figures["accuracy"] == right.mean()
+    assert figures["reference_accuracy"] == known.mean()
+    assert figures["f1_macro"] == _f1(ground).mean()
 
 
 def test_the_test_is_exact(ground: dict[str, Any]) -> None:
     from scipy.stats import binomtest
 
-    found = _asked(ground, "accuracy", reference=True)
-    lost, gained = found.figures["lost"], found.figures["gained"]
-    assert found.figures["mcnemar_p"] == pytest.approx(binomtest(lost, lost + gained).pvalue)
+    explanation = _asked(ground, "accuracy", reference=True)
+    lost, gained = explanation.figures["lost"], explanation.figures["gained"]
+    assert explanation.figures["mcnemar_p"] == pytest.approx(binomtest(lost, lost + gained).pvalue)
 
 
 def test_a_model_against_itself_lost_nothing(ground: dict[str, Any]) -> None:
     question = Question("accuracy", ground["model"], ground["data"], reference=ground["model"])
-    found = explain(question)
-    assert (found.figures["lost"], found.figures["gained"]) == (0, 0)
-    assert found.figures["mcnemar_p"] == 1
-    assert "right equally often as far as these rows show" in found.answer
-    assert not _table(found, "confusions")
+    explanation = explain(question)
+    assert (explanation.figures["lost"], explanation.figures["gained"]) == (0, 0)
+    assert explanation.figures["mcnemar_p"] == 1
+    assert "right equally often as far as these rows show" in explanation.answer
+    assert not _table(explanation, "confusions")
 
 
 def test_classes_come_with_what_they_lost(ground: dict[str, Any]) -> None:
@@ -114,10 +114,10 @@ def test_confusions_are_counted_by_pair(ground: dict[str, Any]) -> None:
 
 
 def test_examples_are_rows_that_one_of_the_two_has_right(ground: dict[str, Any]) -> None:
-    found = _asked(ground, "accuracy", reference=True, top=3)
+    explanation = _asked(ground, "accuracy", reference=True, top=3)
     truth = dict(zip(TEXTS, ground["truth"], strict=True))
     mine = dict(zip(TEXTS, ground["mine"], strict=True))
-    lost = _table(found, "lost")
+    lost = _table(explanation, "lost")
     assert len(lost) == 3
     for row in lost:
         assert row["truth"] == tiny.LABELS[truth[row["text"]]] != row["predicted"]
@@ -125,10 +125,10 @@ def test_examples_are_rows_that_one_of_the_two_has_right(ground: dict[str, Any])
 
 
 def test_without_a_reference_the_worst_classes_come_first(ground: dict[str, Any]) -> None:
-    found = _asked(ground, "f1_macro", reference=False)
+    explanation = _asked(ground, "f1_macro", reference=False)
     f1 = _f1(ground)
-    assert [row["f1"] for row in _table(found, "classes")] == pytest.approx(sorted(f1))
-    assert tiny.LABELS[int(f1.argmin())] in found.answer
+    assert [row["f1"] for row in _table(explanation, "classes")] == pytest.approx(sorted(f1))
+    assert tiny.LABELS[int(f1.argmin())] in explanation.answer
 
 
 def test_foreign_labels_and_references_are_refused(ground: dict[str, Any], tmp_path: Path) -> None:

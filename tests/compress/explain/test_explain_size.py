@@ -30,19 +30,19 @@ def artifact(request: pytest.FixtureRequest, tmp_path: Path) -> Artifact:
 
 
 def test_a_tensors_bytes_are_its_shape_times_its_type(artifact: Artifact) -> None:
-    found = tensors(artifact)
-    assert found
-    assert all(tensor.size == math.prod(tensor.shape) * WIDTH[tensor.dtype] for tensor in found)
-    assert [tensor.size for tensor in found] == sorted((t.size for t in found), reverse=True)
+    stored = tensors(artifact)
+    assert stored
+    assert all(tensor.size == math.prod(tensor.shape) * WIDTH[tensor.dtype] for tensor in stored)
+    assert [tensor.size for tensor in stored] == sorted((t.size for t in stored), reverse=True)
 
 
 def test_the_parts_add_up_to_the_whole(artifact: Artifact) -> None:
-    found = explain(Question("artifact_mb", artifact, top=1000))
-    figures = found.figures
+    explanation = explain(Question("artifact_mb", artifact, top=1000))
+    figures = explanation.figures
     assert figures["artifact_mb"] == artifact.size_mb
     assert figures["tensors_mb"] + figures["graph_mb"] == pytest.approx(artifact.size_mb)
     assert 0 <= figures["graph_mb"] < artifact.size_mb
-    tables = {table.key: table.to_json() for table in found.tables}
+    tables = {table.key: table.to_json() for table in explanation.tables}
     assert sum(row["mb"] for row in tables["dtypes"]) == pytest.approx(artifact.size_mb)
     assert sum(row["mb"] for row in tables["tensors"]) == pytest.approx(figures["tensors_mb"])
     assert sum(row["share"] for row in tables["dtypes"]) == pytest.approx(1)
@@ -51,18 +51,18 @@ def test_the_parts_add_up_to_the_whole(artifact: Artifact) -> None:
 
 def test_the_word_embedding_is_found_by_its_name(tmp_path: Path) -> None:
     model = tiny.tiny_torch(tmp_path / "m")
-    found = explain(Question("artifact_mb", model))
-    assert found.figures["embedding_share"] == pytest.approx(80 * 32 * 4 / model.size_bytes())
-    assert "the word embedding is 0.01 MB" in found.answer
+    explanation = explain(Question("artifact_mb", model))
+    assert explanation.figures["embedding_share"] == pytest.approx(80 * 32 * 4 / model.size_bytes())
+    assert "the word embedding is 0.01 MB" in explanation.answer
 
 
 def test_floats_left_in_an_integer_model_are_named(tmp_path: Path) -> None:
     model = quantized(tmp_path / "m", excluded=["layer.0"])
-    found = explain(Question("artifact_mb", model))
-    floats = next(table for table in found.tables if table.key == "floats").to_json()
+    explanation = explain(Question("artifact_mb", model))
+    floats = next(table for table in explanation.tables if table.key == "floats").to_json()
     assert floats[0]["name"] == "w0"
     assert floats[0]["mb"] == 256 * 256 * 4 / 1e6
-    assert "are still floating point" in found.answer
+    assert "are still floating point" in explanation.answer
 
 
 def test_a_tensor_that_is_stored_twice_is_named_once(tmp_path: Path) -> None:
@@ -73,10 +73,10 @@ def test_a_tensor_that_is_stored_twice_is_named_once(tmp_path: Path) -> None:
     values = {tensor.name: tensor for tensor in graph.graph.initializer}
     values["w1"].raw_data = values["w0"].raw_data
     onnx.save(graph, model.model_file)
-    found = explain(Question("artifact_mb", model))
-    rows = next(table for table in found.tables if table.key == "duplicates").to_json()
+    explanation = explain(Question("artifact_mb", model))
+    rows = next(table for table in explanation.tables if table.key == "duplicates").to_json()
     assert rows == [{"names": "w0, w1", "copies": 2, "wasted_mb": 64 * 64 * 4 / 1e6}]
-    assert "stored more than once" in found.answer
+    assert "stored more than once" in explanation.answer
 
 
 def test_weights_in_a_file_of_their_own_count(tmp_path: Path) -> None:
@@ -86,18 +86,18 @@ def test_weights_in_a_file_of_their_own_count(tmp_path: Path) -> None:
     graph = onnx.load(model.model_file)
     onnx.save(graph, model.model_file, save_as_external_data=True, location="model.onnx.data")
     model = rewritten(model.path, "fp32")
-    found = explain(Question("artifact_mb", model))
-    assert found.figures["tensors_mb"] > 64 * 64 * 4 / 1e6
+    explanation = explain(Question("artifact_mb", model))
+    assert explanation.figures["tensors_mb"] > 64 * 64 * 4 / 1e6
     assert {tensor.name for tensor in tensors(model)} >= {"table", "w0", "head"}
 
 
 def test_a_reference_says_what_shrank(tmp_path: Path) -> None:
     model = quantized(tmp_path / "small" / "m", excluded=[])
     other = tiny.tiny_onnx(tmp_path / "large", layers=3, hidden=256)
-    found = explain(Question("compression", model, reference=other))
-    assert found.figures["compression"] == other.size_mb / model.size_mb
-    assert "times smaller than the reference" in found.answer
-    against = {row["dtype"]: row for row in found.tables[0].to_json()}
+    explanation = explain(Question("compression", model, reference=other))
+    assert explanation.figures["compression"] == other.size_mb / model.size_mb
+    assert "times smaller than the reference" in explanation.answer
+    against = {row["dtype"]: row for row in explanation.tables[0].to_json()}
     assert against["int8"]["reference_mb"] == 0
     assert against["fp32"]["reference_mb"] > against["fp32"]["model_mb"]
 
@@ -121,4 +121,4 @@ def test_copies_are_of_the_same_bytes_and_type() -> None:
     ]
     assert duplicates([tensor(*row) for row in rows]) == []
     groups = duplicates([tensor(*row) for row in [*rows, ("e", "int8", "x")]])
-    assert [[found.name for found in group] for group in groups] == [["a", "e"]]
+    assert [[copies.name for copies in group] for group in groups] == [["a", "e"]]

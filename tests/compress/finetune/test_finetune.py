@@ -187,8 +187,8 @@ def test_a_killed_stage_ends_with_the_same_digest(tmp_path: Path, task: str, epo
 def weights(settings: Finetune, *counts: int) -> Any:
     targets = [place for place, count in enumerate(counts) for _ in range(count)]
     labels = tuple(map(str, range(len(counts))))
-    found = TASK.weights(targets, labels, settings.class_weights)
-    return None if found is None else found.tolist()
+    weights = TASK.weights(targets, labels, settings.class_weights)
+    return None if weights is None else weights.tolist()
 
 
 def test_classes_are_weighed_when_they_are_uneven() -> None:

@@ -25,8 +25,8 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _first(model: ModelProto, kind: str) -> NodeProto:
-    found: NodeProto = next(node for node in model.graph.node if node.op_type == kind)
-    return found
+    first: NodeProto = next(node for node in model.graph.node if node.op_type == kind)
+    return first
 
 
 def _constant(model: ModelProto, name: str) -> TensorProto:

@@ -30,8 +30,8 @@ def _inside(path: Path, op: str, feeds: dict[str, Any]) -> list[tuple[int, ...]]
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    found: list[NDArray[np.float32]] = session.run(names, feeds)
-    return [value.shape for value in found]
+    outputs: list[NDArray[np.float32]] = session.run(names, feeds)
+    return [value.shape for value in outputs]
 
 
 def test_the_last_layers_products_are_of_one_token() -> None:
@@ -86,8 +86,8 @@ def _run(model: Any, x: NDArray[np.float32]) -> list[NDArray[np.float32]]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model.SerializeToString())
-    found: list[NDArray[np.float32]] = session.run(None, {"x": x})
-    return found
+    outputs: list[NDArray[np.float32]] = session.run(None, {"x": x})
+    return outputs
 
 
 def _dense(source: str, name: str) -> list[onnx.NodeProto]:

@@ -52,10 +52,10 @@ def test_a_noisier_machine_resolves_less() -> None:
 
 def test_the_spread_of_the_rounds_is_what_it_is_made_of() -> None:
     """Two processes that differ by 3 % each make ratios that differ by √2 times as much."""
-    found = resolution("latency_p50_ratio", _rounds(0.03, 400))
+    row = resolution("latency_p50_ratio", _rounds(0.03, 400))
     expected = (1.645 + 0.842) * 0.03 * math.sqrt(2) / 20
-    assert expected < math.log1p(found.resolves) < 1.15 * expected
-    assert found.gate_resolves > found.resolves  # 16 rounds, and its risk is spread over looks
+    assert expected < math.log1p(row.resolves) < 1.15 * expected
+    assert row.gate_resolves > row.resolves  # 16 rounds, and its risk is spread over looks
 
 
 def test_a_round_without_a_clean_sample_is_left_out() -> None:
@@ -98,7 +98,7 @@ def test_a_real_session_says_what_it_resolves(report: NoiseReport) -> None:
         assert row.resolves > 0
     content = json.loads(json.dumps(report.to_json()))
     assert content["metrics"]["latency_p90_ratio"]["budget"]["max"] == ALLOWANCE
-    assert content["look"]["cores"] >= 1
+    assert content["noise"]["cores"] >= 1
 
 
 def test_the_words_carry_the_figures(report: NoiseReport) -> None:
@@ -108,7 +108,7 @@ def test_the_words_carry_the_figures(report: NoiseReport) -> None:
     assert f"resolves a regression of {100 * first.resolves:.1f} % in latency_p50_ratio" in words
     caught = f"catches true slowdowns from {100 * first.catches_from(ALLOWANCE):.1f} % on"
     assert caught in words
-    assert all(reason in words for reason in report.look.reasons)
+    assert all(reason in words for reason in report.noise.reasons)
     assert max(map(len, lines[:9])) <= 100
 
 

@@ -33,25 +33,25 @@ FIGURES: Mapping[str, Measurement] = {
 
 
 def test_the_printed_budgets_are_a_profiles() -> None:
-    found, _ = suggest_budgets(FIGURES)
-    table = tomllib.loads("\n".join(row.toml() for row in found))
+    suggestions, _ = suggest_budgets(FIGURES)
+    table = tomllib.loads("\n".join(row.toml() for row in suggestions))
     profile = DeviceProfile.model_validate({"schema": 1, "name": "mine", "budgets": table})
     assert list(profile.budgets) == ["latency_p50_ms", "artifact_mb", "accuracy", "speedup"]
 
 
 def test_limits_are_the_sum_that_the_reason_states() -> None:
-    found = {row.metric: row for row in suggest_budgets(FIGURES)[0]}
-    assert found["latency_p50_ms"].limit == pytest.approx((0.65 + 0.01) * 1.05, rel=0.01)
-    assert found["accuracy"].limit == 0.9
-    assert found["artifact_mb"].limit == pytest.approx(6.13)
-    assert found["speedup"].limit == pytest.approx((9.0 - 0.4) / 1.05, rel=0.01)
-    assert "bound 0.65" in found["latency_p50_ms"].reason
-    assert "5% for drift" in found["latency_p50_ms"].reason
+    suggestions = {row.metric: row for row in suggest_budgets(FIGURES)[0]}
+    assert suggestions["latency_p50_ms"].limit == pytest.approx((0.65 + 0.01) * 1.05, rel=0.01)
+    assert suggestions["accuracy"].limit == 0.9
+    assert suggestions["artifact_mb"].limit == pytest.approx(6.13)
+    assert suggestions["speedup"].limit == pytest.approx((9.0 - 0.4) / 1.05, rel=0.01)
+    assert "bound 0.65" in suggestions["latency_p50_ms"].reason
+    assert "5% for drift" in suggestions["latency_p50_ms"].reason
 
 
 def test_what_the_samples_do_not_support_gets_no_budget() -> None:
-    found, refused = suggest_budgets(FIGURES)
-    assert "cold_start_p90_ms" not in {row.metric for row in found}
+    suggestions, refused = suggest_budgets(FIGURES)
+    assert "cold_start_p90_ms" not in {row.metric for row in suggestions}
     assert refused == ["cold_start_p90_ms: needs 46 cold starts (have 9)"]
 
 
@@ -61,8 +61,8 @@ def test_headroom_comes_on_top() -> None:
 
 
 def test_what_is_known_too_roughly_gets_no_budget() -> None:
-    found, refused = suggest_budgets({"speedup": _figure("speedup", 2.0, 1.0)})
-    assert not found
+    suggestions, refused = suggest_budgets({"speedup": _figure("speedup", 2.0, 1.0)})
+    assert not suggestions
     assert "too roughly" in refused[0]
 
 

@@ -47,8 +47,8 @@ def test_a_merged_adapter_answers_as_the_adapted_model(tmp_path: Path) -> None:
     inputs = encode(artifact, ["my card was charged twice", "great service"])
     with torch.inference_mode():
         wanted = wrapped(**inputs).logits.numpy()
-        found = load_model(artifact.path)(**inputs).logits.numpy()
-    np.testing.assert_allclose(found, wanted, atol=1e-5)
+        logits = load_model(artifact.path)(**inputs).logits.numpy()
+    np.testing.assert_allclose(logits, wanted, atol=1e-5)
 
 
 def test_an_adapter_without_a_head_is_refused(tmp_path: Path) -> None:

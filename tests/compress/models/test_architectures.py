@@ -37,9 +37,9 @@ def test_every_path_and_key_is_the_models_own(tmp_path: Path, model_type: str) -
 @pytest.mark.parametrize("model_type", FULL)
 def test_a_shared_position_bias_is_known(tmp_path: Path, model_type: str) -> None:
     model = load_model(make_model(tmp_path / model_type, model_type).path)
-    found = [name for name, _ in model.named_modules() if "relative_attention_bias" in name]
+    names = [name for name, _ in model.named_modules() if "relative_attention_bias" in name]
     expected = architecture(model_type).position_bias
-    assert found == ([expected] if expected else [])
+    assert names == ([expected] if expected else [])
 
 
 @pytest.mark.parametrize("model_type", FULL)

@@ -93,10 +93,10 @@ def junk_pieces(folder: Path) -> None:
 
 def test_a_plain_folder_is_described_without_being_written_to(made: Path, folder: Path) -> None:
     before = sorted(path.name for path in folder.iterdir())
-    found, known = open_model(str(folder), task=TASK), open_model(str(made), task=TASK)
+    described, known = open_model(str(folder), task=TASK), open_model(str(made), task=TASK)
     assert sorted(path.name for path in folder.iterdir()) == before
     for name in ("format", "labels", "max_length", "inputs", "outputs", "parameters", "digest"):
-        assert getattr(found, name) == getattr(known, name), name
+        assert getattr(described, name) == getattr(known, name), name
 
 
 @pytest.mark.parametrize(

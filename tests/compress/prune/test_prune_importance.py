@@ -42,14 +42,14 @@ def test_importance_has_a_figure_for_every_unit(tmp_path: Path, model_type: str)
     model = load_model(artifact.path)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     rows = rows_of(artifact, model, 40)
-    found, again = importance_of(model, rows), importance_of(model, rows)
-    assert found.heads.shape == (3, 4)
-    assert found.ffn.shape == (3, 128)
-    assert found.stream.shape == found.head.shape == (64,)
-    assert (found.stream > 0).all()
-    assert (found.heads > 0).all()
-    np.testing.assert_array_equal(found.ffn, again.ffn)
-    np.testing.assert_array_equal(found.heads, again.heads)
+    importance, again = importance_of(model, rows), importance_of(model, rows)
+    assert importance.heads.shape == (3, 4)
+    assert importance.ffn.shape == (3, 128)
+    assert importance.stream.shape == importance.head.shape == (64,)
+    assert (importance.stream > 0).all()
+    assert (importance.heads > 0).all()
+    np.testing.assert_array_equal(importance.ffn, again.ffn)
+    np.testing.assert_array_equal(importance.heads, again.heads)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert all(weight.requires_grad and weight.grad is None for weight in model.parameters())
     assert not any(module._forward_pre_hooks for module in model.modules())
@@ -63,11 +63,11 @@ def test_a_unit_that_says_nothing_has_no_importance(tmp_path: Path) -> None:
         part(model, f"{parts.layers}.1.{parts.ffn_out}").weight[:, 5] = 0
         part(model, f"{parts.layers}.0.{parts.attention_output}").weight[:, 16:32] = 0
         part(model, parts.head_out).weight[:, 7] = 0
-    found = importance_of(model, rows_of(artifact, model, 20))
-    assert found.ffn[1, 5] == 0
-    assert found.head[7] == 0
-    assert found.heads[0, 1] == 0
-    assert (found.ffn[0] > 0).all()
+    importance = importance_of(model, rows_of(artifact, model, 20))
+    assert importance.ffn[1, 5] == 0
+    assert importance.head[7] == 0
+    assert importance.heads[0, 1] == 0
+    assert (importance.ffn[0] > 0).all()
 
 
 def test_masks_carry_each_rows_own_gradient(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_the_streams_mask_is_wherever_it_is_normalized(tmp_path: Path, model_typ
 def test_strong_units_hold_the_accuracy_that_weak_ones_lose(tmp_path: Path) -> None:
     artifact = make_trained_model(tmp_path / "model", data=DATA)
     model = load_model(artifact.path)
-    found = importance_of(model, rows_of(artifact, model, 200)).ffn
+    importance = importance_of(model, rows_of(artifact, model, 200)).ffn
     agreement = []
-    for ranks in (found, -found):
+    for ranks in (importance, -importance):
         pruned = load_model(artifact.path)
         prune_ffn(pruned, strongest(ranks, 16))
         test = encode(

@@ -134,9 +134,9 @@ def test_fewer_heads_export_to_onnx(tmp_path: Path, model_type: str) -> None:
     exported = execute(Export(format="onnx"), artifact, context, tmp_path / "onnx")
     feeds = {name: value.numpy() for name, value in encode(artifact, TEXTS).items()}
     session = onnxruntime.InferenceSession(str(exported.model_file))
-    found = session.run(["logits"], {name: feeds[name] for name in names(session)})[0]
+    outputs = session.run(["logits"], {name: feeds[name] for name in names(session)})[0]
     expected = logits(load_model(artifact.path), artifact).numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(outputs, expected, atol=1e-4)
 
 
 def names(session: Any) -> list[str]:

@@ -379,14 +379,14 @@ def test_a_row_of_zeros_stays_zero() -> None:
 
 def test_four_bits_are_for_the_largest_table_alone(tmp_path: Path) -> None:
     graph = load_onnx(_run(tmp_path, embeddings="int4").model_file).graph
-    found = {
+    bits = {
         node.input[0]: {one.name: one.i for one in node.attribute}["bits"]
         for node in graph.node
         if node.op_type == "GatherBlockQuantized"
     }
-    assert found["bert.embeddings.word_embeddings.weight_q4"] == 4
-    assert set(found.values()) <= {4, 8}
-    assert list(found.values()).count(4) == 1
+    assert bits["bert.embeddings.word_embeddings.weight_q4"] == 4
+    assert set(bits.values()) <= {4, 8}
+    assert list(bits.values()).count(4) == 1
 
 
 def test_roberta_int8_dynamic(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_the_key_changes_with_all_that_decides_a_result(source: Artifact, tmp_pa
     keys = [
         stage_key(Copy(), source, plain),
         stage_key(Copy(note="x"), source, plain),
-        stage_key(Copy(), dataclasses.replace(source, digest="x"), plain),
+        stage_key(Copy(), dataclasses.replace(source, files={}), plain),
         stage_key(Copy(), dataclasses.replace(source, labels=("x",)), plain),
         stage_key(Copy(), dataclasses.replace(source, max_length=8), plain),
         stage_key(Copy(), source, dataclasses.replace(plain, data=other)),
@@ -103,17 +103,17 @@ def test_the_key_covers_the_task_s_code(
 
 
 def test_two_processes_make_a_stage_once(cache: Cache, source: Artifact, tmp_path: Path) -> None:
-    found: list[bool] = []
+    digests: list[bool] = []
 
     def make() -> None:
-        found.append(cache.make(Copy(), source, context(tmp_path))[1])
+        digests.append(cache.make(Copy(), source, context(tmp_path))[1])
 
     threads = [threading.Thread(target=make) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(found) == [False, True, True, True]
+    assert sorted(digests) == [False, True, True, True]
 
 
 def test_entries_name_what_is_there_even_when_damaged(

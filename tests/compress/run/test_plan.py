@@ -18,7 +18,7 @@ from compress.quantize.stage import Quantize
 from compress.recipe import ExportSettings, Recipe, TeacherSettings, read_recipe
 from compress.run.plan import Plan, make_plan
 from compress.run.preflight import check_devices
-from compress.run.steps import Layout, lay_out, teacher_step
+from compress.run.steps import StepTree, lay_out, teacher_step
 from compress.stage import Stage
 from profiles.device import DEVICES, load_profile, shipped
 from runtimes.errors import InputError, ProfileError, RecipeError, UnsupportedError
@@ -152,8 +152,8 @@ def test_a_device_out_of_reach_is_said_when_planning(base: Path) -> None:
 
 
 def test_a_profile_of_any_machine_takes_any_format(base: Path) -> None:
-    found = plan(base, QUANTIZE, export='[export]\nformats = ["openvino"]\n')
-    assert [step.name for step in found.steps if step.final] == ["02-quantize-openvino"]
+    planned = plan(base, QUANTIZE, export='[export]\nformats = ["openvino"]\n')
+    assert [step.name for step in planned.steps if step.final] == ["02-quantize-openvino"]
 
 
 def test_another_student_decides_what_the_later_stages_support(base: Path) -> None:
@@ -183,7 +183,7 @@ def test_the_shipped_profiles_name_schemes_that_there_are(name: str) -> None:
     assert known_scheme(load_profile(name).quantization.scheme)
 
 
-def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> Layout:
+def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> StepTree:
     """Lay out a recipe of these stages on a teacher of two layers."""
     recipe = Recipe(
         name="t",
@@ -200,25 +200,25 @@ def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> Layout:
 
 def test_several_stages_follow_an_export_and_may_change_its_format() -> None:
     """A third party's stage takes ONNX before the quantization, another's makes OpenVINO of it."""
-    found = laid(Distill(layers=1), Convert(to="onnx"), Quantize(), Convert(to="openvino"))
-    assert [(step.name, step.source) for step in found.steps][2:] == [
+    steps = laid(Distill(layers=1), Convert(to="onnx"), Quantize(), Convert(to="openvino"))
+    assert [(step.name, step.source) for step in steps.steps][2:] == [
         ("01-distill-onnx", "01-distill"),
         ("02-convert-onnx", "01-distill-onnx"),
         ("03-quantize-onnx", "02-convert-onnx"),
         ("04-convert-onnx", "03-quantize-onnx"),
     ]
-    assert [step.name for step in found.steps if step.final] == ["04-convert-onnx"]
-    last = found.outlines["04-convert-onnx"]
-    assert (last.format, last.precision, found.formats) == ("openvino", "int8", ["openvino"])
+    assert [step.name for step in steps.steps if step.final] == ["04-convert-onnx"]
+    last = steps.outlines["04-convert-onnx"]
+    assert (last.format, last.precision, steps.formats) == ("openvino", "int8", ["openvino"])
     with pytest.raises(RecipeError, match="takes 'onnx'"):
-        check_devices([load_profile("rpi5")], found.formats)
-    check_devices([load_profile("core-ultra-npu")], found.formats)
+        check_devices([load_profile("rpi5")], steps.formats)
+    check_devices([load_profile("core-ultra-npu")], steps.formats)
 
 
 def test_a_stage_that_teaches_is_the_teacher_whatever_its_kind() -> None:
-    found = laid(Teach(), Distill(layers=1))
-    assert teacher_step(found.steps) == "01-teach"
-    assert [step.stands_for for step in found.steps if step.name == REFERENCE] == ["01-teach"]
+    steps = laid(Teach(), Distill(layers=1))
+    assert teacher_step(steps.steps) == "01-teach"
+    assert [step.stands_for for step in steps.steps if step.name == REFERENCE] == ["01-teach"]
     with pytest.raises(RecipeError, match="two teach and finetune stages"):
         laid(Teach(), Finetune())
 
@@ -241,9 +241,9 @@ def test_a_format_that_no_runtime_loads_is_refused() -> None:
 
 
 def test_a_closed_export_is_the_end_of_its_branch() -> None:
-    found = laid(Quantize(), Convert(to="onnx"), formats=("tensorrt",))
-    assert [step.name for step in found.steps] == [REFERENCE, "01-export-tensorrt"]
-    assert found.formats == ["tensorrt"]
+    steps = laid(Quantize(), Convert(to="onnx"), formats=("tensorrt",))
+    assert [step.name for step in steps.steps] == [REFERENCE, "01-export-tensorrt"]
+    assert steps.formats == ["tensorrt"]
 
 
 def test_texts_that_are_cut_are_warned_of(base: Path) -> None:

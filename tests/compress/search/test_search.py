@@ -33,9 +33,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(recipe: Path, out: Path, **changes: Any) -> SearchRequest:
     """Return a search of the recipe with a cache beside it."""
-    found = read_recipe(recipe)
-    assert found.target is not None
-    request = request_of(found, found.target, out)
+    parsed = read_recipe(recipe)
+    assert parsed.target is not None
+    request = request_of(parsed, parsed.target, out)
     cache = Cache(recipe.parent / "cache")
     return dataclasses.replace(request, **{"cache": cache, "rungs": (1,), **changes})
 
@@ -46,7 +46,7 @@ def timed(shop: Workshop, models: dict[Shape, Artifact]) -> dict[Shape, Latency]
     return {shape: Latency(1 / speed, 2 / speed, speed) for shape, speed in speeds.items()}
 
 
-class Killed(NoBoard):
+class InterruptAfter(NoBoard):
     """End the search as Ctrl-C does, once there are so many shapes."""
 
     def __init__(self, after: int) -> None:
@@ -65,7 +65,7 @@ def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sear
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workshop, "timed", timed)
         with pytest.raises(KeyboardInterrupt):
-            search(asked(recipe, out, board=Killed(1)))
+            search(asked(recipe, out, board=InterruptAfter(1)))
         return [search(asked(recipe, out, max_trials=2)) for _ in range(2)]
 
 
@@ -137,11 +137,11 @@ def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:
 
 
 def test_a_stage_that_no_search_carries_out_is_said(recipe: Path, tmp_path: Path) -> None:
-    found = read_recipe(recipe)
-    added = dataclasses.replace(found, stages=(*found.stages, Copy()))
+    parsed = read_recipe(recipe)
+    added = dataclasses.replace(parsed, stages=(*parsed.stages, Copy()))
     request = request_of(added, TargetSettings(), tmp_path / "out")
     assert any("copy: a search leaves" in warning for warning in request.plan.warnings)
-    left = request_of(found, TargetSettings(), tmp_path / "out").plan.warnings
+    left = request_of(parsed, TargetSettings(), tmp_path / "out").plan.warnings
     assert not any("a search leaves" in warning for warning in left)
 
 
@@ -161,19 +161,19 @@ def test_a_search_ends_with_a_run_s_report(
     code = outcome(recipe, out, monkeypatch, "--seeds", "2", "--json")
     report = json.loads(capsys.readouterr().out)
     assert code in (0, 1, 3)
-    found = report["search"]
-    assert found["answer"] in [row["name"] for row in found["trials"]]
-    assert [row["seed"] for row in found["seeds"]] == [7, 8]
+    search_ = report["search"]
+    assert search_["answer"] in [row["name"] for row in search_["trials"]]
+    assert [row["seed"] for row in search_["seeds"]] == [7, 8]
     kinds = [row["kind"] for row in report["stages"]]
     assert kinds[-1] == "quantize"
     chosen = next(row for row in report["stages"] if row["selected"])
-    assert chosen["accuracy"] == pytest.approx(found["seeds"][0]["accuracy"])
+    assert chosen["accuracy"] == pytest.approx(search_["seeds"][0]["accuracy"])
     checks = {check["metric"]: check["limit"] for check in report["verdicts"][0]["checks"]}
     assert checks["accuracy_retention"] == 0.8, "the goal's limit takes the profile's place"
     assert (out / "bundle" / "predict.py").is_file()
     page = (out / "report.html").read_text()
     assert "Search" in page
-    assert found["answer"] in page
+    assert search_["answer"] in page
 
 
 @pytest.mark.slow

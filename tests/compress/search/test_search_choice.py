@@ -79,10 +79,10 @@ def test_a_shape_stands_by_its_longest_training() -> None:
     short = trial(epochs=3, hits=800, deployed=False)
     long = trial(epochs=20, hits=891)
     other = trial(Shape(2), hits=900, speedup=5)
-    found = standings([short, long, other], control(), seed=7)
-    assert [row.trial for row in found] == [long, other]
-    assert found[0].retention == pytest.approx(0.99)
-    assert found[0].lower < 0.99 < 1
+    rows = standings([short, long, other], control(), seed=7)
+    assert [row.trial for row in rows] == [long, other]
+    assert rows[0].retention == pytest.approx(0.99)
+    assert rows[0].lower < 0.99 < 1
 
 
 def test_a_deployed_model_stands_before_its_student() -> None:

@@ -8,15 +8,15 @@ import pytest
 
 from compress.search import schedule
 from compress.search.choice import Goal, fastest, pareto, smallest
-from compress.search.clock import CLOSING_S, Clock
+from compress.search.clock import CLOSING_S, SearchClock
 from compress.search.control import control_shape
-from compress.search.schedule import Known, Task
+from compress.search.schedule import Known, Training
 from compress.search.shape import Shape
 from compress.search.trial import Latency, Trial
 from tests.compress.searching import SPACE, control, right
 
 RUNGS = (3, 8, 20)
-RULES: tuple[Callable[[Known], Iterator[Task]], ...] = (
+RULES: tuple[Callable[[Known], Iterator[Training]], ...] = (
     *(schedule.first, schedule.control, schedule.faster, schedule.smaller, schedule.nearby),
     schedule.rest,
 )
@@ -28,36 +28,39 @@ def known(*, seen: bool = False) -> Known:
     return Known(SPACE, Goal(0.99, 0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
 
 
-def made(task: Task, hits: Callable[[Shape], int] = lambda shape: 900) -> Trial:
-    """Return the trial that a task gives: more epochs lose fewer of the rows."""
-    work = SPACE.work(task.shape)
-    size_mb = work * (1.0 if task.shape.embeddings == "int4" else 1.5)
-    count = hits(task.shape) - {3: 60, 8: 15, 20: 0}[task.epochs]
+def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -> Trial:
+    """Return the trial that a training gives: more epochs lose fewer of the rows."""
+    work = SPACE.work(training.shape)
+    size_mb = work * (1.0 if training.shape.embeddings == "int4" else 1.5)
+    count = hits(training.shape) - {3: 60, 8: 15, 20: 0}[training.epochs]
     rows = right(count)
     latency = Latency(work, 2 * work, 8 / work)
-    deployed = rows if task.deploy else None
-    return Trial(task.shape, task.epochs, latency, size_mb, 10 * work, rows, deployed)
+    deployed = rows if training.deploy else None
+    return Trial(training.shape, training.epochs, latency, size_mb, 10 * work, rows, deployed)
 
 
-def played(state: Known, hits: Callable[[Shape], int], most: int = 400) -> list[Task]:
+def played(state: Known, hits: Callable[[Shape], int], most: int = 400) -> list[Training]:
     """Do what the rules say until they say nothing, and return it."""
-    done: list[Task] = []
-    while task := next((task for rule in RULES for task in rule(state)), None):
-        found = made(task, hits)
-        if state.worth(task.shape, found.latency, found.size_mb) or task.shape in SPACE.first():
-            state.trials.append(found)
+    done: list[Training] = []
+    while training := next((training for rule in RULES for training in rule(state)), None):
+        trial = made(training, hits)
+        if (
+            state.worth(training.shape, trial.latency, trial.size_mb)
+            or training.shape in SPACE.first()
+        ):
+            state.trials.append(trial)
         else:
-            state.closed.add(task.shape)
-        done.append(task)
+            state.closed.add(training.shape)
+        done.append(training)
         assert len(done) < most, "the rules never end"
     return done
 
 
 def test_the_fixed_shapes_come_first_and_the_fastest_of_them_before_the_others() -> None:
-    tasks = played(known(), lambda shape: 900)
+    trainings = played(known(), lambda shape: 900)
     first = SPACE.first()
-    assert [task.shape for task in tasks[: len(first)]] == first
-    assert all(task.epochs == RUNGS[0] for task in tasks[: len(first)])
+    assert [training.shape for training in trainings[: len(first)]] == first
+    assert all(training.epochs == RUNGS[0] for training in trainings[: len(first)])
     assert first[0] == min(first, key=SPACE.work)
 
 
@@ -87,22 +90,22 @@ def test_a_shape_that_fails_the_goal_leads_to_a_larger_one() -> None:
 
 def test_what_cannot_win_is_not_trained_to_the_end() -> None:
     state = known()
-    tasks = played(state, lambda shape: 900)
-    trained = {task.shape for task in tasks if task.epochs == RUNGS[-1]}
-    assert len(trained) < len({task.shape for task in tasks})
+    trainings = played(state, lambda shape: 900)
+    trained = {training.shape for training in trainings if training.epochs == RUNGS[-1]}
+    assert len(trained) < len({training.shape for training in trainings})
     assert Shape(3, 0.5, embeddings="int4") not in trained
 
 
 def test_only_the_last_rung_is_deployed() -> None:
-    tasks = played(known(), lambda shape: 895)
-    assert all(task.deploy == (task.epochs == RUNGS[-1]) for task in tasks)
+    trainings = played(known(), lambda shape: 895)
+    assert all(training.deploy == (training.epochs == RUNGS[-1]) for training in trainings)
 
 
 def test_the_control_is_trained_before_anything_is_taken_further() -> None:
     state = known(seen=True)
-    tasks = played(state, lambda shape: 890 + shape.layers)
-    after = tasks[len(SPACE.first())]
-    assert after == Task(control_shape(SPACE), RUNGS[-1], deploy=True)
+    trainings = played(state, lambda shape: 890 + shape.layers)
+    after = trainings[len(SPACE.first())]
+    assert after == Training(control_shape(SPACE), RUNGS[-1], deploy=True)
     assert state.control.shape == control_shape(SPACE)
     assert state.control.scores == right(893)
     assert list(schedule.control(known())) == [], "the teacher needs no stand-in"
@@ -110,7 +113,7 @@ def test_the_control_is_trained_before_anything_is_taken_further() -> None:
 
 def test_before_there_is_a_control_the_most_accurate_student_stands_in() -> None:
     state = known(seen=True)
-    state.trials.append(made(Task(Shape(1, embeddings="int4"), 3)))
+    state.trials.append(made(Training(Shape(1, embeddings="int4"), 3)))
     assert state.control.shape is None
     assert state.rows[0].retention == 1
 
@@ -119,7 +122,7 @@ def test_what_is_closed_is_not_tried_again() -> None:
     state = known()
     state.closed.update(SPACE.first())
     assert list(schedule.first(state)) == []
-    state.trials.append(made(Task(SPACE.first()[0], 3)))
+    state.trials.append(made(Training(SPACE.first()[0], 3)))
     assert state.further(state.rows[0]) is None
 
 
@@ -128,30 +131,33 @@ def test_when_the_rules_are_done_shapes_beside_the_front_are_tried_in_an_order_o
 ):
     state = known()
     played(state, lambda shape: 900)
-    tasks = list(schedule.beside(state))
+    trainings = list(schedule.beside(state))
     front = [row.trial.shape for row in pareto(state.rows)]
     near = {
         s for shape in front for cut in (True, False) for s in SPACE.neighbors(shape, smaller=cut)
     }
     tried = {trial.shape for trial in state.trials}
-    assert tasks
-    assert {task.shape for task in tasks} == near - tried - state.closed
-    assert {task.epochs for task in tasks} == {RUNGS[0]}
-    assert list(schedule.beside(state)) == tasks, "a search that goes on draws the same"
+    assert trainings
+    assert {training.shape for training in trainings} == near - tried - state.closed
+    assert {training.epochs for training in trainings} == {RUNGS[0]}
+    assert list(schedule.beside(state)) == trainings, "a search that goes on draws the same"
     state.seed += 1
-    assert list(schedule.beside(state)) != tasks
+    assert list(schedule.beside(state)) != trainings
 
 
 def test_at_the_end_the_front_is_deployed_what_meets_the_goal_first() -> None:
     state = known()
     poor, good = SPACE.first()[0], SPACE.first()[-1]
-    state.trials += [made(Task(poor, 8), lambda shape: 860), made(Task(good, 8), lambda shape: 910)]
-    assert list(schedule.undeployed(state)) == [Task(good, 8, True), Task(poor, 8, True)]
+    state.trials += [
+        made(Training(poor, 8), lambda shape: 860),
+        made(Training(good, 8), lambda shape: 910),
+    ]
+    assert list(schedule.undeployed(state)) == [Training(good, 8, True), Training(poor, 8, True)]
 
 
 @pytest.mark.parametrize("limit", [10.0, 400.0, 100_000.0])
 def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
-    clock = Clock(limit)
+    clock = SearchClock(limit)
     assert clock.training_s(1.0, 20) == 0, "nothing is known yet"
     clock.trained(1.0, epochs=3, seconds=30.0)
     clock.making_s, clock.answering_s = 5.0, 8.0
@@ -160,10 +166,10 @@ def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
     assert clock.training_s(0.5, 20) == pytest.approx(200)
     needed = 200 * (1 + 1.25) + 10 + 10 + CLOSING_S
     assert clock.allows(1.0, 20, refits=1) == (limit > needed)
-    assert Clock(None).allows(1.0, 20, refits=3)
+    assert SearchClock(None).allows(1.0, 20, refits=3)
 
 
 def test_where_there_is_one_rung_it_is_the_last() -> None:
     state = known()
     state.rungs = (20,)
-    assert all(task.deploy for task in schedule.first(state))
+    assert all(training.deploy for training in schedule.first(state))

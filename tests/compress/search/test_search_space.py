@@ -100,8 +100,8 @@ def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> 
 def test_the_first_shapes_suit_the_teacher(
     tmp_path: Path, layers: int, first: list[tuple[int, float]]
 ) -> None:
-    found = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
-    assert [(shape.layers, shape.ffn) for shape in found] == first
+    space = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
+    assert [(shape.layers, shape.ffn) for shape in space] == first
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from compress.judge.class_costs import class_rows
 from compress.progress import Silence
 from compress.quantize.stage import Quantize
 from compress.sensitivity.nodes import node_costs
-from compress.sensitivity.restore import Source
-from compress.sensitivity.sensitivity import Asked, sensitivity
+from compress.sensitivity.restore import QuantizedPair
+from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
 from compress.stage import execute
 from compress.tasks.classes import class_costs
 from runtimes.artifact import Artifact, read_artifact, write_artifact
@@ -53,9 +53,9 @@ def quantized(scheme: str) -> Artifact:
 def rows() -> Path:
     """Write the test rows as a csv file."""
     path = Path(_FOLDER.name) / "test.csv"
-    found = data().test
+    data_set = data().test
     with path.open("w", encoding="utf-8", newline="") as stream:
-        lines = [(t, LABELS[n]) for t, n in zip(found.inputs, found.targets, strict=True)]
+        lines = [(t, LABELS[n]) for t, n in zip(data_set.inputs, data_set.targets, strict=True)]
         csv.writer(stream).writerows([("text", "label"), *lines])
     return path
 
@@ -109,11 +109,11 @@ def _damaged_weight() -> str:
 
 def _asked(model: str | Path, **more: Any) -> Explanation:
     settings = DataSettings(train=(), test=(str(rows()),))
-    return sensitivity(Asked(str(model), str(exported("onnx").path), settings, **more))
+    return sensitivity(SensitivityRequest(str(model), str(exported("onnx").path), settings, **more))
 
 
-def _table(found: Explanation, key: str) -> list[dict[str, Any]]:
-    return next(table for table in found.tables if table.key == key).to_json()
+def _table(explanation: Explanation, key: str) -> list[dict[str, Any]]:
+    return next(table for table in explanation.tables if table.key == key).to_json()
 
 
 # Nodes
@@ -123,15 +123,15 @@ def _table(found: Explanation, key: str) -> list[dict[str, Any]]:
 def test_a_restored_model_is_its_source(scheme: str) -> None:
     """With all of its nodes restored it answers as the source does, and with none as it did."""
     source, model = exported("onnx"), quantized(scheme)
-    pair = Source(load_onnx(source.model_file), load_onnx(model.model_file))
+    pair = QuantizedPair(load_onnx(source.model_file), load_onnx(model.model_file))
     assert pair.is_source()
     feeds = {
         name: np.array([[2, 5, 6, 3]] if name == "input_ids" else [[1, 1, 1, 1]])
         for name in (spec.name for spec in source.inputs)
     }
-    expected, found = (_run(load_onnx(one.model_file), feeds) for one in (source, model))
+    expected, restored = (_run(load_onnx(one.model_file), feeds) for one in (source, model))
     np.testing.assert_allclose(_run(pair.restored(pair.changed()), feeds), expected, atol=1e-5)
-    np.testing.assert_allclose(_run(pair.restored([]), feeds), found, atol=1e-6)
+    np.testing.assert_allclose(_run(pair.restored([]), feeds), restored, atol=1e-6)
 
 
 def _run(model: onnx.ModelProto, feeds: dict[str, Any]) -> Any:
@@ -156,24 +156,24 @@ def test_a_damaged_node_is_named_first(scheme: str, tmp_path: Path) -> None:
 def test_another_model_is_no_source(tmp_path: Path) -> None:
     name = "bert.embeddings.LayerNorm.bias"
     other = _edited(exported("onnx"), tmp_path / "other", _scale(name, 2.0))
-    found = _asked(quantized("int8-dynamic").path, source=str(other.path), rows=20)
-    assert [table.key for table in found.tables] == ["classes"]
-    assert "is not the model that int8-dynamic was quantized from" in found.notes[0]
-    assert "--source FOLDER" in found.notes[0]
+    explanation = _asked(quantized("int8-dynamic").path, source=str(other.path), rows=20)
+    assert [table.key for table in explanation.tables] == ["classes"]
+    assert "is not the model that int8-dynamic was quantized from" in explanation.notes[0]
+    assert "--source FOLDER" in explanation.notes[0]
 
 
 def test_an_fp32_model_has_no_quantized_nodes() -> None:
-    found = _asked(exported("onnx").path, rows=20)
-    assert "a quantized ONNX model" in found.notes[0]
+    explanation = _asked(exported("onnx").path, rows=20)
+    assert "a quantized ONNX model" in explanation.notes[0]
 
 
 def test_the_divergence_is_kullback_leibler() -> None:
     known = np.log(np.array([[0.5, 0.5], [0.9, 0.1]], dtype=np.float32))
     other = np.log(np.array([[0.25, 0.75], [0.9, 0.1]], dtype=np.float32))
-    found = compared(TASK, list(known), list(other + 3), [0, 0])
+    effect = compared(TASK, list(known), list(other + 3), [0, 0])
     expected = (0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)) / 2
-    assert found.kl == pytest.approx(expected, abs=1e-6)
-    assert (found.agreement, found.accuracy) == (0.5, 0.5)
+    assert effect.kl == pytest.approx(expected, abs=1e-6)
+    assert (effect.agreement, effect.accuracy) == (0.5, 0.5)
 
 
 # Classes
@@ -188,13 +188,13 @@ def test_a_broken_class_is_named_first(tmp_path: Path) -> None:
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
     broken = _edited(exported("onnx"), tmp_path / "broken", edit)
-    found = _asked(broken.path, rows=20)
-    worst = _table(found, "classes")[0]
+    explanation = _asked(broken.path, rows=20)
+    worst = _table(explanation, "classes")[0]
     assert worst["label"] == LABELS[2]
     assert (worst["right"], worst["retention"]) == (0, 0)
     assert worst["lost"] == worst["teacher_right"] > 0
-    assert found.figures["worst_class_retention"] == 0
-    assert found.answer.startswith(f"{LABELS[2]} keeps 0 of ")
+    assert explanation.figures["worst_class_retention"] == 0
+    assert explanation.answer.startswith(f"{LABELS[2]} keeps 0 of ")
 
 
 def test_a_class_says_what_it_is_taken_for() -> None:
@@ -212,13 +212,13 @@ def test_a_class_says_what_it_is_taken_for() -> None:
 
 
 def test_layers_of_a_torch_model_are_weighed() -> None:
-    found = _asked(trained().path, rows=40)
-    layers = _table(found, "layers")
+    explanation = _asked(trained().path, rows=40)
+    layers = _table(explanation, "layers")
     assert sorted(row["layer"] for row in layers) == [0, 1]
     assert sum(row["fisher_share"] for row in layers) == pytest.approx(1)
     assert [row["kl"] for row in layers] == sorted((row["kl"] for row in layers), reverse=True)
     assert layers[0]["kl"] > 0
-    assert "the layer that is missed least is" in found.answer
+    assert "the layer that is missed least is" in explanation.answer
 
 
 # The command
@@ -236,12 +236,12 @@ def test_the_command_prints_writes_and_limits(
     assert shown.startswith("sensitivity: ")
     assert "nodes, each quantized alone" in shown
     assert run([*line, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert set(found["tables"]) == {"classes", "nodes"}
-    assert len(found["tables"]["nodes"]) > 10
+    content = json.loads(capsys.readouterr().out)
+    assert set(content["tables"]) == {"classes", "nodes"}
+    assert len(content["tables"]["nodes"]) > 10
     assert len(shown.splitlines()) < 20
     written = page.read_text(encoding="utf-8")
-    assert all(row["node"] in written for row in found["tables"]["nodes"])
+    assert all(row["node"] in written for row in content["tables"]["nodes"])
     assert "<script" not in written
 
 
@@ -253,7 +253,7 @@ def test_bad_input_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_rows_are_sampled(tmp_path: Path) -> None:
-    found = _asked(quantized("int8-dynamic").path, rows=7)
-    assert found.figures["sampled_rows"] == 7
-    assert found.figures["rows"] == len(data().test) > 7
+    explanation = _asked(quantized("int8-dynamic").path, rows=7)
+    assert explanation.figures["sampled_rows"] == 7
+    assert explanation.figures["rows"] == len(data().test) > 7
     assert isinstance(data().test, Rows)

@@ -78,8 +78,8 @@ class TaskContract:
             for rows in parts
             for given, target in zip(rows.inputs, rows.targets, strict=True)
         }
-        found = zip(again.inputs, again.targets, strict=True)
-        assert {json.dumps(given): json.dumps(target) for given, target in found} == known
+        first = zip(again.inputs, again.targets, strict=True)
+        assert {json.dumps(given): json.dumps(target) for given, target in first} == known
         assert load_inputs(settings, tmp_path, task).inputs == again.inputs
 
     def test_rows_that_cannot_be_learned_are_refused(self, task: Task, tmp_path: Path) -> None:
@@ -109,10 +109,10 @@ class TaskContract:
     def test_random_answers_earn_what_chance_does(self, task: Task, tmp_path: Path) -> None:
         data = self._data(tmp_path, self.records, task)
         targets = data.train.targets * 20
-        found = [
+        scores = [
             task.score(self.random(targets, data.labels, seed), targets).metric for seed in range(5)
         ]
-        assert np.mean(found) <= task.chance(targets, data.labels)
+        assert np.mean(scores) <= task.chance(targets, data.labels)
 
     def test_figures_hold_the_score_and_what_is_kept_of_it(
         self, task: Task, tmp_path: Path
@@ -120,11 +120,11 @@ class TaskContract:
         data = self._data(tmp_path, self.records, task)
         targets, labels = data.train.targets, data.labels
         perfect, other = self.perfect(targets, labels), self.random(targets, labels, 1)
-        found = task.figures(other, targets, labels, perfect).all(0.95)
+        figures = task.figures(other, targets, labels, perfect).all(0.95)
         metric = task.score(other, targets).metric
-        assert found["accuracy"].value == pytest.approx(metric)
-        assert found["accuracy_retention"].value == pytest.approx(metric)
-        for figure in found.values():
+        assert figures["accuracy"].value == pytest.approx(metric)
+        assert figures["accuracy_retention"].value == pytest.approx(metric)
+        for figure in figures.values():
             if figure.value is not None and figure.lower is not None and figure.upper is not None:
                 assert figure.lower <= figure.value <= figure.upper
         assert "accuracy_retention" not in task.figures(other, targets, labels).all(0.95)
@@ -193,8 +193,8 @@ class TaskContract:
         def gradient(seed: int) -> Any:
             generator = torch.Generator().manual_seed(seed)
             loss = task.own_loss(output, batch, 4.0, generator)
-            (found,) = torch.autograd.grad(loss, last, retain_graph=True)
-            return found
+            (mean,) = torch.autograd.grad(loss, last, retain_graph=True)
+            return mean
 
         draws = torch.stack([gradient(seed) for seed in range(200)])
         assert torch.equal(gradient(0), draws[0])
@@ -230,12 +230,12 @@ class TaskContract:
         assert made.task == self.name
         rows = data.train
         known = trained_answers(trained, rows.inputs)
-        found = folder_answers(made, made.path, rows.inputs)
-        for one, other in zip(found, known, strict=True):
+        device_answers = folder_answers(made, made.path, rows.inputs)
+        for one, other in zip(device_answers, known, strict=True):
             assert one.shape == other.shape
             np.testing.assert_allclose(one, other, atol=1e-4)
-        np.testing.assert_allclose(task.divergence(known, found), 0, atol=1e-4)
-        assert task.score(found, rows.targets) == task.score(known, rows.targets)
+        np.testing.assert_allclose(task.divergence(known, device_answers), 0, atol=1e-4)
+        assert task.score(device_answers, rows.targets) == task.score(known, rows.targets)
 
     def _opened(self, task: Task, model: Path, data: Any) -> tuple[Batch, Any]:
         torch.manual_seed(0)

@@ -52,12 +52,12 @@ def test_quality_is_paired_with_the_reference() -> None:
     teacher = np.where(rng.random(1000) < 0.95, truth, (truth + 1) % 4)
     student = np.where(rng.random(1000) < 0.99, teacher, (truth + 2) % 4)
     labels, said = tuple("abcd"), _logits(student, 4)
-    found = TASK.figures(said, truth.tolist(), labels, _logits(teacher, 4)).all(0.95)
-    kept, accuracy = found["accuracy_retention"], found["accuracy"]
+    figures = TASK.figures(said, truth.tolist(), labels, _logits(teacher, 4)).all(0.95)
+    kept, accuracy = figures["accuracy_retention"], figures["accuracy"]
     assert kept.value == pytest.approx((student == truth).sum() / (teacher == truth).sum())
     width = [(x.upper or 0) - (x.lower or 0) for x in (kept, accuracy)]
     assert width[0] < width[1]  # pairing takes the shared rows' luck out
-    assert set(found) == {"accuracy", "f1_macro", "accuracy_retention", "worst_class_retention"}
+    assert set(figures) == {"accuracy", "f1_macro", "accuracy_retention", "worst_class_retention"}
 
 
 def test_a_reference_that_is_never_right_has_no_retention() -> None:

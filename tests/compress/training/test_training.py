@@ -130,9 +130,9 @@ def test_a_killed_training_ends_with_the_same_bits(
     except Killed:
         killed = Net()
         torch.manual_seed(epoch)  # a new process has another state of the global generator
-    found = train(killed, tmp_path / "cut")
+    resumed = train(killed, tmp_path / "cut")
     assert same(killed, whole)
-    assert found.metrics() == expected.metrics()
+    assert resumed.metrics() == expected.metrics()
 
 
 def test_extra_parameters_are_trained_clipped_and_resumed(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_answers_come_in_the_rows_order_and_need_rows() -> None:
     net = Net().eval()
     with torch.inference_mode():
         expected = net(torch.from_numpy(TRAIN.points)).logits.numpy()
-    found = np.stack(answers_of(net, TRAIN, TASK, batch_size=5))
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    stacked = np.stack(answers_of(net, TRAIN, TASK, batch_size=5))
+    np.testing.assert_allclose(stacked, expected, rtol=1e-5, atol=1e-6)
     with pytest.raises(QualityError, match="no rows"):
         answers_of(net, Points(0), TASK)

@@ -1,7 +1,7 @@
 """Keep a core busy for a moment and read what the kernel counts meanwhile.
 
-Only what happens during the look counts: load averages and counters since boot remember work
-that has ended. What a system does not show comes out as None.
+Only what happens meanwhile counts: load averages and counters since boot include work that has
+ended. What a system does not show is None.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Counters:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Counters:
-        """Return the counters that a Look wrote; JSON has made texts of the cores' numbers."""
+        """Return what `asdict` and JSON made of counters: the cores' numbers are texts there."""
         cores = {int(core): (busy, stolen) for core, (busy, stolen) in content["cores"].items()}
         return cls(**{**content, "cores": cores})
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Hold what was seen while one core was busy with the micro-probe; unjudged.
+class Activity:
+    """Hold what the kernel counted while one core was busy with the micro-probe; not judged.
 
     `probes` are its times in ms, `cpus` counts the machine's processors and `tick_s` is the
     resolution of the counters. `heat` names what is about to be slowed down.
@@ -60,12 +60,12 @@ class Look:
     heat: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the look, ready to be sent."""
+        """Return the activity as JSON values."""
         return asdict(self)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Look:
-        """Return the look that `to_json` wrote."""
+    def from_json(cls, content: Mapping[str, Any]) -> Activity:
+        """Return the activity that `to_json` wrote."""
         return cls(
             before=Counters.from_json(content["before"]),
             after=Counters.from_json(content["after"]),
@@ -76,18 +76,18 @@ class Look:
         )
 
 
-def look(seconds: float = 0.8, root: Path = Path("/")) -> Look:
-    """Keep one core busy with the micro-probe for `seconds` and see what disturbs it.
+def observe(seconds: float = 0.8, root: Path = Path("/")) -> Activity:
+    """Keep one core busy with the micro-probe for `seconds`, and read what disturbed it.
 
     A busy core is what shows steal, throttling and a wait for a core; an idle one hides them.
-    `root` is where `proc` and `sys` are found.
+    `root` is the folder of `proc` and `sys`.
     """
     probe_ms()  # the first one also pays for waking the core up
     before = read_counters(root)
     probes: list[float] = []
     while time.perf_counter() - before.at_s < seconds or len(probes) < FEWEST_PROBES:
         probes.append(probe_ms())
-    return Look(
+    return Activity(
         before=before,
         after=read_counters(root),
         probes=tuple(probes),
@@ -113,14 +113,14 @@ def _cores(root: Path) -> dict[int, tuple[float, float]]:
 
     A container's own /proc/stat may number its cores anew.
     """
-    found = {}
+    cores = {}
     for number, ticks in re.findall(r"^cpu(\d+) (.*)$", _text(root / "proc/stat"), re.MULTILINE):
         user, nice, system, _, _, irq, softirq, steal = [*map(int, ticks.split()), *[0] * 8][:8]
         busy = user + nice + system + irq + softirq
-        found[int(number)] = (busy * _tick_s(), steal * _tick_s())
+        cores[int(number)] = (busy * _tick_s(), steal * _tick_s())
     affinity = getattr(os, "sched_getaffinity", None)
-    mine = {n: core for n, core in found.items() if affinity and n in affinity(0)}
-    return mine or found
+    mine = {n: core for n, core in cores.items() if affinity and n in affinity(0)}
+    return mine or cores
 
 
 def _waited_s(root: Path) -> float | None:
@@ -132,10 +132,10 @@ def _waited_s(root: Path) -> float | None:
 def _throttled_s(root: Path) -> float | None:
     """Read how long quotas stopped this process's control groups, added up."""
     texts = [_text(folder / "cpu.stat") for folder in cgroup_folders(root)]
-    found = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
+    seconds = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
     first_version = _text(root / "sys/fs/cgroup/cpu/cpu.stat")
-    found += [int(ns) / 1e9 for ns in re.findall(r"throttled_time (\d+)", first_version)]
-    return sum(found) if found else None
+    seconds += [int(ns) / 1e9 for ns in re.findall(r"throttled_time (\d+)", first_version)]
+    return sum(seconds) if seconds else None
 
 
 def _hot_zones(root: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The look at a machine: the kernel's files as systems write them, and this machine's own."""
+"""The activity of a machine: the kernel's files as systems write them, and this machine's own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from runtimes.look import Look, look, read_counters
+from runtimes.activity import Activity, observe, read_counters
 
 TICK = 1 / os.sysconf("SC_CLK_TCK")
 
@@ -26,12 +26,12 @@ def test_the_kernel_s_files_are_read(tmp_path: Path) -> None:
     _write(tmp_path, "proc/thread-self/schedstat", "123 4500000000 17\n")
     _write(tmp_path, "proc/self/cgroup", "0::/job\n")
     _write(tmp_path, "sys/fs/cgroup/job/cpu.stat", "usage_usec 7\nthrottled_usec 2500000\n")
-    found = read_counters(tmp_path)
-    busy, stolen = found.cores[mine]
+    counters = read_counters(tmp_path)
+    busy, stolen = counters.cores[mine]
     assert [busy, stolen] == pytest.approx([140 * TICK, 5 * TICK])
-    assert (found.waited_s, found.throttled_s) == (4.5, 2.5)
+    assert (counters.waited_s, counters.throttled_s) == (4.5, 2.5)
     if hasattr(os, "sched_getaffinity"):
-        assert 999 not in found.cores  # not this process's to use
+        assert 999 not in counters.cores  # not this process's to use
 
 
 def test_a_container_that_numbers_its_cores_anew_is_read_whole(tmp_path: Path) -> None:
@@ -44,10 +44,10 @@ def test_the_first_version_of_control_groups_is_read(tmp_path: Path) -> None:
     assert read_counters(tmp_path).throttled_s == 1.5
 
 
-def test_a_system_that_shows_nothing_is_looked_at_all_the_same(tmp_path: Path) -> None:
-    seen = look(0.05, tmp_path)
-    assert (seen.before.cores, seen.after.waited_s, seen.heat) == ({}, None, ())
-    assert min(seen.probes) > 0
+def test_a_system_that_shows_nothing_is_observed_all_the_same(tmp_path: Path) -> None:
+    activity = observe(0.05, tmp_path)
+    assert (activity.before.cores, activity.after.waited_s, activity.heat) == ({}, None, ())
+    assert min(activity.probes) > 0
 
 
 def test_a_zone_near_its_limit_is_hot(tmp_path: Path) -> None:
@@ -60,12 +60,12 @@ def test_a_zone_near_its_limit_is_hot(tmp_path: Path) -> None:
     _write(tmp_path, f"{zone}/trip_point_2_temp", "-274000\n")  # switched off
     _write(tmp_path, f"{zone}/trip_point_1_type", "active\n")
     _write(tmp_path, f"{zone}/trip_point_1_temp", "50000\n")
-    (heat,) = look(0.01, tmp_path).heat
+    (heat,) = observe(0.01, tmp_path).heat
     assert "cpu-thermal is at 82 °C, and slows down from 85 °C" in heat
     _write(tmp_path, f"{zone}/temp", "60000\n")
-    assert look(0.01, tmp_path).heat == ()
+    assert observe(0.01, tmp_path).heat == ()
 
 
-def test_a_look_survives_being_sent() -> None:
-    seen = look(0.05)
-    assert Look.from_json(json.loads(json.dumps(seen.to_json()))) == seen
+def test_an_activity_survives_being_sent() -> None:
+    activity = observe(0.05)
+    assert Activity.from_json(json.loads(json.dumps(activity.to_json()))) == activity

@@ -1,0 +1,80 @@
+"""Why a budget is undecided, and how many more samples would decide it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from profiles.budget import Budget
+from profiles.measurement import Measurement
+from profiles.statistics import normal_quantile, rows_needed
+
+Noun = Literal["rows", "cold starts", "processes", "samples"]
+Cause = Literal["few samples", "on the limit", "noise", "many checks"]
+
+_HOPELESS = 1_000
+"""More than this many times the samples at hand is no advice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Say why a check is undecided, and what its samples are.
+
+    `needed` samples would decide it, as far as that is known; there are `have`.
+    """
+
+    cause: Cause
+    noun: Noun
+    have: int
+    needed: int | None = None
+
+    def __str__(self) -> str:
+        """Say it in the words of a table's note."""
+        match self.cause:
+            case "noise":
+                return "over the limit, but the machine was noisy"
+            case "many checks":
+                return "over the limit alone, not among so many checks (Holm)"
+            case "on the limit":
+                return f"too close to the limit for any number of {self.noun}"
+            case _ if self.needed is None:
+                return f"not enough {self.noun}"
+        return f"needs about {self.needed:,} {self.noun} (have {self.have:,})"
+
+
+def doubt_of(budget: Budget, found: Measurement, cause: Cause = "few samples") -> Doubt:
+    """Return why a figure whose interval holds the limit is undecided.
+
+    The number of samples that would decide it is extrapolated from the interval's width, which
+    shrinks with the root of the samples. The interval of a paired figure, such as retention, is
+    as wide as the two models disagree: its number of rows is that of the discordant pairs.
+    """
+    noun, value = noun_of(budget), found.value
+    doubt = Doubt(cause, noun, found.samples)
+    if cause != "few samples" or value is None or found.confidence is None:
+        return doubt
+    beyond = found.lower if value > budget.limit else found.upper
+    if beyond is None:
+        return doubt
+    deviation = abs(beyond - value) / normal_quantile(found.confidence)
+    margin = abs(value - budget.limit)
+    if margin <= deviation / _HOPELESS**0.5:
+        return Doubt("on the limit", noun, found.samples)
+    needed = rows_needed(deviation**2 * found.samples, margin, budget.confidence)
+    return Doubt(cause, noun, found.samples, _rounded(needed))
+
+
+def noun_of(budget: Budget) -> Noun:
+    """Say what the samples of a budget's figure are."""
+    if not budget.kind.machine_bound:
+        return "rows"
+    if budget.metric.startswith("cold_start"):
+        return "cold starts"
+    of_processes = budget.metric.startswith(("rss_peak", "throughput"))
+    return "processes" if of_processes or budget.kind.against == "baseline" else "samples"
+
+
+def _rounded(count: int) -> int:
+    """Round up to two figures: the estimate is no better than that."""
+    step = int(10 ** max(len(str(count)) - 2, 0))
+    return -(-count // step) * step
