@@ -10,7 +10,8 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,7 @@ from runtimes.errors import ArtifactError, DataError, EdgepressError, InputError
 from runtimes.manifest import Manifest, read_manifest
 from runtimes.packages import imported_quietly
 from runtimes.registry import imported
-from runtimes.rows import read_rows
+from runtimes.rows import STDIN, read_rows
 from runtimes.runtime import RUNTIMES, require_loads, runs_in
 from runtimes.tasks import TASKS
 
@@ -147,18 +148,39 @@ class Request(NamedTuple):
 def answer(request: Request) -> None:
     """Print one line a row.
 
-    Raises InputError on a request that does not hold together, DataError on an empty row.
+    The row "-" is stdin, a row a line; so is no row at all, unless stdin is a terminal. Raises
+    InputError on a request that does not hold together, DataError on an empty row.
     """
     _check(request)
-    rows = read_rows(request.file, request.column) if request.file else request.rows
+    rows = _rows(request)
     predictor = open_predictor(request.model, runtime=request.runtime, threads=request.threads)
     for line in _lines(predictor, rows, request):
         print(line, flush=True)
 
 
+def _rows(request: Request) -> Iterable[Any]:
+    if request.rows and list(request.rows) != [STDIN]:
+        return request.rows
+    rows = read_rows(request.file or STDIN, request.column)
+    return rows if request.rows or request.file else _piped(rows)
+
+
+def _piped(rows: Iterator[Any]) -> Iterable[Any]:
+    """Return the rows of stdin, which nobody named; raise InputError when it has none."""
+    terminal = sys.stdin is None or sys.stdin.isatty()
+    first = None if terminal else next(rows, None)
+    if first is None:
+        raise InputError(
+            "no texts", expected="texts, --rows FILE, or - to read stdin, one text a line"
+        )
+    return chain([first], rows)
+
+
 def _check(request: Request) -> None:
-    if bool(request.rows) == bool(request.file):
-        raise InputError("give texts, or a file with --rows")
+    if request.rows and request.file:
+        raise InputError("texts and --rows", expected="one of them")
+    if STDIN in request.rows and len(request.rows) > 1:
+        raise InputError("- among other texts", expected="- alone: it reads stdin, a text a line")
     if request.top < 0 or request.threads < 0:
         raise InputError("--top and --threads take a number from 0 up")
     if request.top and not request.as_json:
@@ -168,7 +190,7 @@ def _check(request: Request) -> None:
 
 
 def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Iterable[str]:
-    alone = len(request.rows) == 1
+    alone = len(request.rows) == 1 and request.rows[0] != STDIN
     for number, row in enumerate(rows, 1):
         if row is None or (isinstance(row, str) and not row.strip()):
             raise DataError(f"text {number} is empty; there is nothing to answer")
@@ -191,7 +213,7 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
         epilog="exit codes: 0 done, 2 bad input or something missing, 5 the runtime failed",
     )
     add = parser.add_argument
-    add("rows", nargs="*", metavar="TEXT", help="a text to classify")
+    add("rows", nargs="*", metavar="TEXT", help="a text to classify; - reads stdin")
     add("--model", type=Path, default=model, metavar="FOLDER", help="default: this folder")
     add(
         "--rows",

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from runtimes.errors import DataError, InputError
 
 COLUMN = "text"
+STDIN = "-"
 
 
 def read_rows(source: str, column: str | None) -> Iterator[Any]:
     """Yield the rows of a file: one a line, or a column of .csv or .jsonl; `-` is stdin."""
-    if source == "-":
-        yield from (line.rstrip("\r\n") for line in sys.stdin)
-        return
-    path = Path(source)
+    path = Path("stdin" if source == STDIN else source)
     readers = {".csv": _csv_rows, ".jsonl": _jsonl_rows}
     try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
+        with _opened(source) as stream:
             yield from readers.get(path.suffix.lower(), _lines)(stream, path, column)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise DataError(f"{path}: not UTF-8 text; convert it first") from None
+
+
+def _opened(source: str) -> AbstractContextManager[TextIO]:
+    """Open a file, or stdin, as UTF-8 text, whatever the locale's encoding is."""
+    if source != STDIN:
+        return Path(source).open(encoding="utf-8-sig", newline="")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
+    return nullcontext(sys.stdin)
 
 
 def _lines(stream: Iterable[str], path: Path, column: str | None) -> Iterator[str]:

@@ -7,6 +7,7 @@ on its neighbors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -73,10 +74,15 @@ class TextClassification:
         return answer
 
     def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
-        """Return the most probable label, its probability, the text and the best `top`."""
+        """Return the most probable label, its probability, the text and the best `top`.
+
+        Raises BackendError when the answer is not a number.
+        """
         scores = softmax(answer)
         order = scores.argsort(kind="stable")[::-1][: max(top, 1)]
         ranked = [{"label": self._labels[i], "score": round(float(scores[i]), 6)} for i in order]
+        if math.isnan(ranked[0]["score"]):
+            raise BackendError("the model answered NaN", action="export or quantize it again")
         return {**ranked[0], "text": row, **({"top": ranked} if top else {})}
 
     def line(self, shown: dict[str, Any]) -> str:

@@ -92,17 +92,68 @@ def test_reads_rows(
     assert texts == ["my card is lost", "the app crashed"]
 
 
-def test_reads_stdin(bundle: Path) -> None:
-    done = run(bundle, "--rows", "-", stdin="my card\nthank you\n")
-    assert len(done.stdout.splitlines()) == 2
+COMMAND = "from compress.cli.main import main; main()"
+
+
+def run_edgepress(bundle: Path, *arguments: str, stdin: str | None = None) -> Any:
+    """Run `edgepress predict` as `run` runs the bundle's own predict.py."""
+    return subprocess.run(
+        [sys.executable, "-c", COMMAND, "predict", str(bundle), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+both = pytest.mark.parametrize("predict", [run, run_edgepress])
+
+
+@both
+@pytest.mark.parametrize("arguments", [["-"], [], ["--rows", "-"]])
+@pytest.mark.parametrize("rows", ["my card\nthank you\n", "\ufeffmy card\r\nthank you"])
+def test_reads_stdin(bundle: Path, predict: Any, arguments: list[str], rows: str) -> None:
+    done = predict(bundle, *arguments, stdin=rows)
+    assert done.returncode == 0, done.stderr
+    assert [line.split("\t")[2] for line in done.stdout.splitlines()] == ["my card", "thank you"]
+
+
+@both
+def test_an_empty_stdin_is_no_text_only_where_nobody_named_it(bundle: Path, predict: Any) -> None:
+    assert predict(bundle, "-", stdin="").returncode == 0
+    done = predict(bundle, stdin="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no texts" in done.stderr
+
+
+@both
+def test_a_text_that_starts_with_a_dash_stands_after_two_dashes(bundle: Path, predict: Any) -> None:
+    done = predict(bundle, "--json", "--", "-v", "--rows of cards", stdin="")
+    assert done.returncode == 0, done.stderr
+    texts = [json.loads(line)["text"] for line in done.stdout.splitlines()]
+    assert texts == ["-v", "--rows of cards"]
+
+
+@both
+def test_stdin_that_is_not_utf8_is_refused(bundle: Path, predict: Any) -> None:
+    process = [sys.executable, "-c", COMMAND, "predict", str(bundle), "-"]
+    if predict is run:
+        process = [sys.executable, "-I", str(bundle / "predict.py"), "-"]
+    done = subprocess.run(process, input=b"\xdcberweisung\n", capture_output=True, check=False)
+    assert done.returncode == 2
+    assert b"stdin: not UTF-8" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give texts"),
+        ([], "no texts"),
+        (["-", "text"], "- among other texts"),
+        (["--rows", "-", "--text", "body"], "stdin is read one text a line"),
         ([""], "empty"),
-        (["text", "--rows", "x"], "give texts"),
+        (["text", "--rows", "x"], "one of them"),
         (["text", "--top", "2"], "--top needs --json"),
         (["text", "--threads", "-1"], "from 0 up"),
         (["text", "--text", "body"], "--rows"),
@@ -114,7 +165,7 @@ def test_reads_stdin(bundle: Path) -> None:
 def test_bad_usage_exits_2_without_a_traceback(
     bundle: Path, arguments: list[str], said: str
 ) -> None:
-    done = run(bundle, *arguments)
+    done = run(bundle, *arguments, stdin="")
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
