@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compress.report.schema import ClassRow, Interval
+from compress.report.schema import ClassRow, Estimate
 from compress.tasks.classes import ClassCost
 
 CONFIDENCE = 0.95
@@ -29,7 +29,7 @@ def _row(cost: ClassCost) -> ClassRow:
         right=counts.right,
         lost=counts.lost,
         gained=counts.gained,
-        retention=Interval(
+        retention=Estimate(
             value=counts.retention,
             lower=counts.lower(CONFIDENCE) if known else None,
             upper=counts.upper(CONFIDENCE) if known else None,

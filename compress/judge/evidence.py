@@ -12,22 +12,21 @@ from compress.data.dataset import Dataset
 from compress.judge.class_costs import class_rows
 from compress.judge.evaluation import Measured
 from compress.report.schema import (
-    Check,
+    CheckRow,
     ClassRow,
     Environment,
-    Figures,
-    Interval,
-    Measurement,
+    Estimate,
+    ModelFigures,
     RowCounts,
+    SampleCounts,
     StageRow,
     Summary,
-    Verdict,
+    VerdictRow,
 )
 from compress.stage import tool_versions
 from compress.tasks import task_of
-from profiles.gate import Check as GateCheck
-from profiles.gate import Verdict as GateVerdict
-from profiles.measurement import Measurement as Figure
+from profiles.gate import Check, Verdict
+from profiles.measurement import Measurement
 from runtimes.artifact import Artifact
 from runtimes.facts import Facts
 
@@ -51,13 +50,13 @@ TOOLS = (
 _WORST = 5
 """Classes that a report shows; `edgepress sensitivity` shows all."""
 
-_UNITY = Interval(value=1.0)
+_UNITY = Estimate(value=1.0)
 """The teacher beside itself, by definition."""
 
 
-def figures(measured: Measured) -> Figures:
+def figures(measured: Measured) -> ModelFigures:
     """Return a model's figures for the summary."""
-    return Figures(**_figures(measured))
+    return ModelFigures(**_figures(measured))
 
 
 def stage_row(
@@ -86,14 +85,14 @@ def stage_row(
         digest=made.digest,
         teacher=teacher,
         selected=selected,
-        retention=_UNITY if teacher else interval(measured.measurements.get("accuracy_retention")),
-        speedup=_UNITY if teacher else interval(measured.measurements.get("speedup")),
+        retention=_UNITY if teacher else estimate(measured.measurements.get("accuracy_retention")),
+        speedup=_UNITY if teacher else estimate(measured.measurements.get("speedup")),
     )
 
 
 def _figures(measured: Measured) -> dict[str, Any]:
     artifact = measured.candidate.artifact
-    accuracy = interval(measured.measurements.get("accuracy"))
+    accuracy = estimate(measured.measurements.get("accuracy"))
     return {
         "format": artifact.format,
         "precision": artifact.precision,
@@ -116,8 +115,8 @@ def summary(teacher: Measured, model: Measured) -> Summary:
     return Summary(
         teacher=figures(teacher),
         model=figures(model),
-        retention=interval(model.measurements.get("accuracy_retention")),
-        speedup=interval(model.measurements.get("speedup")),
+        retention=estimate(model.measurements.get("accuracy_retention")),
+        speedup=estimate(model.measurements.get("speedup")),
         compression=model.value("compression"),
     )
 
@@ -132,14 +131,14 @@ def worst_classes(teacher: Measured, model: Measured, truth: Sequence[Any]) -> t
     return class_rows(costs[:_WORST])
 
 
-def interval(figure: Figure | None) -> Interval:
+def estimate(figure: Measurement | None) -> Estimate:
     """Return a figure's value and bounds."""
-    return Interval() if figure is None else Interval(figure.value, figure.lower, figure.upper)
+    return Estimate() if figure is None else Estimate(figure.value, figure.lower, figure.upper)
 
 
-def verdict(judged: GateVerdict) -> Verdict:
+def verdict(judged: Verdict) -> VerdictRow:
     """Return a gate's verdict as the report holds it."""
-    return Verdict(
+    return VerdictRow(
         profile=judged.profile,
         status=judged.status.value,
         why=judged.why,
@@ -148,9 +147,9 @@ def verdict(judged: GateVerdict) -> Verdict:
     )
 
 
-def _check(check: GateCheck) -> Check:
+def _check(check: Check) -> CheckRow:
     budget, figure = check.budget, check.measurement
-    return Check(
+    return CheckRow(
         metric=budget.metric,
         unit=budget.kind.unit,
         limit=budget.limit,
@@ -201,11 +200,11 @@ def environment(facts: Facts) -> Environment:
     )
 
 
-def measurement(measured: Sequence[Measured], texts: int) -> Measurement:
+def measurement(measured: Sequence[Measured], texts: int) -> SampleCounts:
     """Return how much was measured."""
     blocks = [block for row in measured for block in row.samples.blocks]
     flags = [flag for block in blocks for flag in block.contaminated]
-    return Measurement(
+    return SampleCounts(
         processes=len({block.process for block in blocks}) * len(measured),
         blocks=len(blocks),
         samples=len(flags),

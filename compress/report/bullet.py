@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compress.report.scale import Scale, linear
-from compress.report.schema import Check
+from compress.report.schema import CheckRow
 
 
 @dataclass(frozen=True, slots=True)
 class Bullet:
     """Lay out a check's drawing."""
 
-    check: Check
+    check: CheckRow
     width: float = 320.0
 
     @property

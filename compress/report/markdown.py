@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from compress.report import units, wording
-from compress.report.schema import ClassRow, Report, Search, StageRow, Verdict
+from compress.report.schema import ClassRow, Report, Search, StageRow, VerdictRow
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
 _STAGES = (
@@ -69,7 +69,7 @@ def _stage(row: StageRow) -> list[str]:
     ]
 
 
-def _budgets(verdict: Verdict) -> str:
+def _budgets(verdict: VerdictRow) -> str:
     rows = [
         [
             f"{wording.SIGNS[row.status]} {wording.WORDS[row.status]}",

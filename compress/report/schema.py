@@ -28,7 +28,7 @@ _SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Estimate:
     """Hold an estimate and its confidence bounds; None where there is none."""
 
     value: float | None = None
@@ -37,7 +37,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class ModelFigures:
     """Hold what was measured of one model and how it was run.
 
     Accuracy and F1 are fractions; MB are 10^6 bytes. None says "not measured", as for a
@@ -60,7 +60,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageRow(Figures):
+class StageRow(ModelFigures):
     """Hold one stage and the figures of the model after it.
 
     `teacher` marks the row whose model is the teacher, `selected` the one that is the final
@@ -75,8 +75,8 @@ class StageRow(Figures):
     digest: str = ""
     teacher: bool = False
     selected: bool = False
-    retention: Interval = field(default_factory=Interval)
-    speedup: Interval = field(default_factory=Interval)
+    retention: Estimate = field(default_factory=Estimate)
+    speedup: Estimate = field(default_factory=Estimate)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
@@ -88,10 +88,10 @@ class Summary:
     ratios, teacher over model.
     """
 
-    teacher: Figures
-    model: Figures
-    retention: Interval = field(default_factory=Interval)
-    speedup: Interval = field(default_factory=Interval)
+    teacher: ModelFigures
+    model: ModelFigures
+    retention: Estimate = field(default_factory=Estimate)
+    speedup: Estimate = field(default_factory=Estimate)
     compression: float | None = None
 
 
@@ -110,12 +110,12 @@ class ClassRow:
     right: int
     lost: int
     gained: int
-    retention: Interval
+    retention: Estimate
     confused: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class CheckRow:
     """Hold one budget and what was measured against it.
 
     `unit` is "ms", "MB", "s", "fraction" (shown as percent), "ratio" (shown as ×) or a word of
@@ -138,7 +138,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class VerdictRow:
     """Hold the judgement of one profile.
 
     `why` says what no check says, as which machine was found; `conditions` how was measured.
@@ -148,7 +148,7 @@ class Verdict:
     status: Status
     why: str = ""
     conditions: str = ""
-    checks: tuple[Check, ...] = ()
+    checks: tuple[CheckRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +183,7 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measurement:
+class SampleCounts:
     """Say how much was measured; `clean_share` is the share of samples without interference."""
 
     processes: int
@@ -207,7 +207,7 @@ class SearchTrial:
     deployed: bool
     front: bool
     accuracy: float
-    retention: Interval
+    retention: Estimate
     speedup: float
     latency_p50_ms: float
     latency_p90_ms: float
@@ -221,7 +221,7 @@ class SeedRow:
 
     seed: int
     accuracy: float
-    retention: Interval
+    retention: Estimate
     size_mb: float
 
 
@@ -260,12 +260,12 @@ class Report:
     schema_version: int = SCHEMA_VERSION
     summary: Summary | None = None
     stages: tuple[StageRow, ...] = ()
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[VerdictRow, ...] = ()
     rows: RowCounts | None = None
     warnings: tuple[str, ...] = ()
     environment: Environment | None = None
     tools: Mapping[str, str] = field(default_factory=dict)
-    measurement: Measurement | None = None
+    measurement: SampleCounts | None = None
     artifacts: Mapping[str, str] = field(default_factory=dict)
     search: Search | None = None
     classes: tuple[ClassRow, ...] = ()

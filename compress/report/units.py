@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from compress.report.schema import Interval
+from compress.report.schema import Estimate
 
 MISSING = "–"
 
@@ -60,13 +60,13 @@ def parameters(count: int | None) -> str:
     return str(count)
 
 
-def percent_interval(interval: Interval) -> str:
+def percent_interval(interval: Estimate) -> str:
     """Write a fraction and its bounds: 99.1 % [98.2, 99.9]."""
     bounds = [percent(bound) for bound in (interval.lower, interval.upper)]
     return with_bounds(percent(interval.value), bounds)
 
 
-def ratio_interval(interval: Interval) -> str:
+def ratio_interval(interval: Estimate) -> str:
     """Write a ratio and its bounds: 8.1× [7.9, 8.4]."""
     bounds = [ratio(bound) for bound in (interval.lower, interval.upper)]
     return with_bounds(ratio(interval.value), bounds)

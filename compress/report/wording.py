@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 from compress.report import units
 from compress.report.schema import (
-    Check,
+    CheckRow,
     ClassRow,
-    Figures,
-    Interval,
-    Measurement,
+    Estimate,
+    ModelFigures,
     Report,
     RowCounts,
+    SampleCounts,
     StageRow,
     Status,
     Summary,
-    Verdict,
+    VerdictRow,
 )
 from profiles.gate import advice_lines as joined_advice
 
@@ -91,7 +91,7 @@ def taken_for(row: ClassRow) -> str:
     return ", ".join(f"{label} {count}" for label, count in most)
 
 
-def requirement(check: Check) -> str:
+def requirement(check: CheckRow) -> str:
     """Write what a budget asks for, in the digits it was given in: ≤ 8 ms, ≥ 97 %."""
     sign = "≤" if check.bound == "max" else "≥"
     match check.unit:
@@ -103,7 +103,7 @@ def requirement(check: Check) -> str:
             return f"{sign} {check.limit:g} {check.unit}".rstrip()
 
 
-def measured(check: Check) -> str:
+def measured(check: CheckRow) -> str:
     """Write what was measured against a budget: 6.21 ms [5.90, 6.60]."""
     text = units.quantity(check.value, check.unit)
     if check.lower == check.value == check.upper:
@@ -113,7 +113,7 @@ def measured(check: Check) -> str:
     )
 
 
-def confidence(check: Check) -> str:
+def confidence(check: CheckRow) -> str:
     """Write a check's confidence: 95 %."""
     return units.MISSING if check.confidence is None else f"{100 * check.confidence:g} %"
 
@@ -138,13 +138,13 @@ def gains(summary: Summary) -> str:
     return ", ".join(parts) or "nothing measured yet"
 
 
-def headline(verdict: Verdict, summary: Summary | None) -> str:
+def headline(verdict: VerdictRow, summary: Summary | None) -> str:
     """Say a verdict in one line, in plain words."""
     said = f"{WORDS[verdict.status]} on {verdict.profile}"
     return f"{said} — {gains(summary)}" if summary else said
 
 
-def deciding(verdict: Verdict) -> tuple[Check, ...]:
+def deciding(verdict: VerdictRow) -> tuple[CheckRow, ...]:
     """Return the checks that made the verdict what it is; none for a PASS."""
     if verdict.status == "PASS":
         return ()
@@ -154,18 +154,18 @@ def deciding(verdict: Verdict) -> tuple[Check, ...]:
     return tuple(row for row in binding if row.status == verdict.status) or binding
 
 
-def reasons(verdict: Verdict) -> list[str]:
+def reasons(verdict: VerdictRow) -> list[str]:
     """Say why a verdict is what it is, a sentence each; nothing for a PASS."""
     told = [verdict.why] if verdict.why else []
     return told + [check_sentence(row) for row in deciding(verdict)]
 
 
-def advice_lines(verdict: Verdict) -> tuple[str, ...]:
+def advice_lines(verdict: VerdictRow) -> tuple[str, ...]:
     """Say what to do next, a line for each piece of advice; nothing for a PASS."""
     return joined_advice([(metric(row.metric), row.advice) for row in verdict.checks])
 
 
-def check_sentence(check: Check) -> str:
+def check_sentence(check: CheckRow) -> str:
     """Say one check in a sentence's length: latency p90 6.21 ms [5.90, 6.60], budget ≤ 8 ms."""
     if check.value is None:
         said = f"{metric(check.metric)}, budget {requirement(check)}"
@@ -180,19 +180,19 @@ def table_rows(report: Report) -> tuple[StageRow, ...]:
         return report.stages
     figures = report.summary.teacher
     shared = {name: getattr(figures, name) for name in figures.__dataclass_fields__}
-    unity = Interval(1.0)
+    unity = Estimate(1.0)
     teacher = StageRow(
         kind="teacher", name="teacher", teacher=True, retention=unity, speedup=unity, **shared
     )
     return (teacher, *report.stages)
 
 
-def run_as(row: Figures) -> str:
+def run_as(row: ModelFigures) -> str:
     """Say what a model is and what ran it: onnx · int8 · onnxruntime."""
     return " · ".join(part for part in (row.format, row.precision, row.runtime) if part)
 
 
-def counted(verdict: Verdict) -> str:
+def counted(verdict: VerdictRow) -> str:
     """Count a verdict's checks: 3 of 4 budgets met, and 0 of 1 that only warn."""
     if not verdict.checks:
         return "the profile names no budgets"
@@ -232,7 +232,7 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "made", f"{moment(report.created)}, seed {report.seed}"
 
 
-def _amount(seen: Measurement) -> str:
+def _amount(seen: SampleCounts) -> str:
     text = (
         f"{seen.samples:,} samples in {seen.blocks:,} blocks of {seen.processes:,} processes,"
         f" {seen.threads} {'thread' if seen.threads == 1 else 'threads'}"

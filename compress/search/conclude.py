@@ -7,7 +7,7 @@ from dataclasses import replace
 from compress.answers.deployed import answers
 from compress.judge import evidence
 from compress.models.outline import outline_of
-from compress.report.schema import Interval, Report, Search, SearchTrial, SeedRow
+from compress.report.schema import Estimate, Report, Search, SearchTrial, SeedRow
 from compress.run.pipeline import Run
 from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
@@ -92,7 +92,7 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
         model = result.refit(row.trial.shape, row.trial.epochs, seed)
         scores = _scores(result, model)
         kept = paired_retention(scores, reference, 0.95, seed)
-        retention = Interval(kept.value, kept.lower, kept.upper)
+        retention = Estimate(kept.value, kept.lower, kept.upper)
         size_mb = round(model.size_mb, 4)
         rows.append(
             SeedRow(seed=seed, accuracy=scores.metric, retention=retention, size_mb=size_mb)
@@ -162,7 +162,7 @@ def _trial(row: Standing, front: bool) -> SearchTrial:
         deployed=trial.deployed,
         front=front,
         accuracy=trial.accuracy,
-        retention=Interval(row.retention, row.lower, None),
+        retention=Estimate(row.retention, row.lower, None),
         speedup=trial.latency.speedup,
         latency_p50_ms=trial.latency.p50_ms,
         latency_p90_ms=trial.latency.p90_ms,

@@ -6,17 +6,17 @@ from dataclasses import fields, replace
 from typing import Any
 
 from compress.report.schema import (
-    Check,
+    CheckRow,
     Environment,
-    Figures,
-    Interval,
-    Measurement,
+    Estimate,
+    ModelFigures,
     Report,
     RowCounts,
+    SampleCounts,
     StageRow,
     Status,
     Summary,
-    Verdict,
+    VerdictRow,
 )
 
 _STEPS: tuple[tuple[str, str, str, str, float, int, float, float, float], ...] = (
@@ -55,8 +55,8 @@ def stage_row(index: int, selected: bool) -> StageRow:
         f1_macro=accuracy - 0.002,
         latency_p50_ms=p50,
         latency_p90_ms=round(p50 * 1.31, 3),
-        retention=Interval(kept, kept - 0.009, kept + 0.008) if bounded else Interval(1.0),
-        speedup=Interval(gain, gain * 0.97, gain * 1.04) if bounded else Interval(1.0),
+        retention=Estimate(kept, kept - 0.009, kept + 0.008) if bounded else Estimate(1.0),
+        speedup=Estimate(gain, gain * 0.97, gain * 1.04) if bounded else Estimate(1.0),
         seconds=seconds,
         settings={"layers": 3, "temperature": 4.0},
         cached=index == 1,
@@ -66,7 +66,7 @@ def stage_row(index: int, selected: bool) -> StageRow:
     )
 
 
-def check(metric: str = "latency_p90_ms", **changes: Any) -> Check:
+def check(metric: str = "latency_p90_ms", **changes: Any) -> CheckRow:
     """Return a passing latency check, with changes."""
     values: dict[str, Any] = {
         "unit": "ms",
@@ -78,7 +78,7 @@ def check(metric: str = "latency_p90_ms", **changes: Any) -> Check:
         "lower": 1.79,
         "upper": 1.93,
     }
-    return Check(metric=metric, **{**values, **changes})
+    return CheckRow(metric=metric, **{**values, **changes})
 
 
 _OUTCOMES: dict[Status, dict[str, Any]] = {
@@ -90,9 +90,9 @@ _OUTCOMES: dict[Status, dict[str, Any]] = {
 }
 
 
-def verdict(status: Status = "PASS", profile: str = "local") -> Verdict:
+def verdict(status: Status = "PASS", profile: str = "local") -> VerdictRow:
     """Return a verdict of five checks, the first of which has the status."""
-    return Verdict(
+    return VerdictRow(
         profile=profile,
         status=status,
         conditions="1 thread, one row at a time, at the rows' own lengths",
@@ -157,7 +157,7 @@ def report(stages: int = 5, status: Status = "PASS", **changes: Any) -> Report:
             facts={"hypervisor": "KVM"},
         ),
         tools={"torch": "2.13.0", "onnxruntime": "1.31.0", "openvino": "2026.4.0"},
-        measurement=Measurement(
+        measurement=SampleCounts(
             processes=18, blocks=108, samples=4320, threads=1, clean_share=0.982, texts=240
         ),
         artifacts={"bundle": "bundle", "html": "report.html"},
@@ -165,6 +165,6 @@ def report(stages: int = 5, status: Status = "PASS", **changes: Any) -> Report:
     return replace(made, **changes)
 
 
-def figures_of(row: StageRow) -> Figures:
+def figures_of(row: StageRow) -> ModelFigures:
     """Return a row's figures alone."""
-    return Figures(**{field.name: getattr(row, field.name) for field in fields(Figures)})
+    return ModelFigures(**{field.name: getattr(row, field.name) for field in fields(ModelFigures)})

@@ -9,7 +9,7 @@ import pytest
 
 from compress.cli.main import run
 from compress.report import html, markdown
-from compress.report.schema import ClassRow, Interval, from_json, to_json
+from compress.report.schema import ClassRow, Estimate, from_json, to_json
 from tests.compress.exported import data, exported
 from tests.compress.report import report_fixture as fixture
 from tests.compress.tiny_models import LABELS
@@ -22,7 +22,7 @@ ROWS = (
         right=30,
         lost=9,
         gained=1,
-        retention=Interval(0.789, 0.668, 0.892),
+        retention=Estimate(0.789, 0.668, 0.892),
         confused={"card_delivery_estimate": 5, "lost_or_stolen_card": 3, "pin_blocked": 1},
     ),
     ClassRow(
@@ -32,7 +32,7 @@ ROWS = (
         right=1,
         lost=0,
         gained=1,
-        retention=Interval(),
+        retention=Estimate(),
     ),
 )
 

@@ -13,7 +13,7 @@ import pytest
 
 import compress.report
 from compress.report import html, scatter, units, wording
-from compress.report.schema import Check, Interval, Report, Status, Verdict
+from compress.report.schema import CheckRow, Estimate, Report, Status, VerdictRow
 from profiles import gate
 from tests.compress.report import report_fixture as fixture
 
@@ -127,7 +127,7 @@ def hostile_report() -> Report:
         created=HOSTILE,
         command=HOSTILE,
         stages=(report.stages[0], row),
-        verdicts=(Verdict(profile=HOSTILE, status="FAIL", checks=(check,), why=HOSTILE),),
+        verdicts=(VerdictRow(profile=HOSTILE, status="FAIL", checks=(check,), why=HOSTILE),),
         warnings=(HOSTILE,),
         tools={HOSTILE: HOSTILE},
         environment=replace(report.environment, cpu=HOSTILE, facts={HOSTILE: HOSTILE}),
@@ -149,7 +149,7 @@ def test_what_was_not_measured_is_a_dash() -> None:
         latency_p50_ms=None,
         latency_p90_ms=None,
         f1_macro=None,
-        speedup=Interval(),
+        speedup=Estimate(),
         seconds=None,
         cached=False,
     )
@@ -221,7 +221,9 @@ def test_both_colour_schemes_and_paper_are_styled() -> None:
 
 
 def test_an_interval_with_one_side_shows_the_other_as_a_dash() -> None:
-    check = Check(metric="m", unit="ms", limit=3, bound="max", status="PASS", value=1.0, upper=2.0)
+    check = CheckRow(
+        metric="m", unit="ms", limit=3, bound="max", status="PASS", value=1.0, upper=2.0
+    )
     assert wording.measured(check) == "1.00 ms [–, 2.00]"
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from compress.report import schema
 from compress.report.redact import redact
-from compress.report.schema import Interval, Report, from_json, read_report, to_json, write_report
+from compress.report.schema import Estimate, Report, from_json, read_report, to_json, write_report
 from runtimes.errors import InputError
 from tests.compress.report import report_fixture as fixture
 
@@ -38,12 +38,12 @@ def test_an_unfinished_run_is_a_report(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_not_finite_become_null() -> None:
-    nothing = Interval(float("nan"), float("-inf"), float("inf"))
+    nothing = Estimate(float("nan"), float("-inf"), float("inf"))
     rows = (dataclasses.replace(fixture.stage_row(1, True), retention=nothing),)
     content = to_json(dataclasses.replace(fixture.report(1), stages=rows))
     assert content["stages"][0]["retention"] == {"value": None, "lower": None, "upper": None}
     json.dumps(content, allow_nan=False)
-    assert from_json(content).stages[0].retention == Interval()
+    assert from_json(content).stages[0].retention == Estimate()
 
 
 def test_the_keys_that_others_read() -> None:
@@ -162,10 +162,10 @@ def _paths(of: type[Any], prefix: str = "") -> Iterator[str]:
         inner = _dataclass_in(hints[field.name])
         repeated = "[]" if typing.get_origin(hints[field.name]) is tuple and inner else ""
         yield f"{path}{repeated}"
-        if inner is not None and path not in ("summary.model",) and inner is not Interval:
+        if inner is not None and path not in ("summary.model",) and inner is not Estimate:
             yield from _paths(inner, f"{path}{repeated}.")
     if of is Report:
-        yield from (f"{{interval}}.{field.name}" for field in dataclasses.fields(Interval))
+        yield from (f"{{estimate}}.{field.name}" for field in dataclasses.fields(Estimate))
 
 
 def _dataclass_in(hint: Any) -> type[Any] | None:

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from compress.report import markdown, terminal, units, wording
-from compress.report.schema import Interval, Report, Status, Summary
+from compress.report.schema import Estimate, Report, Status, Summary
 from tests.compress.report import report_fixture as fixture
 
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -112,7 +112,7 @@ def test_an_inconclusive_verdict_names_what_was_not_measured() -> None:
 def test_gains(speedup: float | None, compression: float | None, said: str) -> None:
     figures = fixture.figures_of(fixture.stage_row(0, True))
     summary = Summary(
-        teacher=figures, model=figures, speedup=Interval(speedup), compression=compression
+        teacher=figures, model=figures, speedup=Estimate(speedup), compression=compression
     )
     assert wording.gains(summary) == said
 

@@ -9,7 +9,7 @@ import pytest
 
 from compress.report import html, markdown
 from compress.report.schema import (
-    Interval,
+    Estimate,
     Report,
     Search,
     SearchTrial,
@@ -29,7 +29,7 @@ def shape(name: str, *, front: bool = True, deployed: bool = True) -> SearchTria
         deployed=deployed,
         front=front,
         accuracy=0.91,
-        retention=Interval(0.993, 0.987, None),
+        retention=Estimate(0.993, 0.987, None),
         speedup=21.4,
         latency_p50_ms=0.21,
         latency_p90_ms=0.34,
@@ -47,7 +47,7 @@ SEARCH = Search(
     trials=(shape("one"), shape("two"), shape("three", front=False, deployed=False)),
     seconds=3000.0,
     rss_peak_mb=1400.0,
-    seeds=(SeedRow(seed=7, accuracy=0.92, retention=Interval(0.99, 0.98, 1.0), size_mb=1.94),),
+    seeds=(SeedRow(seed=7, accuracy=0.92, retention=Estimate(0.99, 0.98, 1.0), size_mb=1.94),),
 )
 
 
