@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress as Bars
 
 _PLAIN_EVERY_S = 15.0
+_NAME_WIDTH = 24
+_BAR_WIDTH = 20
 
 Advance = Callable[[int, str], None]
 """Report `n` more units of work done, with a short note ("loss 0.31")."""
@@ -54,10 +57,11 @@ class Silence:
 
 @dataclass(slots=True)
 class Terminal:
-    """Show progress on stderr. `quiet` shows warnings only."""
+    """Show progress on stderr; each note carries the time since `began`. `quiet` warns only."""
 
     quiet: bool = False
     warnings: list[str] = field(default_factory=list)
+    began: float = field(default_factory=lambda: time.monotonic())
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Advance]:
@@ -72,9 +76,13 @@ class Terminal:
                 yield advance
 
     def note(self, text: str) -> None:
-        """Print one line."""
+        """Print one line, with the time since the command began."""
         if not self.quiet:
-            print(text, file=sys.stderr, flush=True)
+            print(self.stamped(text), file=sys.stderr, flush=True)
+
+    def stamped(self, text: str) -> str:
+        """Return a note as it is printed: "[ 0:45] 2/6 02-distill"."""
+        return f"[{clock(time.monotonic() - self.began):>5}] {text}"
 
     def warn(self, text: str) -> None:
         """Print a warning once, and keep it."""
@@ -83,26 +91,40 @@ class Terminal:
             print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
+@dataclass(slots=True)
+class Meter:
+    """Count a task's units, and say how far it is and how long the rest takes."""
+
+    name: str
+    total: int
+    done: int = 0
+    began: float = field(default_factory=lambda: time.monotonic())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Return the seconds since the task began."""
+        return time.monotonic() - self.began
+
+    def text(self, note: str) -> str:
+        """Return "distill: 300/1200, loss 0.31, 0:45 elapsed, about 2:15 left"."""
+        parts = [f"{self.name}: {self.done}/{self.total}", note]
+        parts.append(f"{clock(self.elapsed_s)} elapsed")
+        if self.done:
+            rest = max(self.total - self.done, 0) / self.done
+            parts.append(f"about {clock(self.elapsed_s * rest)} left")
+        return ", ".join(filter(None, parts))
+
+
+def clock(seconds: float) -> str:
+    """Write a duration: 0:45, 12:03, 1:02:45."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[Advance]:
-    from rich.progress import (
-        BarColumn,
-        TaskProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.progress import (
-        Progress as Bars,
-    )
-
-    columns = (
-        TextColumn("  {task.description:<26}"),
-        BarColumn(bar_width=32),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bars(*columns, console=_stderr()) as progress:
+    with bars(_stderr()) as progress:
         bar = progress.add_task(name, total=max(total, 1), note="")
 
         def advance(units: int, note: str) -> None:
@@ -113,22 +135,46 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
         yield advance
 
 
+def bars(console: Console) -> Bars:
+    """Return rich's bars in one line of 80 columns: the note takes what is left, and is cut."""
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.table import Column
+
+    def cell(width: int | None = None, ratio: int | None = None) -> Column:
+        return Column(no_wrap=True, overflow="ellipsis", width=width, ratio=ratio)
+
+    return Progress(
+        TextColumn("  {task.description}", markup=False, table_column=cell(width=_NAME_WIDTH)),
+        BarColumn(bar_width=_BAR_WIDTH),
+        TaskProgressColumn(table_column=cell(width=4)),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True, table_column=cell(width=7)),
+        TextColumn("{task.fields[note]}", markup=False, table_column=cell(ratio=1)),
+        console=console,
+        expand=True,
+    )
+
+
 @contextmanager
 def _lines(name: str, total: int) -> Iterator[Advance]:
-    start = last = time.monotonic()
-    done = 0
+    meter = Meter(name, total)
+    last = meter.began
 
     def advance(units: int, note: str) -> None:
-        nonlocal done, last
-        done += units
+        nonlocal last
+        meter.done += units
         if time.monotonic() - last >= _PLAIN_EVERY_S:
             last = time.monotonic()
-            print(f"  {name}: {done}/{total} {note}", file=sys.stderr, flush=True)
+            print(f"  {meter.text(note)}", file=sys.stderr, flush=True)
 
     yield advance
-    spent = time.monotonic() - start
-    if spent >= 1:
-        print(f"  {name}: done in {spent:.0f} s", file=sys.stderr, flush=True)
+    if meter.elapsed_s >= 1:
+        print(f"  {name}: done in {clock(meter.elapsed_s)}", file=sys.stderr, flush=True)
 
 
 def _stderr() -> Console:

@@ -127,8 +127,8 @@ def carry_out(
     if dry_run:
         print_plan(plan, progress, as_json=as_json)
         return 0
-    for line in plan.lines():
-        progress.note(line)
+    if not quiet:
+        click.echo("\n".join(plan.lines()), err=True)
     work = Run(plan, default_cache(), RunFolder(out), progress, command, fresh, tier)
     report, status = work.execute()
     if as_json:

@@ -171,8 +171,8 @@ def find(
     if dry_run:
         print_plan(request, board, as_json=as_json)
         return 0
-    for line in request.lines():
-        board.note(line)
+    if not quiet:
+        click.echo("\n".join(request.lines()), err=True)
     with board.shown():
         result = start(request)
     report, status = conclude(result, command=command, tier=tier)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from compress.progress import Advance, Terminal
+from compress.progress import Advance, Meter, Terminal
 from compress.report import units
 from compress.search.choice import Goal, Standing, fastest, meets, pareto
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _COLUMNS = ("epochs", "accuracy", "retention", "speed-up", "MB")
+_WIDTHS = (10, 8, 16, 7, 7)
 _ROWS = 24
 
 
@@ -53,10 +54,10 @@ class TerminalBoard(Terminal):
         """Show every shape's longest training; as lines, only what is new."""
         before = plain(self.rows, self.goal)
         self.rows, self.goal = rows, goal
-        if self.live is None:
+        if self.live is None and not self.quiet:
             for line in plain(rows, goal):
                 if line not in before:
-                    self.note(f"  {line}")
+                    print(f"  {line}", file=sys.stderr, flush=True)
         self._refresh()
 
     @contextmanager
@@ -66,12 +67,11 @@ class TerminalBoard(Terminal):
             with Terminal.task(self, name, total) as advance:
                 yield advance
             return
-        done = 0
+        meter = Meter(name, total)
 
         def count(units: int, note: str) -> None:
-            nonlocal done
-            done += units
-            self.doing = f"{name}: {done}/{total} {note}"
+            meter.done += units
+            self.doing = meter.text(note)
             self._refresh()
 
         yield count
@@ -81,7 +81,7 @@ class TerminalBoard(Terminal):
         if self.live is None:
             Terminal.note(self, text)
         else:
-            self.live.console.print(text, highlight=False)
+            self.live.console.print(self.stamped(text), highlight=False, markup=False)
 
     def _refresh(self) -> None:
         if self.live is not None:
@@ -114,8 +114,8 @@ def plain(rows: Sequence[Standing], goal: Goal) -> list[str]:
     lines = []
     for row in rows:
         mark = " ←" if row is best else " *" if row in front else ""
-        cells = "".join(f"{cell:>17}" for cell in _cells(row))
-        lines.append(f"{row.trial.shape.name + mark:<46}{cells}")
+        cells = (f"{cell:>{width}}" for cell, width in zip(_cells(row), _WIDTHS, strict=True))
+        lines.append(f"{row.trial.shape.name + mark:<30}{''.join(cells)}")
     return lines
 
 
