@@ -29,18 +29,18 @@ class Effect:
 
 
 def compared(
-    task: Task, known: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any] = ()
+    task: Task, reference: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any] = ()
 ) -> Effect:
     """Return how far answers are from known ones to the same rows."""
     return Effect(
-        kl=float(task.divergence(known, answers).mean()),
-        agreement=float(task.agrees(known, answers).mean()),
-        scores=paired(task, known, answers, targets) if targets else None,
+        kl=float(task.divergence(reference, answers).mean()),
+        agreement=float(task.agrees(reference, answers).mean()),
+        scores=paired(task, reference, answers, targets) if targets else None,
     )
 
 
 def paired(
-    task: Task, known: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any]
+    task: Task, reference: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any]
 ) -> Paired:
     """Return what the rows earn by the candidate's answers, and by the known ones."""
-    return Paired(task.score(answers, targets), task.score(known, targets))
+    return Paired(task.score(answers, targets), task.score(reference, targets))

@@ -51,7 +51,7 @@ def distill(
     data = context.data
     rows = TrainingRows.of(data, augment)
     task = task_of(teacher.task)
-    known = rows.teacher_answers(teacher, context)
+    teacher_answers = rows.teacher_answers(teacher, context)
     train = encode(tokenizer, rows.texts, student.config, task)
     validation = encode(tokenizer, data.validation.inputs, student.config, task)
 
@@ -70,7 +70,7 @@ def distill(
             student,
             small_train,
             (small_validation, data.validation.targets),
-            _loss(task, known, rows.targets, temperature, alpha, internals),
+            _loss(task, teacher_answers, rows.targets, temperature, alpha, internals),
             plan,
             task=task,
             scratch=context.scratch,
@@ -83,7 +83,7 @@ def distill(
 
 def _loss(
     task: Task,
-    known: Sequence[Answer],
+    teacher_answers: Sequence[Answer],
     targets: Sequence[Any],
     temperature: float,
     alpha: float,
@@ -95,7 +95,7 @@ def _loss(
         value = task.distillation_loss(
             output,
             batch,
-            [known[row] for row in batch.rows],
+            [teacher_answers[row] for row in batch.rows],
             [targets[row] for row in batch.rows],
             temperature=temperature,
             alpha=alpha,

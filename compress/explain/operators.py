@@ -50,8 +50,8 @@ def explain(question: Question) -> Explanation:
     nodes; compared with a reference also `against`.
     """
     texts = question.texts()
-    asked = THROUGHPUT.fullmatch(question.metric)
-    batch = int(asked[1]) if asked else 1
+    match = THROUGHPUT.fullmatch(question.metric)
+    batch = int(match[1]) if match else 1
     timing = profile(question.artifact, texts, question.threads, _SECONDS, batch)
     tables = [_kinds(timing), _ops(timing, question.top), _nodes(timing, question.top)]
     notes = list(_notes(timing, question.artifact, question.metric))

@@ -20,17 +20,17 @@ def open_reference(
 
     Raises UnsupportedError when its classes are not the artifact's.
     """
-    known = open_model(reference, task=artifact.task)
-    if known.format == "huggingface":
+    model = open_model(reference, task=artifact.task)
+    if model.format == "huggingface":
         progress.note("reference: exporting it to fp32 ONNX")
-        known = _exported(known, scratch, seed, progress)
-    if known.labels != artifact.labels:
+        model = _exported(model, scratch, seed, progress)
+    if model.labels != artifact.labels:
         raise UnsupportedError(
-            f"the reference's {len(known.labels)} classes are not the model's"
+            f"the reference's {len(model.labels)} classes are not the model's"
             f" {len(artifact.labels)}, in the same order",
             expected="the teacher that the model was made from",
         )
-    return known
+    return model
 
 
 def _exported(model: Artifact, scratch: Path, seed: int, progress: Progress) -> Artifact:

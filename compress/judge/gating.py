@@ -65,7 +65,7 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     budgets = [budget for profile in profiles for budget in profile.budgets.values()]
     labeled = any(budget.kind.needs_labels for budget in budgets)
     rows = load_rows(request.data, artifact, labeled=labeled, progress=progress)
-    asked = Evaluation(
+    evaluation = Evaluation(
         candidates=(),
         judged=CANDIDATE,
         reference=None,
@@ -79,7 +79,7 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     if request.samples:
         write_text(request.samples, "")  # an earlier gate's samples would read as this one's
     outcome = measure_beside(
-        asked,
+        evaluation,
         artifact,
         request.reference,
         device=device,
@@ -158,9 +158,9 @@ def _with(profile: DeviceProfile, typed: Mapping[str, Budget]) -> DeviceProfile:
     """Return a profile whose limits are replaced by those typed; level and confidence stay."""
     budgets = dict(profile.budgets)
     for metric, budget in typed.items():
-        known = budgets.get(metric)
+        own = budgets.get(metric)
         limits = {"max": budget.max, "min": budget.min}
-        budgets[metric] = known.model_copy(update=limits) if known else budget
+        budgets[metric] = own.model_copy(update=limits) if own else budget
     return profile.model_copy(update={"budgets": budgets})
 
 

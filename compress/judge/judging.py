@@ -28,7 +28,7 @@ from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joine
 
 
 def measure_and_judge(
-    asked: Evaluation,
+    evaluation: Evaluation,
     *,
     device: Job,
     progress: Progress,
@@ -42,7 +42,7 @@ def measure_and_judge(
     reference, as long as the tier has one. A model whose process fails keeps what was seen of it
     (`Samples.fault`), and the others go on.
     """
-    return _SequentialTest(asked, device, progress, shared, stream).outcome()
+    return _SequentialTest(evaluation, device, progress, shared, stream).outcome()
 
 
 class _SequentialTest:
@@ -50,20 +50,22 @@ class _SequentialTest:
 
     def __init__(
         self,
-        asked: Evaluation,
+        evaluation: Evaluation,
         device: Job,
         progress: Progress,
         shared: Path | None,
         stream: Path | None,
     ) -> None:
-        self._asked = asked
+        self._evaluation = evaluation
         self._device = device
         self._progress = progress
         self._shared = shared
         self._stream = stream
-        self._tier: Tier = TIERS[asked.tier]
-        self._demand: Demand = demand_of(asked.profiles, self._tier, device, asked.threads)
-        self._candidates = {candidate.name: candidate for candidate in asked.candidates}
+        self._tier: Tier = TIERS[evaluation.tier]
+        self._demand: Demand = demand_of(
+            evaluation.profiles, self._tier, device, evaluation.threads
+        )
+        self._candidates = {candidate.name: candidate for candidate in evaluation.candidates}
         self._samples: dict[str, Samples] = {}
         self._found: dict[str, Answers] = {}
         self._answering_s = 0.0
@@ -99,12 +101,12 @@ class _SequentialTest:
     def _look(self, number: int, names: Sequence[str]) -> None:
         before = self._tier.looks[number - 1] if number else 0
         processes = self._tier.looks[number] - before
-        plan = self._demand.plan(self._tier, self._asked.seed)
+        plan = self._demand.plan(self._tier, self._evaluation.seed)
         self._measure("latency", names, replace(plan, processes=processes, first_process=before))
 
     def _start_cold(self, names: Sequence[str]) -> None:
         """Make up for the cold starts that the latency processes were not enough for."""
-        plan = self._demand.plan(self._tier, self._asked.seed)
+        plan = self._demand.plan(self._tier, self._evaluation.seed)
         seen = min((len(self._samples[name].cold_starts) for name in names), default=0)
         more = max(self._demand.cold_starts - seen, 0)
         if more or self._demand.uncached_starts:
@@ -118,11 +120,11 @@ class _SequentialTest:
             return
         with self._progress.task(what, expected_runs(len(variants), plan)) as advance:
             measured = self._device.measure(
-                variants, self._asked.rows.inputs, plan, advance=advance, stream=self._stream
+                variants, self._evaluation.rows.inputs, plan, advance=advance, stream=self._stream
             )
         for name, samples in measured.items():
-            known = self._samples.get(name)
-            self._samples[name] = joined(known, samples) if known else samples
+            earlier = self._samples.get(name)
+            self._samples[name] = joined(earlier, samples) if earlier else samples
 
     def _variant(self, name: str) -> Variant:
         candidate = self._candidates[name]
@@ -135,7 +137,7 @@ class _SequentialTest:
         """Answer the labeled rows with every model whose process did not fail."""
         started = time.perf_counter()
         for name in self._candidates:
-            if self._asked.rows.targets and not self._fault(name):
+            if self._evaluation.rows.targets and not self._fault(name):
                 try:
                     self._found[name] = self._answers(name)
                 except BackendError as error:
@@ -147,7 +149,7 @@ class _SequentialTest:
         return answers(
             candidate.artifact,
             candidate.runtime,
-            self._asked.rows.inputs,
+            self._evaluation.rows.inputs,
             threads=self._demand.threads,
             progress=self._progress,
             name=name,
@@ -156,7 +158,8 @@ class _SequentialTest:
         )
 
     def _pair(self) -> list[str]:
-        return list(dict.fromkeys(filter(None, (self._asked.reference, self._asked.judged))))
+        evaluation = self._evaluation
+        return list(dict.fromkeys(filter(None, (evaluation.reference, evaluation.judged))))
 
     def _undecided(self, verdicts: Sequence[Verdict]) -> bool:
         """Tell whether more samples could decide what counts."""
@@ -165,28 +168,28 @@ class _SequentialTest:
         return any(verdict.open for verdict in verdicts)
 
     def _verdicts(self, number: int, seen: Noise) -> list[Verdict]:
-        row = self._measured(self._asked.judged, number)
+        row = self._measured(self._evaluation.judged, number)
         figures, at = row.figures, self._circumstances(number, seen)
-        if self._asked.baseline and row.samples.blocks:
-            fresh = as_baseline(row, self._asked.rows, self._device.facts())
-            figures |= compare(fresh, self._asked.baseline, self._asked.seed)
-            at = replace(at, foreign=strangeness(fresh, self._asked.baseline))
+        if self._evaluation.baseline and row.samples.blocks:
+            fresh = as_baseline(row, self._evaluation.rows, self._device.facts())
+            figures |= compare(fresh, self._evaluation.baseline, self._evaluation.seed)
+            at = replace(at, foreign=strangeness(fresh, self._evaluation.baseline))
         return [
             judge(profile, figures, self._device.facts(), self._seen_by(profile, at))
-            for profile in self._asked.profiles
+            for profile in self._evaluation.profiles
         ]
 
     def _seen_by(self, profile: DeviceProfile, at: Circumstances) -> Circumstances:
         return replace(at, elsewhere=self._device.why_elsewhere(profile))
 
     def _circumstances(self, number: int, seen: Noise) -> Circumstances:
-        name, reference = self._asked.judged, self._asked.reference
+        name, reference = self._evaluation.judged, self._evaluation.reference
         beside = self._samples[reference] if reference else None
         return Circumstances(
             share=self._tier.shares[number],
             today=datetime.now(UTC).date(),
             noise="; ".join(seen.reasons),
-            missing=self._asked.missing,
+            missing=self._evaluation.missing,
             conditions=conditions(self._samples[name], beside),
         )
 
@@ -201,7 +204,7 @@ class _SequentialTest:
         )
 
     def _figures(self, name: str) -> Figures:
-        reference = self._asked.reference
+        reference = self._evaluation.reference
         source = self._source(name)
         figures = Figures({}, source)
         beside = self._samples[reference] if reference else None
@@ -211,10 +214,10 @@ class _SequentialTest:
             artifact = self._candidates[name].artifact
             figures |= task_of(artifact.task).figures(
                 self._found[name],
-                self._asked.rows.targets,
+                self._evaluation.rows.targets,
                 artifact.labels,
                 self._found.get(reference) if reference else None,
-                seed=self._asked.seed,
+                seed=self._evaluation.seed,
                 source=source,
             )
         if fault := self._samples[name].fault:

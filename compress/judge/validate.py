@@ -93,9 +93,9 @@ def validate(
     device = Job.on(devices)
     artifact = runnable(read_artifact(model), device)
     rows = load_rows(test, artifact, labeled=True, progress=progress)
-    asked = Evaluation((), MODEL, None, rows, devices, tier, seed)
+    evaluation = Evaluation((), MODEL, None, rows, devices, tier, seed)
     outcome = measure_beside(
-        asked, artifact, reference, device=device, progress=progress, stream=stream
+        evaluation, artifact, reference, device=device, progress=progress, stream=stream
     )
     outcome.accept(progress)
     result = Validation(outcome)
@@ -114,7 +114,7 @@ def load_rows(data: DataSettings, artifact: Artifact, *, labeled: bool, progress
 
 
 def measure_beside(
-    asked: Evaluation,
+    evaluation: Evaluation,
     artifact: Artifact,
     reference: str | None,
     *,
@@ -123,20 +123,22 @@ def measure_beside(
     shared: Path | None = None,
     stream: Path | None = None,
 ) -> Outcome:
-    """Evaluate `artifact`, beside a reference if one is given; `asked` has no candidates yet.
+    """Evaluate `artifact`, beside a reference if one is given; `evaluation` has no candidates yet.
 
     A torch reference lives for as long as it is measured.
     """
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        wanted = asked.profiles[0].runtime.name if asked.profiles else ""
-        candidates = [deployable(asked.judged, artifact, wanted)]
+        wanted = evaluation.profiles[0].runtime.name if evaluation.profiles else ""
+        candidates = [deployable(evaluation.judged, artifact, wanted)]
         if reference is not None:
-            known = open_reference(reference, artifact, Path(scratch), asked.seed, progress)
-            candidates.insert(0, deployable(REFERENCE, known, wanted))
-            asked = replace(asked, reference=REFERENCE)
-        asked = replace(asked, candidates=candidates)
+            reference_model = open_reference(
+                reference, artifact, Path(scratch), evaluation.seed, progress
+            )
+            candidates.insert(0, deployable(REFERENCE, reference_model, wanted))
+            evaluation = replace(evaluation, reference=REFERENCE)
+        evaluation = replace(evaluation, candidates=candidates)
         return measure_and_judge(
-            asked, device=device, progress=progress, shared=shared, stream=stream
+            evaluation, device=device, progress=progress, shared=shared, stream=stream
         )
 
 
@@ -165,13 +167,15 @@ def measure_model(
 
     Raises what `validate` does, and BackendError when a process of either fails.
     """
-    known = load_profile(profile)
-    device = Job.on((known,))
+    device_profile = load_profile(profile)
+    device = Job.on((device_profile,))
     artifact = runnable(read_artifact(model), device)
     rows = load_rows(data, artifact, labeled=not unlabeled, progress=progress)
-    asked = Evaluation((), MODEL, None, rows, (), tier, seed, threads=known.runtime.threads)
+    evaluation = Evaluation(
+        (), MODEL, None, rows, (), tier, seed, threads=device_profile.runtime.threads
+    )
     outcome = measure_beside(
-        asked, artifact, reference, device=device, progress=progress, shared=shared
+        evaluation, artifact, reference, device=device, progress=progress, shared=shared
     )
     outcome.accept(progress)
     return MeasuredModel(outcome.of(MODEL), rows, device.facts())

@@ -47,7 +47,7 @@ def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.i
     say_heads(config, heads)
 
 
-def hidden_width(model: nn.Module, asked: int | None) -> tuple[int, int]:
+def hidden_width(model: nn.Module, wanted: int | None) -> tuple[int, int]:
     """Return the width that the residual stream is to have, and the heads that fill it.
 
     Without a width asked for, they are the model's own. Raises RecipeError on a width that is
@@ -56,15 +56,15 @@ def hidden_width(model: nn.Module, asked: int | None) -> tuple[int, int]:
     config: Any = model.config
     heads, width = head_counts(model)
     own = int(config.hidden_size)
-    if asked is None:
+    if wanted is None:
         return own, heads
-    if asked > own or asked % width:
+    if wanted > own or wanted % width:
         raise RecipeError(
-            f"prune: hidden = {asked}",
+            f"prune: hidden = {wanted}",
             expected=f"at most {own}, the model's, and a multiple of {width}, a head's width",
-            action=f"write hidden = {max(width, min(asked, own) // width * width)}",
+            action=f"write hidden = {max(width, min(wanted, own) // width * width)}",
         )
-    return asked, asked // width
+    return wanted, wanted // width
 
 
 def stream_points(model: nn.Module) -> list[str]:

@@ -68,10 +68,10 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
     Returns the share of rows that both decide alike, and what rows earn both.
     """
     task = task_of(source.task)
-    known = folder_answers(source, source.path, rows.inputs)
+    reference = folder_answers(source, source.path, rows.inputs)
     answers = folder_answers(source, folder, rows.inputs)
-    agreement = float(task.agrees(known, answers).mean())
-    return agreement, paired(task, known, answers, rows.targets)
+    agreement = float(task.agrees(reference, answers).mean())
+    return agreement, paired(task, reference, answers, rows.targets)
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:

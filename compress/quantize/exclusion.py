@@ -56,7 +56,7 @@ def choose_excluded(
     names = product_names(source)
     texts = spaced_texts(context.data, _ROWS)
     task = task_of(source.task)
-    known = folder_answers(source, source.path, texts)
+    reference = folder_answers(source, source.path, texts)
 
     def effect(excluded: Collection[str]) -> Effect:
         trial = dataclasses.replace(settings, exclude=list(excluded))
@@ -66,7 +66,7 @@ def choose_excluded(
                 shutil.copyfile(file, folder / file.name)
             algorithm(source, trial, context, folder)
             answers = folder_answers(source, folder, texts)
-        return compared(task, known, answers)
+        return compared(task, reference, answers)
 
     if effect(()).agreement >= 1 - settings.max_drop:
         return {}

@@ -40,8 +40,8 @@ def run_stage(
     """
     artifact = open_model(source, task=task, max_length=max_length)
     check_format(stage, artifact.format)
-    known = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
-    check_out(out, artifact, *([known] if known else []))
+    original = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
+    check_out(out, artifact, *([original] if original else []))
     if data is None and stage.uses_data:
         raise InputError(
             f"{stage.kind} was given no rows",
@@ -58,7 +58,7 @@ def run_stage(
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         context = RunContext(
             data=rows,
-            teacher=_own_copy(known, Path(scratch) / "teacher") if known else None,
+            teacher=_own_copy(original, Path(scratch) / "teacher") if original else None,
             seed=seed,
             scratch=Path(scratch) / "work",
             target=target,

@@ -36,7 +36,7 @@ class Training:
 
 
 @dataclass(slots=True)
-class Known:
+class SearchState:
     """Hold what a search knows.
 
     `teacher` is the control where the teacher has not seen the validation rows; otherwise the
@@ -99,83 +99,83 @@ class Known:
         return faster or size_mb < least.trial.size_mb
 
 
-def first(known: Known) -> Iterator[Training]:
+def first(state: SearchState) -> Iterator[Training]:
     """Yield the fixed shapes, the fastest first."""
-    yield from known.untried(known.space.first())
+    yield from state.untried(state.space.first())
 
 
-def control(known: Known) -> Iterator[Training]:
+def control(state: SearchState) -> Iterator[Training]:
     """Yield the control's training to the end, or else as far as time allows."""
-    if known.teacher is not None:
+    if state.teacher is not None:
         return
-    done = [t.epochs for t in known.trials if t.shape == known.control_shape]
-    longer = [epochs for epochs in known.rungs if epochs > max(done, default=0)]
-    yield from (known.training(known.control_shape, epochs) for epochs in longer[::-1])
+    done = [t.epochs for t in state.trials if t.shape == state.control_shape]
+    longer = [epochs for epochs in state.rungs if epochs > max(done, default=0)]
+    yield from (state.training(state.control_shape, epochs) for epochs in longer[::-1])
 
 
-def faster(known: Known) -> Iterator[Training]:
+def faster(state: SearchState) -> Iterator[Training]:
     """Yield what may meet the goal and is faster than what does, the fastest first."""
-    rows, goal = known.rows, known.goal
+    rows, goal = state.rows, state.goal
     best = fastest(rows, goal)
     for row in rows:
         ahead = best is None or row.trial.latency.speedup > best.trial.latency.speedup
-        yield from _promising(known, row) if ahead else ()
+        yield from _promising(state, row) if ahead else ()
 
 
-def smaller(known: Known) -> Iterator[Training]:
+def smaller(state: SearchState) -> Iterator[Training]:
     """Yield what may meet the goal and is smaller than what does, the smallest first."""
-    rows, goal = known.rows, known.goal
+    rows, goal = state.rows, state.goal
     best = smallest(rows, goal)
     for row in sorted(rows, key=lambda row: row.trial.size_mb):
         if best is not None and row.trial.size_mb < best.trial.size_mb:
-            yield from _promising(known, row)
+            yield from _promising(state, row)
 
 
-def nearby(known: Known) -> Iterator[Training]:
+def nearby(state: SearchState) -> Iterator[Training]:
     """Yield one step further from what meets the goal, or one step back from what fails it."""
-    rows, goal, space = known.rows, known.goal, known.space
+    rows, goal, space = state.rows, state.goal, state.space
     met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
     fit = [row for row in rows if goal.fits(row.trial)]
     best = met or sorted(fit, key=lambda row: (-row.retention, row.trial.latency.speedup))
     shapes = [s for row in best for s in space.neighbors(row.trial.shape, smaller=bool(met))]
-    yield from known.untried(list(dict.fromkeys(shapes)))
+    yield from state.untried(list(dict.fromkeys(shapes)))
 
 
-def rest(known: Known) -> Iterator[Training]:
+def rest(state: SearchState) -> Iterator[Training]:
     """Yield what can still be on the front, the fastest first."""
-    rows = known.rows
+    rows = state.rows
     for row in rows:
-        training = known.further(row)
-        if training is not None and can_win(row, known.reach(row), rows):
+        training = state.further(row)
+        if training is not None and can_win(row, state.reach(row), rows):
             yield training
 
 
-def beside(known: Known) -> Iterator[Training]:
+def beside(state: SearchState) -> Iterator[Training]:
     """Yield one step to either side of what is on the front, in random order.
 
     The order is drawn anew after each training, from the seed: a search that goes on draws the
     same. A fixed one stays beside the same few shapes.
     """
-    rows, space = known.rows, known.space
+    rows, space = state.rows, state.space
     front = [row for row in rows if not any(other.beats(row) for other in rows)]
     steps = itertools.product(front, (True, False))
     near = [s for row, cut in steps for s in space.neighbors(row.trial.shape, smaller=cut)]
     shapes = list(dict.fromkeys(near))
-    random.Random(known.seed + len(known.trials)).shuffle(shapes)  # noqa: S311 - repeatable
-    yield from known.untried(shapes)
+    random.Random(state.seed + len(state.trials)).shuffle(shapes)  # noqa: S311 - repeatable
+    yield from state.untried(shapes)
 
 
-def undeployed(known: Known) -> Iterator[Training]:
+def undeployed(state: SearchState) -> Iterator[Training]:
     """Yield what was not trained to the end and is on the front, what meets the goal first."""
-    rows, goal = known.rows, known.goal
+    rows, goal = state.rows, state.goal
     front = [r for r in rows if not r.trial.deployed and can_win(r, r.retention, rows)]
     held = sorted(front, key=lambda r: not (r.retention >= goal.retention and goal.fits(r.trial)))
     for row in held:
-        if row.trial.shape not in known.closed:
+        if row.trial.shape not in state.closed:
             yield Training(row.trial.shape, row.trial.epochs, deploy=True)
 
 
-def _promising(known: Known, row: Standing) -> Iterator[Training]:
-    training, goal = known.further(row), known.goal
-    if training and goal.fits(row.trial) and known.reach(row) >= goal.retention - _LUCK:
+def _promising(state: SearchState, row: Standing) -> Iterator[Training]:
+    training, goal = state.further(row), state.goal
+    if training and goal.fits(row.trial) and state.reach(row) >= goal.retention - _LUCK:
         yield training

@@ -14,7 +14,7 @@ from compress.search.choice import Standing, fastest, pareto, smallest
 from compress.search.clock import SearchClock
 from compress.search.control import control_shape, teacher_saw_validation
 from compress.search.request import SearchRequest, SearchResult
-from compress.search.schedule import Known, Training
+from compress.search.schedule import SearchState, Training
 from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
 from compress.search.study import Study
@@ -59,22 +59,22 @@ class _SearchRun:
         scheme = request.plan.profiles[0].quantization.scheme
         self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form)
         self._study = self._opened()
-        self._known = self._begun()
+        self._state = self._begun()
 
     def result(self) -> SearchResult:
         """Train until nothing can win, or trials or time are used up; then choose."""
-        progress, known = self._request.board, self._known
+        progress, state = self._request.board, self._state
         for warning in self._request.plan.warnings:
             progress.warn(warning)
-        named = "a student" if known.teacher is None else "the teacher"
-        progress.note(f"control   {named}: {known.why}")
+        named = "a student" if state.teacher is None else "the teacher"
+        progress.note(f"control   {named}: {state.why}")
         begun = time.monotonic()
         self._shop.ask_teacher()
         self._clock.answering_s = time.monotonic() - begun
         while self._trials_left() and (training := self._next()) is not None:
             self._carry_out(training)
         while self._clock.left_s > self._clock.making_s + self._clock.closing_s:
-            training = next(schedule.undeployed(known), None)
+            training = next(schedule.undeployed(state), None)
             if training is None:
                 break
             self._carry_out(training)
@@ -82,7 +82,7 @@ class _SearchRun:
 
     def _next(self) -> Training | None:
         """Return what is worth the most of what fits the time; None where nothing does."""
-        candidates = (training for rule in _RULES for training in rule(self._known))
+        candidates = (training for rule in _RULES for training in rule(self._state))
         return next((training for training in candidates if self._fits(training)), None)
 
     def _fits(self, training: Training) -> bool:
@@ -90,10 +90,10 @@ class _SearchRun:
 
         The first one always does: nothing is known of the time before it.
         """
-        if not self._known.trials:
+        if not self._state.trials:
             return True
         work = self._space.work(training.shape)
-        if training.shape == self._known.control_shape and self._known.teacher is None:
+        if training.shape == self._state.control_shape and self._state.teacher is None:
             longest = _CONTROL_SHARE * self._clock.left_s
             if self._clock.training_s(work, training.epochs) > longest:
                 return False
@@ -101,7 +101,7 @@ class _SearchRun:
 
     def _trials_left(self) -> bool:
         most = self._request.max_trials
-        return most is None or len(self._known.trials) < most
+        return most is None or len(self._state.trials) < most
 
     def _carry_out(self, training: Training) -> None:
         """Screen a shape, train it if it can win, and keep the result."""
@@ -111,18 +111,18 @@ class _SearchRun:
             self._request.board.warn(f"{training.shape.name}: {error}")
             trial = None
         if trial is None:
-            self._known.closed.add(training.shape)
+            self._state.closed.add(training.shape)
             return
-        self._known.trials.append(trial)
+        self._state.trials.append(trial)
         self._study.keep_trial(trial)
-        self._request.board.show(self._known.rows, self._known.goal)
+        self._request.board.show(self._state.rows, self._state.goal)
 
     def _trained(self, training: Training) -> Trial | None:
         """Return a trial of the shape, or None where nothing that it answers could win."""
-        shape, known = training.shape, self._known
+        shape, state = training.shape, self._state
         latency, size_mb = self._screened(shape)
-        new = shape not in (*self._space.first(), *(trial.shape for trial in known.trials))
-        if new and not known.worth(shape, latency, size_mb):
+        new = shape not in (*self._space.first(), *(trial.shape for trial in state.trials))
+        if new and not state.worth(shape, latency, size_mb):
             return None
         self._request.board.note(f"{shape.name}: {training.epochs} epochs")
         student = self._shop.student(shape, training.epochs)
@@ -156,15 +156,15 @@ class _SearchRun:
         return latency, size_mb
 
     def _chosen(self) -> SearchResult:
-        known = self._known
-        rows, front = known.rows, pareto(known.rows)
-        answer, least = fastest(rows, known.goal), smallest(rows, known.goal)
-        self._warn(answer, known.control)
+        state = self._state
+        rows, front = state.rows, pareto(state.rows)
+        answer, least = fastest(rows, state.goal), smallest(rows, state.goal)
+        self._warn(answer, state.control)
         folder = RunFolder(self._request.out / FOLDER)
         models = {row.trial.name: self._model(row, folder) for row in front}
         return SearchResult(
             request=self._request,
-            control=known.control,
+            control=state.control,
             rows=tuple(rows),
             answer=answer,
             smallest=least,
@@ -180,7 +180,7 @@ class _SearchRun:
         return folder.keep(model, row.trial.name).path
 
     def _warn(self, answer: Standing | None, control: Control) -> None:
-        if answer is None or self._known.teacher is not None:
+        if answer is None or self._state.teacher is not None:
             return
         if control.shape is None:
             self._request.board.warn(
@@ -197,7 +197,7 @@ class _SearchRun:
                 f" {answer.trial.epochs}: retention looks better than it is; give more --time"
             )
 
-    def _begun(self) -> Known:
+    def _begun(self) -> SearchState:
         """Return what an earlier process of this search left."""
         plan, request = self._request.plan, self._request
         saw, why = teacher_saw_validation(plan)
@@ -206,7 +206,7 @@ class _SearchRun:
         for trial in trials:
             self._clock.trained(self._space.work(trial.shape), trial.epochs, trial.seconds)
         shape = control_shape(self._space)
-        return Known(
+        return SearchState(
             self._space, request.goal, request.rungs, plan.recipe.seed, teacher, shape, why, trials
         )
 

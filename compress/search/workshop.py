@@ -113,7 +113,7 @@ class Workshop:
         names = {shape: shape.timed_as.name for shape in models}
         candidates = [Candidate(REFERENCE, self.reference, runs_in("onnx"))]
         candidates += [Candidate(names[s], model, self.runtime) for s, model in models.items()]
-        asked = Evaluation(
+        evaluation = Evaluation(
             candidates=candidates,
             judged=candidates[-1].name,
             reference=REFERENCE,
@@ -123,7 +123,7 @@ class Workshop:
             seed=self.plan.recipe.seed,
             threads=self.plan.target.threads,
         )
-        outcome = measure_and_judge(asked, device=self.plan.device, progress=self.progress)
+        outcome = measure_and_judge(evaluation, device=self.plan.device, progress=self.progress)
         outcome.accept(self.progress)
         return {shape: _latency(outcome.of(name).value, name) for shape, name in names.items()}
 

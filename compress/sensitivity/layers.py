@@ -37,18 +37,19 @@ def layer_costs(
     gradients. Raises UnsupportedError for an architecture whose layers are not known.
     """
     require(model.model_type, "prune")
-    inference = Inference.of(model, rows.inputs)
-    layers = list(part(inference.network, architecture(model.model_type).layers))
+    run = Inference.of(model, rows.inputs)
+    network, task = run.network, run.task
+    layers = list(part(network, architecture(model.model_type).layers))
     with progress.task("layers", len(layers) + 1) as advance:
-        known = inference.answers()
+        reference = run.answers()
         advance(1, "")
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(inference.task, known, inference.answers(), rows.targets))
+                effects.append(compared(task, reference, run.answers(), rows.targets))
             advance(1, "")
-    with progress.task("importance", len(inference.rows)) as advance:
-        mass = fisher_importance(inference.network, inference.rows, inference.task, seed, advance)
+    with progress.task("importance", len(run.rows)) as advance:
+        mass = fisher_importance(network, run.rows, task, seed, advance)
     share = mass.heads.sum(axis=1) + mass.ffn.sum(axis=1)
     share = share / share.sum()
     costs = [LayerCost(place, float(share[place]), effect) for place, effect in enumerate(effects)]

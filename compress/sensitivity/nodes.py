@@ -56,7 +56,7 @@ def node_costs(
             advance(1, "")
             return result
 
-        bench.known = bench.answers(pair.restored(values))
+        bench.reference = bench.answers(pair.restored(values))
         advance(1, "")
         whole = effect([])
         costs = [
@@ -95,7 +95,7 @@ class _VariantRunner:
         self._rows = rows
         self._file = scratch / artifact.model_file.name
         self._task = task_of(artifact.task)
-        self.known: Answers = []
+        self.reference: Answers = []
         artifact.copy(scratch)
 
     def answers(self, model: ModelProto) -> Answers:
@@ -107,4 +107,4 @@ class _VariantRunner:
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""
-        return compared(self._task, self.known, self.answers(model), self._rows.targets)
+        return compared(self._task, self.reference, self.answers(model), self._rows.targets)

@@ -63,20 +63,20 @@ def sensitivity(request: SensitivityRequest) -> Explanation:
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         folder = Path(scratch)
         model = _opened(request.model, folder / "model", request)
-        known = open_reference(
+        reference = open_reference(
             request.reference, model.runs, folder / "known", request.seed, request.progress
         )
         question = Question(
             "worst_class_retention",
             model.runs,
             request.data,
-            reference=known,
+            reference=reference,
             progress=request.progress,
         )
         rows = question.labeled()
         quality = _quality(question, rows)
         sampled = pick_rows(rows, request.rows)
-        parts = [quality, *_inner(model, known, sampled, folder, request)]
+        parts = [quality, *_inner(model, reference, sampled, folder, request)]
     return Explanation(
         answer="; ".join(filter(None, (one.answer for one in parts))),
         figures={
@@ -95,14 +95,14 @@ def _opened(path: str, scratch: Path, request: SensitivityRequest) -> GivenModel
 
 
 def _inner(
-    model: GivenModel, known: Artifact, rows: Rows, folder: Path, request: SensitivityRequest
+    model: GivenModel, reference: Artifact, rows: Rows, folder: Path, request: SensitivityRequest
 ) -> Iterator[Explanation]:
     """Yield what is inside the model: layers of a torch one, nodes of a quantized one."""
     if model.given.format == "huggingface":
         yield _layers(layer_costs(model.given, rows, request.seed, request.progress))
         return
     try:
-        source = known
+        source = reference
         if request.source:
             source = open_reference(
                 request.source, model.runs, folder / "source", request.seed, request.progress

@@ -10,22 +10,22 @@ from compress.search import schedule
 from compress.search.choice import Goal, fastest, pareto, smallest
 from compress.search.clock import CLOSING_S, SearchClock
 from compress.search.control import control_shape
-from compress.search.schedule import Known, Training
+from compress.search.schedule import SearchState, Training
 from compress.search.shape import Shape
 from compress.search.trial import Latency, Trial
 from tests.compress.searching import SPACE, control, right
 
 RUNGS = (3, 8, 20)
-RULES: tuple[Callable[[Known], Iterator[Training]], ...] = (
+RULES: tuple[Callable[[SearchState], Iterator[Training]], ...] = (
     *(schedule.first, schedule.control, schedule.faster, schedule.smaller, schedule.nearby),
     schedule.rest,
 )
 
 
-def known(*, seen: bool = False) -> Known:
+def known(*, seen: bool = False) -> SearchState:
     """Return what a search knows at its beginning."""
     teacher = None if seen else control()
-    return Known(SPACE, Goal(0.99, 0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
+    return SearchState(SPACE, Goal(0.99, 0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
 
 
 def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -> Trial:
@@ -39,7 +39,7 @@ def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -
     return Trial(training.shape, training.epochs, latency, size_mb, 10 * work, rows, deployed)
 
 
-def played(state: Known, hits: Callable[[Shape], int], most: int = 400) -> list[Training]:
+def played(state: SearchState, hits: Callable[[Shape], int], most: int = 400) -> list[Training]:
     """Do what the rules say until they say nothing, and return it."""
     done: list[Training] = []
     while training := next((training for rule in RULES for training in rule(state)), None):
