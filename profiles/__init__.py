@@ -1,1 +1,1 @@
-"""What a device is, how it is reached, and what it must meet."""
+"""Device profiles: what a device is, how it is reached, and what it must meet."""

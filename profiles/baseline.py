@@ -1,9 +1,8 @@
 """A stored measurement that later ones are compared with.
 
-Two sessions at different times share neither the machine's mood nor its neighbors, and no
-interval made from within them covers that. So what is stored holds what each process showed,
-and the machine's own pace beside it; a comparison says why it is no ground for a FAIL wherever
-that is known.
+Between two sessions the machine's load and neighbors change, and no interval made within one
+session covers that. So a baseline stores the figures of each process, and the machine's own speed
+beside them. A comparison says why it cannot support a FAIL, wherever that is known.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ DISTURBED = "no run of the model was undisturbed at the machine's full pace"
 """Why a session has no latency to compare."""
 
 PACE_MOST = 0.05
-"""A machine whose fixed micro-probe takes this much longer, or shorter, has changed its pace."""
+"""A machine whose fixed micro-probe takes this much longer, or shorter, has changed its speed."""
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
@@ -50,7 +49,7 @@ class Model(BaseModel):
 
 
 class Machine(BaseModel):
-    """Name the machine, and its pace: the median of the micro-probes beside the blocks."""
+    """Name the machine and its speed: the median of the micro-probes beside the blocks."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,10 +59,10 @@ class Machine(BaseModel):
 
 
 class Baseline(BaseModel):
-    """Hold what each process of a model showed, and what each row earned it.
+    """Hold the figures of each process of a model, and what each row earned.
 
     `right` is a bit a row, in base64, where rows are right or wrong; `value` and `weight` are
-    float64, little-endian, where they earn more or less (profiles/scores.py).
+    float64, little-endian, where rows may earn more or less (profiles/scores.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,13 +85,13 @@ class Baseline(BaseModel):
     def scores(self) -> RowScores | None:
         """Return what each row earned, where labels were known.
 
-        Raises ValueError when that is not of as many rows.
+        Raises ValueError when their number is not that of the rows.
         """
         packed = {"right": self.right, "value": self.value, "weight": self.weight}
         return unpacked(packed, self.rows)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the baseline as JSON values, of `value` and `weight` what is there."""
+        """Return the baseline as JSON values; of `value` and `weight` only what is set."""
         unused = {name for name in ("value", "weight") if getattr(self, name) is None}
         return self.model_dump(exclude=unused)
 
@@ -108,7 +107,7 @@ def baseline_of(
     scores: RowScores | None,
     created: str,
 ) -> Baseline:
-    """Return what is worth keeping of a session."""
+    """Return the baseline of a measured session."""
     probes = [probe for block in samples.blocks for probe in block.probe_ms]
     return Baseline(
         edgepress_baseline=SCHEMA,
@@ -140,8 +139,8 @@ def baseline_of(
 def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
     """Return the figures of `now` over those of `then`, each with its bounds.
 
-    Figures that two sessions do not share (other rows, other threads, a machine that changed
-    its pace) are absent, and say why.
+    Figures that two sessions do not share (other rows, other threads, a machine that changed its
+    speed) are absent, with the reason.
     """
     sums: dict[str, Sum | Interval] = {"artifact_vs_baseline": _exact(now, then)}
     absent: dict[str, str] = {}
@@ -159,7 +158,7 @@ def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
             absent[metric] = DISTURBED
     scores, known = now.scores(), then.scores()
     if now.rows_digest != then.rows_digest:
-        absent["accuracy_vs_baseline"] = "the baseline has other rows"
+        absent["accuracy_vs_baseline"] = "the baseline was measured on other rows"
     elif scores is not None and known is not None and known.metric > 0:
         sums["accuracy_vs_baseline"] = functools.cache(
             lambda c: paired_retention(scores, known, c, seed)
@@ -179,7 +178,7 @@ def _ratio(mine: Sequence[float], theirs: Sequence[float]) -> Sum:
 def _incomparable(metric: str, now: Baseline, then: Baseline) -> str:
     timed = metric.startswith(("latency", "cold_start"))
     if metric.startswith("latency") and now.rows_digest != then.rows_digest:
-        return "the baseline has other rows, whose lengths differ"
+        return "the baseline was measured on other rows, whose lengths differ"
     if now.model.threads != then.model.threads:
         return f"the baseline ran with {then.model.threads} threads, this with {now.model.threads}"
     pace = now.machine.probe_ms / then.machine.probe_ms - 1
@@ -187,20 +186,20 @@ def _incomparable(metric: str, now: Baseline, then: Baseline) -> str:
     if timed and same and abs(pace) > PACE_MOST:
         slower = "slower" if pace > 0 else "faster"
         return (
-            f"the machine itself is {abs(pace):.0%} {slower} than it was: measure both in one run"
+            f"the machine is {abs(pace):.0%} {slower} than at the baseline: measure both in one run"
         )
     return ""
 
 
 def strangeness(now: Baseline, then: Baseline) -> str:
-    """Say why figures that are bound to a machine are no ground for a FAIL, if they are not."""
+    """Say why machine-bound figures cannot support a FAIL; empty where they can."""
     if now.machine.fingerprint == then.machine.fingerprint:
         return ""
     return f"the baseline is of another machine ({then.machine.cpu_model}): it only warns"
 
 
 def remarks(now: Baseline, then: Baseline) -> list[str]:
-    """Say what else changed since the baseline was stored."""
+    """List what else changed since the baseline was stored."""
     lines = []
     if now.model.runtime_version != then.model.runtime_version:
         lines.append(
@@ -213,12 +212,15 @@ def remarks(now: Baseline, then: Baseline) -> list[str]:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write a baseline, whole or not at all."""
+    """Write a baseline atomically."""
     write_text(path, json.dumps(baseline.to_json(), indent=1) + "\n")
 
 
 def read_baseline(path: Path) -> Baseline:
-    """Read a baseline; raise InputError for a file that is missing, damaged, foreign or old."""
+    """Read a baseline.
+
+    Raises InputError for a file that is missing, damaged, of another kind or too old.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

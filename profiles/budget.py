@@ -20,8 +20,8 @@ class Metric:
     """Describe a figure that budgets can limit.
 
     `side` is the kind of limit that makes sense. A `machine_bound` figure says nothing about
-    another machine. `unit` `fraction` means 0..1, `ratio` any positive number. `against` says
-    what must be there to compare with. `needs_labels` says that rows without labels do not show it.
+    another machine. `unit` `fraction` means 0..1, `ratio` any positive number. `against` names what
+    the figure is compared with, if anything. A figure that `needs_labels` is absent without them.
     """
 
     unit: str
@@ -76,14 +76,14 @@ THROUGHPUT = re.compile(r"throughput_b([1-9]\d{0,3})_c([1-9]\d{0,2})_rows_per_s"
 
 
 def metric_named(name: str) -> Metric | None:
-    """Return what is known of a metric, or None for a name that is none."""
+    """Return the metric of this name, None for an unknown name."""
     if THROUGHPUT.fullmatch(name):
         return Metric("rows/s", "min", machine_bound=True)
     return METRICS.get(name)
 
 
 class Waiver(BaseModel):
-    """Let a budget be broken until a day, for a reason; from the next day on it counts again."""
+    """Allow a budget to be broken until a day, for a reason; the day after, it counts again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -94,9 +94,9 @@ class Waiver(BaseModel):
 class Budget(BaseModel):
     """Limit one metric, from above (`max`) or from below (`min`).
 
-    `confidence` is of each bound by itself: a PASS is wrong at most 1 - confidence of the
-    time, and so is a FAIL. A budget of level `warn` is judged and shown, and never fails; nor
-    does one with a waiver, until that expires.
+    `confidence` holds for each bound by itself: a PASS is wrong at most 1 - confidence of the time,
+    and so is a FAIL. A budget of level `warn` is judged and shown, and never fails. A budget with a
+    waiver does not fail until the waiver expires.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,9 +110,9 @@ class Budget(BaseModel):
 
     @property
     def kind(self) -> Metric:
-        """Return what is known of the metric."""
+        """Return the metric that the budget limits."""
         metric = metric_named(self.metric)
-        assert metric is not None  # name_budgets saw to it
+        assert metric is not None  # name_budgets refuses unknown names
         return metric
 
     @property
@@ -124,7 +124,7 @@ class Budget(BaseModel):
     def limit(self) -> float:
         """Return the limit, in the metric's unit."""
         limit = self.max if self.max is not None else self.min
-        assert limit is not None  # the validator below saw to it
+        assert limit is not None  # the validator below requires one
         return limit
 
     def meets(self, value: float) -> bool:
@@ -144,9 +144,9 @@ class Budget(BaseModel):
 
 
 def name_budgets(table: Any) -> Any:
-    """Put each table key's metric into its budget; raise ValueError on a key that is none."""
+    """Put each table key's metric into its budget; raise ValueError for a key that is no metric."""
     if not isinstance(table, dict):
-        return table  # pydantic says what it should have been
+        return table  # pydantic reports the expected type
     return {metric: _named(metric, row) for metric, row in table.items()}
 
 

@@ -1,4 +1,4 @@
-"""What each class keeps of the reference's accuracy, and bounds of the class that keeps least."""
+"""What each class keeps of the reference's accuracy, with bounds for the worst class."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from profiles.scores import RowScores
 from profiles.statistics import Interval
 
 LEAST_ROWS = 20
-"""Fewer rows of a class say next to nothing: with all of 20 kept, the bound is 0.86."""
+"""Fewer rows of a class say almost nothing: with all of 20 rows kept, the lower bound is 0.86."""
 
 _NEGLIGIBLE = 1e-12
 _STEPS = 20
-"""Halvings of a bracket no wider than the bound: to a millionth of it."""
+"""The number of halvings of the search interval: they reach a millionth of its width."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Count a class's rows by who is right: `both`, only one of them, or neither."""
+    """Count a class's rows by which model is right: both, one of them, or neither."""
 
     index: int
     both: int
@@ -34,40 +34,40 @@ class ClassCounts:
 
     @property
     def right(self) -> int:
-        """Return the rows that the model has right."""
+        """Return how many rows the model has right."""
         return self.both + self.gained
 
     @property
     def reference_right(self) -> int:
-        """Return the rows that the reference has right."""
+        """Return how many rows the reference has right."""
         return self.both + self.lost
 
     @property
     def retention(self) -> float | None:
-        """Return accuracy over the reference's; None where that is never right."""
+        """Return the accuracy over the reference's; None where the reference is never right."""
         return self.right / self.reference_right if self.reference_right else None
 
     @property
     def judged(self) -> bool:
-        """Tell whether the class is one that the minimum is taken over."""
+        """Tell whether the class counts for the minimum."""
         return self.rows >= LEAST_ROWS and self.reference_right > 0
 
     def lower(self, confidence: float) -> float:
-        """Bound the class's retention by itself from below."""
+        """Return the lower bound of the class's own retention."""
         turned = _upper_bound(self.both, self.lost, self.gained, 1 - confidence)
         return 1 / turned if turned else math.inf
 
     def upper(self, confidence: float) -> float:
-        """Bound it from above; infinite where the reference has no row right."""
+        """Return the upper bound; infinite where the reference has no row right."""
         return _upper_bound(self.both, self.gained, self.lost, 1 - confidence)
 
 
 def count_classes(
     truth: ArrayLike, predicted: ArrayLike, reference_predicted: ArrayLike
 ) -> tuple[ClassCounts, ...]:
-    """Count who is right, class by class; the arrays are class indices of shape (rows,).
+    """Count the right rows of both models by class; the arrays are class indices of shape (rows,).
 
-    A class without a row is not among them.
+    A class without rows is left out.
     """
     y = np.asarray(truth)
     mine, theirs = np.asarray(predicted) == y, np.asarray(reference_predicted) == y
@@ -85,16 +85,16 @@ def _counted(index: int, mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> 
 def worst_class_interval(
     classes: Sequence[ClassCounts], labels: Sequence[str], confidence: float
 ) -> Interval:
-    """Bound the least retention of any class that is judged.
+    """Bound the lowest retention among the judged classes.
 
-    The lower bound is the least of the classes' own: it exceeds the truth only if that of the
+    The lower bound is the lowest of the classes' own: it exceeds the truth only if the bound of the
     truly worst class does, so it needs no correction (intersection-union: Berger 1982,
-    Technometrics 24). The upper bound is the least of simultaneous ones: the classes' rows are
-    independent of each other, so each spends 1 - confidence^(1/classes) (Šidák 1967, JASA 62).
+    Technometrics 24). The upper bound is the lowest of simultaneous bounds: the classes' rows are
+    independent of each other, so each may spend 1 - confidence^(1/classes) (Šidák 1967, JASA 62).
     The value itself, a minimum over noisy figures, lies below the truth on average.
 
-    `why` names the class with the least value, the one with the least upper bound where that is
-    another, and those left out.
+    `why` names the class with the lowest value, the class with the lowest upper bound where it
+    differs, and the classes left out.
     """
     judged = [row for row in classes if row.judged]
     rows = sum(row.rows for row in judged)
@@ -130,12 +130,12 @@ def _left_out(classes: Sequence[ClassCounts], labels: Sequence[str], shown: int 
 
 @functools.lru_cache(maxsize=65536)
 def _upper_bound(both: int, gained: int, lost: int, risk: float) -> float:
-    """Return the ratio above which no more than `risk` would lead to as poor a result.
+    """Return the largest ratio that the counts do not reject at this `risk`.
 
-    The test is unconditional and its probabilities are sums, not approximations, with the share
-    of gained rows, a nuisance, at its most likely value under the hypothesis (the E-test: Lloyd
-    2008, Biometrics 64; the score test of this ratio: Nam & Blackwelder 2002, Statistics in
-    Medicine 21). Normal approximations fail at the small risks that many classes leave each.
+    The test is unconditional and its probabilities are exact sums. The share of gained rows, a
+    nuisance parameter, takes its most likely value under the hypothesis (the E-test: Lloyd 2008,
+    Biometrics 64; the score test of this ratio: Nam & Blackwelder 2002, Statistics in Medicine 21).
+    Normal approximations fail at the small risks that remain for each of many classes.
     """
     if both + lost == 0:
         return math.inf
@@ -153,10 +153,11 @@ def _upper_bound(both: int, gained: int, lost: int, risk: float) -> float:
 
 
 def _as_poor(ratio: float, both: int, gained: int, lost: int) -> float:
-    """Return P(lost - ratio · gained is at least what was seen), were `ratio` the truth.
+    """Return P(lost - ratio · gained is at least as large as observed) if `ratio` is the truth.
 
-    Rows that neither has right say nothing of the ratio and are left out (the sum is conditional
-    on the others' number). The truth then ties the share lost to the share gained.
+    Rows that neither model has right say nothing about the ratio and are left out (the sum is
+    conditional on the number of the others). The ratio then fixes the share lost, given the share
+    gained.
     """
     from scipy.special import betainc, gammaln, xlog1py, xlogy
 
@@ -172,7 +173,7 @@ def _as_poor(ratio: float, both: int, gained: int, lost: int) -> float:
     least = np.ceil(seen + ratio * more - 1e-9)
     left = count - more
     share = min(max(share_lost / (1 - share_gained), 0.0), 1.0) if share_gained < 1 else 0.0
-    # P(X >= k) of a binomial, k from 1 to n: 1 below that, 0 above.
+    # P(X >= k) of a binomial, k from 1 to n: 1 for a smaller k, 0 for a larger one.
     inside = np.clip(least, 1, np.maximum(left, 1))
     tails = betainc(inside, left - inside + 1, share, where=left > 0, out=np.zeros_like(left))
     tails = np.where(least <= 0, 1.0, np.where(least > left, 0.0, tails))
@@ -180,7 +181,7 @@ def _as_poor(ratio: float, both: int, gained: int, lost: int) -> float:
 
 
 def _likeliest_gained(ratio: float, both: int, gained: int, lost: int) -> float:
-    """Return the maximum-likelihood share of gained rows under the ratio: a quadratic's root."""
+    """Return the likeliest share of gained rows under the ratio, the root of a quadratic."""
     square = (both + gained + lost) * (1 + ratio) * ratio
     linear = gained * (2 * ratio**2 - 1) + lost * ratio**2 - both * (1 - ratio**2)
     constant = gained * ratio * (1 - ratio)
@@ -189,7 +190,7 @@ def _likeliest_gained(ratio: float, both: int, gained: int, lost: int) -> float:
 
 
 def _likely_counts(count: int, share: float) -> NDArray[np.float64]:
-    """Return the counts that a binomial takes with any chance to speak of."""
+    """Return the counts that a binomial takes with a probability worth summing."""
     from scipy.special import ndtri
 
     reach = -float(ndtri(_NEGLIGIBLE)) * math.sqrt(count * share * (1 - share)) + 20

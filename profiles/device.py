@@ -1,4 +1,4 @@
-"""What a device is and must meet: one TOML file a device."""
+"""Device profiles, one TOML file a device: what it is and what it must meet."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _TomlTable(BaseModel):
 
 
 class Match(_TomlTable):
-    """Say how the device is recognized; patterns are shell globs, all given ones must fit.
+    """Describe how the device is recognized: shell globs, all of which must match.
 
-    `environment` names a variable that the platform sets (a serverless runtime's own); `cpus`
-    is how many a process may use there.
+    `environment` names a variable that the platform sets (a serverless runtime's own); `cpus` is
+    how many CPUs a process may use there.
     """
 
     device_tree_model: str | None = None
@@ -38,7 +38,7 @@ class Match(_TomlTable):
 
 
 class Cores(_TomlTable):
-    """Describe a cluster of equal cores; no count where it depends on the instance."""
+    """Describe a cluster of equal cores; the count is absent where it depends on the instance."""
 
     count: int | None = Field(default=None, gt=0)
     core: str
@@ -78,10 +78,10 @@ class Hardware(_TomlTable):
 
 
 class TransportSettings(_TomlTable):
-    """Say how the device is reached.
+    """Describe how the device is reached.
 
-    `host` may hold `${VARIABLE}`: it is read when the device is reached, so that a shared
-    profile names nobody's machine.
+    `host` may hold `${VARIABLE}`, which is read when the device is reached: so a shared profile
+    names no private machine.
     """
 
     kind: str = "local"
@@ -89,7 +89,7 @@ class TransportSettings(_TomlTable):
 
 
 class RuntimeSettings(_TomlTable):
-    """Say what runs the model there; `threads` 0 leaves the number to the runtime."""
+    """Name the runtime of the device; with `threads` 0 the runtime chooses."""
 
     name: str = "onnxruntime"
     providers: tuple[str, ...] = ()
@@ -105,13 +105,13 @@ class RuntimeSettings(_TomlTable):
 
 
 class QuantizationSettings(_TomlTable):
-    """Name the scheme that suits the device; what plans a run says whether it knows it."""
+    """Name the quantization scheme that suits the device; planning checks that it exists."""
 
     scheme: str = "int8-dynamic"
 
 
 class DeviceProfile(_TomlTable):
-    """Describe a device: how it is recognized and reached, what runs there, what it must meet."""
+    """Describe a device: how it is recognized and reached, its runtime and its budgets."""
 
     schema_version: Literal[1] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
@@ -125,7 +125,7 @@ class DeviceProfile(_TomlTable):
 
     @property
     def confidence(self) -> float:
-        """Return the highest confidence that a budget asks for: measure with this one."""
+        """Return the highest confidence among the budgets; measure with this one."""
         return max(budget.confidence for budget in self.budgets.values())
 
 
@@ -137,7 +137,7 @@ def shipped() -> tuple[str, ...]:
 def load_profile(name_or_path: str | os.PathLike[str]) -> DeviceProfile:
     """Load a shipped profile by name, or any profile by the path of its TOML file.
 
-    Raises UnknownNameError, with the nearest name, and ProfileError, with the file and key.
+    Raises UnknownNameError with the nearest name, or ProfileError with the file and key.
     """
     text = os.fspath(name_or_path)
     if text.endswith(".toml") or os.sep in text:
@@ -164,7 +164,7 @@ def _read(path: Path) -> DeviceProfile:
 
 
 def _explain(path: Path, error: ValidationError) -> ProfileError:
-    """Say file, key and expectation of each fault; known keys where a key was unknown."""
+    """List each fault with file, key and expectation; list the known keys for an unknown key."""
     faults = error.errors(include_url=False)
     lines = [
         f"{'.'.join(map(str, fault['loc'])) or 'profile'}: {_fault(fault)}" for fault in faults
@@ -188,7 +188,7 @@ _EXPECTED = {
     "int_from_float": "a whole number",
     "float_parsing": "a number",
 }
-"""The plain words for what pydantic says of its own classes."""
+"""Plain words for pydantic's names of its own classes."""
 
 
 def _fault(fault: Any) -> str:
@@ -207,7 +207,7 @@ def _did_you_mean(location: tuple[int | str, ...]) -> str | None:
 
 
 def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """List the keys that the table around an unknown key knows."""
+    """List the known keys of the table that holds an unknown key."""
     tables: dict[tuple[int | str, ...], type[BaseModel]] = {
         (): DeviceProfile,
         ("match",): Match,

@@ -1,7 +1,7 @@
-"""Whether measurements meet a profile's budgets: a verdict that may say that it does not know.
+"""Whether measurements meet a profile's budgets; a verdict may be INCONCLUSIVE.
 
-PASS when the bound on the bad side meets the budget, FAIL when the one on the good side
-breaks it, INCONCLUSIVE between them. A value alone never decides.
+PASS when the bound on the bad side meets the budget, FAIL when the bound on the good side breaks
+it, INCONCLUSIVE between them. A value alone never decides.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from runtimes.facts import Facts
 
 
 class Status(StrEnum):
-    """Name a verdict's and a check's outcome."""
+    """Name the outcome of a verdict or a check."""
 
     PASS = "PASS"  # noqa: S105 - not a password
     FAIL = "FAIL"
@@ -32,7 +32,7 @@ class Status(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """Return what a command that ends with this status exits with."""
+        """Return the exit code of a command that ends with this status."""
         return _EXIT_CODES[self]
 
 
@@ -55,14 +55,14 @@ _MARKS = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Hold one budget, what was measured for it, and what came of it."""
+    """Hold one budget, its measurement and its outcome."""
 
     budget: Budget
     measurement: Measurement | None
     status: Status
     why: str = ""
     lenient: str = ""
-    """Why a broken budget only warns although its level is error: a waiver, say."""
+    """Why a broken budget of level error only warns: a waiver, for example."""
     doubt: Doubt | None = None
     """Why it is INCONCLUSIVE."""
     advice: str = ""
@@ -70,7 +70,7 @@ class Check:
 
     @property
     def counts(self) -> bool:
-        """Tell whether the check decides the verdict; what only warns does not."""
+        """Tell whether the check decides the verdict; warnings do not."""
         return self.budget.level == "error" and not self.lenient
 
     @property
@@ -81,7 +81,7 @@ class Check:
         return self.measurement.value / self.budget.limit - 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return the check, ready for a report."""
+        """Return the check as JSON values."""
         return {
             "metric": self.budget.metric,
             "status": self.status.value,
@@ -97,7 +97,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Hold a profile's checks and what they come to."""
+    """Hold a profile's checks and their combined status."""
 
     profile: str
     status: Status
@@ -107,7 +107,10 @@ class Verdict:
 
     @property
     def open(self) -> bool:
-        """Tell whether more samples could decide it: a budget that counts fell for good."""
+        """Tell whether more samples could still decide the verdict.
+
+        They cannot once a budget that counts has failed, or where none is undecided.
+        """
         counted = [check for check in self.checks if check.counts]
         return all(check.status is not Status.FAIL for check in counted) and any(
             check.status is Status.INCONCLUSIVE and check.budget.kind.machine_bound
@@ -120,7 +123,7 @@ class Verdict:
         return advice_lines([(check.budget.metric, check.advice) for check in self.checks])
 
     def to_json(self) -> dict[str, Any]:
-        """Return the verdict, ready for a report."""
+        """Return the verdict as JSON values."""
         return {
             "profile": self.profile,
             "status": self.status.value,
@@ -141,12 +144,12 @@ def advice_lines(advised: Iterable[tuple[str, str]]) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """Say how it stands where a profile is judged.
+    """Describe the circumstances under which a profile is judged.
 
-    `share` of each budget's risk is what this look at machine-bound figures may spend. `noise`
-    says why the machine is too noisy for a FAIL on what was timed alone, `foreign` why a stored
-    baseline is no ground for one, `missing` why a metric is not there (by metric, or by what it
-    is compared `against`), `elsewhere` why what was measured on is not the profile's device.
+    `share` is the share of each budget's risk that this look may spend on machine-bound figures.
+    `noise` says why the machine is too noisy for a FAIL on a latency without a reference, `foreign`
+    why a stored baseline cannot support a FAIL, `missing` why a metric is absent (by metric, or by
+    what it is compared `against`), `elsewhere` why the measured device is not the profile's.
     """
 
     share: float = 1.0
@@ -163,13 +166,13 @@ def judge(
 ) -> Verdict:
     """Judge figures that were measured on the machine that `facts` describe.
 
-    On another machine than the profile's the whole verdict is WRONG_DEVICE, since even
-    accuracy can differ there (integer kernels saturate on some processors); the checks that
-    are not bound to a machine are still judged and shown.
+    On a machine other than the profile's, the verdict is WRONG_DEVICE: even accuracy can differ
+    there (integer kernels saturate on some processors). Checks that are not machine-bound are still
+    judged and shown.
 
-    A verdict passes only when every check does, so a false PASS is no likelier for many checks
-    than for one (intersection-union test: Berger 1982, Technometrics 24). A false FAIL is, so
-    what counts must fall by Holm's step-down.
+    A verdict passes only when every check passes, so many checks make a false PASS no likelier
+    (intersection-union test: Berger 1982, Technometrics 24). They make a false FAIL likelier, so
+    the checks that count are tested jointly by Holm's step-down.
     """
     fits, why = matches(profile, facts)
     why = at.elsewhere if fits else why
@@ -188,7 +191,7 @@ def judge(
 
 
 def _fallen(budgets: Sequence[Budget], bench: _Judge) -> frozenset[str]:
-    """Return the metrics that break their budgets: jointly those that count, alone the others."""
+    """Return the metrics that break their budgets: counted ones jointly, others singly."""
     counted = [budget for budget in budgets if not bench.lenient(budget)]
     risky = [budget for budget in counted if not bench.exact(budget)]
     joint = holm(lambda i, share: bench.breaks(risky[i], share), len(risky))
@@ -223,7 +226,7 @@ class _Judge:
         return figure is not None and figure.exact
 
     def lenient(self, budget: Budget) -> str:
-        """Say why a budget of level error only warns, if it does."""
+        """Say why a budget of level error only warns; empty where it does not."""
         if budget.level == "warn":
             return ""
         waiver = budget.waiver
@@ -234,7 +237,7 @@ class _Judge:
         return ""
 
     def breaks(self, budget: Budget, share: float) -> bool:
-        """Tell whether the bound on the good side lies beyond the limit."""
+        """Tell whether the bound on the good side breaks the limit."""
         figure = self.measured(budget, share)
         good = None if figure is None else _good(budget, figure)
         return good is not None and not budget.meets(good)
@@ -265,7 +268,7 @@ class _Judge:
 
 
 def _timed_alone(budget: Budget) -> bool:
-    """Tell whether noise could be all there is to it: a reference in the same run bears it too."""
+    """Tell whether noise alone could explain it; a reference in the same run is as noisy."""
     beside = budget.kind.against == "reference"
     return budget.kind.machine_bound and not beside and not budget.metric.startswith("rss_peak")
 
@@ -286,7 +289,7 @@ def _good(budget: Budget, figure: Measurement) -> float | None:
 
 
 def combine(verdicts: Sequence[Verdict]) -> Status:
-    """Return the worst status; that of no verdicts at all is NOT_MEASURED."""
+    """Return the worst status; NOT_MEASURED for no verdicts."""
     return worst(verdict.status for verdict in verdicts)
 
 
@@ -296,14 +299,14 @@ def worst(statuses: Iterable[Status]) -> Status:
 
 
 def _status(checks: Sequence[Check]) -> Status:
-    """Return the worst status of the budgets that count; warnings never do."""
+    """Return the worst status of the budgets that count; warnings do not count."""
     counted = [check.status for check in checks if check.counts]
     status = worst(counted) if counted else Status.PASS
     return Status.INCONCLUSIVE if status is Status.NOT_MEASURED else status
 
 
 def render(verdict: Verdict) -> str:
-    """Draw a verdict as a table of plain text, the checks in the profile's order."""
+    """Draw a verdict as a table of plain text, checks in the profile's order."""
     head = "  ".join(part for part in (verdict.status, verdict.profile, verdict.conditions) if part)
     rows = [_row(check) for check in verdict.checks]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -331,11 +334,11 @@ def _row(check: Check) -> tuple[str, str, str, str, str, str]:
 
 
 def shown(measurement: Measurement | None) -> str:
-    """Write a figure with its bounds; a question mark is a bound that is not supported."""
+    """Write a figure with its bounds; `?` is a bound that the samples do not support."""
     if measurement is None:
         return "–"
     if measurement.exact and measurement.value is not None:
-        # The highest of several processes is no exact figure; the note says what it is.
+        # The highest of several processes is no exact figure; the note explains it.
         return _figure(measurement.value) + (" (exact)" if measurement.samples == 1 else "")
     value, lower, upper = (
         "?" if figure is None else _figure(figure)

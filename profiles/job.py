@@ -1,4 +1,4 @@
-"""What is asked of a device, over any transport: samples, answers, noise and facts."""
+"""Measurements, answers, noise and facts of a device, over any transport."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _silent(_units: int, _note: str) -> None:
 
 
 class Job:
-    """Ask one device, reached by one transport; this machine where none is given."""
+    """Measure on one device, reached by one transport; on this machine by default."""
 
     def __init__(self, transport: Transport | None = None) -> None:
         self.transport: Transport = transport or Local()
@@ -43,14 +43,14 @@ class Job:
     def on(cls, profiles: Sequence[DeviceProfile]) -> Job:
         """Return the job on the first profile's device; on this machine without profiles.
 
-        Raises DeviceError when any profile's device is out of this version's reach.
+        Raises DeviceError when this version cannot reach the device of a profile.
         """
         reached = [reach(profile) for profile in profiles]
         return cls(reached[0] if reached else None)
 
     @classmethod
     def nearest(cls, profiles: Sequence[DeviceProfile]) -> Job:
-        """Return the job on the first profile's device, or on this machine when out of reach."""
+        """Return the job on the first profile's device; on this machine if out of reach."""
         return cls(reach(profiles[0]) if profiles and settings_of(profiles[0]) else None)
 
     @property
@@ -59,7 +59,7 @@ class Job:
         return self.transport.here
 
     def why_elsewhere(self, profile: DeviceProfile) -> str:
-        """Say why this device is not the profile's; empty where it may be."""
+        """Say why this device is not the profile's; empty where it may be the same."""
         return why_elsewhere(profile, self.transport)
 
     def facts(self) -> Facts:
@@ -71,7 +71,7 @@ class Job:
         return not self.why_elsewhere(profile) and matches(profile, self.facts())[0]
 
     def noise(self, threads: int) -> Noise:
-        """Tell whether the device is quiet enough to measure with so many threads."""
+        """Return how noisy the device is for a measurement with so many threads."""
         with serve(self.transport) as worker:
 
             def observe() -> Activity:
@@ -94,9 +94,9 @@ class Job:
     def answers(
         self, variant: Variant, rows: Sequence[Any], *, advance: Advance = _silent
     ) -> list[NDArray[np.float32]]:
-        """Return the device's answer to each row, alone at its own length.
+        """Return the device's answer to each row, each row run alone at its own length.
 
-        Raises BackendError when the runtime there refuses the model or fails on a row.
+        Raises BackendError when the device's runtime refuses the model or fails on a row.
         """
         answers: list[NDArray[np.float32]] = []
         if not rows:
@@ -112,9 +112,9 @@ class Job:
         return answers
 
     def memory(self, variant: Variant, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """Return what a fresh process holds after each step of loading and answering the rows.
+        """Return the memory that a fresh process holds after each step of loading and answering.
 
-        Each has `step`, `rss_mb`, `peak_mb` and `file_mb`, in MB (10^6 bytes).
+        Each step has `step`, `rss_mb`, `peak_mb` and `file_mb`, in MB (10^6 bytes).
         """
         timeout_s = TIMEOUT_S + _ROW_S * len(rows)
         with self._launch(variant) as worker:

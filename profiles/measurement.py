@@ -1,4 +1,4 @@
-"""Figures with their bounds: from raw samples and predictions to what a gate can judge."""
+"""Figures with bounds: from raw samples and predictions to what a gate can judge."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from profiles.statistics import (
 from runtimes.measure import Block, ColdStart, Samples
 
 STEADY = 1.10
-"""A block is off when a probe beside it took longer than this many times the usual one."""
+"""A block is left out when a probe beside it took longer than this many times the usual one."""
 
 FULL_PACE = 0.1
-"""The quantile of the probes that a session's absolute figures are held against: what the
-machine can do, though it be throttled for most of the session. Ratios, whose two sides slow down
-together, are held against the median."""
+"""The quantile of the session's probes that absolute figures are compared with: the machine's full
+speed, even if it is throttled for most of the session. Ratios, whose two sides slow down together,
+are compared with the median."""
 
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Say where a figure comes from: machine, runtime and model."""
+    """Name where a figure comes from: machine, runtime and model."""
 
     fingerprint: str = ""
     runtime: str = ""
@@ -46,9 +46,9 @@ class Provenance:
 class Measurement:
     """Hold one figure and its bounds.
 
-    Each bound holds with `confidence` by itself; None says that the figure is a count or a
-    size and has no error. A bound, or a value, of None is one that the samples do not
-    support, and `why` says what would.
+    Each bound holds with `confidence` by itself; None says that the figure is a count or a size and
+    has no error. A bound or value is None where the samples do not support it; `why` says how many
+    would.
     """
 
     metric: str
@@ -67,19 +67,19 @@ class Measurement:
         return self.confidence is None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figure, ready for a report."""
+        """Return the figure as JSON values."""
         return asdict(self)
 
 
 Sum = Callable[[float], Interval]
-"""Bounds a figure at the confidence that it is given."""
+"""Bound a figure at the given confidence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Hold what is known of a model by metric: a sum at any confidence, or an exact figure.
+    """Hold a model's figures by metric: a function of the confidence, or an exact figure.
 
-    `absent` says why a metric that was asked for is not there.
+    `absent` says why a requested metric is missing.
     """
 
     sums: Mapping[str, Sum | Interval]
@@ -116,17 +116,17 @@ class Figures:
         return {metric: figure for metric, figure in by_metric.items() if figure is not None}
 
     def __or__(self, other: Figures) -> Figures:
-        """Return both; they are of the same model."""
+        """Return the figures of both; they are of the same model."""
         return Figures({**self.sums, **other.sums}, self.source, {**self.absent, **other.absent})
 
 
 def summarize(
     samples: Samples, reference: Samples | None = None, *, source: Provenance | None = None
 ) -> Figures:
-    """Turn what was seen of a variant into figures; ratios need the reference's samples too.
+    """Turn a variant's samples into figures; ratios need the reference's samples too.
 
-    Blocks beside a slow probe or a throttled clock are left out. Absolute latencies keep each
-    remaining sample: users feel preemption too. Ratios use the clean ones alone.
+    Blocks beside a slow probe or a throttled clock are left out. Absolute latencies keep every
+    remaining sample, since users feel preemption too. Ratios use the clean samples alone.
     """
     at = source or Provenance(runtime=samples.runtime, runtime_version=samples.runtime_version)
     usual = _probe_ms(samples, reference, 0.5)
@@ -152,7 +152,7 @@ def summarize(
 
 
 def conditions(samples: Samples, reference: Samples | None = None) -> str:
-    """Say in one line how the samples came about."""
+    """Describe in one line how the samples were taken."""
     blocks = samples.blocks
     if not blocks:
         return "no samples"
@@ -179,10 +179,10 @@ def process_quantiles(samples: Samples, q: float) -> list[float]:
 
 
 def _latencies(full: Sequence[Block], usual: Sequence[Block]) -> dict[str, Sum]:
-    """Bound the machine's own latencies: from blocks at its `full` pace where they are enough.
+    """Bound the absolute latencies, from the blocks at `full` speed where there are enough.
 
-    A slower pace makes nothing faster, so where they are not, the blocks at the `usual` pace
-    still say what the latency is not above: a budget can be met by them, and not broken.
+    A slower machine makes nothing faster. So where there are not enough, the blocks at the `usual`
+    speed still give an upper bound: a budget can be met by it, but not broken.
     """
     clean, all_of_them = _by_process(full), _by_process(usual)
 
@@ -200,7 +200,7 @@ def _latencies(full: Sequence[Block], usual: Sequence[Block]) -> dict[str, Sum]:
 
 
 def _by_process(blocks: Sequence[Block]) -> list[Floats]:
-    """Return each process's latencies; those of one process's blocks where there is but one."""
+    """Return each process's latencies, or each block's where there is one process."""
     processes: dict[int, list[float]] = {}
     for block in blocks:
         processes.setdefault(block.process, []).extend(block.latency_ms)
@@ -210,11 +210,11 @@ def _by_process(blocks: Sequence[Block]) -> list[Floats]:
 
 
 Rounds = tuple[list[Floats], list[Floats]]
-"""Latencies of two variants on the same rows, clean in both: an array a round for each."""
+"""Latencies of two variants on the same rows, clean in both: one array a round for each."""
 
 
 def paired_rounds(mine: Sequence[Block], reference: Sequence[Block]) -> Rounds:
-    """Pair two variants' latencies row by row and round by round, where both are clean."""
+    """Pair two variants' latencies by row and round, where both are clean."""
     theirs = {(block.process, block.place): block for block in reference}
     rounds: dict[int, list[Floats]] = {}
     for block in mine:
@@ -233,7 +233,7 @@ def _clean_pairs(mine: Block, other: Block) -> Floats:
 
 
 def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, Sum | Interval]:
-    """Compare with a reference of the same session, round by round."""
+    """Return the ratios to a reference of the same session, round by round."""
     mine, theirs = rounds
     starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
     peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
@@ -252,7 +252,7 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
 
 
 def _pairs(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
-    """Return the ratios of what two variants showed in the same rounds."""
+    """Return the ratios of two variants' figures in the same rounds."""
     return [a / b for a, b in zip(mine, theirs, strict=False)]
 
 
@@ -301,7 +301,7 @@ def _throughputs(samples: Samples) -> dict[str, Sum]:
 
 
 def _sustained(blocks: Sequence[Block]) -> dict[str, Sum]:
-    """Compare the p90 of the session's last third with its first; nothing when it is too short."""
+    """Compare the p90 of the session's last third with its first; empty for a short session."""
     ordered = sorted(blocks, key=lambda block: block.order)
     third = len(ordered) // 3
     if third < 2:

@@ -1,4 +1,4 @@
-"""How good predictions are. Labels and predictions are integer arrays of shape (rows,)."""
+"""Quality metrics; labels and predictions are integer arrays of shape (rows,)."""
 
 from __future__ import annotations
 

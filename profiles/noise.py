@@ -1,6 +1,6 @@
-"""Whether a machine is quiet enough to measure on, judged from less than a second of its activity.
+"""Whether a machine is quiet enough to measure on; it is observed for less than a second.
 
-What a system does not show gives no reason.
+Something that a system does not show is no reason against measuring.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from runtimes.activity import Activity, Counters
 from runtimes.facts import Facts
 
 PROBE_CV = 0.05
-"""The micro-probe's coefficient of variation above which timings are not comparable."""
+"""The coefficient of variation of the micro-probe above which timings are not comparable."""
 STEAL = 0.02
-"""The share of wanted processor time that a hypervisor may withhold."""
+"""The share of the requested processor time that a hypervisor may withhold."""
 WAITED = 0.10
-"""The share of the observed time that this process may spend ready to run but without a core."""
+"""The share of the observed time that this process may wait for a core."""
 THROTTLED = 0.02
 """The share of the observed time for which a CPU quota may stop this process."""
 CORES_SHORT = 0.25
-"""The cores by which others may exceed what is spare: the kernel's own work is no load."""
+"""The number of cores by which others may exceed the spare ones; the kernel itself uses some."""
 
 FEWEST_ROUNDS = 3
-"""The fewest rounds whose spread says anything."""
+"""The fewest rounds whose spread is informative."""
 
 _SLICES = 5
-_FEWEST_STEAL_TICKS = 2  # a single one of 10 ms is over 1 % of so short a time
+_FEWEST_STEAL_TICKS = 2  # one tick of 10 ms is over 1 % of so short a time
 _SURE = 0.8
 _STEADY_GOVERNORS = ("performance", None)
 
@@ -39,10 +39,10 @@ _STEADY_GOVERNORS = ("performance", None)
 class Noise:
     """Hold what disturbs a machine, as observed for `seconds`.
 
-    `probe_cv` and `probe_ms` are of the micro-probe; `steal`, `waited` and `throttled` are
-    shares, 0 to 1, of that time. `busy_cores` is what other processes used of the `cores` that
-    this process may run on. `reasons` say why a measurement would not be trusted, `remarks`
-    what may disturb it.
+    `probe_cv` and `probe_ms` are of the micro-probe; `steal`, `waited` and `throttled` are shares,
+    0 to 1, of that time. `busy_cores` is what other processes used of the `cores` that this process
+    may run on. `reasons` say why a measurement could not be trusted; `remarks` say what may disturb
+    it.
     """
 
     seconds: float
@@ -59,7 +59,7 @@ class Noise:
 
     @property
     def quiet(self) -> bool:
-        """Tell whether nothing speaks against measuring now."""
+        """Tell whether there is no reason against measuring now."""
         return not self.reasons
 
     def to_json(self) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def noise_of(activity: Activity, facts: Facts, threads: int) -> Noise:
 
 
 def _remarks(facts: Facts, threads: int) -> list[str]:
-    """Say what may disturb a longer measurement though it cannot be seen in a short one."""
+    """Say what may disturb a longer measurement, although a short one does not show it."""
     remarks = []
     if threads > facts.cpus:
         remarks.append(
@@ -122,15 +122,14 @@ def resolvable_ratio(
     power: float = 0.8,
     rounds: int | None = None,
 ) -> float | None:
-    """Return the smallest true ratio over an allowance that a t-bound calls with `power`.
+    """Return the smallest true ratio over an allowance that a t-bound detects with `power`.
 
-    `log_ratios` are the logarithms of the rounds' ratios of a model to itself; the answer is for
-    `rounds` rounds, as many as were seen by default. The bound is one-sided; the power is the
-    noncentral t's (Cohen 1988, "Statistical Power Analysis", ch. 2; Johnson, Kotz &
-    Balakrishnan, "Continuous Univariate Distributions" 2, ch. 31). The spread of a few rounds
-    is itself a guess, so its upper 80 % bound is used: the estimate alone would promise too much
-    every other time (Browne 1995, Statistics in Medicine 14, 1933-1940). None from fewer than
-    FEWEST_ROUNDS.
+    `log_ratios` are the logarithms of the rounds' ratios of a model to itself; the result is for
+    `rounds` rounds, by default as many as were measured. The bound is one-sided; the power is the
+    noncentral t's (Cohen 1988, "Statistical Power Analysis", ch. 2; Johnson, Kotz & Balakrishnan,
+    "Continuous Univariate Distributions" 2, ch. 31). The spread of a few rounds is itself an
+    estimate, so its upper 80 % bound is used: the estimate alone is too small half of the time
+    (Browne 1995, Statistics in Medicine 14, 1933-1940). None for fewer than FEWEST_ROUNDS.
     """
     if len(log_ratios) < FEWEST_ROUNDS:
         return None
@@ -140,7 +139,7 @@ def resolvable_ratio(
 
 
 def _spread_bound(values: Sequence[float]) -> float:
-    """Return the upper bound of normal values' standard deviation."""
+    """Return the upper bound of the standard deviation of normal values."""
     from scipy.stats import chi2
 
     freedom = len(values) - 1
@@ -183,7 +182,7 @@ def _reasons(noise: Noise) -> Iterator[str]:
 
 
 def _crowd_reasons(noise: Noise) -> Iterator[str]:
-    """Give one reason for want of cores: who uses them where that shows, else the wait."""
+    """Give one reason for too few cores: who uses them if that is known, else the waiting time."""
     busy, spare = noise.busy_cores, noise.cores - noise.threads
     if busy is not None and busy > max(spare, 0) + CORES_SHORT:
         yield (
@@ -206,13 +205,13 @@ def _busy_cores(before: Counters, after: Counters) -> float | None:
     seconds = after.at_s - before.at_s
     own = after.own_cpu_s - before.own_cpu_s
     busy = sum(core[0] for core in _grown(before, after))
-    if seconds <= 0 or busy < own / 2:  # a sandbox may show counters that stand still
+    if seconds <= 0 or busy < own / 2:  # in a sandbox the counters may not move
         return None
     return max(busy - own, 0.0) / seconds
 
 
 def _steal(activity: Activity) -> float | None:
-    """Return the stolen share of the time in which a core was wanted: an idle one loses none."""
+    """Return the stolen share of the time in which a core was wanted; an idle core loses none."""
     grown = _grown(activity.before, activity.after)
     stolen, wanted = sum(core[1] for core in grown), sum(map(sum, grown))
     if not grown or not wanted:
@@ -221,7 +220,7 @@ def _steal(activity: Activity) -> float | None:
 
 
 def _grown(before: Counters, after: Counters) -> list[tuple[float, float]]:
-    """Return each core's growth; a core that went or came in between says nothing."""
+    """Return the growth of each core's counters; cores that came or went are left out."""
     both = before.cores.keys() & after.cores.keys()
     return [
         (after.cores[n][0] - before.cores[n][0], after.cores[n][1] - before.cores[n][1])

@@ -1,4 +1,4 @@
-"""Two models on the same rows: which rows changed, and how sure the difference is."""
+"""Two models on the same rows: which rows changed, and how certain the difference is."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from profiles.statistics import Interval
 from runtimes.errors import DataError
 
 _DRAWN_AT_ONCE = 4_000_000
-"""Counts that a bootstrap draws at a time: 32 MB."""
+"""The number of counts that a bootstrap draws at a time: 32 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Paired:
-    """Hold how a candidate and a reference score on the same rows.
+    """Hold the scores of a candidate and a reference on the same rows.
 
-    Raises DataError when the rows are not as many.
+    Raises DataError when the numbers of rows differ.
     """
 
     candidate: RowScores
@@ -59,19 +59,19 @@ class Paired:
         return self.reference.metric - self.candidate.metric
 
     def sure_drop(self, errors: float) -> float:
-        """Return the part of the drop that is beyond so many of its standard errors.
+        """Return the part of the drop beyond so many of its standard errors.
 
-        Only rows where the two differ count: (lost − gained − z·√(lost + gained)) / rows where
-        rows are right or wrong (McNemar 1947, Psychometrika 12).
+        Only rows where the two differ count. Where rows are right or wrong, this is (lost − gained
+        − z·√(lost + gained)) / rows (McNemar 1947, Psychometrika 12).
         """
         parts = _share(self.reference) - _share(self.candidate)
         return float(parts.sum() - errors * math.sqrt(float(np.square(parts).sum())))
 
     def mcnemar(self) -> float:
-        """Return the exact two-sided p-value that as many rows are lost as gained.
+        """Return the exact two-sided p-value of as many rows lost as gained.
 
-        McNemar (1947), Psychometrika 12(2), with the binomial in place of chi-square: the sign
-        test, where rows earn more than 0 or 1.
+        McNemar (1947), Psychometrika 12(2), with the binomial in place of chi-square: a sign test,
+        where rows earn more than 0 or 1.
         """
         from scipy.stats import binomtest
 
@@ -93,11 +93,11 @@ def paired_retention(
 ) -> Interval:
     """Bound the candidate's metric over the reference's, by a paired bootstrap over rows.
 
-    A resample of rows is a multinomial draw of the kinds of rows that were seen: of the 2×2
-    table of who was right where rows are right or wrong. Half a row of each extreme kind is
-    added first (Agresti & Min 2005, Statistics in Medicine 24): without it, two models that
-    agree on every row would look certain to agree for ever. Raises DataError where the
-    reference earns nothing at all and the rows are not simply right or wrong.
+    A resample of rows is a multinomial draw of the kinds of rows; where rows are right or wrong, of
+    the 2×2 table of which model is right. Half a row of each extreme kind is added first (Agresti &
+    Min 2005, Statistics in Medicine 24): without it, two models that agree on every row would
+    appear certain to agree always. Raises DataError where the reference earns nothing and rows are
+    not simply right or wrong.
     """
     pair = Paired(candidate, reference)
     if candidate.binary and reference.binary:
@@ -124,7 +124,7 @@ def _of_table(table: NDArray[np.int64], confidence: float, seed: int, resamples:
 def _resampled(pair: Paired, seed: int, resamples: int) -> NDArray[np.float64]:
     """Return the ratio of metrics in each resample; rows of one kind are drawn together.
 
-    One that drew nothing to divide by is taken to have drawn one usual row.
+    A resample with nothing to divide by counts as having drawn one typical row.
     """
     kinds, counts = _kinds(pair)
     rows = len(pair.candidate) + 2
@@ -145,8 +145,8 @@ def _resampled(pair: Paired, seed: int, resamples: int) -> NDArray[np.float64]:
 def _kinds(pair: Paired) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return distinct rows (value and weight of both models) and how often each was seen.
 
-    Half a row of each extreme is among them: both, one or neither earns as much as the best
-    row seen, at the usual weight.
+    Half a row of each extreme is added: both models, one or neither earn as much as the best row,
+    at the typical weight.
     """
     mine, theirs = pair.candidate, pair.reference
     seen = np.stack([mine.value, mine.weight, theirs.value, theirs.weight], axis=1)

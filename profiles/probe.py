@@ -10,20 +10,20 @@ from runtimes.facts import Facts
 
 
 def matches(profile: DeviceProfile, facts: Facts) -> tuple[bool, str]:
-    """Tell whether the facts are of the profile's device, and why (not).
+    """Tell whether the facts match the profile's device, and why or why not.
 
-    A profile that constrains nothing, as `local` does, fits every machine.
+    A profile without constraints, such as `local`, matches every machine.
     """
     differences = [*_match_differences(profile, facts), *_hardware_differences(profile, facts)]
     if differences:
         return False, "; ".join(differences)
-    return True, f"{facts.cpu_model} ({facts.arch}) fits profile {profile.name}"
+    return True, f"{facts.cpu_model} ({facts.arch}) matches profile {profile.name}"
 
 
 def target_int8_dot(profile: DeviceProfile, facts: Facts) -> bool:
     """Tell whether the profile's device has an 8-bit dot product.
 
-    The profile's own instruction set decides; one that gives none is of this machine.
+    The profile's instruction set decides; a profile without one stands for this machine.
     """
     hardware = profile.hardware
     return facts.int8_dot if hardware.arch is None and not hardware.isa else hardware.int8_dot
@@ -50,7 +50,7 @@ def _hardware_differences(profile: DeviceProfile, facts: Facts) -> Iterable[str]
     hardware = profile.hardware
     if hardware.arch not in (None, facts.arch):
         yield f"arch is {facts.arch}, the profile says {hardware.arch}"
-        return  # the instruction sets differ then, and saying so would hide the reason
+        return  # the instruction sets differ too, and listing them would hide the reason
     if missing := [flag for flag in hardware.isa if flag not in facts.isa]:
         yield f"the CPU lacks {', '.join(missing)}"
     if present := [flag for flag in hardware.isa_absent if flag in facts.isa]:

@@ -1,4 +1,4 @@
-"""What each row of a data set earns a model: the figures that quality is made of."""
+"""What each row of a data set earns: the scores that quality metrics are made of."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RowScores:
-    """Hold what independent rows earn, and of how much: a metric is Σ value / Σ weight.
+    """Hold each row's earned value and its weight: a metric is Σ value / Σ weight.
 
-    Both have shape (rows,); more is better, and nothing is negative. Accuracy: 1 for a right
-    row, of 1. Entity F1: 2 TP, of 2 TP + FP + FN. Equal scores are equal, and hash as such.
+    Both have shape (rows,); more is better, and nothing is negative. Accuracy: value 1 for a right
+    row, weight 1. Entity F1: value 2 TP, weight 2 TP + FP + FN. Scores with equal arrays are equal
+    and have the same hash.
     """
 
     value: Floats
@@ -49,21 +50,21 @@ class RowScores:
 
     @property
     def metric(self) -> float:
-        """Return Σ value / Σ weight; 0 where nothing could be earned."""
+        """Return Σ value / Σ weight; 0 where nothing can be earned."""
         weight = float(self.weight.sum())
         return float(self.value.sum()) / weight if weight else 0.0
 
     @property
     def binary(self) -> bool:
-        """Tell whether every row is right or wrong, and weighs the same."""
+        """Tell whether every row is right or wrong, with equal weights."""
         return bool((self.weight == 1).all() and np.isin(self.value, (0, 1)).all())
 
     def of(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> RowScores:
-        """Return the scores of some rows: a mask, or their places."""
+        """Return the scores of some rows, chosen by a mask or by indices."""
         return RowScores(self.value[rows], self.weight[rows])
 
     def packed(self) -> dict[str, str]:
-        """Return the scores as base64: a bit a row in `right`, or else `value` and `weight`."""
+        """Return the scores as base64: one bit a row in `right`, or else `value` and `weight`."""
         if self.binary:
             return {"right": _text(np.packbits(self.value.astype(bool)).tobytes())}
         return {"value": _text(_bytes(self.value)), "weight": _text(_bytes(self.weight))}
@@ -75,7 +76,7 @@ class RowScores:
 def unpacked(content: Mapping[str, str | None], rows: int) -> RowScores | None:
     """Return the scores that `packed` wrote, None where `content` has none.
 
-    Raises ValueError when they are not of so many rows.
+    Raises ValueError when their number is not `rows`.
     """
     if (right := content.get("right")) is not None:
         bits = np.frombuffer(base64.b64decode(right, validate=True), dtype=np.uint8)

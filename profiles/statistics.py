@@ -1,8 +1,8 @@
-"""Bounds, tests and sample sizes: pure functions, each naming its source.
+"""Bounds, tests and sample sizes: pure functions, each with its source.
 
-Every bound holds with `confidence` **by itself**: the truth is above `upper` at most
-1 - confidence of the time, and below `lower` at most as often. Both together hold with
-2 · confidence - 1. A gate asks one side at a time, so one-sided is what it needs.
+Every bound holds with `confidence` **by itself**: the truth is above `upper` at most 1 - confidence
+of the time, and below `lower` at most as often. Both together hold with 2 · confidence - 1. A gate
+asks about one side at a time, so it needs one-sided bounds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RESAMPLES = 2_000
 class Interval:
     """Hold an estimate and its bounds; None is a figure that the sample does not support.
 
-    `why` then says what would support it.
+    `why` then says which sample would support it.
     """
 
     value: float | None
@@ -40,10 +40,10 @@ def percentile_interval(
 ) -> Interval:
     """Bound the q-quantile of independent samples by order statistics.
 
-    Free of any distribution: x(k) is an upper bound when P(Binomial(n, q) < k) ≥ confidence.
-    At least one sample must lie beyond the bound, as in MLPerf LoadGen's early stopping
-    (Reddi et al. 2020, "MLPerf Inference Benchmark"; David & Nagaraja, "Order Statistics",
-    3rd ed., §7.1). Where the upper bound is not supported, neither is the estimate given.
+    No distribution is assumed: x(k) is an upper bound when P(Binomial(n, q) < k) ≥ confidence. At
+    least one sample must lie beyond the bound, as in MLPerf LoadGen's early stopping (Reddi et al.
+    2020, "MLPerf Inference Benchmark"; David & Nagaraja, "Order Statistics", 3rd ed., §7.1). Where
+    the upper bound is not supported, neither is the estimate given.
     """
     ordered = np.sort(np.asarray(samples, dtype=np.float64))
     n = len(ordered)
@@ -77,7 +77,7 @@ def _ranks(n: int, q: float, confidence: float) -> tuple[int | None, int | None]
     """Return the 0-based ranks of the lower and upper bound of the q-quantile."""
     from scipy.stats import binom
 
-    # Subtracting a hair keeps a bound that is met exactly from being lost to rounding.
+    # Subtracting a tiny number keeps rounding from losing a bound that is met exactly.
     k = int(binom.ppf(confidence - 1e-12, n, q)) + 1
     upper = k - 1 if k <= n - 1 else None
     # P(x(j+1) > quantile) = P(Binomial(n, q) ≤ j) must stay within 1 - confidence.
@@ -95,16 +95,15 @@ def clustered_interval(clusters: Sequence[ArrayLike], q: float, confidence: floa
     """Bound the q-quantile of samples that come in clusters, such as a process each.
 
     Samples of one process resemble each other (layout, caches, the minute it ran in), so order
-    statistics alone are too sure of themselves. The share of samples below the estimate varies
+    statistics alone give bounds that are too narrow. The share of samples below the estimate varies
     between clusters; its t-interval, read back through the empirical distribution, bounds the
-    quantile (Woodruff 1952, JASA 47; Francisco & Fuller 1991, Annals of Statistics 19). The
-    wider bound of this and of the order statistics is given. Where clusters differ so much that
-    this leads beyond the samples, the t-interval of the clusters' own quantiles, which must be
-    positive, says how far beyond: a limit that is far away is still met.
+    quantile (Woodruff 1952, JASA 47; Francisco & Fuller 1991, Annals of Statistics 19). The wider
+    bound of this and of the order statistics is given. Where the clusters differ so much that this
+    bound lies beyond the samples, the t-interval of the clusters' own quantiles, which must be
+    positive, gives the bound: a distant limit can still be met.
 
-    In simulation (3 to 10 processes, 3 % spread between processes and between blocks, heavy
-    tails) a side misses 3 to 7 % of the time at a nominal 5 %, where resampling blocks missed
-    up to 27 %.
+    In simulation (3 to 10 processes, 3 % spread between processes and between blocks, heavy tails)
+    a side misses 3 to 7 % of the time at a nominal 5 %, where resampling blocks missed up to 27 %.
     """
     arrays = [np.asarray(cluster, dtype=np.float64) for cluster in clusters]
     ordered = np.sort(np.concatenate(arrays)) if arrays else np.empty(0)
@@ -119,7 +118,7 @@ def clustered_interval(clusters: Sequence[ArrayLike], q: float, confidence: floa
         low, high = float(ordered[below]), float(ordered[above])
     else:
         apart = mean_interval([_quantile(a, q) for a in arrays], confidence)
-        assert apart.lower is not None  # there are two clusters at least
+        assert apart.lower is not None  # at least two clusters
         assert apart.upper is not None
         low = float(ordered[below]) if below >= 0 else apart.lower
         high = float(ordered[above]) if above < n else max(apart.upper, float(ordered[-1]))
@@ -127,7 +126,7 @@ def clustered_interval(clusters: Sequence[ArrayLike], q: float, confidence: floa
 
 
 def _share_below(values: Floats, estimate: float) -> float:
-    """Return the share below, half of what ties with the estimate among it: coarse clocks tie."""
+    """Return the share below the estimate, plus half of the ties: coarse clocks produce ties."""
     below, up_to = np.count_nonzero(values < estimate), np.count_nonzero(values <= estimate)
     return float(below + up_to) / (2 * len(values))
 
@@ -140,11 +139,11 @@ def ratio_interval(
 ) -> Interval:
     """Bound the numerator's q-quantile over the denominator's.
 
-    `numerator[i]` and `denominator[i]` ran side by side in round i, so that what the machine did
-    meanwhile cancels within it: the geometric mean of the rounds' ratios of quantiles, with a
+    `numerator[i]` and `denominator[i]` ran side by side in round i, so the machine's load cancels
+    within a round: the result is the geometric mean of the rounds' ratios of quantiles, with a
     t-interval of their logarithms (repetition at the level of processes: Kalibera & Jones 2013,
-    "Rigorous Benchmarking in Reasonable Time", ISMM). The ratio of quantiles over all rounds
-    would be pulled about by a drift that both shared.
+    "Rigorous Benchmarking in Reasonable Time", ISMM). A drift that both share would bias the ratio
+    of quantiles over all rounds.
     """
     above = [np.asarray(row, dtype=np.float64) for row in numerator]
     below = [np.asarray(row, dtype=np.float64) for row in denominator]
@@ -156,7 +155,7 @@ def ratio_interval(
 
 
 def _quantile(values: Floats, q: float) -> float:
-    """Return what np.quantile returns, whose overhead is ten times this on a round's samples."""
+    """Return what np.quantile returns; its overhead is ten times this function's time."""
     ordered = np.sort(values)
     place = q * (len(ordered) - 1)
     low = math.floor(place)
@@ -180,8 +179,8 @@ def unpaired_ratio_interval(
 ) -> Interval:
     """Bound the ratio of two geometric means of processes that did not run side by side.
 
-    Welch's t-interval of the difference of the logarithms (Welch 1947, Biometrika 34). What the
-    machine did between the two sessions is not in it.
+    Welch's t-interval of the difference of the logarithms (Welch 1947, Biometrika 34). It does not
+    cover a change of the machine between the two sessions.
     """
     from scipy.stats import ttest_ind
 
@@ -190,7 +189,7 @@ def unpaired_ratio_interval(
     if min(len(above), len(below)) < 2:
         return Interval(None, None, None, count, "needs 2 processes in each session")
     value = float(above.mean() - below.mean())
-    if above.std() + below.std() < 1e-12:  # equal to the last digit: Welch's sum is 0 / 0
+    if above.std() + below.std() < 1e-12:  # all figures are equal: Welch's sum is 0 / 0
         return Interval(math.exp(value), math.exp(value), math.exp(value), count)
     test = ttest_ind(above, below, equal_var=False)
     bounds = test.confidence_interval(2 * confidence - 1)
@@ -201,8 +200,8 @@ def unpaired_ratio_interval(
 def quotient_interval(numerator: Interval, denominator: Interval) -> Interval:
     """Bound a quotient of two positive figures by their own bounds.
 
-    By Bonferroni's inequality each bound's risk is the sum of the two that it is made of, so
-    give both at half the risk.
+    By Bonferroni's inequality the risk of each bound is the sum of its two parts' risks, so give
+    both parts half the risk.
     """
     samples = min(numerator.samples, denominator.samples)
     why = numerator.why or denominator.why
@@ -220,7 +219,7 @@ def _divide(a: float | None, b: float | None) -> float | None:
 
 
 def _t_reach(values: Floats, confidence: float) -> float:
-    """Return how far a one-sided t-bound of the mean lies from it."""
+    """Return the distance of a one-sided t-bound from the mean."""
     count = len(values)
     standard_error = float(values.std(ddof=1)) / math.sqrt(count)
     return _t_quantile(confidence, count - 1) * standard_error
@@ -244,9 +243,9 @@ def wilson_interval(hits: int, rows: int, confidence: float) -> Interval:
 def f1_macro_interval(counts: NDArray[np.int64], confidence: float, seed: int) -> Interval:
     """Bound the macro F1 of a confusion table (classes, classes) by a bootstrap over rows.
 
-    Each side takes the wider of the percentile and the reflected interval (Davison & Hinkley
-    1997, §5.2): resampling lowers the F1 of rare classes, which leaves the first too low with
-    many classes, and the second is too narrow below with few rows a class.
+    Each side takes the wider of the percentile and the reflected interval (Davison & Hinkley 1997,
+    §5.2): resampling lowers the F1 of rare classes, so the first is too low with many classes; the
+    second is too narrow below with few rows a class.
     """
     rows = int(counts.sum())
     seen = np.flatnonzero(counts)
@@ -279,9 +278,9 @@ def _macro_f1(
 def rows_needed(variance: float, margin: float, confidence: float, power: float = 0.8) -> int:
     """Return the rows that decide a one-sided question with the given power.
 
-    n = (z_confidence + z_power)² · variance / margin² (Connor 1987, Biometrics 43(1), for
-    pairs). `variance` is of one row's paired difference, about the share of rows on which the
-    two disagree: 3 % of them and a margin of 0.76 points need about 3,200 rows.
+    n = (z_confidence + z_power)² · variance / margin² (Connor 1987, Biometrics 43(1), for pairs).
+    `variance` is that of one row's paired difference, about the share of rows on which the two
+    models disagree: 3 % of them and a margin of 0.76 points need about 3,200 rows.
     """
     reach = normal_quantile(confidence) + normal_quantile(power)
     return math.ceil(reach**2 * variance / margin**2)
@@ -290,12 +289,11 @@ def rows_needed(variance: float, margin: float, confidence: float, power: float 
 def spent(information: Sequence[float]) -> tuple[float, ...]:
     """Return the share of the risk that each look at growing data may spend.
 
-    `information[k]` is the share of the most data that look k may see; the shares add up to at
-    most 1, all of it when the last look sees everything. Lan & DeMets (1983), Biometrika 70(3),
-    with the spending function ln(1 + (e - 1) t), which is nearly Pocock's. Each look's bounds
-    are made with its own share alone, so that by Bonferroni's inequality they hold together
-    whatever the looks have in common (repeated confidence intervals: Jennison & Turnbull 1989,
-    JRSS B 51).
+    `information[k]` is the share of the maximal data that look k sees. The shares of risk add up to
+    at most 1, and to 1 when the last look sees all data. Lan & DeMets (1983), Biometrika 70(3),
+    with the spending function ln(1 + (e - 1) t), which is nearly Pocock's. Each look's bounds use
+    its own share alone, so by Bonferroni's inequality they hold together, however dependent the
+    looks are (repeated confidence intervals: Jennison & Turnbull 1989, JRSS B 51).
     """
     used = [math.log(1 + (math.e - 1) * t) for t in information]
     return tuple(now - before for now, before in zip(used, [0.0, *used], strict=False))
@@ -310,10 +308,10 @@ def normal_quantile(probability: float) -> float:
 
 
 def holm(rejects: Callable[[int, float], bool], count: int) -> frozenset[int]:
-    """Return which of `count` hypotheses fall when all are tested (Holm 1979, Scand. J. Stat. 6).
+    """Return which of `count` hypotheses Holm's test rejects (1979, Scand. J. Stat. 6).
 
-    `rejects(i, share)` tells whether hypothesis i falls when it may spend that share of its
-    risk. The chance that any true one falls is at most the largest risk among them.
+    `rejects(i, share)` tells whether hypothesis i is rejected with that share of its risk. The
+    probability that any true hypothesis is rejected is at most the largest risk among them.
     """
     fallen: set[int] = set()
     while len(fallen) < count:

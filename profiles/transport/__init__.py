@@ -1,4 +1,4 @@
-"""How a device is reached: one module a transport."""
+"""Transports: how a device is reached, one module each."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ TRANSPORTS = Registry(
 class Transport(Protocol):
     """Reach a device: bring files there, run processes there, bring files back.
 
-    What is measured, and how, is a Job's, over any transport. `here` says that the device is
-    the machine that edgepress runs on: the two share one clock.
+    A Job decides what is measured, over any transport. `here` says that the device is the machine
+    that edgepress runs on, so both share one clock.
     """
 
     kind: ClassVar[str]
@@ -33,34 +33,35 @@ class Transport(Protocol):
     settings: TransportSettings
 
     def __init__(self, settings: TransportSettings) -> None:
-        """Take the settings; nothing is reached before it is asked for."""
+        """Take the settings; connect only when the device is first used."""
 
     @property
     def python(self) -> str:
-        """Return the interpreter there, which has numpy, tokenizers and a runtime."""
+        """Return the device's Python interpreter, which has numpy, tokenizers and a runtime."""
 
     def put(self, path: Path) -> str:
-        """Return where a file or folder lies on the device, brought there once by content.
+        """Return the path of a file or folder on the device; copy it there if its content is new.
 
-        The place ends with the path's own name. It is asked before every process: what is there
-        already must be told quickly.
+        The returned path ends with the original name. Every process asks again, so files that are
+        already there must be recognized quickly.
         """
 
     def run(self, command: Sequence[str], *, env: Mapping[str, str]) -> Process:
-        """Start a process there, with `env` added to its environment.
+        """Start a process on the device, with `env` added to its environment.
 
-        Raises BackendError when it cannot be started, DeviceError when nothing is reached.
+        Raises BackendError when it cannot be started, DeviceError when the device cannot be
+        reached.
         """
 
     def get(self, place: str, target: Path) -> None:
-        """Bring a file or folder of the device to `target`; raise DeviceError without one."""
+        """Copy a file or folder of the device to `target`; raise DeviceError without one."""
 
     def facts(self) -> Facts:
         """Probe the device's hardware."""
 
 
 def reach(profile: DeviceProfile) -> Transport:
-    """Return the transport to a profile's device; raise DeviceError when there is none."""
+    """Return the transport to a profile's device; raise DeviceError if this version has none."""
     settings = settings_of(profile)
     if settings is None:
         near = suggest(profile.transport.kind, TRANSPORTS)
@@ -80,7 +81,7 @@ def reach(profile: DeviceProfile) -> Transport:
 def settings_of(profile: DeviceProfile) -> TransportSettings | None:
     """Return how a profile's device is reached; None where this version cannot do it.
 
-    On the device itself no wire is needed: there, `local` stands in for what is missing.
+    On the device itself no connection is needed: `local` replaces a missing transport there.
     """
     if profile.transport.kind in TRANSPORTS:
         return profile.transport
@@ -88,7 +89,7 @@ def settings_of(profile: DeviceProfile) -> TransportSettings | None:
 
 
 def why_elsewhere(profile: DeviceProfile, reached: Transport) -> str:
-    """Say why what a transport reaches is not the profile's device; empty where it may be."""
+    """Say why the reached device is not the profile's; empty where it may be the same."""
     settings = settings_of(profile)
     if settings is None:
         return (
@@ -105,6 +106,6 @@ def _named(settings: TransportSettings) -> str:
 
 
 def _is_this_machine(profile: DeviceProfile) -> bool:
-    """Tell whether this machine is the profile's by name, not just by its instruction set."""
+    """Tell whether this machine is the profile's by name, not only by its instruction set."""
     named = any(value is not None for _, value in profile.match)
     return named and matches(profile, probe())[0]

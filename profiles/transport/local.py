@@ -16,7 +16,7 @@ from runtimes.process import HostProcess
 
 
 class Local:
-    """Reach this machine, without a wire: its files stay where they are."""
+    """Reach this machine; its files stay where they are."""
 
     kind: ClassVar[str] = "local"
     here: ClassVar[bool] = True
@@ -31,7 +31,7 @@ class Local:
         return sys.executable
 
     def put(self, path: Path) -> str:
-        """Return the path, where the file or folder lies already."""
+        """Return the path itself: the file or folder is already here."""
         return str(path.absolute())
 
     def run(self, command: Sequence[str], *, env: Mapping[str, str]) -> HostProcess:
@@ -39,7 +39,7 @@ class Local:
         return HostProcess(command, {**os.environ, **env})
 
     def get(self, place: str, target: Path) -> None:
-        """Copy a file or folder to `target`; raise DeviceError without one."""
+        """Copy a file or folder to `target`; raise DeviceError if it does not exist."""
         try:
             if Path(place).is_dir():
                 shutil.copytree(place, target, dirs_exist_ok=True)

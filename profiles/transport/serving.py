@@ -1,4 +1,4 @@
-"""Start the process that measures, on whatever device a transport reaches."""
+"""Start the measuring process on the device that a transport reaches."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from profiles.transport import Transport
 
 TIMEOUT_S = 120.0
-"""How long a device may take to answer what needs no model."""
+"""How long a device may take to reply to a request that needs no model."""
 
 _CODE = Path(runtimes.__file__).parent
 
@@ -28,7 +28,7 @@ _CODE = Path(runtimes.__file__).parent
 def serve(transport: Transport, variant: Variant | None = None) -> Worker:
     """Start a fresh process on the device that measures a model, or answers for the machine.
 
-    The model and the code that runs it are brought there first, where they are not there yet.
+    The model and the code that runs it are copied there first, unless they are there already.
     """
     command = command_of(transport.python)
     added = [] if variant is None else _added_rows(variant)
@@ -44,13 +44,13 @@ def serve(transport: Transport, variant: Variant | None = None) -> Worker:
 
 
 def facts_of(transport: Transport) -> Facts:
-    """Have a process on the device probe it: what a transport to elsewhere knows of it."""
+    """Let a process on the device probe it: remote transports get the facts this way."""
     with serve(transport) as worker:
         return Facts.from_json(worker.ask("facts", TIMEOUT_S))
 
 
 def _added_rows(variant: Variant) -> list[tuple[str, str]]:
-    """Return the classes, as options, that other packages add; a device knows no entry points."""
+    """Return the classes that other packages add, as options; a device has no entry points."""
     rows = {
         "--runtime-class": RUNTIMES.row(variant.runtime),
         "--task-class": TASKS.row(variant.artifact.task),
@@ -59,7 +59,7 @@ def _added_rows(variant: Variant) -> list[tuple[str, str]]:
 
 
 def _paths(transport: Transport, added: list[tuple[str, str]]) -> str:
-    """Return where the device finds `runtimes` and added classes, then this machine's own path."""
+    """Return the device's paths of `runtimes` and added classes, then this machine's path."""
     code = [_CODE, *(_package(row) for _, row in added)]
     folders = [str(PurePath(transport.put(path)).parent) for path in code]
     inherited = os.environ.get("PYTHONPATH") if transport.here else None
@@ -67,7 +67,7 @@ def _paths(transport: Transport, added: list[tuple[str, str]]) -> str:
 
 
 def _package(row: str) -> Path:
-    """Return the folder, or the single file, of the package that a class is of."""
+    """Return the folder or the single file of the package that holds a class."""
     spec = importlib.util.find_spec(row.partition(":")[0].partition(".")[0])
     if spec is None or spec.origin is None:
         raise UnsupportedError(f"{row}: its package has no files", action="install it again")

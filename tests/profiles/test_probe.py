@@ -55,7 +55,7 @@ def test_a_profile_fits_its_own_device_alone(
 ) -> None:
     fits, why = matches(load_profile(name), _facts(**changes))
     assert fits is (reason is None)
-    assert (reason or "fits") in why
+    assert (reason or "matches") in why
 
 
 def test_quantizing_for_another_device_goes_by_its_profile() -> None:
