@@ -95,7 +95,7 @@ class _SequentialTest:
         )
 
     def _advised(self, verdict: Verdict, measuring: Measuring) -> Verdict:
-        history = self._candidates[self._asked.judged].artifact.history
+        history = self._candidates[self._evaluation.judged].artifact.history
         return advised(verdict, measuring, {record.kind: record.settings for record in history})
 
     def _look(self, number: int, names: Sequence[str]) -> None:
