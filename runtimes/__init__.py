@@ -1,1 +1,1 @@
-"""A compressed model, and how it is run and timed."""
+"""Run and time a compressed model."""

@@ -1,7 +1,7 @@
-"""Keep a core busy for a moment and read what the kernel counts meanwhile.
+"""Keep one core busy for a moment and read what the kernel counts meanwhile.
 
-Only what happens meanwhile counts: load averages and counters since boot include work that has
-ended. What a system does not show is None.
+Load averages and counters since boot include work that has ended, so only this moment counts. What
+a system does not show is None.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from runtimes.machine import probe_ms
 FEWEST_PROBES = 15
 
 _COOL_C = 5.0
-_HOT_C = 80.0  # where a zone names no trip point; a Raspberry Pi 5 throttles at 80 to 85
+_HOT_C = 80.0  # for a zone without a trip point; a Raspberry Pi 5 throttles at 80 to 85
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Activity:
     """Hold what the kernel counted while one core was busy with the micro-probe; not judged.
 
     `probes` are its times in ms, `cpus` counts the machine's processors and `tick_s` is the
-    resolution of the counters. `heat` names what is about to be slowed down.
+    resolution of the counters. `heat` names the zones that are near throttling.
     """
 
     before: Counters
@@ -79,10 +79,10 @@ class Activity:
 def observe(seconds: float = 0.8, root: Path = Path("/")) -> Activity:
     """Keep one core busy with the micro-probe for `seconds`, and read what disturbed it.
 
-    A busy core is what shows steal, throttling and a wait for a core; an idle one hides them.
-    `root` is the folder of `proc` and `sys`.
+    Steal, throttling and waiting for a core show on a busy core only. `root` is the folder of
+    `proc` and `sys`.
     """
-    probe_ms()  # the first one also pays for waking the core up
+    probe_ms()  # the first probe also wakes the core up
     before = read_counters(root)
     probes: list[float] = []
     while time.perf_counter() - before.at_s < seconds or len(probes) < FEWEST_PROBES:
@@ -111,7 +111,7 @@ def read_counters(root: Path = Path("/")) -> Counters:
 def _cores(root: Path) -> dict[int, tuple[float, float]]:
     """Read /proc/stat for the cores that this process may use, or for all where none is listed.
 
-    A container's own /proc/stat may number its cores anew.
+    A container's own /proc/stat may number its cores differently.
     """
     cores = {}
     for number, ticks in re.findall(r"^cpu(\d+) (.*)$", _text(root / "proc/stat"), re.MULTILINE):
@@ -130,7 +130,7 @@ def _waited_s(root: Path) -> float | None:
 
 
 def _throttled_s(root: Path) -> float | None:
-    """Read how long quotas stopped this process's control groups, added up."""
+    """Read how long quotas stopped this process's control groups, summed up."""
     texts = [_text(folder / "cpu.stat") for folder in cgroup_folders(root)]
     seconds = [int(us) / 1e6 for us in re.findall(r"throttled_usec (\d+)", "\n".join(texts))]
     first_version = _text(root / "sys/fs/cgroup/cpu/cpu.stat")
@@ -139,7 +139,7 @@ def _throttled_s(root: Path) -> float | None:
 
 
 def _hot_zones(root: Path) -> Iterator[str]:
-    """Name each thermal zone within 5 °C of where it slows the processor down."""
+    """Name each thermal zone within 5 °C of its throttling temperature."""
     for zone in sorted((root / "sys/class/thermal").glob("thermal_zone*")):
         temperature = _celsius(zone / "temp")
         trips = [_celsius(path) for path in _slowing_trips(zone)]

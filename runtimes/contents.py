@@ -1,4 +1,4 @@
-"""The files that a manifest lists: what an artifact is made of, and whether it still is."""
+"""The files that a manifest lists, and whether they are unchanged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtimes.manifest import MANIFEST
 
 _SHOWN = 5
 _LITTER = ("__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
-"""What Python and desktops put into folders unasked."""
+"""Files that Python and desktops add to folders."""
 
 
 class ListedFile(NamedTuple):
@@ -25,8 +25,8 @@ class ListedFile(NamedTuple):
 def list_files(folder: Path) -> dict[str, ListedFile]:
     """Describe every file of a finished folder, by its path with `/` below the folder.
 
-    The manifest, hidden files and `__pycache__` are not an artifact's. Raises ArtifactError on a
-    symbolic link: what it leads to may change, or be missing elsewhere.
+    The manifest, hidden files and `__pycache__` do not belong to an artifact. Raises ArtifactError
+    for a symbolic link: its target may change, or be missing on another machine.
     """
     names = [name for name in _paths(folder) if not _left_out(name)]
     if links := [name for name in names if _through_link(folder, name)]:
@@ -49,14 +49,14 @@ def describe_files(folder: Path, names: Iterable[str]) -> dict[str, ListedFile]:
 
 
 def digest_of(files: Mapping[str, ListedFile]) -> str:
-    """Return the SHA-256 over the names and contents of listed files, in whatever order."""
+    """Return the SHA-256 over the names and contents of the listed files, in any order."""
     return stable_hash([[name, files[name].sha256] for name in sorted(files)])
 
 
 def check_files(folder: Path, files: Mapping[str, ListedFile]) -> None:
     """Raise ArtifactError when a listed file is missing, changed or a symbolic link.
 
-    Files that are not listed change nothing.
+    Files that are not listed are ignored.
     """
     faults = [f"{name} {why}" for name, one in files.items() if (why := _fault(folder, name, one))]
     if faults:
@@ -70,18 +70,18 @@ def check_files(folder: Path, files: Mapping[str, ListedFile]) -> None:
 
 
 def unlisted(folder: Path, files: Mapping[str, ListedFile]) -> list[str]:
-    """Return the names of a person's files in a folder: those that its manifest does not list."""
+    """Return the names of the files in a folder that its manifest does not list."""
     found = (name for name in _paths(folder) if name not in files)
     return [name for name in found if not set(_LITTER) & set(name.split("/"))]
 
 
 def files_to_json(files: Mapping[str, ListedFile]) -> dict[str, dict[str, Any]]:
-    """Return the list as it stands in a manifest, sorted by name."""
+    """Return the list in the manifest's form, sorted by name."""
     return {name: files[name]._asdict() for name in sorted(files)}
 
 
 def files_from_json(content: Mapping[str, Mapping[str, Any]]) -> dict[str, ListedFile]:
-    """Read a manifest's list; raise ValueError for a name that may lead out of the folder."""
+    """Read a manifest's list; raise ValueError for a name that could leave the folder."""
     for name in content:
         if not _stays_inside(name):
             raise ValueError(f"it lists {name!r}, which is no path of a file in the folder")
@@ -110,7 +110,7 @@ def _through_link(folder: Path, name: str) -> bool:
 
 
 def _fault(folder: Path, name: str, listed: ListedFile) -> str:
-    """Say what is wrong with a listed file; nothing where it is as it was written."""
+    """Say what is wrong with a listed file; empty where it is unchanged."""
     path = folder / name
     if _through_link(folder, name):
         return "is a symbolic link"

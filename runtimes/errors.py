@@ -1,7 +1,7 @@
 """One error tree for the whole project; each class knows its exit code.
 
 EdgepressError                5  the tool itself failed
-├── InputError                2  the user can mend it
+├── InputError                2  the user can correct it
 │   ├── RecipeError              a recipe key, value or combination
 │   ├── DataError                rows, columns, labels, files of text
 │   ├── ArtifactError            a model folder or file
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class EdgepressError(Exception):
-    """Say what was received, what was expected, what is available and what to do next."""
+    """Say what was received, expected and available, and what to do next."""
 
     exit_code = 5
 
@@ -50,7 +50,7 @@ class EdgepressError(Exception):
 
 
 class InputError(EdgepressError):
-    """Report something that the user can mend."""
+    """Report something that the user can correct."""
 
     exit_code = 2
 
@@ -95,23 +95,23 @@ class DeviceError(EdgepressError):
 
 
 class BackendError(EdgepressError):
-    """Carry a runtime's own exception across its border."""
+    """Carry a runtime's own exception in this error tree."""
 
 
 class QualityError(EdgepressError):
-    """Refuse a stage's result that is not fit to be used."""
+    """Refuse a stage's result that is not good enough to use."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name nearest to `name`, if one is near."""
-    import difflib  # only when something went wrong: a device starts without it
+    import difflib  # imported only on an error: it slows the start on a device
 
     near = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.55)
     return near[0] if near else None
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a vendor's message that says what is wrong, shortened.
+    """Return the first informative line of a vendor's message, shortened.
 
     OpenVINO's messages begin with its source files and the condition that failed.
     """

@@ -1,7 +1,7 @@
-"""Hardware facts of the machine that this runs on: here, and on a device.
+"""Hardware facts of the machine that this process runs on: here, or on a device.
 
-Read from /proc and /sys alone: no privileges, no tools. What a system does not show comes out
-as None or empty. Nothing here names a host, a user or a path.
+They are read from /proc and /sys, which takes no privileges and no tools. What a system does not
+show is None or empty. No fact names a host, a user or a path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ INFERENCE_ISA = (
 """The kernel's names of the flags that decide how fast, and how exactly, a model runs."""
 
 INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
-"""The instruction sets that multiply int8 into int32 without saturating on the way."""
+"""The instruction sets that multiply int8 into int32 without saturating in between."""
 
 _ARM_PARTS = {
     "0xd03": "cortex-a53",
@@ -48,7 +48,7 @@ _ARM_PARTS = {
     "0xd49": "neoverse-n2",
     "0xd4f": "neoverse-v2",
 }
-"""Part numbers of implementer 0x41 (Arm), from each core's technical reference manual."""
+"""Part numbers of implementer 0x41 (Arm), from the cores' technical reference manuals."""
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 _PLATFORMS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "CLOUD_RUN_JOB")
@@ -65,12 +65,12 @@ def has_int8_dot(isa: Collection[str]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Hold what was seen of a machine.
+    """Hold a machine's hardware facts.
 
-    `cores` counts physical cores, `cpus` what this process may use (affinity and cgroup
-    quota; a fraction under a quota). `memory_mb` is the smaller of RAM and the cgroup's
-    limit, in MiB. `steal_percent` is since boot. `environment` lists the platform variables
-    that are set, without their values.
+    `cores` counts physical cores, `cpus` what this process may use (affinity and cgroup quota; a
+    fraction under a quota). `memory_mb` is the smaller of RAM and the cgroup's limit, in MiB.
+    `steal_percent` is since boot. `environment` lists the platform variables that are set, without
+    their values.
     """
 
     arch: str
@@ -98,7 +98,7 @@ class Facts:
         return has_int8_dot(self.isa)
 
     def fingerprint(self) -> str:
-        """Return a short stable hash of what makes a machine's timings its own.
+        """Return a short stable hash of what determines a machine's timings.
 
         Load, temperature, kernel and Python are left out: they change on the same machine.
         """
@@ -108,12 +108,12 @@ class Facts:
         return stable_hash([*identity, *rest])[:16]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the facts and what follows from them, ready for a report."""
+        """Return the facts, and the properties derived from them, as JSON values."""
         return {**asdict(self), "int8_dot": self.int8_dot, "fingerprint": self.fingerprint()}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Facts:
-        """Return the facts that `to_json` wrote, lists of JSON as tuples."""
+        """Return the facts that `to_json` wrote; JSON lists become tuples."""
         known: dict[str, Any] = {column.name: content[column.name] for column in fields(cls)}
         listed = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**{**known, **listed})
@@ -218,7 +218,7 @@ def _memory_mb(root: Path) -> int | None:
 
 
 def cgroup_folders(root: Path) -> list[Path]:
-    """List this process's cgroup v2 folders, from its own up to the root: each one limits."""
+    """List this process's cgroup v2 folders, from its own up to the root; each may set a limit."""
     base = root / "sys/fs/cgroup"
     match = re.search(r"^0::/?(.*)$", _text(root / "proc/self/cgroup") or "", re.MULTILINE)
     own = base / (match[1] if match else "")

@@ -1,4 +1,4 @@
-"""Files and folders that are either whole or not there."""
+"""Write files and folders completely or not at all."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def write_json(path: Path, value: Any) -> None:
 def new_folder(target: Path) -> Iterator[Path]:
     """Yield an empty folder that becomes `target` when the block ends without an exception.
 
-    An existing `target` is replaced only then. A folder that a killed process left behind
-    has a name of its own and is never mistaken for a result.
+    An existing `target` is replaced only then. A folder that a killed process left behind has
+    another name, so it is never taken for a result.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

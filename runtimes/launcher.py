@@ -1,4 +1,4 @@
-"""Run the model that lies beside this file: `python predict.py "some text"`.
+"""Run the model beside this file: `python predict.py "some text"`.
 
 It needs numpy, tokenizers and onnxruntime (or openvino), and the folder `runtimes` beside it.
 Nothing is sent anywhere.
@@ -11,7 +11,7 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Answer the command line with the code that lies beside this file."""
+    """Answer the command line with the code beside this file."""
     sys.path.insert(0, str(FOLDER))
     from runtimes import predict
 

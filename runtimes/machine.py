@@ -1,4 +1,4 @@
-"""What a process can tell of itself and of the machine it runs on."""
+"""What a process can read about itself and its machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 def preemptions() -> int:
-    """Return the process's involuntary context switches so far; 0 where it is not counted."""
+    """Return the process's count of involuntary context switches; 0 where it is not counted."""
     try:
         import resource
     except ImportError:  # Windows
@@ -18,10 +18,10 @@ def preemptions() -> int:
 
 
 def probe_ms() -> float:
-    """Time a fixed piece of integer arithmetic: the least of five, in ms.
+    """Time a fixed piece of integer arithmetic: the shortest of five, in ms.
 
-    It touches neither the model nor memory, so a change says that the processor's pace changed.
-    The least, since a piece that was preempted says nothing about the pace.
+    It uses neither the model nor memory, so a change means that the processor's speed changed. The
+    shortest, since a preempted piece says nothing about the speed.
     """
     return min(_probe_once_ms() for _ in range(5))
 
@@ -35,7 +35,7 @@ def _probe_once_ms() -> float:
 
 
 class State(NamedTuple):
-    """Hold the machine's counters at one moment: throttlings, stolen and all ticks of its CPUs."""
+    """Hold the machine's counters at one moment: throttle events, stolen and total CPU ticks."""
 
     throttlings: int
     stolen: int | None
@@ -43,7 +43,7 @@ class State(NamedTuple):
 
 
 class MachineMonitor:
-    """Read what the machine shows of itself: throttling, its clock, time kept by its host.
+    """Read what the machine shows of itself: throttling, its clock, and stolen time.
 
     Its files are opened once. `root` holds `sys` and `proc`.
     """
@@ -66,13 +66,13 @@ class MachineMonitor:
         self._clocks: dict[str, int | None] = {}
 
     def state(self) -> State:
-        """Read the counters; `evidence` compares with them."""
+        """Read the counters, which `evidence` compares with later ones."""
         throttlings = sum(_number(_read(counter)) for counter in self._counters)
         ticks = [int(value) for value in _read(self._times).partition("\n")[0].split()[1:9]]
         return State(throttlings, ticks[7] if len(ticks) == 8 else None, sum(ticks))
 
     def evidence(self, before: State) -> dict[str, Any]:
-        """Tell what happened since: `throttled`, the clock in `mhz`, the share of `steal`."""
+        """Return what happened since: `throttled`, the clock in `mhz`, the share of `steal`."""
         now = self.state()
         ticks = now.ticks - before.ticks
         stolen = None if now.stolen is None or before.stolen is None else now.stolen - before.stolen
@@ -85,8 +85,8 @@ class MachineMonitor:
     def _held_back(self) -> bool:
         """Tell whether the kernel, or a Raspberry Pi's firmware, caps the clock now.
 
-        The kernel cools with a state above 0 of a device that slows the CPU. Bits 1 to 3 of the
-        firmware's word: frequency capped, throttled, soft limit of temperature.
+        The kernel does where a cooling device that slows the CPU has a state above 0. Bits 1 to 3
+        of the firmware's word mean: frequency capped, throttled, soft temperature limit.
         """
         cooled = any(_number(_read(state)) for state in self._slowed)
         return cooled or any(_number(_read(word), 16) & 0b1110 for word in self._raspberry)
@@ -111,7 +111,7 @@ def _opened(path: Path) -> int | None:
 
 
 def _read(file: int | None) -> str:
-    """Return a small file's present text, empty where there is none."""
+    """Return the current text of a small file, empty where there is none."""
     if file is None:
         return ""
     try:
@@ -141,7 +141,7 @@ def read_mb() -> float | None:
 def peak_rss_mb() -> float | None:
     """Return this process's peak resident memory in MB (10^6 bytes), None where unknown.
 
-    VmHWM starts anew at exec, getrusage's maximum does not: it may be the parent's.
+    VmHWM is reset at exec; getrusage's maximum is not, so it may be the parent's.
     """
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
@@ -152,10 +152,10 @@ def peak_rss_mb() -> float | None:
 
 
 def started_ns(spawned: int | None, entered: int) -> int:
-    """Return when this process was started, on perf_counter's clock.
+    """Return the time when this process was started, on perf_counter's clock.
 
-    `spawned` is the parent's own reading (one clock for all processes of a machine). Without it
-    the kernel's figure serves, in ticks of 10 ms, or `entered`, the earliest reading of its own.
+    `spawned` is the parent's reading (all processes of a machine share the clock). Without it, the
+    kernel's figure is used, in ticks of 10 ms, or `entered`, this process's earliest reading.
     """
     if spawned is not None:
         return spawned

@@ -40,7 +40,7 @@ __all__ = [
 
 _LOAD_ROWS = 32
 _LOAD_BATCHES = 4
-"""A load goes through this many rows, and this many batches, at least."""
+"""A load runs at least this many rows, and at least this many batches."""
 
 
 def measure(
@@ -52,16 +52,16 @@ def measure(
     advance: Callable[[int, str], None] = lambda _units, _note: None,
     stream: Path | None = None,
 ) -> dict[str, Samples]:
-    """Measure the variants interleaved, one row at a time at the rows' own lengths.
+    """Measure the variants interleaved, one row at a time, each row at its own length.
 
-    `launch` starts a fresh process for a variant, wherever that is measured. `rows` are what the
-    models' task takes, ready for JSON: texts, say.
+    `launch` starts a fresh process for a variant, on this machine or on a device. `rows` are the
+    task's inputs as JSON values: texts, for example.
 
-    In each round every variant has a fresh process; only one of them works at a time, and
-    blocks of the same rows run in randomized ABBA order. A process that ends, hangs or fails
-    costs its own variant alone, whose `Samples.fault` says so: the others are measured on.
+    In each round every variant has a fresh process; only one of them works at a time, and blocks of
+    the same rows run in randomized ABBA order. A process that ends, hangs or fails affects only its
+    own variant, whose `Samples.fault` says why: the other variants go on.
 
-    What is seen is appended to `stream` at once, a JSON line each with `kind`, `variant` and
+    Each sample is appended to `stream` at once, as a JSON line with `kind`, `variant` and
 
     - `start`, `uncached_start`: the keys of ColdStart
     - `warm_up`: `process`, `medians_ms`, `stable`, `inference_s`
@@ -70,8 +70,8 @@ def measure(
     - `throughput`: the keys of Throughput
     - `fault`: `fault`
 
-    Raises InputError on nothing to measure or a stream that cannot be written, UnsupportedError
-    on a format or runtime that is not deployed.
+    Raises InputError on nothing to measure or a stream that cannot be written, UnsupportedError on
+    a format or runtime that is not deployed.
     """
     _check(variants, rows)
     with _opened(stream) if stream else nullcontext() as lines:
@@ -88,18 +88,18 @@ def measure(
 
 
 def expected_runs(variants: int, plan: MeasurePlan) -> int:
-    """Return the units that `measure` reports.
+    """Return the number of progress units that `measure` reports.
 
-    A timed inference is one, and so are a fresh process and a load that it bears.
+    A timed inference is one unit; so are a fresh process and each load that it runs.
     """
     starts = max(plan.processes, plan.cold_starts) + plan.uncached_starts
     return variants * (starts + plan.processes * (plan.blocks * plan.block_runs + len(plan.loads)))
 
 
 class _Round:
-    """Name the rows that one process of every variant runs; only those are encoded there.
+    """Name the rows that one process of each variant runs; only these are encoded there.
 
-    Each load takes its rows from the front of `loaded`.
+    Each load takes its rows from the start of `loaded`.
     """
 
     def __init__(self, process: int, blocks: list[list[int]], loaded: list[int]) -> None:
@@ -110,7 +110,7 @@ class _Round:
         self._places = {row: place for place, row in enumerate(self.used)}
 
     def encoded(self, rows: list[int]) -> list[int]:
-        """Return where the rows stand among the encoded ones."""
+        """Return the places of the rows among the encoded ones."""
         return [self._places[row] for row in rows]
 
 
@@ -161,7 +161,10 @@ class _Session:
                 record.started(reply)
 
     def start_all_uncached(self) -> None:
-        """Start every variant from storage, and end it; not again where the cache stays."""
+        """Start every variant once more, with its files read from storage, and end it.
+
+        A variant whose files cannot leave the page cache is skipped.
+        """
         for record in _sound(self._records):
             with record.isolated():
                 if why := record.uncached_why or self._forget(record):
@@ -172,7 +175,7 @@ class _Session:
                 record.started_uncached(reply)
 
     def _forget(self, record: Recorder) -> str:
-        """Take a variant's files out of memory where they are; say why they cannot leave it."""
+        """Drop a variant's files from the page cache; say why where this is not possible."""
         with self._launch(record.variant) as worker:
             return str(worker.ask("forget", self._plan.timeout_s)["why"])
 
@@ -217,7 +220,7 @@ class _Session:
         )
 
     def _finish(self, record: Recorder, worker: Worker, current: _Round) -> None:
-        """Keep the peak of memory, then bear the loads: their batches would raise it."""
+        """Keep the peak memory, then run the loads: their batches would raise the peak."""
         plan = self._plan
         record.peaked(current.process, worker.ask("peak", plan.timeout_s)["rss_peak_mb"])
         for load in plan.loads:
@@ -262,13 +265,13 @@ def _shuffled_rows(rows: int, block_runs: int, generator: random.Random) -> Iter
 
 
 def _opened(stream: Path) -> IO[str]:
-    """Open a file whose lines others can read as they come."""
+    """Open a file whose lines can be read while it is written."""
     try:
         return stream.open("a", encoding="utf-8", buffering=1)
     except OSError as error:
         raise InputError(
             f"{stream}: the samples cannot be written ({error.strerror})",
-            action="name a file in a folder that is there",
+            action="name a file in an existing folder",
         ) from None
 
 

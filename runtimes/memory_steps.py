@@ -1,7 +1,6 @@
-"""What memory a process holds after each step of loading a model.
+"""The memory that a process holds after each step of loading a model.
 
-Only what runs the bundle's own code is loaded by then, so that what the process holds is what a
-deployed one holds.
+Only the bundle's own code is loaded by then, so the process holds what a deployed one holds.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from runtimes.predict import Predictor, load_runtime, load_task, make_task, open
 def steps(
     folder: Path, manifest: Manifest, runtime: str, threads: int, rows: list[Any]
 ) -> list[dict[str, Any]]:
-    """Return what was held after each step, in MB (10^6 bytes)."""
+    """Return the memory held after each step, in MB (10^6 bytes)."""
     rows_held = [_held("interpreter")]
     backend = load_runtime(manifest, runtime)
     task_class = load_task(manifest)
@@ -35,7 +34,7 @@ def steps(
 
 
 def _held(step: str) -> dict[str, Any]:
-    """Read /proc/self/status: resident now, its highest so far, and how much of it is files."""
+    """Read /proc/self/status: memory resident now, its peak, and the part that is mapped files."""
     lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
     fields = dict(line.split(":", 1) for line in lines if ":" in line)
 

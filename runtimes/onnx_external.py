@@ -1,8 +1,7 @@
-"""Find where an ONNX file keeps weights outside itself, and refuse to follow them elsewhere.
+"""Find where an ONNX file keeps external weights, and refuse files outside its folder.
 
-The file is walked on the protobuf wire format, because that needs no package and skips over
-the weights without reading them. Source: onnx.proto3 (field numbers) and the Protocol Buffers
-encoding specification.
+The file is walked on the protobuf wire format: this needs no package and skips the weights without
+reading them. Source: onnx.proto3 (field numbers) and the Protocol Buffers encoding specification.
 """
 
 from __future__ import annotations
@@ -31,16 +30,16 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "SparseTensorProto": {1: _TENSOR, 2: _TENSOR},
     _TENSOR: {13: _ENTRY},
 }
-"""Which fields of a message are messages in which a tensor's external_data can lie."""
+"""The fields that hold messages in which a tensor's external_data may occur."""
 
 _FIXED_BYTES = {1: 8, 5: 4}
 
 
 def check_external_data(model: Path) -> None:
-    """Raise ArtifactError when a model's weights would be read from outside its folder.
+    """Raise ArtifactError when a model's weights lie outside its folder.
 
-    Absolute paths, `..`, symbolic links that leave the folder and missing files are refused;
-    so is a file that is not a protobuf message.
+    Absolute paths, `..`, symbolic links that leave the folder and missing files are refused; so is
+    a file that is not a protobuf message.
     """
     folder = model.parent.resolve()
     for location in sorted(external_locations(model)):
@@ -111,7 +110,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
         else:
             raise ValueError(f"wire type {kind}")
     if start != end or end > len(data):
-        raise ValueError("a field reaches past the end")
+        raise ValueError("a field ends beyond the file")
 
 
 def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:
@@ -124,4 +123,4 @@ def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:
             return value, start
         shift += 7
         if shift > 63:
-            raise ValueError("a number of more than 64 bits")
+            raise ValueError("a varint of more than 64 bits")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
 _DAMAGED = {"InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile", "ModelLoadCanceled"}
-"""Exceptions of ONNX Runtime that speak of the file; all others speak of the backend."""
+"""Exceptions of ONNX Runtime that concern the file; all others concern the backend."""
 
 
 class OnnxRuntime:
@@ -48,7 +48,7 @@ class OnnxRuntime:
             check(feeds)
             try:
                 return dict(zip(names, session.run(names, feeds), strict=True))
-            except Exception as error:  # onnxruntime's exceptions share no base but Exception
+            except Exception as error:  # onnxruntime's exceptions have no common base but Exception
                 raise BackendError(f"ONNX Runtime: {first_line(error)}") from error
 
         return Opened(self.name, onnxruntime.__version__, inputs, outputs, run)
@@ -64,9 +64,9 @@ def import_onnxruntime() -> Any:
 def session_options(threads: int) -> Any:
     """Return the options of a deployed session: `threads` within an operator."""
     options = import_onnxruntime().SessionOptions()
-    # The pool's spinning stays on, as ONNX Runtime has it. With 1 thread there is no pool. With 2,
-    # fp32 MiniLM-L6 took 3.1 ms spinning and 4.3 ms not when the cores were free, 22 and 14 ms
-    # when others used them too, and 1.6 times the CPU time: a reason to keep 1 on shared cores.
+    # The thread pool keeps spinning, as is ONNX Runtime's default; with 1 thread there is no pool.
+    # With 2 threads, fp32 MiniLM-L6 took 3.1 ms spinning and 4.3 ms not spinning on free cores, but
+    # 22 and 14 ms on busy ones, and 1.6 times the CPU time: a reason to keep 1 on shared cores.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -74,9 +74,9 @@ def session_options(threads: int) -> Any:
 
 
 def open_session(model: Path, threads: int, options: Any = None) -> Any:
-    """Open an onnxruntime.InferenceSession on the CPU, with the options of deployment by default.
+    """Open an onnxruntime.InferenceSession on the CPU, by default with the deployed options.
 
-    Raises ArtifactError on a damaged file, BackendError on a model that is refused.
+    Raises ArtifactError on a damaged file, BackendError when ONNX Runtime refuses the model.
     """
     check_external_data(model)
     try:

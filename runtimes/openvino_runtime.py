@@ -36,7 +36,7 @@ class OpenVINO:
         return package_availability("openvino")
 
     def open(self, model: Path, threads: int) -> Opened:
-        """Compile the model; each thread that runs it gets a request of its own.
+        """Compile the model; each thread that runs it gets its own request.
 
         Raises ArtifactError on a damaged file or weights outside the model's folder, BackendError
         when OpenVINO refuses the model.
@@ -45,7 +45,7 @@ class OpenVINO:
         network = read_openvino(model)
         try:
             compiled = compile_openvino(network, threads)
-        except Exception as error:  # openvino raises RuntimeError for nearly everything
+        except Exception as error:  # openvino raises RuntimeError for nearly every fault
             raise BackendError(
                 f"{model}: OpenVINO cannot compile it ({first_line(error)})"
             ) from error
@@ -64,9 +64,9 @@ def import_openvino() -> Any:
 def openvino_core() -> Any:
     """Return the process's one openvino.Core, which is never freed.
 
-    Its CPU plugin gives the thread a stack for signals and takes it back when it is freed. When
-    two Cores go in the order in which they came, the thread is left with a freed stack, and the
-    next signal, a Ctrl-C say, ends Python with a segmentation fault (seen in 2026.4).
+    Its CPU plugin gives the thread a signal stack and removes it when the Core is freed. When two
+    Cores are freed in the order of their creation, the thread keeps a freed stack, and the next
+    signal, such as Ctrl-C, ends Python with a segmentation fault (seen in 2026.4).
     """
     return import_openvino().Core()
 
@@ -89,11 +89,11 @@ def read_openvino(model: Path) -> Any:
 
 
 def compile_openvino(network: Any, threads: int) -> Any:
-    """Compile a model for OpenVINO's CPU device, for one request at a time, in fp32."""
+    """Compile a model for OpenVINO's CPU device in fp32, for one request at a time."""
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "LATENCY",
         "PERFORMANCE_HINT_NUM_REQUESTS": 1,
-        # Without this an aarch64 or AMX machine computes in fp16 or bf16 and its results differ
+        # Without this, an aarch64 or AMX machine computes in fp16 or bf16, and its results differ
         # from those that were validated. Integer layers stay integer.
         "INFERENCE_PRECISION_HINT": "f32",
         # Pinned threads wait for their core when another process has it (fp32 MiniLM-L6, 2 threads

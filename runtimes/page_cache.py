@@ -1,4 +1,4 @@
-"""Take files out of the page cache, so that the next process reads them from storage."""
+"""Drop files from the page cache, so that the next process reads them from storage."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 
 
 def forget(folder: Path, *packages: str) -> None:
-    """Drop a model's files, and those of the `packages` that run it, from the cache.
+    """Drop a model's files, and those of the `packages` that run it, from the page cache.
 
-    No privilege is needed. Pages that another process maps stay, and on some file systems all
-    do: whether it had an effect, `ColdStart.read_mb` shows.
+    This needs no privileges. Pages that another process maps stay in the cache, and on some file
+    systems all pages do: `ColdStart.read_mb` shows whether it had an effect.
     """
     for file in _files(folder):
         _drop(file, written=True)
@@ -24,7 +24,7 @@ def forget(folder: Path, *packages: str) -> None:
 
 
 def why_kept(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
-    """Say why a folder's files cannot leave memory; empty where they lie on storage."""
+    """Say why a folder's files cannot leave memory; empty where they are on storage."""
     device = folder.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
@@ -37,7 +37,7 @@ def why_kept(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> str:
 
 
 def _places(package: str) -> Iterator[Path]:
-    """Yield an installed package's folder, and that of the libraries beside it, unimported."""
+    """Yield the folder of an installed package, and that of its libraries, without importing it."""
     spec = importlib.util.find_spec(package)
     for place in (spec.submodule_search_locations or ()) if spec else ():
         yield Path(place)
@@ -49,7 +49,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _drop(path: Path, *, written: bool) -> None:
-    """Advise the kernel; a file that was just `written` is stored first, or it would stay."""
+    """Advise the kernel to drop a file; a file that was just `written` is synced first."""
     with suppress(OSError, AttributeError):  # no such call on this system
         file = os.open(path, os.O_RDONLY)
         try:

@@ -1,7 +1,7 @@
 """Run a model that edgepress made: open it, and answer a command line.
 
-A copy lies in every bundle; the pipeline's own accuracy and latency figures come from this same
-code, so what was reported is what runs. Nothing is sent anywhere.
+Every bundle holds a copy. The pipeline measures accuracy and latency with this same code, so the
+report describes what runs on the device. Nothing is sent anywhere.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Predictor:
         return self.task.feeds(row)
 
     def answer(self, row: Any) -> NDArray[np.float32]:
-        """Return what the model says of one row alone."""
+        """Return the model's answer to one row alone."""
         return self.task.answer(self.infer(self.task.feeds(row)))
 
 
@@ -57,9 +57,9 @@ def open_predictor(
 ) -> Predictor:
     """Open an artifact folder; `threads` 0 leaves the number to the runtime.
 
-    `manifest` says what a folder holds that has none yet. Raises ArtifactError when a file is
-    missing or damaged, UnsupportedError when a package is missing or the runtime does not load the
-    format, BackendError when the runtime refuses the model.
+    `manifest` describes a folder that has none yet. Raises ArtifactError when a file is missing or
+    damaged, UnsupportedError when a package is missing or the runtime does not load the format,
+    BackendError when the runtime refuses the model.
     """
     manifest = manifest or read_manifest(folder)
     backend = load_runtime(manifest, runtime)
@@ -69,7 +69,7 @@ def open_predictor(
 
 
 def load_runtime(manifest: Manifest, name: str | None) -> Runtime:
-    """Return the runtime to use, its packages imported; by default the format's first."""
+    """Return the runtime to use, with its packages imported; by default the format's first."""
     imported_quietly("numpy")
     runtime: Runtime = _runtime_class(manifest, name)()
     if manifest.format not in runtime.formats:
@@ -98,13 +98,13 @@ def _runtime_class(manifest: Manifest, name: str | None) -> Any:
 
 
 def packages(manifest: Manifest, runtime: str | None) -> tuple[str, ...]:
-    """Return the packages that run a model, none of which is imported."""
+    """Return the packages that run a model; none is imported."""
     loader: Runtime = _runtime_class(manifest, runtime)
     return (*loader.packages, *_task_class(manifest).packages, "numpy")
 
 
 def load_task(manifest: Manifest) -> type[DeviceTask]:
-    """Return the task's class, its packages imported."""
+    """Return the task's class, with its packages imported."""
     task = _task_class(manifest)
     for package in task.packages:
         imported_quietly(package)
@@ -133,7 +133,7 @@ def make_task(
 
 
 class Request(NamedTuple):
-    """Say what a command line asks: the rows themselves, or a file of them with its column."""
+    """Hold what a command line asks for: rows, or a file of rows with its column."""
 
     model: Path
     rows: Sequence[str] = ()
@@ -236,7 +236,7 @@ def main(model: Path, arguments: Sequence[str] | None = None) -> int:
     except EdgepressError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,4 @@
-"""A process with pipes, which measures a model: here, or on a device that something reaches."""
+"""A process with pipes that measures a model, on this machine or on a device."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from runtimes.errors import BackendError
 
 
 class Process(Protocol):
-    """Be one process, wherever it runs: its pipes, how it ended, and what it said."""
+    """A process on any machine: its pipes, its end and its messages."""
 
     @property
     def stdin(self) -> IO[bytes]:
-        """Return what it reads."""
+        """Return the pipe that the process reads."""
 
     @property
     def stdout(self) -> IO[bytes]:
-        """Return what it writes."""
+        """Return the pipe that the process writes."""
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for its end; return its exit code, minus the signal's number, None while it runs."""
+        """Wait for the end; return the exit code (a negative signal number), None while it runs."""
 
     def kill(self) -> None:
-        """End it by force."""
+        """Kill the process."""
 
     def said(self) -> str:
-        """Return what it wrote to stderr."""
+        """Return what the process wrote to stderr."""
 
     def out_of_memory(self) -> bool | None:
-        """Tell whether its machine ended a process for want of memory since; None: unknown."""
+        """Tell whether its machine killed a process for lack of memory since; None if unknown."""
 
     def close(self) -> None:
-        """Free the pipes and what was kept; the process has ended."""
+        """Free the pipes and other resources; the process has ended."""
 
 
 class HostProcess:
     """Run a process on this machine.
 
-    It has a session of its own, so that Ctrl-C reaches only the parent, which then ends it. A
-    parent that is killed closes the pipe, and the process ends by itself.
+    The process has its own session, so Ctrl-C reaches only the parent, which then ends it. When the
+    parent is killed, the pipe closes and the process ends by itself.
     """
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str]) -> None:
@@ -63,7 +63,7 @@ class HostProcess:
             self._stderr.close()
             raise BackendError(
                 f"{command[0]}: the process cannot be started ({error.strerror})",
-                action="see whether memory or the number of processes ran out",
+                action="check whether memory or the number of processes is exhausted",
             ) from None
 
     @property
@@ -73,40 +73,40 @@ class HostProcess:
 
     @property
     def stdin(self) -> IO[bytes]:
-        """Return what it reads."""
+        """Return the pipe that the process reads."""
         assert self._process.stdin is not None
         return self._process.stdin
 
     @property
     def stdout(self) -> IO[bytes]:
-        """Return what it writes."""
+        """Return the pipe that the process writes."""
         assert self._process.stdout is not None
         return self._process.stdout
 
     def wait(self, seconds: float) -> int | None:
-        """Wait for its end; return its exit code, minus the signal's number, None while it runs."""
+        """Wait for the end; return the exit code (a negative signal number), None while it runs."""
         try:
             return self._process.wait(timeout=seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def kill(self) -> None:
-        """End it by force."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
 
     def said(self) -> str:
-        """Return what it wrote to stderr."""
+        """Return what the process wrote to stderr."""
         self._stderr.seek(0)
         return self._stderr.read().decode(errors="replace").strip()
 
     def out_of_memory(self) -> bool | None:
-        """Tell whether the kernel ended a process for want of memory since; None: unknown."""
+        """Tell whether the kernel killed a process for lack of memory since; None if unknown."""
         now = oom_kills()
         return None if now is None or self._oom_kills is None else now > self._oom_kills
 
     def close(self) -> None:
-        """Free the pipes and what was kept; the process has ended."""
+        """Free the pipes and other resources; the process has ended."""
         for pipe in (self.stdin, self.stdout):
             with suppress(OSError):
                 pipe.close()
@@ -114,9 +114,9 @@ class HostProcess:
 
 
 def oom_kills(root: Path = Path("/")) -> int | None:
-    """Return how many processes the kernel has ended for want of memory; None where unknown.
+    """Return how many processes the kernel has killed for lack of memory; None where unknown.
 
-    The count is the whole machine's and, for cgroup v2, that of this process's own group too.
+    The count is that of the whole machine and, with cgroup v2, of this process's own group.
     """
     counts = [_counted(root / "proc/vmstat"), *map(_counted, _memory_events(root))]
     known = [count for count in counts if count is not None]
@@ -145,12 +145,12 @@ _SIGNALS = {
     "SIGABRT": "the runtime gave up",
     "SIGSEGV": "the runtime or one of the model's operators is broken",
     "SIGILL": "the runtime was built for another processor",
-    "SIGBUS": "a file that was mapped became shorter, or memory is faulty",
+    "SIGBUS": "a mapped file became shorter, or memory is faulty",
 }
 
 
 def cause_of_end(process: Process, code: int) -> str:
-    """Say what probably ended a process, from its exit code and its last words."""
+    """Say what probably ended a process, from its exit code and its last messages."""
     name = {known.value: known.name for known in signal.Signals}.get(-code, "")
     exit_text = f"signal {-code}" if code < 0 else f"exit code {code}"
     exit_text += f", {name}" if name else ""
@@ -165,5 +165,5 @@ def _killer(out_of_memory: bool | None) -> str:
     if out_of_memory is None:
         return "killed, as the kernel does when memory runs out"
     if out_of_memory:
-        return "the kernel ended it because memory ran out"
-    return "killed from outside; the kernel counts no process ended for want of memory"
+        return "the kernel killed it because memory ran out"
+    return "killed from outside; the kernel counts no process killed for lack of memory"

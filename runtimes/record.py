@@ -1,4 +1,4 @@
-"""Keep what is seen of one variant while it is measured, and stream it."""
+"""Collect the samples of one variant while it is measured, and stream them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput
 
 
 class Recorder:
-    """Collect one variant's samples; each is written to `lines` as it comes.
+    """Collect one variant's samples, and write each to `lines` at once.
 
-    `units` is how much progress the variant will report in all, also when it fails.
+    `units` is the total progress that the variant reports, also when it fails.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Recorder:
 
     @contextmanager
     def isolated(self) -> Iterator[None]:
-        """Let a process that fails cost its own variant alone: the failure becomes `fault`."""
+        """Keep a failing process from affecting other variants: the failure becomes `fault`."""
         try:
             yield
         except BackendError as error:
@@ -52,7 +52,7 @@ class Recorder:
             self._report(self._units_left, "failed, and is left out")
 
     def started(self, reply: dict[str, Any]) -> None:
-        """Keep a start with its files in the page cache."""
+        """Keep a start whose files were in the page cache."""
         start = self._first_result(reply)
         self._runtime_version = reply["version"]
         self._first_inference_ms.append(reply["first_inference_ms"])
@@ -60,7 +60,7 @@ class Recorder:
         self._write("start", dataclasses.asdict(start))
 
     def started_uncached(self, reply: dict[str, Any]) -> None:
-        """Keep a start from storage, or why the first one was none."""
+        """Keep a start from storage, or the reason why the first one was not from storage."""
         start = self._first_result(reply)
         if not self._uncached_starts:
             self.uncached_why = why_cached(start, self.variant.artifact.size_mb)
@@ -69,7 +69,7 @@ class Recorder:
             self._write("uncached_start", dataclasses.asdict(start))
 
     def passed_over(self, why: str) -> None:
-        """Keep why a start from storage is not made."""
+        """Keep the reason why there is no start from storage."""
         self.uncached_why = why
         self._report(1, "not started from storage")
 
@@ -87,7 +87,7 @@ class Recorder:
         self._report(len(block.rows), f"{min(block.latency_ms):.2f} ms at best")
 
     def peaked(self, process: int, rss_peak_mb: float | None) -> None:
-        """Keep a process's peak of memory, where the machine tells it."""
+        """Keep a process's peak memory, where the machine shows it."""
         self._rss_peak_mb += [] if rss_peak_mb is None else [rss_peak_mb]
         self._write("peak", {"process": process, "rss_peak_mb": rss_peak_mb})
 
@@ -100,7 +100,7 @@ class Recorder:
         self._report(1, f"{throughput.rows_per_s:.0f} rows a second")
 
     def samples(self) -> Samples:
-        """Return everything that was seen."""
+        """Return all samples."""
         return Samples(
             variant=self.variant.name,
             runtime=self.variant.runtime,
@@ -141,7 +141,7 @@ class Recorder:
 
 
 def why_cached(start: ColdStart, size_mb: float) -> str:
-    """Say why a start from storage was none; empty when it read half of the model at least."""
+    """Say why a start was not from storage; empty when it read at least half of the model."""
     if start.read_mb is None:
         return "this machine does not show what a process reads from storage"
     if start.read_mb < size_mb / 2:

@@ -1,4 +1,4 @@
-"""Registries that resolve names lazily, so that listing them imports nothing."""
+"""Registries that resolve names lazily: listing them imports nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Registry:
     """Map names to `"module:attribute"` rows, extended by an entry-point group.
 
-    Entry points are read only when a name is not built in: that takes longer than a device has.
+    Entry points are read only when a name is not built in: reading them is slow on a device.
     """
 
     def __init__(self, kind: str, rows: Mapping[str, str], group: str | None = None) -> None:
@@ -27,10 +27,10 @@ class Registry:
         return tuple(self)
 
     def resolve(self, name: str) -> Any:
-        """Import and return what `name` stands for.
+        """Import and return the object of this name.
 
-        Raises UnknownNameError, with the nearest name, when there is no such row, and
-        UnsupportedError when its module is not there.
+        Raises UnknownNameError with the nearest name for an unknown name, and UnsupportedError when
+        its module is missing.
         """
         row = self.row(name)
         try:
@@ -38,7 +38,7 @@ class Registry:
         except ModuleNotFoundError as error:
             raise UnsupportedError(
                 f"{self.kind} {name!r} ({row}) cannot be imported: {error}",
-                action="install the package that it is of again",
+                action="install its package again",
             ) from error
 
     def row(self, name: str) -> str:
@@ -64,6 +64,6 @@ class Registry:
 
 
 def imported(row: str) -> Any:
-    """Import and return what a `"module:attribute"` row names."""
+    """Import and return the object that a `"module:attribute"` row names."""
     module, _, attribute = row.partition(":")
     return getattr(importlib.import_module(module), attribute)

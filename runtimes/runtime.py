@@ -1,4 +1,4 @@
-"""The seam between a model and what runs it."""
+"""The protocol of a runtime, and the runtimes and formats that exist."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from runtimes.errors import InputError, UnsupportedError
 from runtimes.registry import Registry
 
-if TYPE_CHECKING:  # numpy is imported with the runtime, where a cold start counts it
+if TYPE_CHECKING:  # numpy is imported with the runtime, so that a cold start counts it
     from collections.abc import Callable
 
     from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class TensorSpec(NamedTuple):
 
 
 class Availability(NamedTuple):
-    """Say whether a runtime can be used here; when not, why and what would change it."""
+    """Say whether a runtime can be used here; if not, why and what to install."""
 
     ok: bool
     reason: str
@@ -48,8 +48,8 @@ class Availability(NamedTuple):
 class Opened(NamedTuple):
     """Hold one opened model: `run` maps a batch's feeds to its outputs by name, and is timed.
 
-    `run` raises InputError on feeds that do not fit, BackendError when the backend fails. What it
-    returned stays as it was when it is called again. Several threads may call it.
+    `run` raises InputError on feeds that do not fit, BackendError when the backend fails. Later
+    calls do not change earlier results. Several threads may call it.
     """
 
     runtime: str
@@ -62,10 +62,10 @@ class Opened(NamedTuple):
 class Runtime(Protocol):
     """Open models of the formats that one backend can run.
 
-    `formats` names for each format the file that is opened, then those beside it that belong to
-    the model, as patterns. `packages` must be importable. What is not `deployed` is a reference.
-    A module that holds one imports only the standard library, numpy and `runtimes` at its top:
-    it is copied into bundles.
+    `formats` names for each format the file that is opened, then patterns of the other files of the
+    model. `packages` must be importable. A runtime that is not `deployed` is a reference. A module
+    that holds one imports only the standard library, numpy and `runtimes` at its top: it is copied
+    into bundles.
     """
 
     name: ClassVar[str]
@@ -75,10 +75,10 @@ class Runtime(Protocol):
     deployed: ClassVar[bool]
 
     def availability(self) -> Availability:
-        """Tell whether the backend can be used here, without raising."""
+        """Tell whether the backend can be used here; never raise."""
 
     def open(self, model: Path, threads: int) -> Opened:
-        """Open a model's file; `threads` 0 leaves their number to the backend.
+        """Open a model's file; with `threads` 0 the backend chooses their number.
 
         Raises UnsupportedError where the backend is missing, ArtifactError on a damaged file,
         BackendError when the backend refuses the model.
@@ -86,9 +86,9 @@ class Runtime(Protocol):
 
 
 def runs_in(form: str, wanted: str = "") -> str:
-    """Return the runtime that a deployed model of a format runs in.
+    """Return the runtime that runs a deployed model of this format.
 
-    That is the `wanted` one where it loads the format, or else the first that does. Raises
+    This is the `wanted` one if it loads the format, else the first that does. Raises
     UnsupportedError for a format that is not deployed.
     """
     known = list(runtimes_of(form))
@@ -110,7 +110,7 @@ def runtimes_of(form: str) -> Iterator[str]:
 
 
 def deployed_formats() -> dict[str, str]:
-    """Return the formats that are deployed, and the first registered runtime that loads each."""
+    """Return the deployed formats, each with the first registered runtime that loads it."""
     formats: dict[str, str] = {}
     for name in RUNTIMES:
         runtime: type[Runtime] = RUNTIMES.resolve(name)
@@ -120,16 +120,13 @@ def deployed_formats() -> dict[str, str]:
 
 
 def format_for(runtime: str) -> str:
-    """Return the format that a runtime is given: the first that it loads."""
+    """Return the format for a runtime: the first that it loads."""
     loader: type[Runtime] = RUNTIMES.resolve(runtime)
     return next(iter(loader.formats))
 
 
 def model_files(form: str) -> tuple[str, ...]:
-    """Return a format's files: the one that is opened, then patterns of those beside it.
-
-    Raises UnsupportedError for a format that no runtime loads.
-    """
+    """Return a format's files: the one that is opened, then patterns of the others."""
     known: dict[str, tuple[str, ...]] = {}
     for name in RUNTIMES:
         runtime: type[Runtime] = RUNTIMES.resolve(name)
@@ -153,9 +150,9 @@ def require_loads(runtime: str, form: str) -> None:
 
 
 def feeds_check(inputs: tuple[TensorSpec, ...]) -> Callable[[Feeds], None]:
-    """Return what raises InputError when feeds are not the inputs by name, type and rank.
+    """Return a function that raises InputError for feeds of other names, types or ranks.
 
-    It is part of every timed run, and models run in 50 microseconds: so it does little.
+    It is part of every timed run, and some models take 50 microseconds: so it must be fast.
     """
     import numpy as np
 

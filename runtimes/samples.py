@@ -1,4 +1,4 @@
-"""What measuring is given and what it yields: raw samples of how models run, unjudged."""
+"""The input and the result of a measurement: what to run, and raw samples."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runtimes.errors import BackendError
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Name one model to measure and how it is run."""
+    """Name one model to measure, its runtime and its threads."""
 
     name: str
     artifact: Artifact
@@ -20,7 +20,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Say how a model is loaded to find its throughput: `concurrency` callers of `batch` rows."""
+    """Describe a load for throughput: `concurrency` callers, each with `batch` rows at a time."""
 
     batch: int
     concurrency: int
@@ -28,14 +28,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class MeasurePlan:
-    """Say how much to measure; each process of each variant is fresh.
+    """Say how much to measure; every process of every variant is fresh.
 
-    `cold_starts` counts fresh processes a variant, those that measure latency among them.
-    A process warms up for `warmup_runs` and `warmup_s` at least, then until its block medians
-    agree, `warmup_limit_s` at most. `timeout_s` is how long a process may be silent.
-    `first_process` numbers the processes from there and draws another order, so that a later
-    session extends this one: see `joined`. After its blocks each process bears each of `loads`
-    for `load_s`. `uncached_starts` counts further fresh processes, their files read from storage.
+    `cold_starts` counts fresh processes a variant, those that measure latency among them. A process
+    warms up for `warmup_runs` and `warmup_s` at least, then until its block medians agree,
+    `warmup_limit_s` at most. `timeout_s` is how long a process may take to reply. `first_process`
+    is the number of the first process and changes the random order, so that a later session extends
+    this one: see `joined`. After its blocks, each process runs each of `loads` for `load_s`.
+    `uncached_starts` counts further fresh processes, their files read from storage.
     """
 
     processes: int = 3
@@ -57,14 +57,14 @@ class MeasurePlan:
 class Block:
     """Hold one uninterrupted series of single-row inferences, in milliseconds.
 
-    `order` is the block's place in the whole session, so that blocks of two variants that ran
-    side by side can be paired. `contaminated[i]` says that sample `i` was preempted or waited.
-    `rows` are the texts' indices: blocks of one `process` and `place` have the same rows, so
-    that samples of two variants pair one to one.
+    `order` is the block's place in the whole session, so that blocks of two variants that ran side
+    by side can be paired. `contaminated[i]` says that sample `i` was preempted or waited. `rows`
+    are the texts' indices: blocks of one `process` and `place` have the same rows, so that samples
+    of two variants pair one to one.
 
-    What the machine showed of itself: `throttled` says that it slowed a core down for heat or
-    for want of power, `mhz` is the clock of the core that ran the block, and `steal` the share of
-    the machine's time that its host kept. None where it does not show it.
+    `throttled` says that the machine slowed a core down for heat or lack of power, `mhz` is the
+    clock of the core that ran the block, and `steal` is the share of the machine's time that its
+    host withheld. None where the machine does not show it.
     """
 
     process: int
@@ -81,7 +81,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """Hold one fresh process's way to its first result, in milliseconds.
+    """Hold the time of one fresh process to its first result, in milliseconds.
 
     `read_mb` is what it read from storage, in MB (10^6 bytes); None where that is not shown.
     """
@@ -97,7 +97,7 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """Hold how many rows a second one process classified under one load."""
+    """Hold how many rows a second one process answered under one load."""
 
     process: int
     batch: int
@@ -107,10 +107,11 @@ class Throughput:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Say where a variant's processes spent the session, in seconds.
+    """Hold the time of a variant's processes in the session, in seconds.
 
-    Inference is the warm-up, the timed runs and the loads; starting is from the interpreter to
-    the first result, cached or not. What remains of the session's wall time is the engine's own.
+    Inference is the warm-up, the timed runs and the loads. Starting lasts from the interpreter to
+    the first result, from storage or from the page cache. The rest of the session's wall time is
+    overhead.
     """
 
     inference_s: float = 0.0
@@ -119,12 +120,12 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Hold everything that was seen of one variant.
+    """Hold all samples of one variant.
 
     `stable[i]` says whether process `i` reached steady latency before it was measured.
-    `uncached_starts` read their files from storage; `uncached_why` says why there are none
-    though they were asked for. `fault` is empty, or says how a process of the variant failed:
-    then what was seen before stands, and nothing was measured afterwards.
+    `uncached_starts` read their files from storage; `uncached_why` says why there are none although
+    they were requested. `fault` is empty, or says how a process of the variant failed: then earlier
+    samples stay valid, and nothing was measured afterwards.
     """
 
     variant: str
@@ -151,10 +152,11 @@ class Samples:
 
 
 def joined(first: Samples, more: Samples) -> Samples:
-    """Return two sessions of one variant as one; `more` was measured later.
+    """Return two sessions of one variant as one; `more` was measured after `first`.
 
-    Blocks of `more` come after those of `first` in `order`. Raises ValueError when the two are
-    of different variants or number a process alike: `MeasurePlan.first_process` tells them apart.
+    Blocks of `more` come after those of `first` in `order`. Raises ValueError when the variants
+    differ, or both have a process of the same number: give the later session another
+    `MeasurePlan.first_process`.
     """
     if _identity(first) != _identity(more):
         raise ValueError(f"sessions of {_identity(first)} and {_identity(more)} do not join")
@@ -186,7 +188,7 @@ def _identity(samples: Samples) -> tuple[str, str, int]:
 
 
 def _after(first: tuple[Block, ...], more: tuple[Block, ...]) -> tuple[Block, ...]:
-    """Return `more` in places of the session after those of `first`."""
+    """Return `more` with places in the session after those of `first`."""
     last = max((block.order for block in first), default=-1)
     start = min((block.order for block in more), default=0)
     shift = max(0, last + 1 - start)

@@ -1,4 +1,4 @@
-"""Measure one model in a process of its own: a JSON object a line in, one a line out."""
+"""Measure one model in its own process: one JSON object a line in, one a line out."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 
 class MeasuringServer:
-    """Answer the measuring protocol: a JSON object a line in, one a line out.
+    """Answer the measuring protocol: one JSON object a line in, one a line out.
 
-    `load` loads the model and makes a first result, `rows` encodes rows once, `warm` runs until
-    stable, `run` times single-row inferences, `throughput` counts rows under a load, `peak`
-    reports memory, `answers` returns what the model says of rows, `forget` takes the model's files
-    out of the page cache, `memory` loads it anew and tells what each step holds. `facts` and
-    `activity` tell of the machine and need no model.
+    `load` loads the model and computes a first result, `rows` encodes rows once, `warm` runs until
+    latency is stable, `run` times single-row inferences, `throughput` counts rows under a load,
+    `peak` reports memory, `answers` returns the model's answers to rows, `forget` drops the model's
+    files from the page cache, `memory` loads the model again and reports the memory after each
+    step. `facts` and `activity` describe the machine and need no model.
     """
 
     def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
@@ -45,7 +45,7 @@ class MeasuringServer:
         self._feeds: list[Feeds] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Do what one request asks."""
+        """Carry out one request."""
         commands: dict[str, Callable[..., dict[str, Any]]] = {
             "load": self.load,
             "rows": self.rows,
@@ -100,7 +100,7 @@ class MeasuringServer:
         """Encode the rows that later requests name by index."""
         self._feeds = [self._loaded().feeds(row) for row in rows]
         gc.collect()
-        gc.freeze()  # what lives now stays; later collections need not look at it
+        gc.freeze()  # present objects stay; later collections skip them
         return {"elements": [timing.elements(feeds) for feeds in self._feeds]}
 
     def warm(self, runs: int, seconds: float, limit_s: float) -> dict[str, Any]:
@@ -108,7 +108,7 @@ class MeasuringServer:
         return timing.warm(self._loaded().infer, self._feeds, runs, seconds, limit_s)
 
     def run(self, rows: list[int]) -> dict[str, Any]:
-        """Time one inference for each named row, the garbage collector off."""
+        """Time one inference for each named row, with the garbage collector off."""
         infer = self._loaded().infer
         return timing.block(infer, [self._feeds[row] for row in rows], self._machine)
 
@@ -120,7 +120,7 @@ class MeasuringServer:
         return timing.throughput(self._loaded(), chosen, batch, concurrency, seconds)
 
     def answers(self, rows: list[Any], first: int = 0) -> dict[str, Any]:
-        """Return the answer to each row alone; the caller asks for as many as fit a reply.
+        """Return the answer to each row alone; the caller limits the rows of one reply.
 
         `first` is the number of the first one, from 0, to name the row that fails.
         """
@@ -137,7 +137,7 @@ class MeasuringServer:
             ) from error
 
     def forget(self) -> dict[str, Any]:
-        """Take the model's and its runtime's files out of the page cache, or say why not."""
+        """Drop the model's and its runtime's files from the page cache, or say why not."""
         from runtimes.page_cache import forget, why_kept
 
         folder = Path(self._arguments.model)
@@ -148,7 +148,7 @@ class MeasuringServer:
         return {"why": why}
 
     def memory(self, rows: list[Any]) -> dict[str, Any]:
-        """Load the model step by step, and tell what memory is held after each."""
+        """Load the model step by step, and return the memory held after each step."""
         from runtimes.memory_steps import steps
 
         chosen = self._arguments
@@ -162,19 +162,19 @@ class MeasuringServer:
         return probe().to_json()
 
     def activity(self, seconds: float) -> dict[str, Any]:
-        """Keep a core busy for so long and tell what disturbed it."""
+        """Keep a core busy for so long, and return what disturbed it."""
         from runtimes.activity import observe
 
         return observe(seconds).to_json()
 
     @functools.cached_property
     def _machine(self) -> MachineMonitor:
-        return MachineMonitor()  # not before it is asked for: a cold start has no use for it
+        return MachineMonitor()  # created when first used: a cold start does not need it
 
     def _manifest(self) -> Manifest:
-        """Read the model's manifest, with the classes that the caller names or else our own.
+        """Read the model's manifest, with the classes that the caller names or else our own ones.
 
-        Those that a bundle names are of the code in it, which is not what runs here.
+        The classes that a bundle names belong to the code in it, which does not run here.
         """
         given = self._arguments
         named = {given.runtime: given.runtime_class} if given.runtime_class else {}
@@ -196,10 +196,10 @@ def _encoded(answer: Any) -> dict[str, Any]:
 def serve(arguments: argparse.Namespace) -> None:
     """Answer requests from stdin until it ends, then end the process at once.
 
-    Python's own way out frees the session piece by piece: 50 ms that no figure needs.
+    Python's normal exit frees the session piece by piece, which takes 50 ms without need.
     """
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a library prints must not land between the replies
+    os.dup2(2, 1)  # what a library prints must not appear between the replies
     worker = MeasuringServer(arguments, started_ns(arguments.spawned, _ENTERED_NS))
     for line in sys.stdin:
         try:

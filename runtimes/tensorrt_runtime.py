@@ -29,7 +29,7 @@ class TensorRT:
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
-        """Tell whether tensorrt, torch and an NVIDIA driver are here, importing neither."""
+        """Tell whether tensorrt, torch and an NVIDIA driver are here, without importing them."""
         state = package_availability("tensorrt", "tensorrt", "tensorrt-cu13", "tensorrt-cu12")
         torch = package_availability("torch")
         if not (state.ok and torch.ok):
@@ -42,7 +42,7 @@ class TensorRT:
         """Deserialize an engine and open its execution context.
 
         Raises UnsupportedError when the package or the driver is missing, ArtifactError when the
-        engine is another TensorRT's, another GPU's or damaged.
+        engine is damaged, or made for another TensorRT or GPU.
         """
         require_available(self)
         tensorrt = imported_quietly("tensorrt")
@@ -51,7 +51,7 @@ class TensorRT:
             engine = runtime.deserialize_cuda_engine(model.read_bytes())
         except RuntimeError as error:
             raise BackendError(f"TensorRT: {first_line(error)}") from error
-        if engine is None:  # TensorRT logs why to stderr and returns None
+        if engine is None:  # TensorRT logs the reason to stderr and returns None
             raise ArtifactError(
                 f"{model}: TensorRT {tensorrt.__version__} cannot load it",
                 expected="an engine built by this TensorRT version for this GPU",
@@ -63,7 +63,7 @@ class TensorRT:
 
 
 class _Execution:
-    """Run one execution context on a stream of its own; outputs are copied to the host."""
+    """Run one execution context on its own stream; outputs are copied to the host."""
 
     def __init__(
         self, engine: Any, inputs: tuple[TensorSpec, ...], outputs: Sequence[TensorSpec]

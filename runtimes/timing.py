@@ -1,4 +1,4 @@
-"""Time an opened model in this process: warm it up, time single rows, count rows under a load."""
+"""Time an opened model in this process: warm it up, time rows, count rows under a load."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Stopwatch:
-    """Tell how long each of several steps took."""
+    """Time each of several steps."""
 
     def __init__(self) -> None:
         self._last_ns = time.perf_counter_ns()
@@ -34,12 +34,12 @@ class Stopwatch:
 
 
 def elements(feeds: Feeds) -> int:
-    """Return how many numbers one inference is fed with."""
+    """Return the number of elements in one inference's feeds."""
     return sum(array.size for array in feeds.values())
 
 
 def timed(infer: Infer, feeds: Feeds) -> tuple[float, bool]:
-    """Time one inference in ms, and tell whether the process was preempted or waited in it.
+    """Time one inference in ms, and tell whether the process was preempted or waited.
 
     All threads of the process count: a preempted pool thread delays the result as much.
     """
@@ -69,7 +69,7 @@ def warm(
 
 
 def block(infer: Infer, feeds: Sequence[Feeds], machine: MachineMonitor) -> dict[str, Any]:
-    """Time one inference for each row, the garbage collector off."""
+    """Time one inference for each row, with the garbage collector off."""
     before = probe_ms()
     gc.collect()
     gc.disable()
@@ -91,9 +91,9 @@ def throughput(
 ) -> dict[str, Any]:
     """Count the rows that `concurrency` threads answer in a second, `batch` at a time.
 
-    The model stays as it was opened for single rows. Each thread goes through all batches,
-    again until `seconds` have passed, so that every model meets the same mix of lengths; the
-    widest batch warms it up.
+    The model stays opened as for single rows. Each thread runs all batches, and repeats them until
+    `seconds` have passed, so that every model gets the same mix of lengths. The widest batch warms
+    it up.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -106,14 +106,14 @@ def throughput(
         ]
         try:
             per_s = sum(caller.result() for caller in callers)
-        except Exception as error:  # each runtime raises its own types
+        except Exception as error:  # each runtime raises other types
             said = first_line(error)
             raise BackendError(f"{concurrency} callers of {batch} rows: {said}") from error
     return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
 
 
 def _batches(predictor: Predictor, feeds: Sequence[Feeds], size: int) -> list[Feeds]:
-    """Return all rows in whole batches, from the first row again where one is left over."""
+    """Return all rows in whole batches; the first rows fill the last batch."""
     whole = (list(feeds) * size)[: max(len(feeds) // size, 1) * size]
     return [predictor.task.batch(whole[i : i + size]) for i in range(0, len(whole), size)]
 

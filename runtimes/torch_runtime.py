@@ -42,7 +42,7 @@ class Torch:
         return state
 
     def open(self, model: Path, threads: int) -> Opened:
-        """Load the checkpoint; `threads` holds for the whole process, as torch has it.
+        """Load the checkpoint; torch applies `threads` to the whole process.
 
         Raises ArtifactError on a pickle or a damaged file.
         """
@@ -92,7 +92,7 @@ def _load(folder: Path) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' loading bar, and its advice on older configurations, off the terminal."""
+    """Hide transformers' loading bar, and its advice on older configurations."""
     from transformers.utils import logging
 
     bars = logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""Talk to one process that measures one model, wherever it runs."""
+"""Talk to one process that measures one model, on any machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STDERR_LINES = 12
 class Worker:
     """Own one fresh process of `runtimes.serve`; use it as a context manager.
 
-    `name` is what errors call it: the model's folder, say.
+    `name` stands in error messages: the model's folder, for example.
     """
 
     def __init__(self, process: Process, name: str) -> None:
@@ -51,7 +51,7 @@ class Worker:
         return reply
 
     def close(self) -> None:
-        """End the process, by force if it does not end at once, and free what it held."""
+        """End the process, by force if needed, and free its resources."""
         with suppress(OSError):
             self._process.stdin.close()
         self._wait(2)
@@ -71,7 +71,7 @@ class Worker:
         self.close()
 
     def _wait(self, seconds: float) -> int:
-        """Let the process end by itself, so that its exit code tells why; then force it."""
+        """Let the process end by itself, so that its exit code gives the reason; then kill it."""
         code = self._process.wait(seconds)
         if code is None:
             self._process.kill()
@@ -99,7 +99,7 @@ class Worker:
             f"{self._name}: the measuring process {why}",
             available="\n             ".join(said.splitlines()[-_STDERR_LINES:])
             or "it said nothing",
-            action="try the model alone: predict.py in its bundle, or `edgepress predict`",
+            action="run the model alone: predict.py in its bundle, or `edgepress predict`",
         )
 
 
@@ -117,17 +117,17 @@ def decoded(answer: Mapping[str, Any]) -> NDArray[np.float32]:
 
 
 def command_of(python: str) -> list[str]:
-    """Return the command that starts the measuring process."""
+    """Return the command line that starts the measuring process."""
     return [python, "-P", "-m", "runtimes.serve"]
 
 
 def arguments_of(folder: str, runtime: str, threads: int) -> list[str]:
-    """Return what the command takes to measure a model."""
+    """Return the command line's arguments for a model to measure."""
     return ["--model", folder, "--runtime", runtime, "--threads", str(threads)]
 
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:
-    """Return what the process's environment must hold; `paths` is where its code is found."""
+    """Return the process's environment variables; `paths` is its PYTHONPATH."""
     settings = {
         "TOKENIZERS_PARALLELISM": "false",
         "ORT_DISABLE_TELEMETRY": "1",

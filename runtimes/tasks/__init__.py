@@ -1,4 +1,4 @@
-"""The device's half of a task: from a row to a model's feeds, from its outputs to an answer."""
+"""The device half of a task: a row becomes a model's feeds, its outputs become an answer."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TASKS = Registry(
 class DeviceTask(Protocol):
     """Turn one row, a JSON value, into a model's inputs, and its outputs into an answer.
 
-    `packages` must be importable; `files` are what it reads of a model's folder. A module that
-    holds one imports only the standard library, numpy and `runtimes` at its top: it is copied
-    into bundles.
+    `packages` must be importable; `files` are the files that it reads from a model's folder. A
+    module that holds a task imports only the standard library, numpy and `runtimes` at its top: it
+    is copied into bundles.
     """
 
     name: ClassVar[str]
@@ -38,8 +38,8 @@ class DeviceTask(Protocol):
     def __init__(self, folder: Path, manifest: Manifest, inputs: Sequence[str]) -> None:
         """Read what the task needs from a model's folder; `inputs` are the model's own.
 
-        Raises ArtifactError on a missing or damaged file, UnsupportedError on an input that the
-        task does not make.
+        Raises ArtifactError on a missing or damaged file, UnsupportedError for an input that the
+        task does not provide.
         """
 
     def feeds(self, row: Any) -> Feeds:
@@ -51,11 +51,11 @@ class DeviceTask(Protocol):
     def answer(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return the answer to one row that ran alone.
 
-        Raises BackendError on a shape that is not the task's.
+        Raises BackendError for an output of another shape.
         """
 
     def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
-        """Return what is printed of an answer as JSON; `top` limits a ranking, 0 for none."""
+        """Return an answer as JSON values to print; `top` limits a ranking, 0 for none."""
 
     def line(self, shown: dict[str, Any]) -> str:
-        """Return what is printed of an answer as text: columns separated by tabs."""
+        """Return an answer as text to print: columns separated by tabs."""

@@ -1,8 +1,8 @@
 """Classify a text: token ids in, the logits of its classes out.
 
-Every text is its own batch at its own length, without padding: the activation scales of a
-dynamically quantized model depend on the whole batch, so a row's result would otherwise depend
-on its neighbors.
+Every text is its own batch at its own length, without padding. The activation scales of a
+dynamically quantized model depend on the whole batch, so in a larger batch a row's result would
+depend on the other rows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtimes.runtime import Feeds, Outputs
 
 _COLUMNS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-"""A model's inputs, and what the tokenizer calls them."""
+"""A model's inputs, and the tokenizer's names for them."""
 
 
 class TextClassification:
@@ -52,7 +52,7 @@ class TextClassification:
         }
 
     def batch(self, rows: Sequence[Feeds]) -> Feeds:
-        """Stack encoded texts as int64 arrays of shape (rows, longest), masked where padded."""
+        """Stack encoded texts as int64 arrays of shape (rows, longest), with the padding masked."""
         longest = max(array.shape[1] for row in rows for array in row.values())
         padding = {"input_ids": _padding_id(self._tokenizer)}
 
@@ -91,7 +91,7 @@ class TextClassification:
 
 
 def load_tokenizer(folder: Path, max_length: int) -> Any:
-    """Load tokenizer.json, truncating at the model's length and never padding."""
+    """Load tokenizer.json; truncate at the model's length and never pad."""
     from tokenizers import Tokenizer
 
     path = folder / "tokenizer.json"
@@ -99,7 +99,7 @@ def load_tokenizer(folder: Path, max_length: int) -> Any:
         raise ArtifactError(f"{path}: no such file")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises bare Exception
+    except Exception as error:  # the library raises plain Exception
         raise ArtifactError(f"{path}: cannot be read ({first_line(error)})") from None
     tokenizer.no_padding()
     tokenizer.enable_truncation(max_length)

@@ -162,7 +162,7 @@ def test_says_for_certain_that_the_kernel_ended_it(tmp_path: Path, small_group: 
     script = f'echo $$ > {small_group}/cgroup.procs; exec "$@"'
     started = process(tiny_onnx(tmp_path).path, before=("sh", "-c", script, "sh"))
     worker = Worker(started, "model")
-    with pytest.raises(BackendError, match="the kernel ended it because memory ran out"), worker:
+    with pytest.raises(BackendError, match="the kernel killed it because memory ran out"), worker:
         worker.ask("load", 60, row="my card")
 
 

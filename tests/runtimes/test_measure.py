@@ -185,7 +185,7 @@ def test_nothing_to_measure_is_refused(texts: tuple[str, ...], tmp_path: Path) -
 
 def test_a_stream_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     variant = Variant("fast", tiny_onnx(tmp_path / "fast"), "onnxruntime")
-    with pytest.raises(InputError, match=r"(?s)samples\.jsonl: .*folder that is there"):
+    with pytest.raises(InputError, match=r"(?s)samples\.jsonl: .*existing folder"):
         measure([variant], TEXTS, PLAN, stream=tmp_path / "nowhere" / "samples.jsonl")
 
 
