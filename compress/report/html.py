@@ -10,8 +10,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from compress.report import bullet, scatter, units, wording
+from compress.report import headroom, scatter, units, wording
 from compress.report.schema import Report, Search, SearchTrial, StageRow, Summary
+
+_EXCLUDED = "excluded "
+"""How the metrics begin that say what each node costs that quantization left in fp32."""
 
 
 def render(report: Report) -> str:
@@ -24,10 +27,12 @@ def render(report: Report) -> str:
         verdicts=sorted(report.verdicts, key=lambda row: wording.GRAVITY.index(row.status)),
         figures=_key_figures(report.summary) if report.summary else (),
         settings=[
-            (f"{number}. {row.name}", _setting_text(row))
+            (f"{number}. {row.name}", texts)
             for number, row in enumerate(rows, 1)
-            if row.settings or row.digest
+            if (texts := list(_setting_texts(row)))
         ],
+        excluded=any(name.startswith(_EXCLUDED) for row in rows for name in row.metrics),
+        axis=headroom.axis_of(report.verdicts),
         drawings=scatter.drawings(rows),
         search_drawings=_search_drawings(report.search) if report.search else (),
     )
@@ -48,7 +53,8 @@ def templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals |= {"units": units, "wording": wording, "bullet_of": bullet.Bullet}
+    made.globals |= {"units": units, "wording": wording}
+    made.globals |= {"headroom": headroom, "bar_of": headroom.Bar}
     made.filters["coded"] = _coded
     made.filters["sentence"] = lambda text: f"{text[0].upper()}{text[1:]}"
     return made
@@ -64,20 +70,27 @@ def _coded(text: str) -> Markup:
 
 
 def _key_figures(summary: Summary) -> Iterator[tuple[str, str, str]]:
-    """Yield each known figure's name, the teacher's and the model's."""
+    """Yield each known figure's name, the model's figure, and a note: bounds or the teacher's."""
+    for name, written in (
+        ("retention", units.percent_interval(summary.retention)),
+        ("speed-up", units.ratio_interval(summary.speedup)),
+    ):
+        value, bracket, bounds = written.partition(" [")
+        if value != units.MISSING:
+            yield name, value, f"[{bounds}" if bracket else "of the teacher's"
     teacher, model = summary.teacher, summary.model
     for name, field, unit in (
-        ("accuracy", "accuracy", "fraction"),
+        ("size", "size_mb", "MB"),
         ("latency p50", "latency_p50_ms", "ms"),
         ("latency p90", "latency_p90_ms", "ms"),
-        ("size", "size_mb", "MB"),
-        ("parameters", "parameters", "parameters"),
+        ("accuracy", "accuracy", "fraction"),
         ("peak memory", "rss_peak_mb", "MB"),
         ("cold start", "cold_start_ms", "ms"),
+        ("parameters", "parameters", "parameters"),
     ):
         before, after = (_figure(getattr(side, field), unit) for side in (teacher, model))
         if after != units.MISSING:
-            yield name, before, after
+            yield name, after, f"from {before}"
 
 
 def _figure(value: float | None, unit: str) -> str:
@@ -90,11 +103,21 @@ def _figure(value: float | None, unit: str) -> str:
             return units.quantity(value, unit)
 
 
-def _setting_text(row: StageRow) -> str:
-    parts = [
-        f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in row.settings.items()
-    ]
-    return "; ".join([*parts, f"sha256 {row.digest[:16]}"] if row.digest else parts)
+def _setting_texts(row: StageRow) -> Iterator[str]:
+    """Yield a stage's settings, what it reports, and its artifact's digest."""
+    if row.settings:
+        yield "; ".join(
+            f"{key} = {json.dumps(value, ensure_ascii=False)}"
+            for key, value in row.settings.items()
+        )
+    if row.metrics:
+        yield "; ".join(f"{key}: {_metric(value)}" for key, value in row.metrics.items())
+    if row.digest:
+        yield f"sha256 {row.digest[:16]}"
+
+
+def _metric(value: float | None) -> str:
+    return units.MISSING if value is None else f"{value:.6g}"
 
 
 def _search_drawings(search: Search) -> list[scatter.Drawing]:

@@ -10,11 +10,11 @@ from compress.report.schema import ClassRow, Report, Search, StageRow, VerdictRo
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
 _STAGES = (
-    "stage|parameters|MB|accuracy|retention|p50 ms|p90 ms|speed-up",
+    "stage|retention|speed-up|MB|accuracy|p50 ms|p90 ms|parameters",
     ":--|--:|--:|--:|--:|--:|--:|--:",
 )
 _SHAPES = ("front|MB|accuracy|retention|speed-up", ":--|--:|--:|--:|--:")
-_CLASSES = ("|".join(wording.CLASS_COLUMNS), ":--|--:|--:|--:|:--|--:")
+_CLASSES = ("|".join(wording.CLASS_COLUMNS), ":--|--:|--:|--:|--:|:--")
 _BUDGETS = ("|budget|asks for|measured|confidence|why", ":--|:--|:--|:--|--:|:--")
 
 
@@ -59,13 +59,13 @@ def _stage(row: StageRow) -> list[str]:
     name = escape(row.name)
     return [
         f"**{name}**" if row.selected else name,
-        units.parameters(row.parameters),
+        units.percent_interval(row.retention),
+        units.ratio_interval(row.speedup),
         units.megabytes(row.size_mb),
         units.percent(row.accuracy),
-        units.percent_interval(row.retention),
         units.number(row.latency_p50_ms),
         units.number(row.latency_p90_ms),
-        units.ratio_interval(row.speedup),
+        units.parameters(row.parameters),
     ]
 
 

@@ -45,10 +45,17 @@ MEANINGS: dict[Status, str] = {
     "WRONG_DEVICE": "measured on another device than the profile's; that proves nothing of it",
 }
 
-CLASS_COLUMNS = ("class", "rows", "teacher right", "right", "lost to", "retention")
+CLASS_COLUMNS = ("class", "retention", "rows", "teacher right", "right", "lost to")
 CLASSES_NOTE = (
     "Retention is the class's accuracy over the teacher's, bounded by itself: among many classes"
     " the worst looks worse than it is. A worst_class_retention budget judges all of them."
+)
+
+KL_NOTE = (
+    "KL is the Kullback-Leibler divergence in nats: how far the changed model's probabilities lie"
+    " from the unchanged model's, as a mean over texts. 0 is best: equal probabilities. Up to"
+    " 0.005 no class's probability moves by more than 5 points on average (Pinsker's inequality),"
+    " so that few answers change."
 )
 
 _TAKEN_FOR = 2
@@ -80,8 +87,8 @@ def metric(name: str) -> str:
 def class_cells(row: ClassRow) -> tuple[str, ...]:
     """Write a class's cells, as CLASS_COLUMNS heads them."""
     return (
-        *(row.label, str(row.rows), str(row.teacher_right), str(row.right)),
-        *(taken_for(row) or "–", units.percent_interval(row.retention)),
+        *(row.label, units.percent_interval(row.retention), str(row.rows)),
+        *(str(row.teacher_right), str(row.right), taken_for(row) or units.MISSING),
     )
 
 

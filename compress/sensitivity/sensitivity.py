@@ -17,6 +17,7 @@ from compress.judge.class_costs import class_rows
 from compress.models.teacher import open_model
 from compress.progress import Progress, Silence
 from compress.quantize.check import pick_rows
+from compress.report.wording import KL_NOTE
 from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
@@ -163,6 +164,7 @@ def _nodes(whole: Effect, costs: Sequence[NodeCost]) -> Explanation:
                 tuple((c.node, c.kind, *_effect(c.alone)) for c in costs),
             ),
         ),
+        notes=(KL_NOTE,),
     )
 
 
@@ -183,4 +185,5 @@ def _layers(costs: Sequence[LayerCost]) -> Explanation:
                 tuple((c.layer, c.fisher_share, *_effect(c.skipped)) for c in costs),
             ),
         ),
+        notes=(KL_NOTE,),
     )

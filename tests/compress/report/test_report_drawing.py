@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +15,10 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from compress.explain.explanation import Explanation
-from compress.report import bullet, scatter
-from compress.report.html import page
+from compress.report import headroom, scatter
+from compress.report.html import page, render
 from compress.report.scale import linear, logarithmic
+from compress.report.schema import CheckRow, VerdictRow
 from tests.compress.report import report_fixture as fixture
 
 places = st.tuples(st.floats(0.01, 100), st.floats(0, 1), st.floats(0.1, 500))
@@ -55,15 +59,79 @@ def test_ticks_are_few_and_inside(low: float, factor: float, log: bool) -> None:
     assert all(scale.low - slack <= tick <= scale.high + slack for tick in ticks)
 
 
+def _bar(check: CheckRow, *others: CheckRow) -> headroom.Bar:
+    verdict = replace(fixture.verdict(), checks=(check, *others))
+    return headroom.Bar(check, headroom.axis_of([verdict]))
+
+
 @pytest.mark.parametrize("limit", [0.0, 1e-9, 1.85, 1e9])
 @pytest.mark.parametrize("bound", ["max", "min"])
 def test_a_budget_draws_at_any_distance(limit: float, bound: str) -> None:
     for value in (None, 0.0, 1.85):
-        check = fixture.check(limit=limit, bound=bound, value=value, lower=value, upper=value)
-        drawing = bullet.Bullet(check)
-        places = (drawing.limit, *drawing.allowed, *drawing.interval)
-        assert all(0 <= place <= drawing.width for place in places)
-        assert len(drawing.interval) == (0 if value is None else 3)
+        bar = _bar(fixture.check(limit=limit, bound=bound, value=value, lower=value, upper=value))
+        places = (bar.axis.limit, *(bar.interval or ()), *([] if value is None else [bar.value]))
+        assert all(place is not None and 0 < place < headroom.WIDTH for place in places)
+        assert (bar.value is None) == (bar.interval is None) == (value is None)
+
+
+@given(positive, positive, st.sampled_from(["max", "min"]))
+def test_the_better_side_is_always_the_right_one(limit: float, value: float, bound: str) -> None:
+    bar = _bar(fixture.check(limit=limit, value=value, lower=value, upper=value, bound=bound))
+    meets = value <= limit if bound == "max" else value >= limit
+    assert bar.value is not None
+    assert (bar.value >= bar.axis.limit) is meets
+
+
+def test_every_row_has_its_limit_at_the_same_place() -> None:
+    verdicts = [fixture.verdict("FAIL"), fixture.verdict("INCONCLUSIVE", "other")]
+    axis = headroom.axis_of(verdicts)
+    page_ = page_of(verdicts)
+    lines = re.findall(r'<line x1="([\d.]+)"[^>]*class="limit"', page_)
+    assert set(lines) == {str(axis.limit)}
+    assert len(lines) == 2 * (1 + 5)
+
+
+def page_of(verdicts: Sequence[VerdictRow]) -> str:
+    return render(replace(fixture.report(), verdicts=tuple(verdicts)))
+
+
+def test_equal_ratios_have_equal_headroom_whatever_the_unit() -> None:
+    half = fixture.check(limit=10.0, value=5.0, lower=4.0, upper=6.0)
+    double = fixture.check("speedup", unit="ratio", bound="min", limit=2.0, value=4.0)
+    axis = headroom.axis_of([replace(fixture.verdict(), checks=(half, double))])
+    assert headroom.Bar(half, axis).value == headroom.Bar(double, axis).value
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"limit": 10.0, "value": 4.8}, "2.1 times better than the limit"),
+        ({"limit": 1.5, "value": 1.85}, "23 % worse than the limit"),
+        ({"limit": 0.97, "bound": "min", "value": 0.9913}, "2.2 % better than the limit"),
+        ({"limit": 2.0, "bound": "min", "value": 250.0}, "125 times better than the limit"),
+        ({"limit": 1e9}, "1,000 times better than the limit, or more"),
+        ({"limit": 1.85, "value": 1.85}, "at the limit"),
+        ({"limit": 1.85, "value": None}, "not measured"),
+        ({"limit": 5.0, "value": 0.0}, "1,000 times better than the limit, or more"),
+    ],
+)
+def test_headroom_in_words(changes: dict[str, Any], said: str) -> None:
+    assert headroom.said(fixture.check(**changes)) == said
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=6))
+def test_ticks_of_the_headroom_keep_apart(values: list[float]) -> None:
+    checks = tuple(fixture.check(value=value, lower=None, upper=None) for value in values)
+    axis = headroom.axis_of([replace(fixture.verdict(), checks=checks)])
+    places = sorted([axis.limit, *(tick.x for tick in axis.ticks() if tick.text)])
+    assert all(after - before >= 26 for before, after in itertools.pairwise(places))
+
+
+def test_statuses_differ_in_shape_and_not_in_colour_alone() -> None:
+    shapes = {
+        _bar(fixture.check(status=status)).shape for status in ("PASS", "FAIL", "INCONCLUSIVE")
+    }
+    assert len(shapes) == 3
 
 
 @given(st.text())

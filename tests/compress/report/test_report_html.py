@@ -188,7 +188,7 @@ def test_tables_and_drawings_can_be_read_aloud() -> None:
     page = Page(html.render(fixture.report()))
     assert all(row.get("scope") in ("col", "row") for row in page.with_tag("th"))
     assert len(page.with_tag("h1")) == 1
-    drawings = page.with_tag("svg")
+    drawings = [row for row in page.with_tag("svg") if row.get("aria-hidden") != "true"]
     assert all(row.get("role") == "img" for row in drawings)
     assert len(page.with_tag("desc")) == 2
     assert len(page.with_tag("title")) >= 1 + len(drawings)
@@ -209,13 +209,16 @@ def test_status_is_said_in_words_wherever_it_is_coloured() -> None:
 def test_contrast_meets_aa(scheme: int, tone: str) -> None:
     blocks = re.findall(r":root \{([^}]*)\}", CSS)
     assert len(blocks) == 3
-    colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})\b", blocks[scheme]))
+    light, own = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})\b", blocks[place])) for place in (0, scheme)
+    )
+    colours = {**light, **own}
     for ground in ("paper", "raised"):
         assert _contrast(colours[tone], colours[ground]) >= 4.5
 
 
 def test_both_colour_schemes_and_paper_are_styled() -> None:
-    assert "@media (prefers-color-scheme: dark)" in CSS
+    assert "@media screen and (prefers-color-scheme: dark)" in CSS
     assert "@media print" in CSS
     assert CSS in html.render(fixture.report())
 
@@ -250,3 +253,39 @@ def _luminance(colour: str) -> float:
     channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     bent = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * bent[0] + 0.7152 * bent[1] + 0.0722 * bent[2]
+
+
+def test_retention_and_speed_up_come_first_in_figures_and_tables() -> None:
+    """On a phone a table shows its first columns: what a reader looks for is in them."""
+    page = Page(html.render(fixture.report()))
+    figures = page.text.index("retention 99.1 % [98.2, 99.9] speed-up 8.1× [7.9, 8.4]")
+    assert figures < page.text.index("Accuracy against latency")
+    assert "stage retention speed-up MB" in page.text
+
+
+def test_what_stages_report_stands_beside_their_settings() -> None:
+    report = fixture.report(2)
+    row = replace(report.stages[1], metrics={"agreement": 0.985, "loss": None})
+    text = Page(html.render(replace(report, stages=(report.stages[0], row)))).text
+    assert "agreement: 0.985; loss: –" in text
+    assert wording.KL_NOTE not in text
+
+
+def test_kl_is_explained_where_it_stands() -> None:
+    report = fixture.report(2)
+    row = replace(report.stages[1], metrics={"excluded /encoder/MatMul": 0.0123})
+    text = Page(html.render(replace(report, stages=(report.stages[0], row)))).text
+    assert "excluded /encoder/MatMul: 0.0123" in text
+    assert wording.KL_NOTE in text
+
+
+def test_paper_shows_what_a_screen_folds_away() -> None:
+    paper = CSS.rpartition("@media print {")[2]
+    assert "details::details-content { display: block; content-visibility: visible; }" in paper
+    assert "break-inside: avoid" in paper
+
+
+def test_no_rule_of_the_style_sheet_stands_twice() -> None:
+    colours = re.findall(r":root \{([^}]*)\}", CSS)
+    light = set(re.findall(r"--[\w-]+: #[0-9a-f]+;", colours[0]))
+    assert not any(light & set(re.findall(r"--[\w-]+: #[0-9a-f]+;", one)) for one in colours[1:])
