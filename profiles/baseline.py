@@ -156,6 +156,8 @@ def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
             sums[metric] = _ratio(mine, theirs)
         elif metric.startswith("latency"):
             absent[metric] = DISTURBED
+        else:
+            absent[metric] = _side_without(mine, theirs)
     scores, known = now.scores(), then.scores()
     if now.rows_digest != then.rows_digest:
         absent["accuracy_vs_baseline"] = "the baseline was measured on other rows"
@@ -163,7 +165,16 @@ def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
         sums["accuracy_vs_baseline"] = functools.cache(
             lambda c: paired_retention(scores, known, c, seed)
         )
+    else:
+        absent["accuracy_vs_baseline"] = _side_without(scores, known)
     return Figures(sums, absent=absent)
+
+
+def _side_without(mine: object, theirs: object) -> str:
+    """Say in which of the two sessions a figure was not measured."""
+    sides = [] if theirs else ["the baseline"]
+    sides += [] if mine else ["this measurement"]
+    return f"not measured in {' and '.join(sides)}" if sides else "the baseline's accuracy is 0"
 
 
 def _exact(now: Baseline, then: Baseline) -> Interval:

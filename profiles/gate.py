@@ -31,6 +31,16 @@ class Status(StrEnum):
     WRONG_DEVICE = "WRONG_DEVICE"
 
     @property
+    def sign(self) -> str:
+        """Return the character that stands for this status everywhere."""
+        return _SIGNS[self]
+
+    @property
+    def words(self) -> str:
+        """Return the status as a person reads it: WRONG DEVICE."""
+        return self.value.replace("_", " ")
+
+    @property
     def exit_code(self) -> int:
         """Return the exit code of a command that ends with this status."""
         return _EXIT_CODES[self]
@@ -44,7 +54,7 @@ _EXIT_CODES = {
     Status.FAIL: 1,
 }
 _SEVERITY = list(_EXIT_CODES)
-_MARKS = {
+_SIGNS = {
     Status.PASS: "✓",
     Status.FAIL: "✗",
     Status.INCONCLUSIVE: "?",
@@ -307,7 +317,8 @@ def _status(checks: Sequence[Check]) -> Status:
 
 def render(verdict: Verdict) -> str:
     """Draw a verdict as a table of plain text, checks in the profile's order."""
-    head = "  ".join(part for part in (verdict.status, verdict.profile, verdict.conditions) if part)
+    said = f"{verdict.status.sign} {verdict.status.words} on {verdict.profile}"
+    head = "  ".join(filter(None, (said, verdict.conditions)))
     rows = [_row(check) for check in verdict.checks]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
@@ -324,7 +335,7 @@ def _row(check: Check) -> tuple[str, str, str, str, str, str]:
     level = check.budget.level if check.budget.level == "warn" else check.lenient
     note = "; ".join(filter(None, (level, check.why)))
     return (
-        _MARKS[check.status],
+        check.status.sign,
         check.budget.metric,
         f"{sign} {check.budget.limit:,.6g} ",
         f"{shown(check.measurement)} ",
@@ -337,6 +348,8 @@ def shown(measurement: Measurement | None) -> str:
     """Write a figure with its bounds; `?` is a bound that the samples do not support."""
     if measurement is None:
         return "–"
+    if measurement.unsupported:
+        return "not supported"
     if measurement.exact and measurement.value is not None:
         # The highest of several processes is no exact figure; the note explains it.
         return _figure(measurement.value) + (" (exact)" if measurement.samples == 1 else "")

@@ -66,6 +66,11 @@ class Measurement:
         """Tell whether the figure has no sampling error."""
         return self.confidence is None
 
+    @property
+    def unsupported(self) -> bool:
+        """Tell whether the samples support neither a value nor a bound."""
+        return self.value is self.lower is self.upper is None
+
     def to_json(self) -> dict[str, Any]:
         """Return the figure as JSON values."""
         return asdict(self)

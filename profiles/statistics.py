@@ -187,7 +187,8 @@ def unpaired_ratio_interval(
     above, below = (np.log(np.asarray(row, dtype=np.float64)) for row in (numerator, denominator))
     count = len(above) + len(below)
     if min(len(above), len(below)) < 2:
-        return Interval(None, None, None, count, "needs 2 processes in each session")
+        why = f"needs 2 processes in each session (have {len(above)} and {len(below)})"
+        return Interval(None, None, None, count, why)
     value = float(above.mean() - below.mean())
     if above.std() + below.std() < 1e-12:  # all figures are equal: Welch's sum is 0 / 0
         return Interval(math.exp(value), math.exp(value), math.exp(value), count)

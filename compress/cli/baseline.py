@@ -101,19 +101,14 @@ def compare_two(old: Path, new: Path, as_json: bool) -> None:
     """Divide the figures of NEW by those of OLD, with bounds: below 1 is smaller or faster."""
     from compress.judge.baselines import comparisons
     from profiles.baseline import read_baseline, remarks
-    from profiles.gate import shown
 
     then, now = read_baseline(old), read_baseline(new)
     found, said = comparisons(now, then), remarks(now, then)
     if as_json:
-        rows = [
-            row.measurement.to_json() if row.measurement else {"metric": row.metric, "why": row.why}
-            for row in found
-        ]
-        print_json({"figures": rows, "remarks": said})
+        print_json({"figures": [row.to_json() for row in found], "remarks": said})
         return
     for row in found:
-        click.echo(f"{row.metric:<28}{shown(row.measurement) if row.measurement else row.why}")
+        click.echo(f"{row.metric:<28}{row.text()}")
     for remark in said:
         click.echo(f"note: {remark}")
 

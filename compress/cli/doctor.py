@@ -21,7 +21,9 @@ from compress.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from compress.doctor import Finding
     from compress.judge.noise import NoiseReport
+    from profiles.gate import Status
 
 _NOISE_ONLY = ("seconds", "model", "data", "text", "threads", "seed")
 
@@ -118,6 +120,7 @@ def _say_findings(as_json: bool) -> None:
     import dataclasses
 
     from compress.doctor import examine
+    from compress.report.terminal import show, signed
     from profiles.job import Job
 
     found, facts = examine(), Job().facts()
@@ -127,8 +130,17 @@ def _say_findings(as_json: bool) -> None:
         )
         return
     for row in found:
-        mark = "✓" if row.ok else "✗"
-        click.echo(f"{mark} {row.part:<9}{row.name:<22}{row.version:<14}{row.why}".rstrip())
+        shown = f" {row.part:<9}{row.name:<22}{row.version:<14}{row.why}".rstrip()
+        show(signed(_status(row), "", shown))
     dot = "yes" if facts.int8_dot else "no: INT8 weights keep 7 bits (reduce_range) on this CPU"
     click.echo(f"\nmachine   {facts.cpu_model} ({facts.arch}, {facts.cpus:g} CPUs)")
     click.echo(f"8-bit dot product   {dot}")
+
+
+def _status(row: Finding) -> Status:
+    """Return how a finding is shown: a package must fit, extras and runtimes are a choice."""
+    from profiles.gate import Status
+
+    if row.ok:
+        return Status.PASS
+    return Status.FAIL if row.part == "package" else Status.NOT_MEASURED

@@ -194,10 +194,10 @@ def _write(
 
 
 def _print(report: GateReport) -> None:
-    from profiles.gate import render
+    from compress.report.terminal import gate_lines, show
 
     for verdict in report.verdicts:
-        click.echo(render(verdict))
+        show(*gate_lines(verdict))
     for reason in report.noise:
         click.echo(f"noise: {reason}")
     for fault in report.faults:

@@ -72,14 +72,17 @@ def probe(as_json: bool) -> None:
 @verbosity
 def check(name: str, as_json: bool) -> int:
     """Say whether this machine is the device of profile NAME; exit with 4 if it is not."""
+    from compress.report.terminal import show, signed
     from profiles.device import load_profile
+    from profiles.gate import Status
     from profiles.job import Job
     from profiles.probe import matches
 
     known = load_profile(name)
     fits, why = matches(known, Job.nearest((known,)).facts())
+    status = Status.PASS if fits else Status.WRONG_DEVICE
     if as_json:
         print_json({"profile": name, "matches": fits, "why": why})
     else:
-        click.echo(f"{'yes' if fits else 'no'}: {why}")
-    return 0 if fits else 4
+        show(signed(status, f"{'yes' if fits else 'no'}: {why}"))
+    return status.exit_code

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from compress.cli.command import Command
 from compress.cli.options import FILE, NEW_FOLDER, json_output, print_json, verbosity
+
+if TYPE_CHECKING:
+    from compress.report.schema import Report
 
 _FORMATS = ["table", "html", "markdown"]
 
@@ -33,18 +37,21 @@ def report(
 ) -> None:
     """Render the report of RUN: the folder of a run, or a report.json."""
     from compress.report.schema import read_report, to_json
+    from compress.report.terminal import show, table, verdict_lines
     from runtimes.files import write_text
 
     if as_json:
         _refuse_with_json(context, "form", "out")
         print_json(to_json(read_report(run)))
         return
-    text = _render(read_report(run), form)
-    if out is None:
-        click.echo(text)
-    else:
-        write_text(out, text + "\n")
+    found = read_report(run)
+    if out is not None:
+        write_text(out, _text(found, form) + "\n")
         click.echo(str(out))
+    elif form == "table":
+        show(table(found), *verdict_lines(found))
+    else:
+        click.echo(_text(found, form))
 
 
 def _refuse_with_json(context: click.Context, *names: str) -> None:
@@ -54,28 +61,12 @@ def _refuse_with_json(context: click.Context, *names: str) -> None:
             raise click.UsageError(f"--json prints the whole report: leave {option} out", context)
 
 
-def _render(found: object, form: str) -> str:
+def _text(found: Report, form: str) -> str:
     from compress.report import html, markdown
-    from compress.report.schema import Report
+    from compress.report.terminal import plain, table, verdict_lines
 
-    assert isinstance(found, Report)
     if form == "html":
         return html.render(found)
     if form == "markdown":
         return markdown.render(found)
-    return _table(found)
-
-
-def _table(found: object) -> str:
-    from rich.console import Console
-
-    from compress.report import terminal
-    from compress.report.schema import Report
-
-    assert isinstance(found, Report)
-    console = Console()
-    with console.capture() as captured:
-        console.print(terminal.table(found))
-        for line in terminal.verdict_lines(found):
-            console.print(line)
-    return captured.get().rstrip("\n")
+    return plain(table(found), *verdict_lines(found)).rstrip("\n")

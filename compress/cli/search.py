@@ -186,12 +186,13 @@ def find(
 
 
 def _print(result: SearchResult) -> None:
-    from rich.console import Console
-
+    from compress.report.terminal import show, signed
     from compress.search.board import table
+    from profiles.gate import Status
 
-    Console().print(table(result.rows, result.request.goal))
+    show(table(result.rows, result.request.goal))
     click.echo(f"against {result.control.name}, on the validation rows: {result.control.why}")
     if result.answer is None:
-        click.echo(f"✗ no shape meets {result.request.goal.text()}; * marks the best found")
+        goal = result.request.goal.text()
+        show(signed(Status.FAIL, f"no shape meets {goal}", "; * marks the best found"))
         click.echo(f"models  {result.request.out / 'search'}")

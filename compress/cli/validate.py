@@ -89,14 +89,14 @@ def _json(found: Any) -> dict[str, Any]:
 
 def _print(found: Any) -> None:
     from compress.judge.evaluation import figure_lines
+    from compress.report.terminal import gate_lines, show
     from compress.sensitivity.classes import class_table
-    from profiles.gate import render
 
     for line in figure_lines(found.reference, found.model):
         click.echo(line)
     for verdict in found.verdicts:
         click.echo()
-        click.echo(render(verdict))
+        show(*gate_lines(verdict))
     if found.classes:
         click.echo()
         for line in class_table(found.classes).lines():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from compress.data.dataset import DataSettings
 from compress.judge.evaluation import as_baseline
@@ -11,6 +12,7 @@ from compress.judge.validate import measure_model
 from compress.progress import Progress
 from profiles.baseline import DISTURBED, Baseline, compare, write_baseline
 from profiles.budget import METRICS
+from profiles.gate import shown
 from profiles.measurement import Measurement
 from runtimes.errors import QualityError
 
@@ -63,6 +65,24 @@ class Comparison:
     metric: str
     measurement: Measurement | None
     why: str
+
+    def text(self) -> str:
+        """Return the figure with its bounds, or why there is none and what to do about it."""
+        measured = self.measurement
+        if measured is None and self.why.startswith("not measured"):
+            labels = " with labeled rows" if self.metric.startswith("accuracy") else ""
+            return f"{self.why}; save it again{labels}"
+        if measured is None:
+            return self.why
+        if measured.unsupported:
+            return f"not supported: {measured.why}; save both again with a larger --tier"
+        return "  ".join(filter(None, (shown(measured), measured.why)))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figure, or the metric and why there is none."""
+        if self.measurement is None:
+            return {"metric": self.metric, "value": None, "why": self.why}
+        return self.measurement.to_json()
 
 
 def comparisons(now: Baseline, then: Baseline) -> list[Comparison]:

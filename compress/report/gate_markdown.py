@@ -102,11 +102,11 @@ def _rest(report: GateReport) -> Iterator[str]:
 def _headline(report: GateReport) -> str:
     if report.exit_code == TOOL_ERROR:
         return "### ⚠ edgepress gate: not measured to the end"
-    return f"### {gated.SIGNS[report.status]} edgepress gate: {gated.WORDS[report.status]}"
+    return f"### {report.status.sign} edgepress gate: {report.status.words}"
 
 
 def _said(verdict: Verdict) -> str:
-    said = f"{gated.SIGNS[verdict.status]} **{gated.WORDS[verdict.status]}**"
+    said = f"{verdict.status.sign} **{verdict.status.words}**"
     said += f" on **{_cell(verdict.profile)}**"
     said += f" — {_cell(verdict.conditions)}" if verdict.conditions else ""
     why = f"Why: {_cell(verdict.why)}" if verdict.why else ""
@@ -117,7 +117,7 @@ def _said(verdict: Verdict) -> str:
 
 def _cells(check: Check) -> tuple[str, ...]:
     return (
-        gated.SIGNS[check.status],
+        check.status.sign,
         f"`{check.budget.metric}`",
         gated.limit(check),
         escape(shown(check.measurement)),
@@ -127,7 +127,7 @@ def _cells(check: Check) -> tuple[str, ...]:
 
 
 def _left_out(gone: Counter[Status]) -> str:
-    counts = ", ".join(f"{count:,} {gated.WORDS[status]}" for status, count in gone.items())
+    counts = ", ".join(f"{count:,} {status.words}" for status, count in gone.items())
     return f"**{gone.total():,} more checks do not fit here**: {counts}." if gone else ""
 
 

@@ -18,8 +18,6 @@ Weight = Literal["error", "warning", "notice", "none"]
 
 Rank = tuple[bool, int, float]
 
-SIGNS = {Status(word): sign for word, sign in wording.SIGNS.items()}
-WORDS = {Status(word): said for word, said in wording.WORDS.items()}
 _MEANINGS = {Status(word): said for word, said in wording.MEANINGS.items()}
 
 LONGEST = 500
@@ -86,13 +84,18 @@ def _leniency(check: Check) -> str:
 
 def sentence(check: Check) -> str:
     """Say a check in one line: the figure and its bounds, limit, distance, why, what to do."""
-    measured = shown(check.measurement)
-    if check.measurement is not None and check.measurement.confidence is not None:
-        measured += f" at {100 * check.measurement.confidence:.4g} % confidence"
-    parts = [f"measured {measured}", f"limit {limit(check)}", distance(check)]
+    parts = [_measured(check), f"limit {limit(check)}", distance(check)]
     said = f"{check.budget.metric}: {', '.join(part for part in parts if part)}"
     next_ = f"next: {plain(check.advice)}" if check.advice else ""
     return "; ".join(part for part in (said, note(check), next_) if part)
+
+
+def _measured(check: Check) -> str:
+    figure = check.measurement
+    if figure is None:
+        return "not measured"
+    level = "" if figure.confidence is None else f" at {100 * figure.confidence:.4g} % confidence"
+    return shown(figure) if figure.unsupported else f"measured {shown(figure)}{level}"
 
 
 def weight(status: Status, policy: Policy, *, counts: bool = True) -> Weight:

@@ -127,14 +127,14 @@ def _judged(verdict: Verdict, policy: gated.Policy) -> list[_Finding]:
 def _of_check(check: Check, verdict: Verdict, policy: gated.Policy) -> _Finding:
     weight = gated.weight(check.status, policy, counts=check.counts)
     what = f"{check.budget.metric} {gated.limit(check)}"
-    title = f"{gated.WORDS[check.status]} on {gated.plain(verdict.profile)}: {what}"
+    title = f"{check.status.words} on {gated.plain(verdict.profile)}: {what}"
     return _Finding(weight, title, gated.sentence(check), gated.rank(check))
 
 
 def _of_verdict(verdict: Verdict, policy: gated.Policy) -> _Finding:
     weight = gated.weight(verdict.status, policy)
     on = f" on {gated.plain(verdict.profile)}" if verdict.profile else ""
-    return _Finding(weight, f"{gated.WORDS[verdict.status]}{on}", gated.verdict_text(verdict))
+    return _Finding(weight, f"{verdict.status.words}{on}", gated.verdict_text(verdict))
 
 
 def _command(level: _Level, title: str, text: str) -> str:

@@ -97,13 +97,13 @@ def _of_check(check: Check, verdict: Verdict, policy: gated.Policy) -> _Case:
         kind=_kind(check.status, policy) if check.counts else "passed",
         type=check.status.value,
         message=said,
-        text=f"{gated.WORDS[check.status]}: {said}",
+        text=f"{check.status.words}: {said}",
     )
 
 
 def _of_verdict(verdict: Verdict, policy: gated.Policy) -> _Case:
     status, said = verdict.status, gated.verdict_text(verdict)
-    text = f"{gated.WORDS[status]}: {said}"
+    text = f"{status.words}: {said}"
     return _Case("verdict", _kind(status, policy), status.value, said, text)
 
 

@@ -2,23 +2,69 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import TYPE_CHECKING
 
 from compress.report import units, wording
-from compress.report.schema import Report, StageRow, Status
+from compress.report.schema import Report, StageRow
+from profiles import gate
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
     from rich.text import Text
 
 _COLUMNS = ("params", "MB", "accuracy", "retention", "p50/p90 ms", "speed-up")
-_STYLES: dict[Status, str] = {
-    "PASS": "bold green",
-    "FAIL": "bold red",
-    "INCONCLUSIVE": "bold yellow",
-    "NOT_MEASURED": "bold yellow",
-    "WRONG_DEVICE": "bold magenta",
+_STYLES = {
+    gate.Status.PASS: "bold green",
+    gate.Status.FAIL: "bold red",
+    gate.Status.INCONCLUSIVE: "bold yellow",
+    gate.Status.NOT_MEASURED: "bold yellow",
+    gate.Status.WRONG_DEVICE: "bold magenta",
 }
+_PLAIN_WIDTH = 80
+
+
+def show(*parts: RenderableType) -> None:
+    """Print parts on stdout: in colors on a terminal that has them, lines as long as they are."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False)
+    for part in parts:
+        console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def plain(*parts: RenderableType) -> str:
+    """Return parts as plain text of at most 80 columns, for a file."""
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(file=stream, width=_PLAIN_WIDTH, color_system=None)
+    for part in parts:
+        console.print(part)
+    return stream.getvalue()
+
+
+def signed(status: gate.Status, said: str, rest: str = "") -> Text:
+    """Return a status's sign and what it says in the status's color, and the rest without."""
+    from rich.text import Text
+
+    return Text.assemble((f"{status.sign} {said}".rstrip(), _STYLES[status]), rest)
+
+
+def gate_lines(verdict: gate.Verdict) -> list[Text]:
+    """Return a gate's table with its head and the sign of each check in their colors."""
+    from rich.text import Text
+
+    head, *rows = map(Text, gate.render(verdict).splitlines())
+    said = signed(verdict.status, f"{verdict.status.words} on {verdict.profile}")
+    head.stylize(_STYLES[verdict.status], 0, len(said))
+    checks = rows[1:] if verdict.why else rows
+    for row, check in zip(checks, verdict.checks, strict=False):
+        row.stylize(_STYLES[check.status], 1, 2)
+    return [head, *rows]
 
 
 def table(report: Report) -> Table:
@@ -44,8 +90,7 @@ def verdict_lines(report: Report) -> list[Text]:
     lines: list[Text] = []
     for verdict in report.verdicts:
         said, _, rest = wording.headline(verdict, report.summary).partition(" — ")
-        line = Text(f"{wording.SIGNS[verdict.status]} {said}", style=_STYLES[verdict.status])
-        lines.append(Text.assemble(line, f" — {rest}" if rest else ""))
+        lines.append(signed(gate.Status(verdict.status), said, f" — {rest}" if rest else ""))
         lines += [Text(f"  {reason}") for reason in wording.reasons(verdict)]
         lines += [Text(f"  → {advice}") for advice in wording.advice_lines(verdict)]
     return lines

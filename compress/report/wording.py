@@ -19,24 +19,13 @@ from compress.report.schema import (
     Summary,
     VerdictRow,
 )
+from profiles import gate
 from profiles.gate import advice_lines as joined_advice
 
 GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
 """From the status that matters most to the one that matters least, as the gate ranks them."""
-SIGNS: dict[Status, str] = {
-    "PASS": "✓",
-    "FAIL": "✗",
-    "INCONCLUSIVE": "?",
-    "NOT_MEASURED": "–",
-    "WRONG_DEVICE": "≠",
-}
-WORDS: dict[Status, str] = {
-    "PASS": "PASS",
-    "FAIL": "FAIL",
-    "INCONCLUSIVE": "INCONCLUSIVE",
-    "NOT_MEASURED": "NOT MEASURED",
-    "WRONG_DEVICE": "WRONG DEVICE",
-}
+SIGNS = {status.value: status.sign for status in gate.Status}
+WORDS = {status.value: status.words for status in gate.Status}
 MEANINGS: dict[Status, str] = {
     "PASS": "every budget that binds is met, with the confidence it asks for",
     "FAIL": "a budget is broken",

@@ -384,7 +384,7 @@ def test_the_table_is_the_designs(here: Facts) -> None:
         profile, measured, here, Circumstances(conditions="n=1024 in 10 processes  clean 97 %")
     )
     assert render(verdict).splitlines() == [
-        "FAIL  mine  n=1024 in 10 processes  clean 97 %",
+        "✗ FAIL on mine  n=1024 in 10 processes  clean 97 %",
         " ✗ latency_p90_ms     ≤ 40    43.80 [42.90, 44.70]  +9.5 %   3 nodes on the FP32 path",
         " ? accuracy_retention ≥ 0.99  0.991 [0.986, 0.996]  +0.1 %   needs about 58,000 rows"
         " (have 1,000)",

@@ -230,7 +230,7 @@ def test_equal_sessions_are_equal_and_single_processes_say_nothing() -> None:
     same = unpaired_ratio_interval([2.0, 2.0], [2.0, 2.0], 0.95)
     assert (same.value, same.lower, same.upper) == (1, 1, 1)
     alone = unpaired_ratio_interval([2.0], [2.0, 2.0], 0.95)
-    assert (alone.value, alone.why) == (None, "needs 2 processes in each session")
+    assert (alone.value, alone.why) == (None, "needs 2 processes in each session (have 1 and 2)")
 
 
 def test_a_quotient_takes_the_worst_of_both_bounds() -> None:

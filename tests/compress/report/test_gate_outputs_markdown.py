@@ -47,7 +47,7 @@ def tables(report: GateReport) -> list[list[list[str]]]:
 def test_the_head_says_the_verdict(status: Status) -> None:
     text = gate_markdown.render(fixture.EVERY[status.value])
     word = status.value.replace("_", " ")
-    assert text.startswith(f"### {gated.SIGNS[status]} edgepress gate: {word}\n\n")
+    assert text.startswith(f"### {status.sign} edgepress gate: {word}\n\n")
     assert f"**{word}** on **local** — n=1,200 in 5 processes, clean 97 %" in text
 
 
