@@ -90,7 +90,7 @@ def _key_figures(summary: Summary) -> Iterator[tuple[str, str, str]]:
     ):
         before, after = (_figure(getattr(side, field), unit) for side in (teacher, model))
         if after != units.MISSING:
-            yield name, after, f"from {before}"
+            yield name, after, "" if before == units.MISSING else f"from {before}"
 
 
 def _figure(value: float | None, unit: str) -> str:

@@ -289,3 +289,18 @@ def test_no_rule_of_the_style_sheet_stands_twice() -> None:
     colours = re.findall(r":root \{([^}]*)\}", CSS)
     light = set(re.findall(r"--[\w-]+: #[0-9a-f]+;", colours[0]))
     assert not any(light & set(re.findall(r"--[\w-]+: #[0-9a-f]+;", one)) for one in colours[1:])
+
+
+def test_names_in_another_direction_stay_in_their_place() -> None:
+    """An Arabic profile or class must not turn the words beside it around."""
+    arabic = "نموذج"
+    verdict = replace(fixture.verdict(), profile=arabic)
+    report = replace(fixture.report(), name=arabic, verdicts=(verdict,), warnings=(arabic,))
+    page = html.render(report)
+    assert f'<span class="on"> on </span><bdi>{arabic}</bdi>' in page
+    assert f'<bdi class="name">{arabic}</bdi>' in page
+    assert f'<li dir="auto">{arabic}</li>' in page
+
+
+def test_layouts_of_screens_leave_paper_alone() -> None:
+    assert re.findall(r"@media (?!screen|print)[^{]*", CSS) == []
