@@ -68,7 +68,7 @@ SPEEDUP = 20.0
 COMPRESSION = 45.0
 SEED = 7
 _ROWS = 60_000
-"""Rows and disturbed copies that are enough: larger sets get fewer copies."""
+"""Rows and augmented copies that are enough: larger sets get fewer copies."""
 _MOST_COPIES = 6
 _LENGTHS = 32
 """Texts are cut at the longest training text's tokens, in whole multiples of this."""
@@ -149,7 +149,7 @@ def recipe_of(
 ) -> dict[str, Any]:
     """Return the recipe of the search, as a TOML file would hold it.
 
-    The number of disturbed copies and the cut of the texts follow from the training rows.
+    The number of augmented copies and the cut of the texts follow from the training rows.
     """
     from compress.data.dataset import DataSettings, load_inputs
     from compress.tasks import DEFAULT_TASK, task_of

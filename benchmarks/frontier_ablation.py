@@ -40,7 +40,7 @@ def _unquantized(shape: Shape) -> Shape:
 AS_CHOSEN = Ablation("as chosen")
 VARIANTS = (
     Ablation("labels alone, no teacher", settings={"distill": {"alpha": 0.0, "augment": 0}}),
-    Ablation("no disturbed copies", settings={"distill": {"augment": 0}}),
+    Ablation("no augmented copies", settings={"distill": {"augment": 0}}),
     Ablation("no labels, the teacher alone", settings={"distill": {"alpha": 1.0}}),
     Ablation("half the FFN", lambda shape: replace(shape, ffn=0.5)),
     Ablation(

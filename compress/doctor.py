@@ -1,4 +1,4 @@
-"""What works in this environment, and what would make the rest work."""
+"""What works in this environment, and how to make the rest work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAMED = 2
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Say of one part whether it works here, its version, and why or why not."""
+    """Hold for one component whether it works here, its version, and why or why not."""
 
     part: str
     name: str

@@ -1,4 +1,4 @@
-"""What a deployable model answers, row by row, as it will on a device."""
+"""Answers of a deployable model, row by row, as on a device."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def answers(
 ) -> Answers:
     """Return the answer to each row alone, at its own length.
 
-    The bundle's own code runs them, on the device or else on this machine, so that what is
-    reported is what is deployed. Answers are kept in `shared` by the model's digest, the
-    runtime's version, the rows and, where it is another machine, the device. Raises
-    BackendError when the runtime does not load the model or fails on a row.
+    The bundle's own code computes them, on the device or else on this machine, so the report
+    describes what is deployed. Answers are kept in `shared` by the model's digest, the runtime's
+    version, the rows and, where it is another machine, the device. Raises BackendError when the
+    runtime does not load the model or fails on a row.
     """
     device = device or Job()
     variant = Variant(name, artifact, runtime, threads)

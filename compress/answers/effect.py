@@ -1,4 +1,4 @@
-"""What a change to a model does to its answers: one comparison, row by row, for every use."""
+"""How a change to a model changes its answers: the one comparison, row by row."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from profiles.paired import Paired
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Hold what a change does to answers: `kl` is the mean divergence from the source in nats.
+    """Hold how a change affects answers: `kl` is the mean divergence from the source in nats.
 
-    `agreement` is the share of rows that both decide alike. `scores` pairs what the rows earn
-    the changed model (the candidate) and its source (the reference), where targets are known.
+    `agreement` is the share of rows with the same decision. `scores` pairs the rows' scores of the
+    changed model (the candidate) and its source (the reference), where targets are known.
     """
 
     kl: float
@@ -31,7 +31,7 @@ class Effect:
 def compared(
     task: Task, reference: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any] = ()
 ) -> Effect:
-    """Return how far answers are from known ones to the same rows."""
+    """Return how far answers are from the reference's answers to the same rows."""
     return Effect(
         kl=float(task.divergence(reference, answers).mean()),
         agreement=float(task.agrees(reference, answers).mean()),
@@ -42,5 +42,5 @@ def compared(
 def paired(
     task: Task, reference: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any]
 ) -> Paired:
-    """Return what the rows earn by the candidate's answers, and by the known ones."""
+    """Return the rows' scores by the candidate's answers and by the reference's."""
     return Paired(task.score(answers, targets), task.score(reference, targets))

@@ -1,4 +1,4 @@
-"""What a model's files answer in this process: for stages, whose results have no manifest yet."""
+"""Answers of a folder's model in this process, for stages whose results have no manifest yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtimes.predict import open_predictor
 
 
 def folder_answers(artifact: Artifact, folder: Path, rows: Sequence[Any]) -> Answers:
-    """Return what the model in `folder` answers, by the bundle's own code.
+    """Return the answers of the model in `folder`, computed by the bundle's own code.
 
     Each row is run alone, at its own length. `artifact` says what the folder holds. Raises
     ArtifactError on a damaged file, BackendError when the runtime refuses the model.

@@ -1,4 +1,4 @@
-"""Answers that are computed once and kept in a file named by what they were computed from."""
+"""Cached answers: each file's name is a digest of what the answers depend on."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from runtimes.files import write_bytes
 
 
 def kept_answers(file: Path | None, rows: int, compute: Callable[[], Answers]) -> Answers:
-    """Return the answers that `file` keeps, or compute and keep them.
+    """Return the answers in `file`, or compute them and keep them there.
 
-    A file that cannot be read, or holds another number of rows, is made again. Without a file
-    they are computed.
+    A file that cannot be read, or holds another number of rows, is replaced. Without a file the
+    answers are computed.
     """
     cached = _read(file, rows)
     if cached is not None:
@@ -32,7 +32,7 @@ def kept_answers(file: Path | None, rows: int, compute: Callable[[], Answers]) -
 
 
 def write_answers(file: Path, answers: Answers) -> None:
-    """Write answers as an .npz: all values in a row, and each answer's rank and shape."""
+    """Write answers as an .npz: all values in one array, with each answer's rank and shape."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -49,7 +49,7 @@ def _read(file: Path | None, rows: int) -> Answers | None:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
             answers = _cut(kept["values"], kept["ranks"], kept["sizes"])
-    except Exception:  # numpy and zipfile raise eight kinds on files that are not as written
+    except Exception:  # numpy and zipfile raise eight types for a damaged file
         return None
     return answers if len(answers) == rows else None
 
@@ -57,7 +57,7 @@ def _read(file: Path | None, rows: int) -> Answers | None:
 def _cut(
     values: NDArray[np.float32], ranks: NDArray[np.int64], sizes: NDArray[np.int64]
 ) -> Answers:
-    """Return the answers that are in a row; raise ValueError when they are not answers."""
+    """Return the answers from the arrays; raise ValueError when they do not fit together."""
     if values.dtype != np.float32 or (sizes < 0).any() or (ranks < 0).any():
         raise ValueError("no answers")
     if same := _same_shape(ranks, sizes):
@@ -68,7 +68,7 @@ def _cut(
 
 
 def _same_shape(ranks: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[int, ...]:
-    """Return the shape of all answers together where each has the same, else nothing."""
+    """Return the common shape of all answers with their number, () where the shapes differ."""
     if not len(ranks) or (ranks != ranks[0]).any():
         return ()
     shapes = sizes.reshape(len(ranks), ranks[0])
@@ -76,7 +76,7 @@ def _same_shape(ranks: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[int
 
 
 def _parts(row: Any, lengths: list[int]) -> list[Any]:
-    """Cut a row into parts of these lengths; raise ValueError when they are not the whole."""
+    """Split an array into parts of these lengths; raise ValueError when the sum does not fit."""
     ends = list(itertools.accumulate(lengths))
     if len(row) != (ends or [0])[-1]:
         raise ValueError("lengths that are not the row's")

@@ -1,4 +1,4 @@
-"""What a torch model answers, in batches, as it does while it is trained."""
+"""Answers of a torch model, in batches, as during training."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class Inference:
         return cls(network, encode(tokenizer, rows, network.config, task), task)
 
     def answers(self, advance: Advance = _silent) -> Answers:
-        """Return what the model, as it is now, answers to each row."""
+        """Return the answers of the model in its present state."""
         from compress.training.loop import answers_of
 
         return answers_of(self.network, self.rows, self.task, advance=advance)
 
 
 def trained_answers(model: Artifact, rows: Sequence[Any], *, advance: Advance = _silent) -> Answers:
-    """Return what a torch model answers to each row; on a GPU where there is one."""
+    """Return a torch model's answers to each row, computed on a GPU where there is one."""
     from compress.training.loop import accelerator_device
 
     inference = Inference.of(model, rows)

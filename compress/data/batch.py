@@ -1,4 +1,4 @@
-"""The rows of one step, as a model takes them."""
+"""The rows of one training step, as tensors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Hold the rows of one step: their places in the split and their padded inputs."""
+    """Hold the rows of one step: their indices in the split and their padded inputs."""
 
     rows: NDArray[np.int64]
     inputs: dict[str, Any]

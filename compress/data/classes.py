@@ -1,4 +1,4 @@
-"""Rows whose target is a class: what is checked of the classes, and how they are numbered."""
+"""Rows whose target is a class: checks of the classes, and their numbers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from compress.data.rows import Record, Rows, normal
 from runtimes.errors import DataError
 
 MOST_CLASSES = 5_000
-"""More than any classifier that fits a device; an id column has more."""
+"""More classes than any classifier for a device has; an id column has more."""
 
 _FRACTION = re.compile(r"-?\d*\.?\d+(e-?\d+)?")
 _FEW_ROWS = 100
@@ -21,7 +21,7 @@ _UNEVEN = 50.0
 
 
 def check_classes(train: Sequence[Record], column: str) -> None:
-    """Raise DataError for one class only, fractions, an id column, or a class with one row."""
+    """Raise DataError for a single class, fractions, an id column, or a class with one row."""
     counts = Counter(row.target for row in train)
     if len(counts) < 2:
         raise DataError(
@@ -33,7 +33,7 @@ def check_classes(train: Sequence[Record], column: str) -> None:
         raise DataError(
             f"the labels are fractions: {', '.join(sorted(counts)[:5])}",
             expected="classes; regression is not a task of edgepress",
-            action="name another label column, or bin the values into classes",
+            action="name another label column, or group the values into classes",
         )
     if len(counts) > MOST_CLASSES:
         raise DataError(
@@ -52,7 +52,7 @@ def check_classes(train: Sequence[Record], column: str) -> None:
 
 
 def check_known(name: str, rows: Sequence[Record], labels: tuple[str, ...]) -> None:
-    """Raise DataError when a split has classes that are none of these."""
+    """Raise DataError when a split has unknown classes."""
     strange = sorted({row.target for row in rows} - set(labels))
     if strange:
         raise DataError(
@@ -65,7 +65,7 @@ def check_known(name: str, rows: Sequence[Record], labels: tuple[str, ...]) -> N
 
 
 def numbered(records: Sequence[Record], classes: tuple[str, ...]) -> Sequence[Record]:
-    """Return rows whose labels are the numbers of classes with these classes' names."""
+    """Replace class numbers in the rows' labels by the names of these classes."""
     known = set(classes)
     if {row.target for row in records} <= known or not all(row.target.isdigit() for row in records):
         return records
@@ -77,16 +77,16 @@ def _named(label: str, classes: tuple[str, ...]) -> str:
 
 
 def indexed(rows: Sequence[Record], labels: tuple[str, ...]) -> Rows:
-    """Return rows whose targets are the places of their classes in `labels`."""
+    """Return rows whose targets are indices into `labels`."""
     index = {label: place for place, label in enumerate(labels)}
     return Rows(tuple(row.input for row in rows), tuple(index[row.target] for row in rows))
 
 
 def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
-    """Return the data with its classes in a trained head's order.
+    """Return the data with its classes in the order of a trained head.
 
-    Labels that are the class numbers "0", "1", … take the head's names. Raises DataError when
-    the head was made for other classes.
+    Labels "0", "1", … are replaced by the head's names. Raises DataError when the head has other
+    classes.
     """
     if data.labels == classes:
         return data
@@ -120,7 +120,7 @@ def _other_classes(given: tuple[str, ...], classes: tuple[str, ...]) -> DataErro
 
 
 def contradictions(train: Sequence[Record]) -> Iterator[str]:
-    """Say how many texts have several labels."""
+    """Warn of texts that have several labels."""
     labels: dict[str, set[str]] = defaultdict(set)
     for row in train:
         labels[normal(row.input)].add(row.target)
@@ -134,7 +134,7 @@ def contradictions(train: Sequence[Record]) -> Iterator[str]:
 
 
 def few_rows(validation: Sequence[Record], test: Sequence[Record]) -> Iterator[str]:
-    """Say how little an accuracy on few rows is known."""
+    """Warn of splits that are too small to measure accuracy."""
     for name, rows in (("validation", validation), ("test", test)):
         if len(rows) < _FEW_ROWS:
             width = 100 * 1.96 * math.sqrt(0.25 / len(rows))
@@ -145,10 +145,10 @@ def few_rows(validation: Sequence[Record], test: Sequence[Record]) -> Iterator[s
 
 
 def uneven(train: Sequence[Record]) -> Iterator[str]:
-    """Say when one class has far more rows than another."""
+    """Warn of a class that has far more rows than another."""
     (most, top), *_, (least, low) = Counter(row.target for row in train).most_common()
     if top / low > _UNEVEN:
         yield (
             f"class {most!r} has {top} rows and {least!r} has {low}: accuracy hides the small"
-            " one, look at F1"
+            " one, use F1"
         )

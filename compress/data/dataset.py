@@ -1,4 +1,4 @@
-"""The rows that a recipe trains and judges on: loaded, checked, split and hashed."""
+"""A recipe's rows for training and judging: loaded, checked, split and hashed."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from runtimes.files import stable_hash
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Hold the splits; `labels[i]` names output `i` of a model, class `i` of a classifier.
+    """Hold the splits; `labels[i]` names output `i` of a model, such as class `i` of a classifier.
 
-    `duplicates` counts texts that stand in more than one split, `dropped` the rows that were
-    left out for want of a text or label.
+    `duplicates` counts texts that are in more than one split, `dropped` counts rows that were left
+    out because they have no text or label.
     """
 
     labels: tuple[str, ...]
@@ -37,19 +37,19 @@ class Dataset:
 
 
 def no_rows(labels: tuple[str, ...]) -> Dataset:
-    """Return a data set of these outputs without rows, for a stage that needs none."""
+    """Return a data set with these outputs and no rows, for a stage that needs none."""
     empty = Rows((), ())
     return Dataset(labels, empty, empty, empty, (), "")
 
 
 class DataSettings(BaseModel):
-    """The recipe's [data]: where the rows are and how they are split.
+    """Hold the recipe's [data]: where the rows are and how they are split.
 
-    Files are csv, jsonl or parquet; anything else is a `datasets` id. Splits that are absent
-    are taken from train: `validation_share` and `test_share` of it, stratified by label, or by
-    whole groups where `group` names a column. `on_empty = "drop"` leaves out rows without text
-    or label, which are an error otherwise. Files are below `folder`, which starts at the
-    recipe; `origin` says where they come from, to whoever lacks them.
+    Files are csv, jsonl or parquet; anything else is a `datasets` id. Missing splits are taken from
+    train: `validation_share` and `test_share` of it, stratified by label, or by whole groups where
+    `group` names a column. `on_empty = "drop"` leaves out rows without text or label; otherwise
+    they are an error. File names are relative to `folder`, which is relative to the recipe;
+    `origin` says in error messages where to get the files.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -82,10 +82,10 @@ class DataSettings(BaseModel):
 
 
 def load_dataset(settings: DataSettings, folder: Path, seed: int, task: RowTask) -> Dataset:
-    """Load and check every split; relative paths start at `folder`.
+    """Load and check every split; paths are relative to `folder`.
 
-    Raises DataError for a missing or empty file, an unknown column, empty inputs or targets,
-    and rows that the task cannot learn or be judged on.
+    Raises DataError for a missing or empty file, an unknown column, empty inputs or targets, and
+    rows that the task cannot learn or be judged on.
     """
     if not settings.train:
         raise DataError("[data] train names no file", expected='train = "train.csv"')
@@ -134,7 +134,7 @@ def load_inputs(settings: DataSettings, folder: Path, task: RowTask) -> Rows:
 
 
 class _Reader:
-    """Read the files of a recipe and collect what is worth a warning."""
+    """Read the files of a recipe and collect warnings."""
 
     def __init__(self, settings: DataSettings, folder: Path, task: RowTask) -> None:
         self._settings = settings
@@ -160,7 +160,7 @@ class _Reader:
         )
 
     def distinct(self, names: Sequence[str]) -> tuple[Any, ...]:
-        """Return the inputs that differ, each where it first stands."""
+        """Return the distinct inputs, each at its first place."""
         values: dict[str, Any] = {}
         for value in self.inputs(names):
             values.setdefault(json.dumps(value), value)
@@ -194,7 +194,7 @@ def _empty_rows(table: RawTable, columns: tuple[str, ...]) -> DataError:
     return DataError(
         f"{table.name}: rows without a value ({len(places)}): {'; '.join(places[:5])}",
         expected="text and label in every row",
-        action='mend them, or set on_empty = "drop" under [data]',
+        action='correct them, or set on_empty = "drop" under [data]',
     )
 
 

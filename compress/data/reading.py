@@ -22,7 +22,7 @@ _SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a ba
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """Hold the wanted columns of a source; `lines[i]` is where row `i` stands in it."""
+    """Hold the requested columns of a source; `lines[i]` is the line of row `i` in it."""
 
     name: str
     rows: tuple[tuple[Any, ...], ...]
@@ -30,7 +30,7 @@ class RawTable:
 
 
 Cell = Callable[[Any, str], Any]
-"""Return the value of a cell at a place, for a message; "" where there is none."""
+"""Return the value of a cell; its place is for error messages; "" for a missing value."""
 
 
 def read_table(
@@ -42,11 +42,11 @@ def read_table(
 ) -> RawTable:
     """Read the named columns of a file, or of a `datasets` id such as "org/name:split".
 
-    `origin` tells whoever lacks the file where it comes from. `cell` reads one value; texts,
-    numbers and truth values come out as text where it is not given.
+    `origin` says in the error for a missing file where to get it. `cell` converts one value; by
+    default, texts, numbers and booleans become text.
 
-    Missing values and NaN come out as empty strings. Raises DataError for a missing or empty
-    file, a wrong encoding, broken lines or an unknown column.
+    Missing values and NaN become empty strings. Raises DataError for a missing or empty file, a
+    wrong encoding, broken lines or an unknown column.
     """
     path = folder / Path(name).expanduser()
     if not _names_file(path):
@@ -93,7 +93,7 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
 
 
 def _neighbors(path: Path) -> str | None:
-    """Name what lies where the file was looked for, so that a slip shows."""
+    """List the files in the folder where the file was expected, so that a typo shows."""
     if not path.parent.is_dir():
         return None
     names = sorted(p.name for p in path.parent.iterdir() if p.suffix.lower() in _SUFFIXES)
@@ -128,7 +128,7 @@ def _unknown_column(name: str, line: int, column: str, record: Mapping[str, Any]
     action = f"did you mean {near!r}?" if near else "name the columns by `text` and `label`"
     if len(known) == 1:
         separators = [said for sign, said in _SEPARATORS.items() if sign in known[0]]
-        action = f"its columns seem to be parted by {separators[0]}" if separators else action
+        action = f"its columns seem to be separated by {separators[0]}" if separators else action
     return DataError(
         f"{name}, line {line}: no column {column!r}",
         expected="the columns that hold text and label in every row",
@@ -172,7 +172,7 @@ def _read_csv(path: Path, delimiter: str = ",") -> Iterator[tuple[int, Mapping[s
             raise DataError(
                 f"{path.name}, near line {reader.line_num}: broken csv ({error})",
                 expected="texts with a comma, a quote or a line break inside quotes",
-                action="look for a quote that is not closed, or not doubled inside a text",
+                action="check for a quote that is not closed, or not doubled inside a text",
             ) from error
 
 
@@ -181,7 +181,7 @@ def _check_header(path: Path, names: Sequence[str]) -> None:
     if twice:
         raise DataError(
             f"{path.name}: the header has {', '.join(map(repr, twice[:5]))} more than once",
-            expected="one column of a name",
+            expected="one column of each name",
             action="rename or drop one",
         )
 
@@ -197,7 +197,7 @@ def _ragged(path: Path, reader: csv.DictReader[str]) -> DataError:
 
 @contextmanager
 def _decoded(path: Path, newline: str | None = None) -> Iterator[TextIO]:
-    """Open UTF-8 text, with or without a byte-order mark; say what else it is."""
+    """Open UTF-8 text, with or without a byte-order mark; name the likely encoding on an error."""
     try:
         with path.open(encoding="utf-8-sig", newline=newline) as stream:
             yield stream
@@ -223,13 +223,13 @@ def _json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
         raise DataError(
             f"{path.name}, line {number}: not JSON ({error})",
             expected='one object a line: {"text": "…", "label": "…"}',
-            action="mend the line; a list of objects is no jsonl",
+            action="correct the line; a JSON list of objects is not jsonl",
         ) from error
     if not isinstance(record, dict):
         raise DataError(
             f"{path.name}, line {number}: a {type(record).__name__}",
             expected='one object a line: {"text": "…", "label": "…"}',
-            action="mend the line, or write the file as csv",
+            action="correct the line, or write the file as csv",
         )
     return record
 
@@ -279,9 +279,9 @@ def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> RawTable:
 
 @contextmanager
 def _without_retries(source: str) -> Iterator[None]:
-    """Use the local copies at once where the Hub is out of reach.
+    """Use the local copies at once where the Hub cannot be reached.
 
-    The library itself would try for half a minute, and say so on the terminal.
+    The library itself would try for half a minute and print messages.
     """
     from datasets import config
     from huggingface_hub import HfApi, constants
@@ -291,7 +291,7 @@ def _without_retries(source: str) -> Iterator[None]:
         HfApi().dataset_info(source, timeout=_REACH_S)
         reached = True
     except (HfHubHTTPError, HFValidationError):
-        reached = True  # it answered, or never was an id: the library says what is wrong
+        reached = True  # it answered, or this is no id: the library reports the error
     except Exception:  # the HTTP client's own errors of the network
         reached = False
     before = config.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE

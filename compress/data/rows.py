@@ -1,4 +1,4 @@
-"""Rows as they were read, as they are learned from, and what is weak about them."""
+"""Rows as they were read and as they are trained on, with warnings about them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Hold one row as it was read; rows of a group never part when they are split.
+    """Hold one row as it was read; rows of a group always stay in the same split.
 
-    `input` and `target` are JSON values, whose form is the task's.
+    `input` and `target` are JSON values; the task defines their form.
     """
 
     input: Any
@@ -26,7 +26,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Hold what a model is given and, for labeled rows, what it is to answer.
+    """Hold a model's inputs and, for labeled rows, the expected answers.
 
     Both are JSON values of the task: a text and a class index for text classification.
     """
@@ -39,10 +39,10 @@ class Rows:
 
 
 class RowTask(Protocol):
-    """What reading, checking and splitting rows asks of a task.
+    """What reading, checking and splitting rows needs from a task.
 
-    Records' targets are as they were read; those of Rows are what is learned. `labels` names the
-    outputs of a model, such as classes.
+    The targets of Records are as they were read; those of Rows are as a model learns them. `labels`
+    names the outputs of a model, such as classes.
     """
 
     def input_columns(self, settings: DataSettings) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class RowTask(Protocol):
         """Return the columns that a target is read from; `settings.label` is the main one."""
 
     def cell(self, value: Any, place: str) -> Any:
-        """Return a cell's value, "" where it has none; raise DataError for a foreign one."""
+        """Return a cell's value, "" for a missing one; raise DataError for an unusable one."""
 
     def input(self, cells: Sequence[Any]) -> Any:
         """Return a row's input, given the cells of its columns."""
@@ -61,30 +61,30 @@ class RowTask(Protocol):
         """Return a row's target, given the cells of its columns."""
 
     def check(self, train: Sequence[Record], settings: DataSettings) -> None:
-        """Raise DataError for rows that nothing can be learned from."""
+        """Raise DataError for rows that no model can learn from."""
 
     def stratum(self, record: Record) -> str:
-        """Name the kind of row that each split is to have its share of."""
+        """Return the stratum of each row: each split gets its share of every stratum."""
 
     def labels(self, train: Sequence[Record]) -> tuple[str, ...]:
-        """Name the outputs of a model that learns these rows."""
+        """Return the names of the outputs of a model that learns these rows."""
 
     def named(self, records: Sequence[Record], labels: tuple[str, ...]) -> Sequence[Record]:
-        """Return rows for a model with these outputs, in its own names."""
+        """Return rows for a model with these outputs, with the model's names in the targets."""
 
     def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
-        """Return rows as they are learned; raise DataError for a target that is none of these."""
+        """Return rows as a model learns them; raise DataError for an unknown target."""
 
     def weaknesses(
         self, train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
     ) -> list[str]:
-        """Say what makes the figures on these splits less than they seem, a sentence each."""
+        """Return warnings about the splits, one sentence each."""
 
 
 def shared_rows(
     train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
 ) -> list[str]:
-    """Say which inputs and groups stand in more than one split, a sentence each."""
+    """Warn of inputs and groups that are in more than one split, one sentence each."""
     splits = {"train": train, "validation": validation, "test": test}
     return [
         *_shared(splits, "texts", lambda row: normal(row.input)),
@@ -93,13 +93,13 @@ def shared_rows(
 
 
 def repeated(*splits: Sequence[Record]) -> int:
-    """Count the inputs that stand in more than one split, case and outer space aside."""
+    """Count the inputs that are in more than one split, ignoring case and outer white space."""
     counts = Counter(text for rows in splits for text in {normal(row.input) for row in rows})
     return sum(count > 1 for count in counts.values())
 
 
 def normal(value: Any) -> str:
-    """Return what two inputs share that differ in case and space alone."""
+    """Return an input without its case and extra white space, for comparison."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(text.split()).casefold()
 
@@ -111,4 +111,4 @@ def _shared(
     for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
         count = len(keys[one] & keys[other])
         if count:
-            yield (f"{what} in both {one} and {other}: {count}; figures on them flatter the model")
+            yield (f"{what} in both {one} and {other}: {count}; figures on them are too good")

@@ -1,4 +1,4 @@
-"""Split rows by share: stratified by kind, and whole groups where rows have one."""
+"""Split rows by share: stratified, and in whole groups where rows have one."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def split_rows(
 ) -> tuple[list[Record], list[Record]]:
     """Return (rest, part): `part` takes `share` of the rows of each stratum, in the order given.
 
-    Every stratum, such as a class, keeps at least one row in the rest, and has one in the part
-    where it has two. Rows with a group move together with their group: there a stratum of the
-    part may be missing, and the part may be empty, but none is lost to the rest.
+    Every stratum, such as a class, keeps at least one row in the rest, and has one in the part if
+    it has two rows. Rows of a group move together: then a stratum may be missing in the part, or
+    the part may be empty, but the rest keeps every stratum.
     """
     kinds = [stratum(row) for row in rows]
     groups = [str(row.group) for row in rows]
@@ -41,10 +41,10 @@ def _stratified(kinds: Sequence[str], share: float, seed: int) -> set[int]:
 
 
 def _groups(kinds: Sequence[str], groups: Sequence[str], share: float, seed: int) -> set[int]:
-    """Take whole groups, in random order, while each of their kinds of row still lacks some.
+    """Take whole groups in random order, while their strata still need rows.
 
-    A group is taken when that brings each of its kinds nearer to its share, and leaves one
-    row of each behind.
+    A group is taken when it brings each of its strata nearer to its share, and leaves at least one
+    row of each in the rest.
     """
     generator = np.random.default_rng(seed)
     places: dict[str, list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""More text of the same kind for a teacher to answer: rows cut, joined and disturbed at random."""
+"""More text of the same kind for a teacher to answer: rows cut, joined and changed at random."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ Words = list[str]
 _Change = Callable[[Words, Sequence[Words], np.random.Generator], Words]
 
 _SHARE = 0.15
-"""Of the words of a row, how many are dropped or replaced: BERT's own share of masked ones."""
+"""The share of a row's words that are dropped or replaced: BERT's own share of masked words."""
 _FEW = 4
-"""Rows of fewer words are joined with another one: there is too little to disturb."""
+"""Rows with fewer words are joined with another row: they have too few words to change."""
 _LONG_WORD = 24
-"""Longer on average, what stands between spaces is no word: such text is cut by characters."""
+"""Where words are longer on average, spaces do not separate words: text is cut by characters."""
 
 
 def augmented(texts: Sequence[str], seed: int) -> tuple[str, ...]:
-    """Return one disturbed copy of each text, deterministic under the seed.
+    """Return one augmented copy of each text, deterministic under the seed.
 
-    A copy has words dropped or replaced by other rows' words, its parts swapped, or a part of
-    another row joined to it. Its label may change with it, so it is for distilling only: the
+    In a copy, words are dropped or replaced by other rows' words, parts are swapped, or a part of
+    another row is joined. This may change the label, so copies serve distillation only: the
     teacher answers the copy itself (as TinyBERT's augmented rows, Jiao et al. 2020, section
     3.2, without a language model; Wei & Zou 2019, "EDA", for the changes).
     """
@@ -32,7 +32,7 @@ def augmented(texts: Sequence[str], seed: int) -> tuple[str, ...]:
 
 
 def _separator(texts: Sequence[str]) -> str | None:
-    """Return what parts words; None for scripts that write them without spaces."""
+    """Return the separator of words; None for scripts that write words without spaces."""
     spaces = sum(text.count(" ") for text in texts)
     letters = sum(map(len, texts))
     return " " if letters <= _LONG_WORD * (spaces + len(texts)) else None
@@ -54,7 +54,7 @@ def _swapped(row: Words, _: Sequence[Words], generator: np.random.Generator) -> 
 
 
 def _replaced(row: Words, rows: Sequence[Words], generator: np.random.Generator) -> Words:
-    """Take words from rows drawn at random, so that frequent words come often."""
+    """Take words from rows drawn at random, so that frequent words are drawn often."""
 
     def other() -> str:
         words = rows[int(generator.integers(len(rows)))]

@@ -1,4 +1,4 @@
-"""Train with the rounding that 4-bit storage will do, so that the weights learn to bear it."""
+"""Train with the rounding of 4-bit storage, so that the weights adapt to it."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 _HALF = 8
-"""4-bit integers reach from minus this to one less."""
+"""4-bit integers reach from minus this number to one less than it."""
 
 
 @contextmanager
 def quantization_aware(
     model: nn.Module, *, embedding_block: int | None = None, weight_block: int | None = None
 ) -> Iterator[None]:
-    """Round meanwhile what `quantize` will store in 4 bits, in blocks of so many values.
+    """Round, during the context, the weights that `quantize` will store in 4 bits.
 
-    `embedding_block` is for word embeddings, as `compress.quantize.embeddings` stores them, and
-    `weight_block` for the linear layers that int8-dynamic with `weights` int4 narrows; None
-    leaves them alone. So are 8-bit weights and activations, whose rounding changes no answer
-    that training could mend. Gradients pass straight through the rounding (Bengio, Léonard,
-    Courville 2013); parameters and their names stay as they are. Enter it after
-    `compact_vocabulary`, which swaps the embeddings.
+    `embedding_block` is the block size for word embeddings, as `compress.quantize.embeddings`
+    stores them, and `weight_block` that for the linear layers that int8-dynamic with `weights` int4
+    stores in 4 bits; None leaves them unchanged. 8-bit weights and activations are left unchanged
+    too: their rounding has no effect that training could correct. Gradients pass straight through
+    the rounding (Bengio, Léonard, Courville 2013); parameters and their names stay unchanged. Enter
+    this context after `compact_vocabulary`, which replaces the embeddings.
     """
     forwards: dict[Any, Callable[..., Tensor]] = {}
     if embedding_block is not None:
@@ -37,7 +37,7 @@ def quantization_aware(
         for module in one_token_layers(model):
             forwards[module] = partial(_multiply, module, weight_block)
     for module, forward in forwards.items():
-        module.forward = forward  # an instance's attribute: no parameter gets another name
+        module.forward = forward  # an attribute of the instance: no parameter gets another name
     try:
         yield
     finally:
@@ -48,8 +48,8 @@ def quantization_aware(
 def one_token_layers(model: nn.Module) -> list[nn.Linear]:
     """Return the linear layers that an export computes for a text's first token alone.
 
-    Those of the last layer from the attention's output on, its queries where a layer is before
-    it, and those of the head but the very last. None for architectures that are not in FULL.
+    These are the layers of the last block from the attention's output on, its queries if a block
+    precedes it, and the head's layers but the last. Empty for architectures that are not in FULL.
     """
     from torch import nn
 
@@ -66,9 +66,9 @@ def one_token_layers(model: nn.Module) -> list[nn.Linear]:
 
 
 def round_blocks(values: Tensor, block: int, *, fp16_scales: bool = False) -> Tensor:
-    """Round the last axis to 4 bits, each `block` of it with a scale, and back.
+    """Round the last axis to 4 bits and back, each `block` with its own scale.
 
-    As `compress.quantize.embeddings.pack_rows` does with fp16 scales, and MatMulNBits with fp32.
+    `compress.quantize.embeddings.pack_rows` does the same with fp16 scales, MatMulNBits with fp32.
     """
     import torch
     import torch.nn.functional as F  # noqa: N812

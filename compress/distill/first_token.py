@@ -1,4 +1,4 @@
-"""Train only what a classifier's head reads of the last layer: the first token."""
+"""Compute only what a classifier's head reads of the last layer: the first token."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @contextmanager
 def first_token_only(model: nn.Module) -> Iterator[None]:
-    """Compute of the last layer, from the attention's output on, the first token alone.
+    """Compute only the first token in the last layer, from the attention's output on.
 
-    Logits and gradients stay as they are: the heads of all architectures that distilling knows
-    read no other token. For a student of one layer it is three quarters of all products.
-    Inside, the last hidden states have one token. Other architectures are left alone.
+    Logits and gradients stay the same: the heads of all architectures that distillation knows read
+    no other token. A student of one layer saves three quarters of all products. Inside the context,
+    the last hidden states have one token. Other architectures are left unchanged.
     """
     config: Any = model.config
     if config.model_type not in FULL:
@@ -38,8 +38,8 @@ def first_token_only(model: nn.Module) -> Iterator[None]:
 
 
 def _first_token(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Cut (batch, tokens, width) to its first token; what is cut already stays.
+    """Cut (batch, tokens, width) to its first token, unless it is cut already.
 
-    The residual connection before the norm adds one token to all of them, by broadcasting.
+    The residual connection before the norm would add one token to all tokens by broadcasting.
     """
     return (inputs[0][:, :1], *inputs[1:])

@@ -1,4 +1,4 @@
-"""Distill more than logits: hidden states and attention relations of both models."""
+"""Distill more than logits: hidden states and attention relations."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 _KINDS = ("query", "key", "value")
 _MOST_RELATION_HEADS = 48
-"""MiniLMv2's choice for base models; finer relations than attention's own heads help."""
+"""MiniLMv2's number for base models; more relation heads than attention heads help."""
 
 
 class Internals:
-    """Compare a student's inner states with the teacher's, on the teacher's forward pass.
+    """Compare a student's internal states with the teacher's, in the teacher's forward pass.
 
-    `texts` are the training rows in the teacher's own vocabulary; student and teacher must
-    split text alike, since states are compared token by token. `matched` pairs layers of
-    student and teacher; relations are those of the last pair, hidden states of every one, the
-    student's through a learned projection (`projections`) where it is narrower.
+    `texts` are the training rows in the teacher's own vocabulary; student and teacher must split
+    text into the same tokens, since states are compared token by token. `matched` pairs layers of
+    student and teacher. Relations are compared for the last pair, hidden states for every pair; a
+    narrower student's states pass through a learned projection (`projections`).
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Internals:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Record queries, keys and values of both models' last matched layers meanwhile."""
+        """Record the queries, keys and values of both models' last matched layers."""
         handles = []
         if self._relations > 0:
             mine, theirs = self._matched[-1]
@@ -82,7 +82,7 @@ class Internals:
         return handles
 
     def loss(self, output: Any, batch: Batch) -> Tensor:
-        """Return the weighted sum of the inner losses for a batch of the student's output."""
+        """Return the weighted sum of the internal losses for a batch of the student's output."""
         import torch
 
         device = output.logits.device
@@ -98,7 +98,7 @@ class Internals:
         return total
 
     def _of_hidden(self, output: Any, wanted: Any, inputs: dict[str, Tensor]) -> Tensor:
-        """Sum over the matched layers; index 0 of hidden_states is the embeddings."""
+        """Sum the loss over the matched layers; index 0 of hidden_states is the embeddings."""
         losses = [
             hidden_state_loss(
                 projection(output.hidden_states[mine + 1]),
@@ -110,7 +110,7 @@ class Internals:
         return sum(losses[1:], losses[0])
 
     def _of_relations(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Sum over queries, keys and values."""
+        """Sum the loss over queries, keys and values."""
         losses = []
         for kind in _KINDS:
             mine, theirs = self._seen[f"student.{kind}"], self._seen[f"teacher.{kind}"]
@@ -120,7 +120,7 @@ class Internals:
 
 
 def relation_heads(student: int, teacher: int) -> int:
-    """Return the most relation heads, up to 48, that divide both widths."""
+    """Return the largest number of relation heads, up to 48, that divides both widths."""
     return max(
         heads
         for heads in range(1, _MOST_RELATION_HEADS + 1)

@@ -1,4 +1,4 @@
-"""What a student learns from beside answers: the teacher's hidden states and relations."""
+"""Losses beside the answers: the teacher's hidden states and attention relations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Give a model that was just cut its accuracy back, by distilling from the teacher's logits."""
+"""Restore a pruned model's accuracy by distillation from the teacher's logits."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def recover(
 ) -> dict[str, float]:
     """Train `model` in place against `context.teacher` and return the validation figures.
 
-    `tokenizer_folder` holds the tokenizer that fits the model now, which pruning the
-    vocabulary may have changed.
+    `tokenizer_folder` holds the model's present tokenizer, which vocabulary pruning may have
+    changed.
     """
     from compress.distill.train import distill
     from compress.models.torch_model import load_tokenizer

@@ -1,4 +1,4 @@
-"""The rows that a student learns from: labeled, unlabeled, and disturbed copies in turn."""
+"""The rows that a student learns from: labeled, unlabeled, and augmented copies in turn."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from runtimes.artifact import Artifact
 
 @dataclass(frozen=True, slots=True)
 class TrainingRows:
-    """Hold the texts of every epoch, and disturbed copies of which each epoch takes one.
+    """Hold the texts of every epoch, and augmented copies, of which each epoch takes one.
 
-    `targets` are those of all texts in turn, None where there is none.
+    `targets` holds one target for each of all texts, None for unlabeled ones.
     """
 
     own: tuple[Any, ...]
@@ -31,7 +31,7 @@ class TrainingRows:
     def of(cls, data: Dataset, augment: int) -> TrainingRows:
         """Return a data set's training rows, its unlabeled text and `augment` copies.
 
-        The copies are the same for every seed of a training: the teacher answers them once.
+        The copies are the same for every training seed, so the teacher answers them once.
         """
         own = (*data.train.inputs, *data.unlabeled)
         copies = tuple(augmented(data.train.inputs, copy) for copy in range(augment))
@@ -40,16 +40,16 @@ class TrainingRows:
 
     @property
     def texts(self) -> tuple[Any, ...]:
-        """Return all texts: the epochs' own, then copy after copy."""
+        """Return all texts: those of every epoch, then copy after copy."""
         return sum(self.copies, self.own)
 
     def teacher_answers(self, teacher: Artifact, context: RunContext) -> Answers:
-        """Return the teacher's answers to all texts; each copy's are kept by themselves."""
+        """Return the teacher's answers to all texts; each copy's answers are cached separately."""
         parts = [teacher_answers(teacher, part, context) for part in (self.own, *self.copies)]
         return [answer for part in parts for answer in part]
 
     def of_epoch(self, epoch: int) -> NDArray[np.int64]:
-        """Return the places of the rows of an epoch, counted from 0."""
+        """Return the row indices of an epoch, counted from 0."""
         rows = np.arange(len(self.own))
         if not self.copies:
             return rows

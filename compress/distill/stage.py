@@ -1,4 +1,4 @@
-"""The distill stage: a smaller student that answers as the teacher does."""
+"""The distill stage: train a smaller student to answer as the teacher does."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Distill(Stage):
-    """Train a student of `layers` of the teacher's layers, or of another `student` folder.
+    """Train a student with `layers` of the teacher's layers, or one from a `student` folder.
 
-    `layers` are evenly spaced and the last is always kept, or are those that `keep` names,
-    counted from 0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabeled text and
-    on `augment` disturbed copies of the rows, of which each epoch takes one in turn; `hidden`
-    and `relations` weigh the inner losses of TinyBERT and MiniLMv2. `quantization_aware` trains
-    under the rounding of scheme int8-dynamic with 4-bit embeddings, or one-token weights.
+    The layers are evenly spaced and include the last, or are those that `keep` names, counted from
+    0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabeled text and on `augment`
+    augmented copies of the rows, of which each epoch takes one in turn. `hidden` and `relations`
+    are the weights of the internal losses of TinyBERT and MiniLMv2. `quantization_aware` trains
+    with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token weights.
     """
 
     kind: ClassVar[str] = "distill"
@@ -59,7 +59,7 @@ class Distill(Stage):
     patience: Annotated[int, Field(ge=1)] | None = None
 
     def check(self, source: Outline) -> list[str]:
-        """Refuse clashing choices and architectures whose layers are not known."""
+        """Refuse contradicting settings, and architectures whose layers are unknown."""
         if (self.layers is None) + (not self.keep) + (self.student is None) != 2:
             raise RecipeError(
                 "distill takes exactly one of layers, keep and student",
@@ -71,25 +71,25 @@ class Distill(Stage):
                 expected="each layer once, in ascending order, such as [1, 3, 5]",
             )
         if self.student is None or self.hidden or self.relations:
-            require(source.model_type, "distill")  # logits alone need no knowledge of the layers
+            require(source.model_type, "distill")  # logits alone do not depend on layers
         if self.learning_rate > CATASTROPHIC_RATE:
             return [f"distill: learning_rate {self.learning_rate:g} is over 1e-3: it may diverge"]
         return []
 
     def leaves(self, source: Outline) -> Outline:
-        """Return another student as it is, or the source with the layers that stay."""
+        """Return the student's outline: another folder's, or the source's with fewer layers."""
         if self.student is not None:
             return outline_of(_other(self.student, source))
         return cut_layers(source, self.kind, self.layers, self.keep)
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
-        """Cut or load the student, train it against the teacher and write it."""
+        """Cut or load the student, train it against the teacher, and write it."""
         import torch
 
         from compress.distill.train import distill
         from compress.models.torch_model import load_tokenizer, save_model
 
-        torch.manual_seed(context.seed)  # a new head and projections are drawn from it
+        torch.manual_seed(context.seed)  # it draws a new head and projections
         teacher = context.teacher or source
         student, origin, kept = self._student(source, teacher)
         tokenizer = load_tokenizer(origin.path, origin.max_length)
@@ -124,9 +124,9 @@ class Distill(Stage):
     def _student(
         self, source: Artifact, teacher: Artifact
     ) -> tuple[PreTrainedModel, Artifact, tuple[int, ...]]:
-        """Return the student, whose tokenizer it has, and which layers of the teacher's it kept.
+        """Return the student, the folder of its tokenizer, and the teacher's layers that it kept.
 
-        A source that lost layers before is not the teacher any more: its layers do not count.
+        A source that lost layers before is no longer the teacher: its layers are not matched.
         """
         from compress.models.torch_model import load_config, load_model
 
@@ -182,7 +182,7 @@ class Distill(Stage):
 
 
 def _other(student: str, source: Artifact | Outline, max_length: int | None = None) -> Artifact:
-    """Return another folder's model, if it is one that training knows."""
+    """Return another folder's model if training supports it."""
     from compress.models.teacher import open_model
 
     origin = open_model(student, task=source.task, max_length=max_length)
@@ -191,7 +191,7 @@ def _other(student: str, source: Artifact | Outline, max_length: int | None = No
 
 
 def _matched(kept: tuple[int, ...], student: int, teacher: int) -> tuple[tuple[int, int], ...]:
-    """Pair each layer of the student with the teacher's that it was, or else evenly spaced."""
+    """Pair each student layer with the teacher layer that it came from, or else evenly spaced."""
     from compress.models.layers import evenly_spaced
 
     if kept:

@@ -1,4 +1,4 @@
-"""The teacher's answers, computed once for each text and kept."""
+"""The teacher's answers, computed once for each text and cached."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 def teacher_answers(teacher: Artifact, inputs: Sequence[Any], context: RunContext) -> Answers:
-    """Return the teacher's answers, from the cache when it has them.
+    """Return the teacher's answers, from the cache if it has them.
 
-    The key is the teacher, the inputs and the tools, so every stage that distills from the same
-    teacher pays its forward pass once. A file that cannot be read is made again.
+    The key is the teacher, the inputs and the tools, so all stages that distill from the same
+    teacher share one forward pass. A file that cannot be read is replaced.
     """
     return kept_answers(
         _file(teacher, inputs, context),

@@ -43,10 +43,10 @@ def distill(
 ) -> Fitted:
     """Train `student` in place on cached teacher logits, labeled rows and unlabeled text.
 
-    An epoch adds one of `augment` disturbed copies of the labeled rows, in turn. "embeddings"
-    and "weights" in `quantization_aware` are rounded as 4-bit storage will. `internals` adds
-    losses on hidden states and attention relations; these need the teacher's forward pass in
-    every step, which logits alone do not.
+    Each epoch adds one of `augment` augmented copies of the labeled rows, in turn. "embeddings" and
+    "weights" in `quantization_aware` are rounded as in 4-bit storage. `internals` adds losses on
+    hidden states and attention relations; these need the teacher's forward pass in every step,
+    logits alone do not.
     """
     data = context.data
     rows = TrainingRows.of(data, augment)

@@ -1,1 +1,1 @@
-"""Why a figure is what it is: `edgepress budget explain`."""
+"""Explain a figure: `edgepress budget explain`."""

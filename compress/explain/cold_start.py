@@ -23,18 +23,18 @@ _STEPS = {
     "optimized_model_filepath or the ORT format, OpenVINO: CACHE_DIR), or make the model smaller",
     "first_result": "the first inference allocates what later ones reuse; fewer and smaller layers",
 }
-"""Each step, what happens in it, and what makes it shorter."""
+"""Each step: its content and how to shorten it."""
 _REST = "other"
-"""What no step counts: the bundle's own code is read, and the first text arrives."""
+"""The rest: reading the bundle's own code, and waiting for the first text."""
 
 
 def explain(question: Question) -> Explanation:
-    """Say which step of a cold start takes the time, by the medians of fresh processes.
+    """Find the longest step of a cold start, by the medians of fresh processes.
 
-    figures: cold_start_p50_ms, starts, cached (whether the files were in the page cache),
-    read_mb (read from storage by a start, null where that is not shown), the longest step's
-    name and its share. tables: steps; with a reference their medians beside the model's.
-    Raises UnsupportedError where the page cache cannot be emptied and the metric asks for it.
+    figures: cold_start_p50_ms, starts, cached (whether the files were in the page cache), read_mb
+    (read from storage by a start, null where unknown), the longest step's name and its share.
+    tables: steps; with a reference, its medians too. Raises UnsupportedError where the metric needs
+    an empty page cache and it cannot be emptied.
     """
     cached = "uncached" not in question.metric
     starts = _starts(question.artifact, question, cached)
@@ -66,7 +66,7 @@ def _starts(artifact: Artifact, question: Question, cached: bool) -> Sequence[Co
     variant = Variant("model", artifact, runtime_of(artifact), question.threads)
     plan = MeasurePlan(
         processes=0,
-        # The first start brings the files into the page cache, and is not counted.
+        # The first start reads the files into the page cache and is not counted.
         cold_starts=_STARTS + 1 if cached else 0,
         uncached_starts=0 if cached else _STARTS,
     )
@@ -81,7 +81,7 @@ def _uncached(samples: Samples) -> Sequence[ColdStart]:
     if not samples.uncached_starts:
         raise UnsupportedError(
             f"no start with its files read from storage: {samples.uncached_why}",
-            action="ask for cold_start_p50_ms, with the files in the page cache",
+            action="explain cold_start_p50_ms, with the files in the page cache",
         )
     return samples.uncached_starts
 

@@ -1,4 +1,4 @@
-"""Find what explains a metric: one row a family of metrics, imported when it is asked for."""
+"""Find the explanation of a metric: one row for each family of metrics, imported on use."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ FAMILIES = {
     "rss_peak": "compress.explain.memory:explain",
     "sustained": "compress.explain.sustained:explain",
 }
-"""What explains the metrics whose names begin so; a task says what explains its own."""
+"""The explanation of each family of metrics, by prefix; a task explains its own metrics."""
 
 _HEADLINES = {
     "compress.explain.operators:explain": "compress.explain.operators:headline",
     "compress.explain.size:explain": "compress.explain.size:headline",
 }
-"""The families that can say in seconds, beside a failed check, what is behind it."""
+"""The families that can explain a failed check within seconds."""
 
 
 def explain(question: Question) -> Explanation:
-    """Say why a figure is what it is.
+    """Explain a figure.
 
-    Raises UnknownNameError for a metric that is none, UnsupportedError for one that nothing
-    explains or a format that does not run, InputError when rows or the reference are missing,
+    Raises UnknownNameError for an unknown metric, UnsupportedError for a metric without an
+    explanation or a format that does not run, InputError when rows or the reference are missing,
     BackendError when a runtime fails.
     """
     row = _explainer(question.metric, question.artifact.task)
@@ -48,11 +48,11 @@ def explain(question: Question) -> Explanation:
 def headline(
     metric: str, artifact: Artifact, texts: Sequence[str], *, threads: int = 1, seconds: float = 1.0
 ) -> str:
-    """Say in a few words what is behind a figure, to stand beside a check that failed.
+    """Explain a figure in a few words, beside a check that failed.
 
-    Loads the model three times and runs it for about `seconds`: 2 to 4 s for a small model.
-    Returns "" where only the full explanation could say, or where the model does not run here.
-    Raises UnknownNameError for a metric that is none.
+    Loads the model three times and runs it for about `seconds`: 2 to 4 s for a small model. Returns
+    "" where only the full explanation can tell, or where the model does not run here. Raises
+    UnknownNameError for an unknown metric.
     """
     row = _HEADLINES.get(_explainer(metric, artifact.task))
     if row is None:
@@ -68,7 +68,7 @@ def _check_reference(question: Question) -> None:
     if known is not None and known.against == "reference" and question.reference is None:
         raise InputError(
             f"{question.metric} is against a reference, and none was given",
-            expected="the exported model that it is compared with",
+            expected="the exported model to compare with",
             action="name its folder with --reference FOLDER",
         )
 

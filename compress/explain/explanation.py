@@ -1,4 +1,4 @@
-"""What an explanation is made of: one sentence, figures, tables and notes."""
+"""The parts of an explanation: one sentence, figures, tables and notes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Name a table's column: its JSON key, its heading and the format of its numbers."""
+    """Describe a table's column: its JSON key, its heading and its number format."""
 
     key: str
     heading: str
@@ -20,7 +20,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Hold rows of raw values, as many in each as there are columns; None is printed blank."""
+    """Hold rows of raw values, one for each column; None is printed as blank."""
 
     key: str
     title: str
@@ -28,22 +28,22 @@ class Table:
     rows: tuple[tuple[Any, ...], ...]
 
     def to_json(self) -> list[dict[str, Any]]:
-        """Return the rows, each by column key."""
+        """Return the rows as objects with the columns' keys."""
         keys = [column.key for column in self.columns]
         return [dict(zip(keys, row, strict=True)) for row in self.rows]
 
     def cells(self, row: tuple[Any, ...]) -> list[str]:
-        """Write one row's values, each in its column's form."""
+        """Format one row's values, each in its column's format."""
         return [_cell(value, column) for value, column in zip(row, self.columns, strict=True)]
 
     def lines(self) -> list[str]:
-        """Draw the table as plain text; a column with nothing in it is left out."""
+        """Draw the table as plain text; empty columns are left out."""
         columns = [self._column(place) for place in range(len(self.columns))]
         shown = [column for column in columns if any(cell.strip() for cell in column[1:])]
         return [self.title, *("  " + "  ".join(row).rstrip() for row in zip(*shown, strict=True))]
 
     def _column(self, place: int) -> list[str]:
-        """Return a column's cells under its heading, all of one width: numbers to the right."""
+        """Return a column's heading and cells in one width, numbers right-aligned."""
         column = self.columns[place]
         cells = [column.heading, *(_cell(row[place], column) for row in self.rows)]
         width = max(map(len, cells))
@@ -52,10 +52,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Say why a figure is what it is.
+    """Explain a figure.
 
-    `answer` is the whole of it in one sentence. `figures` are single numbers by documented
-    name, `tables` what they are made of, `notes` what a reader must know to trust them.
+    `answer` is the explanation in one sentence. `figures` are single numbers by documented name,
+    `tables` are their parts, `notes` are what a reader must know to trust them.
     """
 
     answer: str
@@ -83,12 +83,12 @@ class Explanation:
 
 
 def percent(share: float) -> str:
-    """Write a share as whole percents; a small one that is not nothing as `<1 %`."""
+    """Format a share in whole percent; a small share above 0 as `<1 %`."""
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
 def plural(count: int, noun: str) -> str:
-    """Write a count and its noun."""
+    """Format a count with its noun."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 

@@ -1,4 +1,4 @@
-"""Why a model takes as much memory as it does: what a process holds after each step."""
+"""Why a model takes so much memory: what a process holds after each step."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WHAT = {
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Hold what a process held after a step, in MB (10^6 bytes); `file_mb` is mapped files."""
+    """Hold the memory of a process after a step, in MB (10^6 bytes); `file_mb` is mapped files."""
 
     step: str
     rss_mb: float
@@ -32,15 +32,15 @@ class Held:
 
 
 def explain(question: Question) -> Explanation:
-    """Say which step of a process's life its memory comes with.
+    """Find the step that adds the most memory to a process.
 
-    figures: rss_peak_mb (the highest), rss_mb (at the end), file_mb (mapped files: shared by
-    processes that map the same ones), model_mb (on disk), the largest step's name and its share
-    of the memory held at the end. tables: steps. Raises UnsupportedError without Linux's /proc.
+    figures: rss_peak_mb (the highest), rss_mb (at the end), file_mb (mapped files, shared by
+    processes that map the same files), model_mb (on disk), the largest step's name and its share of
+    the memory held at the end. tables: steps. Raises UnsupportedError without Linux's /proc.
     """
     if not question.device.facts().kernel.startswith("Linux"):
         raise UnsupportedError(
-            "memory by step is read from /proc/self/status, and there is none",
+            "memory by step is read from /proc/self/status, which is missing here",
             expected="Linux",
         )
     texts = sample(question.texts(), _ROWS)
@@ -70,9 +70,9 @@ def explain(question: Question) -> Explanation:
 
 
 def held(artifact: Artifact, texts: list[str], question: Question) -> list[Held]:
-    """Load a model in a fresh process and return what that held after each step.
+    """Load a model in a fresh process and return the memory held after each step.
 
-    Raises BackendError when the process fails or is silent for too long.
+    Raises BackendError when the process fails or does not reply in time.
     """
     variant = Variant("model", artifact, runtime_of(artifact), question.threads)
     return [Held(**row) for row in question.device.memory(variant, texts)]
@@ -87,7 +87,7 @@ def _table(own: list[Held], other: list[Held]) -> Table:
     columns = (
         *(Column("step", "after"), Column("added_mb", "added MB", "+.1f")),
         *(Column("rss_mb", "held MB", ".1f"), Column("peak_mb", "highest MB", ".1f")),
-        Column("file_mb", "of it files MB", ".1f"),
+        Column("file_mb", "files MB", ".1f"),
         Column("reference_added_mb", "reference added MB", "+.1f"),
     )
     return Table("steps", "what a process holds", columns, tuple(rows))

@@ -24,7 +24,7 @@ _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
 class OnnxProfiler:
-    """Profile one ONNX model with the session options of deployment and the profiler on."""
+    """Profile one ONNX model with the deployed session options and the profiler on."""
 
     counts_itself: ClassVar[bool] = True
 
@@ -46,7 +46,7 @@ class OnnxProfiler:
     def finish(self) -> list[Mapping[str, float]]:
         """Stop, and return each run's operators: ms by name.
 
-        The trace lists operators as they end, and after them the run that they belong to.
+        The trace lists the operators in the order of their ends, then the run that holds them.
         """
         trace = Path(self._session.end_profiling())
         runs: list[Mapping[str, float]] = []
@@ -90,10 +90,10 @@ class OnnxProfiler:
 
 
 class _OnnxOperators:
-    """Look operators up by the names that the trace gives them.
+    """Find operators by their names in the trace.
 
-    An operator without a name is traced as its type and its place, `MatMul_1`: the place in the
-    model's own file, since fused operators are numbered after them.
+    An operator without a name appears as its type and index, `MatMul_1`: the index is that in the
+    model's own file, since fused operators are numbered after those.
     """
 
     def __init__(self, model: Path, optimized: Path) -> None:
@@ -130,10 +130,10 @@ class _OnnxOperators:
         return f"{dtype} {'×'.join(map(str, largest.dims))}"
 
     def module(self, name: str) -> str:
-        """Return the layer that an operator came from, by the exporter's metadata or names.
+        """Return the layer that an operator came from, by the exporter's metadata or by names.
 
-        The names are its constants', or those of the operator that adds its bias: exporters
-        fold a weight's transpose into a constant that has lost its name.
+        The names are those of its constants, or of the operator that adds its bias: exporters may
+        fold a weight's transpose into a constant without a name.
         """
         node = self._final.get(name)
         if node is None:
@@ -162,7 +162,7 @@ def _named(graph: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _last_scope(value: str) -> str:
-    """Return the innermost module of PyTorch's list, whose last entry is the operator itself."""
+    """Return the innermost module in PyTorch's list, whose last entry is the operator itself."""
     try:
         scopes = [str(scope) for scope in ast.literal_eval(value)]
     except (ValueError, SyntaxError, TypeError):

@@ -1,4 +1,4 @@
-"""What an operator is for, in ONNX Runtime's names and in OpenVINO's."""
+"""The kinds of operators, by the names of ONNX Runtime and OpenVINO."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _SUFFIXES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "i8": "int8", "u8": "
 
 
 def kind_of(op: str) -> str:
-    """Return what an operator is for; what is in no list is arithmetic on elements."""
+    """Return an operator's kind; an operator in no list is elementwise arithmetic."""
     return _KIND_OF.get(op, "element-wise")
 
 
 def onnx_compute(op: str, first_input: str, accuracy_level: int) -> str:
-    """Return what a matrix product of ONNX Runtime multiplies in, "" for other operators.
+    """Return the type in which ONNX Runtime's matrix product multiplies, "" for other operators.
 
-    `first_input` is the activation's type. MatMulNBits multiplies in int8 at accuracy level 4
-    and in the activation's type below it (ONNX Runtime, ContribOperators.md).
+    `first_input` is the activation's type. MatMulNBits multiplies in int8 at accuracy level 4 and
+    in the activation's type below it (ONNX Runtime, ContribOperators.md).
     """
     if kind_of(op) != PRODUCT:
         return ""
@@ -65,10 +65,10 @@ def onnx_compute(op: str, first_input: str, accuracy_level: int) -> str:
 
 
 def openvino_compute(op: str, exec_type: str) -> str:
-    """Return what a matrix product of OpenVINO multiplies in: the end of its `exec_type`.
+    """Return the type in which OpenVINO's matrix product multiplies: the end of its `exec_type`.
 
-    It names the kernel and its precision, as in `brgemm_avx2_i8`. A fused Subgraph may hold
-    the attention's products; OpenVINO does not say.
+    It names the kernel and its precision, as in `brgemm_avx2_i8`. A fused Subgraph may hold the
+    attention's products; OpenVINO does not report them.
     """
     if kind_of(op) != PRODUCT:
         return ""

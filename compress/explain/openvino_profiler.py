@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from runtimes.runtime import Feeds
 
 _WEIGHTS_AT = {"Gather": 0, "MatMul": 1}
-"""Which operand holds the weights, where an operator has any."""
+"""The operand that holds the weights, for operators with weights."""
 _REARRANGE = ("Transpose", "Reorder", "Reshape", "Convert")
-"""What may stand between a product and its weights in the compiled graph."""
+"""Operators that may be between a product and its weights in the compiled graph."""
 
 
 class OpenVINOProfiler:
-    """Profile one model, compiled as it is deployed, with performance counters on."""
+    """Profile one model, compiled as for deployment, with performance counters on."""
 
     counts_itself: ClassVar[bool] = False
 
@@ -38,12 +38,12 @@ class OpenVINOProfiler:
         self._seen: dict[str, Any] = {}
 
     def infer(self, feeds: Feeds) -> None:
-        """Run one row; its counters are read after it, as the next run overwrites them."""
+        """Run one row and read its counters, which the next run overwrites."""
         self._request.infer(feeds, share_inputs=True)
         self._runs.append(self._request.get_profiling_info())
 
     def finish(self) -> list[Mapping[str, float]]:
-        """Return each run's operators that were executed: ms by name."""
+        """Return each run's executed operators: ms by name."""
         runs: list[Mapping[str, float]] = []
         for run in self._runs:
             done = [row for row in run if row.status.name == "EXECUTED"]
@@ -79,7 +79,7 @@ def _layer(op: Any) -> str:
 
 
 class _OpenvinoOperators:
-    """Look executed operators up: in the compiled graph, and through it in the model's own."""
+    """Find executed operators in the compiled graph, and through it in the model's own graph."""
 
     def __init__(self, network: Any, compiled: Any) -> None:
         self._source = {op.get_friendly_name(): op for op in network.get_ordered_ops()}
@@ -99,7 +99,7 @@ class _OpenvinoOperators:
         return f"{port.element_type.get_type_name()} {'×'.join(map(str, port.partial_shape))}"
 
     def module(self, name: str) -> str:
-        """Return the layer whose named weights an operator reads, "" where they lost their name."""
+        """Return the layer whose named weights an operator reads, "" if the name is lost."""
         op = self._final.get(name)
         if op is None:
             return ""
@@ -108,7 +108,7 @@ class _OpenvinoOperators:
         return next(filter(None, owners), "")
 
     def _owner(self, original: str) -> str:
-        """Follow the operand that weights are up to its constant, through what unpacks integers."""
+        """Follow the weights' operand to its constant, past operators that unpack integers."""
         op = self._source.get(original)
         place = _WEIGHTS_AT.get(op.get_type_name()) if op else None
         if op is None or place is None:

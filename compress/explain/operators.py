@@ -1,4 +1,4 @@
-"""Why a model takes as long as it does: its operators' time, by the runtime's own profiler."""
+"""Why a model takes so long: the time of its operators, by the runtime's own profiler."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COMPUTE = {
 
 @dataclass(frozen=True, slots=True)
 class Products:
-    """Count matrix products that compute alike, and the share of the time that they take."""
+    """Count matrix products with the same computation, and the share of time that they take."""
 
     compute: str
     weighted: bool
@@ -40,14 +40,14 @@ class Products:
 
 
 def explain(question: Question) -> Explanation:
-    """Say which operators a run's time goes to, and which of them compute in which precision.
+    """Find the operators that take a run's time, and the precision that each computes in.
 
-    figures: latency_p50_ms (by the clock, without the profiler), waited (the share of it in
-    which something else had the core), profiler_overhead (0.2 is 20 % slower), node_floor_ms
-    (the profiler's own time, taken off each node), total_ms (a run's mean without waiting, of
-    which shares are), operators_ms, outside_ms, batch, runs, rounds, float_path_nodes and
-    float_path_share (products with weights that compute in floating point). tables: kinds, ops,
-    nodes; compared with a reference also `against`.
+    figures: latency_p50_ms (by the clock, without the profiler), waited (the share of it in which
+    other work had the core), profiler_overhead (0.2 is 20 % slower), node_floor_ms (the profiler's
+    own time, subtracted from each node), total_ms (a run's mean without waiting; shares are of it),
+    operators_ms, outside_ms, batch, runs, rounds, float_path_nodes and float_path_share (products
+    with weights that compute in floating point). tables: kinds, ops, nodes; compared with a
+    reference also `against`.
     """
     texts = question.texts()
     match = THROUGHPUT.fullmatch(question.metric)
@@ -65,7 +65,7 @@ def explain(question: Question) -> Explanation:
 
 
 def headline(artifact: Artifact, texts: list[str], threads: int, seconds: float) -> str:
-    """Say in a few words what the time goes to."""
+    """Say in a few words which operators take the time."""
     timing = profile(artifact, texts, threads, seconds)
     count, share = _float_path(timing)
     if _is_integer(artifact) and count:
@@ -77,7 +77,7 @@ def headline(artifact: Artifact, texts: list[str], threads: int, seconds: float)
 
 
 def products(timing: Profile) -> list[Products]:
-    """Group the matrix products by what they multiply in and whether one side is weights."""
+    """Group the matrix products by their type, and by whether one side is weights."""
     groups = _grouped(
         [node for node in timing.nodes if node.is_product],
         lambda node: (node.compute, bool(node.weights)),
@@ -101,7 +101,7 @@ def _answer(timing: Profile, artifact: Artifact) -> str:
 
 
 def _dominant(timing: Profile) -> str:
-    """Name the kind of operator that most of the time is in."""
+    """Name the kind of operator that takes the most time."""
     kind, nodes = max(_grouped(timing.nodes, lambda node: node.kind).items(), key=_spent)
     ops = sorted(_grouped(nodes, lambda node: node.op).items(), key=_spent, reverse=True)
     named = ", ".join(op for op, _ in ops[:2]) + (", …" if len(ops) > 2 else "")
@@ -122,7 +122,7 @@ def _lever(timing: Profile, artifact: Artifact) -> str:
     if not count or not _is_integer(artifact):
         return ""
     if stored <= {"float", "f32", "float16", "f16"}:
-        return "those were left out of the quantization"
+        return "these were left out of the quantization"
     return (
         "the weights are stored in integers but multiplied in floating point: smaller, not faster"
     )
@@ -237,7 +237,11 @@ def _notes(timing: Profile, artifact: Artifact, metric: str) -> list[str]:
     said = [
         f"without the profiler p50 is {timing.p50_ms:.3f} ms ({timing.runs} runs, {timing.rounds}"
         f" rounds, in this process); with it a run takes {100 * timing.overhead:+.0f} %"
-        + (f", {1e3 * timing.floor_ms:.1f} µs are taken off each node" if timing.floor_ms else "")
+        + (
+            f", {1e3 * timing.floor_ms:.1f} µs are subtracted from each node"
+            if timing.floor_ms
+            else ""
+        )
     ]
     if timing.waited > _NOTABLE_WAIT:
         said.append(

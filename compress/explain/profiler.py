@@ -1,4 +1,4 @@
-"""What a runtime's profiler gives: operators and their times."""
+"""The result of a runtime's profiler: operators and their times."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """Hold one operator as the runtime runs it, after the runtime's own fusions.
+    """Hold one operator as the runtime executes it, after the runtime's fusions.
 
-    `ms` is the mean over runs of the lower quartile over rounds. `compute` is what a matrix product
-    multiplies in, "" for other operators; `weights` is its constant operand's type and shape, ""
-    for a product of two activations. `module` is the layer that it came from, "" where neither
-    names nor metadata say.
+    `ms` is the mean over runs of the lower quartile over rounds. `compute` is the type in which a
+    matrix product multiplies, "" for other operators; `weights` is its constant operand's type and
+    shape, "" for a product of two activations. `module` is the layer that it came from, "" if
+    neither names nor metadata tell.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Node:
 
     @property
     def kind(self) -> str:
-        """Return what the operator is for."""
+        """Return the operator's kind."""
         return kind_of(self.op)
 
     @property
@@ -48,7 +48,7 @@ class Node:
 class Profiler(Protocol):
     """Run a model with its runtime's profiler on.
 
-    `counts_itself` says that an operator's time holds some of the profiler's own: see `_floor`.
+    `counts_itself` says that an operator's time includes some of the profiler's: see `_floor`.
     """
 
     counts_itself: ClassVar[bool]

@@ -27,7 +27,7 @@ _PROFILERS = {
     "onnxruntime": "compress.explain.onnx_profiler:OnnxProfiler",
     "openvino": "compress.explain.openvino_profiler:OpenVINOProfiler",
 }
-"""What profiles each runtime; a runtime that is not here has no profiler of its own."""
+"""The profiler of each runtime; other runtimes have no profiler."""
 
 ROWS = 24
 ROUNDS = 7
@@ -40,12 +40,12 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """Hold where a run's time goes, in ms; a run is a batch of `batch` rows.
+    """Hold how a run spends its time, in ms; a run is a batch of `batch` rows.
 
-    `plain_ms` and `profiled_ms` are the same runs without and with the profiler, each the mean
-    over runs of the lower quartile over rounds, without waiting for the core; `p50_ms` is the plain
-    runs' median by the clock, and `waited` the share of it in which something else had the
-    core. `floor_ms` was taken off each node: see `_floor`.
+    `plain_ms` and `profiled_ms` are the same runs without and with the profiler, each the mean over
+    runs of the lower quartile over rounds, without waiting for the core; `p50_ms` is the plain
+    runs' median by the clock, and `waited` the share of it in which other work had the core.
+    `floor_ms` was subtracted from each node: see `_floor`.
     """
 
     nodes: tuple[Node, ...]
@@ -65,12 +65,12 @@ class Profile:
 
     @property
     def outside_ms(self) -> float:
-        """Return the time of a plain run that no operator accounts for."""
+        """Return the time of a plain run outside all operators."""
         return max(self.plain_ms - self.operators_ms, 0.0)
 
     @property
     def total_ms(self) -> float:
-        """Return what shares are of: operators and the time outside them."""
+        """Return the time that shares refer to: operators and the time outside them."""
         return self.operators_ms + self.outside_ms
 
     @property
@@ -84,8 +84,8 @@ def profile(
 ) -> Profile:
     """Profile a model on a sample of real rows, in about `seconds` after it is loaded.
 
-    Rounds without and with the profiler alternate over the same rows, so that both see the same
-    machine. Raises UnsupportedError when the format does not run here, ArtifactError when the
+    Rounds without and with the profiler alternate over the same rows, so that the machine's load
+    affects both. Raises UnsupportedError when the format does not run here, ArtifactError when the
     model is damaged, BackendError when the runtime fails.
     """
     runtime = runtime_of(artifact)
@@ -132,13 +132,13 @@ def _border(model: Path) -> Iterator[None]:
         yield
     except (ArtifactError, UnsupportedError):
         raise
-    except Exception as error:  # each runtime raises its own types
+    except Exception as error:  # each runtime raises other types
         said = f"{model}: failed while it was profiled ({first_line(error)})"
         raise BackendError(said) from error
 
 
 def _batches(predictor: Predictor, texts: list[str], batch: int) -> list[Feeds]:
-    """Return what the runs are fed: fewer of them when each has many rows."""
+    """Return the feeds of the runs: fewer runs when each has many rows."""
     count = max(ROWS // batch, _FEWEST_ROWS)
     rows = [predictor.feeds(text) for text in sample(texts, count * batch)]
     if batch == 1:
@@ -150,9 +150,9 @@ def _batches(predictor: Predictor, texts: list[str], batch: int) -> list[Feeds]:
 def _floor(nodes: Sequence[Node], overhead_ms: float) -> float:
     """Return how much of each node's time is the profiler's own, in ms.
 
-    ONNX Runtime writes an event's text within the time that it reports, 2 to 4 µs a node. A
-    model has nodes that do next to nothing, so the cheapest shows it; it cannot be more than
-    the profiled run's delay spread over the nodes.
+    ONNX Runtime writes an event's text within the time that it reports, 2 to 4 µs a node. A model
+    has nodes that do almost nothing, so the cheapest node shows it. It is at most the profiled
+    run's extra time, spread over the nodes.
     """
     cheapest = min((node.ms for node in nodes), default=0.0)
     return max(min(cheapest, overhead_ms / max(len(nodes), 1)), 0.0)
@@ -161,7 +161,7 @@ def _floor(nodes: Sequence[Node], overhead_ms: float) -> float:
 def _affordable(
     feeds: list[Feeds], infer: Callable[[Feeds], object], seconds: float
 ) -> tuple[list[Feeds], int]:
-    """Return as many rows and rounds as the time allows, by the second run of the first row."""
+    """Return how many rows and rounds the time allows, by the second run of the first row."""
     infer(feeds[0])
     one = _timed(infer, feeds[0])[0] / 1e3
     runs = seconds / max(2 * one, 1e-6)
@@ -172,7 +172,7 @@ def _affordable(
 
 @dataclass(frozen=True, slots=True)
 class _Timing:
-    """Hold what runs took by the clock and of the processor, in ms; both (rounds, runs)."""
+    """Hold the wall time and the processor time of runs, in ms; both (rounds, runs)."""
 
     wall_ms: Floats
     cpu_ms: Floats
@@ -180,13 +180,13 @@ class _Timing:
     def own_ms(self, threads: int) -> float:
         """Return the mean over runs of the lower quartile over rounds, without waiting.
 
-        Of one thread the processor's time is that; several threads spin, so the clock's it is.
+        For one thread this is the processor time; several threads spin, so their wall time is used.
         """
         chosen = self.cpu_ms if threads == 1 else self.wall_ms
         return float(np.quantile(chosen, _QUARTILE, axis=0).mean())
 
     def waited(self, threads: int) -> float:
-        """Return the share of the time in which something else had the one thread's core."""
+        """Return the share of the time in which other work had the one thread's core."""
         if threads != 1:
             return 0.0
         return max(1 - float(self.cpu_ms.sum() / self.wall_ms.sum()), 0.0)
@@ -195,7 +195,7 @@ class _Timing:
 def _rounds(
     infer: Callable[[Feeds], object], profiler: Profiler, feeds: list[Feeds], rounds: int
 ) -> tuple[_Timing, _Timing]:
-    """Time the runs without and with the profiler, in turns."""
+    """Time the runs without and with the profiler, alternating."""
     plain, profiled = [], []
     for _ in range(_WARM_UP_ROUNDS + rounds):
         plain.append([_timed(infer, row) for row in feeds])
@@ -209,7 +209,7 @@ def _timing(rounds: Sequence[Sequence[tuple[float, float]]]) -> _Timing:
 
 
 def _timed(infer: Callable[[Feeds], object], feeds: Feeds) -> tuple[float, float]:
-    """Run once; return what it took by the clock and of the processor, in ms."""
+    """Run once; return the wall time and the processor time in ms."""
     cpu, wall = time.process_time_ns(), time.perf_counter_ns()
     infer(feeds)
     wall = time.perf_counter_ns() - wall
@@ -219,7 +219,7 @@ def _timed(infer: Callable[[Feeds], object], feeds: Feeds) -> tuple[float, float
 def _by_name(runs: Sequence[Mapping[str, float]], rounds: int) -> dict[str, float]:
     """Return each operator's mean over runs of its lower quartile over rounds.
 
-    Operators are short, so that few of them wait for the core; the quartile leaves those out.
+    Operators are short, so few of them wait for the core; the quartile ignores those.
     """
     names = list(dict.fromkeys(name for run in runs for name in run))
     seen = np.array([[run.get(name, 0.0) for name in names] for run in runs])

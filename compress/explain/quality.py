@@ -1,4 +1,4 @@
-"""Why a model is as often right as it is: by class, by confusion, row by row."""
+"""Why a model has its accuracy: by class, by confusion, row by row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CERTAIN = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Hold what a model answered: class indices of shape (rows,), and the counts by class."""
+    """Hold a model's answers: class indices of shape (rows,), and the counts by class."""
 
     truth: Indices
     predicted: Indices
@@ -31,13 +31,13 @@ class Answered:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Tell for each row whether it is right."""
+        """Tell for each row whether the answer is right."""
         right: NDArray[np.bool_] = self.truth == self.predicted
         return right
 
     @property
     def hits(self) -> NDArray[np.int64]:
-        """Count each class's rows that are right."""
+        """Count the right rows of each class."""
         return np.diagonal(self.counts)
 
     @property
@@ -47,11 +47,12 @@ class Answered:
 
 
 def explain(question: Question) -> Explanation:
-    """Say which classes a model's errors are in, and which it lost against its reference.
+    """Find the classes with a model's errors, and the classes that lost against its reference.
 
     figures: accuracy, f1_macro, rows, classes; with a reference also reference_accuracy, lost,
-    gained (rows that only one of the two has right), mcnemar_p (exact, two-sided: that both are
-    right equally often). tables: classes, confusions; with a reference lost and gained rows.
+    gained (rows that only one of the two has right), mcnemar_p (exact, two-sided; the hypothesis:
+    both are right equally often). tables: classes, confusions; with a reference lost and gained
+    rows.
     """
     rows = question.labeled()
     mine = answered(question.artifact, rows, question, "the model")
@@ -62,7 +63,7 @@ def explain(question: Question) -> Explanation:
 
 
 def answered(artifact: Artifact, rows: Rows, question: Question, name: str) -> Answered:
-    """Let a model classify rows with the bundle's own code; `name` is for the progress."""
+    """Classify rows with the bundle's own code; `name` appears in the progress."""
     logits = np.stack(answers_to(rows, artifact, question, name))
     truth = np.asarray(rows.targets, dtype=np.int64)
     predicted = logits.argmax(axis=1).astype(np.int64)
@@ -134,7 +135,7 @@ def _figures(mine: Answered) -> dict[str, float | int]:
 
 
 def _classes_of_half(errors: NDArray[np.int64]) -> int:
-    """Return the fewest classes that hold half of the errors."""
+    """Return the smallest set of classes that holds half of the errors."""
     reached = np.cumsum(np.sort(errors)[::-1])
     return int(np.searchsorted(reached, errors.sum() / 2)) + 1 if errors.sum() else 0
 
@@ -171,7 +172,7 @@ def _changed(mine: Answered, theirs: Answered, chosen: Indices, labels: tuple[st
 
 
 def _confusions(mine: Answered, theirs: Answered | None, question: Question) -> Table:
-    """List the pairs that are confused most, or that became more frequent than they were."""
+    """List the most frequent confusions, or those that became more frequent."""
     before = theirs.counts if theirs else np.zeros_like(mine.counts)
     more = mine.counts - before
     np.fill_diagonal(more, 0)
@@ -203,7 +204,7 @@ def _examples(
     ]
     columns = (
         *(Column("text", "text"), Column("truth", "truth")),
-        Column("predicted", "the one that is wrong said"),
+        Column("predicted", "the wrong model said"),
     )
     return Table(key, title, columns, tuple(lines))
 

@@ -1,4 +1,4 @@
-"""What is asked of an explanation: a metric, a model, and the rows that it is asked on."""
+"""The question that an explanation answers: a metric, a model and rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from runtimes.runtime import RUNTIMES, runs_in
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Ask why `artifact` has its figure of `metric`.
+    """Ask why `artifact` has its value of `metric`.
 
-    `data` names the rows in its `test`; `reference` is what the model is compared with.
-    `top` limits the rows of every table. What is measured for it is measured on `device`.
+    `data.test` names the rows; `reference` is the model to compare with. `top` limits the rows of
+    every table. Measurements run on `device`.
     """
 
     metric: str
@@ -77,7 +77,7 @@ def runtime_of(artifact: Artifact) -> str:
 
 
 def answers_to(rows: Rows, artifact: Artifact, question: Question, name: str) -> Answers:
-    """Return what a model answers to rows, as it is deployed; `name` is for the progress."""
+    """Return a model's answers to rows, as deployed; `name` appears in the progress."""
     return answers(
         artifact,
         runtime_of(artifact),
@@ -90,7 +90,7 @@ def answers_to(rows: Rows, artifact: Artifact, question: Question, name: str) ->
 
 
 def sample(texts: list[str], count: int, seed: int = 7) -> list[str]:
-    """Return `count` texts drawn with a fixed seed, so that their lengths are the real ones'."""
+    """Return `count` texts drawn with a fixed seed, so that their lengths are typical."""
     if len(texts) <= count:
         return texts
     return random.Random(seed).sample(texts, count)  # noqa: S311 - a sample, not a secret

@@ -1,4 +1,4 @@
-"""Why a model takes the room that it does: its files, its tensors and what type they are in."""
+"""Why a model has its size: its files, its tensors and their types."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Contents:
 
 
 def explain(question: Question) -> Explanation:
-    """Say what a model's bytes are: by type, by tensor, by file.
+    """Break a model's bytes down by type, by tensor and by file.
 
-    figures: artifact_mb, tensors_mb, graph_mb (all that is no tensor), embedding_share,
-    float_mb, float_share, duplicate_mb; with a reference also compression. tables: dtypes,
-    tensors, floats (of an integer model), duplicates, files; with a reference `against`.
+    figures: artifact_mb, tensors_mb, graph_mb (everything but tensors), embedding_share, float_mb,
+    float_share, duplicate_mb; with a reference also compression. tables: dtypes, tensors, floats
+    (of an integer model), duplicates, files; with a reference `against`.
     """
     artifact = question.artifact
     contents = _contents(artifact)
@@ -66,7 +66,7 @@ def explain(question: Question) -> Explanation:
 
 
 def headline(artifact: Artifact, texts: list[str], threads: int, seconds: float) -> str:  # noqa: ARG001 - every headline's arguments
-    """Say in a few words what most of the bytes are."""
+    """Say in a few words what takes the most bytes."""
     contents = _contents(artifact)
     if contents.embedding:
         return f"{percent(contents.share(contents.embedding))} is the word embedding"

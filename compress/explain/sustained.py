@@ -1,4 +1,4 @@
-"""Why a model slows down in a long session: whether the machine did, or only the model."""
+"""Why a model slows down in a long session: the machine, or the model itself."""
 
 from __future__ import annotations
 
@@ -18,18 +18,17 @@ _BLOCK_RUNS = 40
 _PARTS = 12
 _FEWEST_BLOCKS = 24
 _STEADY = 1.05
-"""A probe or a clock that moved by less than this says nothing."""
+"""A smaller change of the probe or the clock is not reported."""
 
 
 def explain(question: Question) -> Explanation:
-    """Say whether a session's end is slower than its beginning, and what slowed.
+    """Tell whether a session's end is slower than its beginning, and what slowed down.
 
-    figures: sustained_p90_ratio (p90 of the last third over the first), clean_p90_ratio (the
-    same of the samples that were not preempted; null without any), p50_ratio,
-    probe_ratio (the same of a fixed piece of arithmetic that does not touch the model),
-    contaminated_first and contaminated_last (shares of preempted samples), throttled (blocks in
-    which the machine reported throttling), mhz_ratio (null where no clock is shown), seconds,
-    blocks. tables: session.
+    figures: sustained_p90_ratio (p90 of the last third over the first), clean_p90_ratio (the same
+    of the samples that were not preempted; null without any), p50_ratio, probe_ratio (the same of a
+    fixed piece of arithmetic without the model), contaminated_first and contaminated_last (shares
+    of preempted samples), throttled (blocks in which the machine reported throttling), mhz_ratio
+    (null where no clock is shown), seconds, blocks. tables: session.
     """
     texts = question.texts()
     start = time.perf_counter()
@@ -70,7 +69,7 @@ def _session(question: Question, texts: list[str]) -> list[Block]:
 
 
 def _blocks(question: Question, variant: Variant, texts: list[str]) -> int:
-    """Return the blocks that fill the session, by what a few rows take now."""
+    """Return how many blocks fill the session, by the present time of a few rows."""
     rows = sample(texts, _TRIALS)
     few = MeasurePlan(
         processes=1,
@@ -114,9 +113,9 @@ def _answer(figures: dict[str, float | None]) -> str:
         return f"{said}: the machine slowed, its probe takes {probe:.2f} times as long"
     clean, late = figures["clean_p90_ratio"], figures["contaminated_last"] or 0.0
     if clean is None or clean < _STEADY:
-        alone = "" if clean is None else f"; the samples that had it to themselves: {clean:.2f}"
+        alone = "" if clean is None else f"; the samples without other work: {clean:.2f}"
         return f"{said}: other work took the core in {percent(late)} of the samples{alone}"
-    return f"{said} while the machine's probe stayed the same: the model or its runtime slowed"
+    return f"{said} while the machine's probe stayed the same: the model or its runtime slowed down"
 
 
 def _clean_p90_ratio(first: Sequence[Block], last: Sequence[Block]) -> float | None:

@@ -1,4 +1,4 @@
-"""What a model file holds: its constant tensors, by name, type, shape and bytes."""
+"""The constant tensors of a model file: name, type, shape and bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runtimes.openvino_runtime import read_openvino
 
 _EMBEDDINGS = ("word_embeddings", "embed_tokens", "tok_embeddings", "wte")
 _COMPARED_FROM = 1024
-"""Smaller tensors are not compared: scales and shapes repeat by chance and cost nothing."""
+"""Smaller tensors are not compared: scales and shapes repeat by chance and take little space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Tensor:
 
 
 def tensors(artifact: Artifact) -> list[Tensor]:
-    """List a model's constant tensors, the largest first; none for a format that hides them.
+    """List a model's constant tensors, the largest first; empty for a format that hides them.
 
     Raises ArtifactError on a damaged file.
     """
@@ -140,6 +140,6 @@ _DTYPES = {
     "i64": "int64",
     "boolean": "bool",
 }
-"""The names that libraries give types, where they are not the field's."""
+"""Libraries' names of types where they are not the common ones."""
 
 _READERS = {"onnx": _onnx, "openvino": _openvino, "huggingface": _safetensors}

@@ -1,1 +1,1 @@
-"""Turn a torch model into what a runtime loads."""
+"""Export a torch model to a format that a runtime loads."""

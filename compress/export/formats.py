@@ -1,4 +1,4 @@
-"""The formats that a model can be exported to: the one list of them."""
+"""The list of the formats that a model can be exported to."""
 
 from __future__ import annotations
 

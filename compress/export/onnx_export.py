@@ -1,4 +1,4 @@
-"""Turn a torch classifier into an ONNX graph with dynamic batch and length."""
+"""Export a torch classifier as an ONNX graph with dynamic batch and length."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ OPSET = 21
 """The first opset with 4-bit tensors and blocked dequantization."""
 
 _NOISE = (
-    # torch traces its own deprecated tree checks
+    # torch traces its own deprecated checks
     (FutureWarning, r"`isinstance\(treespec, LeafSpec\)` is deprecated"),
-    # every input has the same two dynamic axes, which is what we say
+    # every input has the same two dynamic axes, which is intended
     (UserWarning, r"# The axis name: \w+ will not be used"),
 )
 _LOGGERS = (
     "torch.onnx._internal.exporter._registration",  # torchvision is not installed
-    "onnxscript.optimizer._constant_folding",  # an operator that it does not fold
+    "onnxscript.optimizer._constant_folding",  # an operator without constant folding
 )
 
 
@@ -39,9 +39,9 @@ def export_onnx(
 ) -> tuple[str, ...]:
     """Write a classifier as one ONNX file with output `logits`; return its inputs' names.
 
-    `feeds` are int64 (2 or more, 2 or more). An input that is the same for every text, as
-    `opening` says, is left out. The same weights give the same bytes. Raises BackendError when
-    the exporter cannot trace the model.
+    `feeds` are int64 (2 or more, 2 or more). An input that is the same for every text, according to
+    `opening`, is left out. Equal weights give equal bytes. Raises BackendError when the exporter
+    cannot trace the model.
     """
     traced = _trace(model, feeds, max_length)
     rewrite(traced, max_length, opening)
@@ -78,7 +78,7 @@ def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:
 
 @contextmanager
 def quiet_exporter() -> Iterator[None]:
-    """Keep the exporter's notes that no user can act on off the terminal."""
+    """Hide the exporter's notes that no user can act on."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

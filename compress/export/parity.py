@@ -1,4 +1,4 @@
-"""Prove that an exported file computes what its source does."""
+"""Check that an exported file computes the same as its source."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_parity(
 
 
 def torch_run(model: Any) -> Run:
-    """Return a torch classifier's way from arrays to logits."""
+    """Return a function from a torch classifier's input arrays to its logits."""
     import torch
 
     def run(feeds: Feeds) -> NDArray[np.float32]:
@@ -55,9 +55,9 @@ def torch_run(model: Any) -> Run:
 
 
 def file_run(folder: Path, model_format: str) -> Run:
-    """Return an exported folder's way from arrays to logits, as the bundle runs it.
+    """Return a function from an exported folder's inputs to its logits, as in a bundle.
 
-    Feeds that it has no input for are left out, as the bundle leaves them.
+    Feeds that the model has no input for are left out, as in the bundle.
     """
     runtime: Runtime = RUNTIMES.resolve(runs_in(model_format))()
     opened = runtime.open(folder / model_files(model_format)[0], 1)

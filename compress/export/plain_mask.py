@@ -1,4 +1,4 @@
-"""Trace attention masks as one subtraction, in place of the general construction."""
+"""Trace attention masks as one subtraction instead of the general construction."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from compress.graph.onnx_graph import MASK_FLOOR
 
 @contextmanager
 def plain_masks() -> Iterator[None]:
-    """Let transformers build the mask of eager attention from the padding alone.
+    """Make transformers build the mask of eager attention from the padding alone.
 
-    Its own construction indexes every (query, key) pair, which a graph then does for every text:
-    26 nodes where 4 do. Other masks than the bidirectional one (sliding windows) stay as they are.
+    The usual construction indexes every (query, key) pair, and the exported graph repeats this for
+    every text: 26 nodes where 4 are enough. Masks other than the bidirectional one (sliding
+    windows) stay unchanged.
     """
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, eager_mask
 
@@ -26,7 +27,7 @@ def plain_masks() -> Iterator[None]:
 
 
 def _additive_mask(*, mask_function: Any, attention_mask: Any, dtype: Any, **rest: Any) -> Any:
-    """Return 0 where a token is and MASK_FLOOR where padding is, shape (batch, 1, 1, tokens)."""
+    """Return 0 for tokens and MASK_FLOOR for padding, shape (batch, 1, 1, tokens)."""
     from transformers.masking_utils import bidirectional_mask_function, eager_mask
 
     if mask_function is not bidirectional_mask_function or attention_mask is None:

@@ -1,4 +1,4 @@
-"""Open a model to compare with: what runs already, or a torch model exported to fp32 ONNX."""
+"""Open a model to compare with: an exported one, or a torch model exported to fp32 ONNX."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn a torch model into the file that a runtime loads."""
+"""The export stage: write a torch model as a file that a runtime loads."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ from runtimes.runtime import TensorSpec
 class Export(Stage):
     """Export a classifier to `format` and check it against its source at several shapes.
 
-    OpenVINO and TensorRT are made from the ONNX export, which may be the source itself.
-    `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the board;
-    its ranges come from `calibration_rows` rows of training text.
+    OpenVINO and TensorRT files are made from the ONNX export, which may be the source itself.
+    `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the device; its
+    ranges come from `calibration_rows` rows of training text.
     """
 
     kind: ClassVar[str] = "export"
@@ -42,7 +42,7 @@ class Export(Stage):
 
     @property
     def uses_data(self) -> bool:
-        """Tell whether rows set ranges: those of TensorRT's INT8 do."""
+        """Tell whether the stage uses rows: TensorRT's INT8 takes its ranges from them."""
         return self.format == "tensorrt"
 
     def packages(self, form: str) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class Export(Stage):
         return (*torch, "openvino") if self.format == "openvino" else torch
 
     def title(self, form: str) -> str:
-        """Return what is exported to, which for TensorRT is another file's format than `form`."""
+        """Return the exported format; for TensorRT it is not the final format `form`."""
         return f"export {self.format}"
 
     def check(self, source: Outline) -> list[str]:
@@ -61,17 +61,17 @@ class Export(Stage):
             raise UnsupportedError(
                 f"export of format {source.format!r} to itself",
                 available=", ".join(form for form in FORMATS if form != source.format),
-                action="leave the export out: the model is there already",
+                action="leave the export out: the model has this format already",
             )
         return []
 
     def leaves(self, source: Outline) -> Outline:
-        """Return the exported model; what TensorRT builds its engine from is an ONNX file."""
+        """Return the exported outline; the file that TensorRT builds its engine from is ONNX."""
         if source.precision != "fp32":
             raise UnsupportedError(
                 f"export of a model whose precision is {source.precision}",
                 expected="fp32",
-                action="export first, then quantize what was exported",
+                action="export first, then quantize the exported model",
             )
         if self.format == "tensorrt":
             return replace(source, format="onnx", precision="int8", layers=None, closed=True)
@@ -110,7 +110,7 @@ class Export(Stage):
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy the tokenizer's files, which an exported model needs as much as its weights."""
+    """Copy the tokenizer's files, which an exported model needs too."""
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
@@ -119,7 +119,7 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
 def _plain_onnx(
     source: Artifact, examples: ExampleFeeds, folder: Path
 ) -> tuple[Run, tuple[TensorSpec, ...]]:
-    """Write the fp32 ONNX file into `folder`; return what it is to compute, and its inputs."""
+    """Write the fp32 ONNX file into `folder`; return the reference function and the input names."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
     if source.format == "onnx":

@@ -1,4 +1,4 @@
-"""Write the INT8 ONNX file that TensorRT builds from, and the script that builds it."""
+"""Write the INT8 ONNX file for TensorRT, and the script that builds the engine."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def export_tensorrt(
 ) -> dict[str, float]:
     """Write model.onnx with symmetric Q/DQ pairs and build_engine.sh; return the check's metrics.
 
-    TensorRT 11 takes strongly typed networks only: the types in the file are what runs, and
-    explicit Q/DQ pairs with zero point 0 are its way to INT8. Accuracy is checked in ONNX
-    Runtime, which computes the same quantized values. Raises QualityError on a finding of
-    `lint_qdq` or a lost model.
+    TensorRT 11 takes strongly typed networks only: the types in the file decide, and INT8 needs
+    explicit Q/DQ pairs with zero point 0. Accuracy is checked in ONNX Runtime, which computes the
+    same quantized values. Raises QualityError on a finding of `lint_qdq` or when too much accuracy
+    is lost.
     """
     feeds = calibration_feeds(plain, context.data, rows)
     path = folder / "model.onnx"

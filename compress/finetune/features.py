@@ -1,4 +1,4 @@
-"""Train a classifier's head on features that the frozen backbone computed once."""
+"""Train a classifier's head on features that the frozen backbone computes once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Hold one feature row a text, as the head reads it, and serve them in batches."""
+    """Hold one feature row for each text, as the head reads it, and return them in batches."""
 
     states: NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class Features:
         return len(self.states)
 
     def lengths(self) -> NDArray[np.int64]:
-        """Return ones: every row is as long as one token."""
+        """Return ones: every row has the length of one token."""
         return np.ones(len(self.states), dtype=np.int64)
 
     def collate(self, rows: NDArray[np.int64]) -> Batch:
@@ -72,7 +72,7 @@ def fit_head(
 
 
 def features(model: PreTrainedModel, encoded: Encoded, context: RunContext) -> Features:
-    """Return what the head reads of each row: its first token's state, or the mean of all."""
+    """Return the features that the head reads: the first token's state, or the mean of all."""
     import torch
 
     device = accelerator_device()
@@ -96,10 +96,10 @@ def features(model: PreTrainedModel, encoded: Encoded, context: RunContext) -> F
 
 @contextmanager
 def without_backbone(model: PreTrainedModel) -> Iterator[None]:
-    """Let the model take its backbone's last states as `inputs_embeds`, for a while.
+    """Make the model take its backbone's last states as `inputs_embeds` during the context.
 
-    What it has as parameters meanwhile is the head and the backbone's pooler, where there is
-    one: all that is trained, checkpointed and moved.
+    Its parameters are then the head and the backbone's pooler, if any: only these are trained,
+    checkpointed and moved.
     """
     name = model.base_model_prefix
     backbone = getattr(model, name)
@@ -116,7 +116,7 @@ def _known_states(backbone: nn.Module) -> nn.Module:
     from transformers.modeling_outputs import BaseModelOutputWithPooling
 
     class KnownStates(nn.Module):
-        """Stand for a backbone whose last states are known: pool them as it does."""
+        """Replace a backbone whose last states are known: pool them as it does."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -134,6 +134,6 @@ def _known_states(backbone: nn.Module) -> nn.Module:
                 return None
             if self.pooler_activation is None:
                 return self.pooler(states)
-            return self.pooler_activation(self.pooler(states[:, 0]))  # ALBERT's is a bare layer
+            return self.pooler_activation(self.pooler(states[:, 0]))  # ALBERT's is a plain layer
 
     return KnownStates()

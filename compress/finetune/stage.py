@@ -1,4 +1,4 @@
-"""The fine-tune stage: a pretrained model learns the task."""
+"""The fine-tune stage: train a pretrained model on the task."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _NARROW = 512
 class Finetune(Stage):
     """Train a classifier on labeled rows.
 
-    `method` is "full", "frozen" (the backbone's features are computed once and only the head
-    learns) or "probe-then-full" (the head first, then everything: Kumar et al. 2022, LP-FT).
-    Without a `learning_rate`, full training uses 2e-4 for models up to 512 wide and 5e-5 for
-    wider ones. `class_weights` "balanced" weighs a class by rows / (classes · its rows); "auto"
-    takes the square root of that, which lifts rare classes without their noise, and only when
-    the largest class is over three times the smallest.
+    `method` is "full", "frozen" (the backbone's features are computed once and only the head is
+    trained) or "probe-then-full" (the head first, then everything: Kumar et al. 2022, LP-FT).
+    Without a `learning_rate`, full training uses 2e-4 for models up to 512 wide and 5e-5 for wider
+    ones. `class_weights` "balanced" weighs a class by rows / (classes · its rows); "auto" takes the
+    square root of that, which supports rare classes and adds less noise, and only when the largest
+    class is over three times the smallest.
     """
 
     kind: ClassVar[str] = "finetune"
@@ -56,21 +56,21 @@ class Finetune(Stage):
     class_weights: Literal["auto", "balanced", "none"] = "auto"
 
     def check(self, source: Outline) -> list[str]:
-        """Warn of settings that wreck a pretrained model; refuse those that it cannot learn by."""
+        """Warn of settings that damage a pretrained model; refuse those that do not work for it."""
         require(source.model_type, "finetune")
         self._require_one_state(source)
         if self.method == "frozen":
-            unused = "finetune: learning_rate is not used when only the head learns"
+            unused = "finetune: learning_rate is not used when only the head is trained"
             return [] if self.learning_rate is None else [f"{unused}; set probe_learning_rate"]
         if (self.learning_rate or 0) > CATASTROPHIC_RATE:
             return [
-                f"finetune: learning_rate {self.learning_rate:g} is over 1e-3: it usually wrecks"
+                f"finetune: learning_rate {self.learning_rate:g} is over 1e-3: it usually damages"
                 " a pretrained model; 2e-5 to 3e-4 is common"
             ]
         return []
 
     def _require_one_state(self, source: Outline) -> None:
-        """Raise UnsupportedError for a head that cannot learn from one state a row."""
+        """Raise UnsupportedError for a head that needs more than one state for each row."""
         if self.method != "full" and not task_of(source.task).reads_first_token:
             raise UnsupportedError(
                 f"finetune: method {self.method!r} for {source.task}, whose head reads every token",
@@ -79,7 +79,7 @@ class Finetune(Stage):
             )
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
-        """Train, keep the epoch that is best on validation, and write it."""
+        """Train, keep the epoch with the best validation figures, and write it."""
         import torch
 
         from compress.models.torch_model import load_model, load_tokenizer, save_model

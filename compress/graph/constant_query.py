@@ -1,7 +1,7 @@
-"""Compute before deployment what the first token's embedding alone decides.
+"""Compute before deployment everything that the first token's embedding alone decides.
 
-Every text begins with the same token at the same position, so in a model of one layer all that
-is computed of that token before attention, the query above all, is the same for every text.
+Every text begins with the same token at the same position. So in a model of one layer, all values
+of that token before attention, above all the query, are the same for every text.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 _ALIKE = frozenset(("Add", "Sub", "Mul", "Div", "Cast", "Equal", "Not", "Tanh", "Gelu"))
-"""Operators that treat tokens alike."""
+"""Operators that compute each token independently."""
 
 
 def fold_first_token(model: ModelProto, first_id: int) -> None:
-    """Replace what depends on the first token's id alone by constants of batch 1.
+    """Replace values that depend on the first token's id alone by constants of batch 1.
 
-    Right where `first_id` begins every row (`Opening.first_id`).
+    This is correct if every row begins with `first_id` (`Opening.first_id`).
     """
     index = GraphIndex(model.graph)
     fixed = _fixed_values(index)
@@ -42,7 +42,7 @@ def fold_first_token(model: ModelProto, first_id: int) -> None:
 
 
 def _fixed_values(index: GraphIndex) -> set[str]:
-    """Return the first token's values that no other token has a part in."""
+    """Return the first token's values that do not depend on other tokens."""
     fixed: set[str] = set()
     for node in index.graph.node:
         if _takes_first(index, node):
@@ -66,7 +66,7 @@ def _takes_first(index: GraphIndex, node: NodeProto) -> bool:
 def _is_local(index: GraphIndex, name: str) -> bool:
     """Tell whether a value at token 0 depends on the ids at token 0 alone.
 
-    Constants are the same at every token, or begin at token 0.
+    Constants are equal at every token, or begin at token 0.
     """
     if name == "input_ids" or name in index.tensors:
         return True
@@ -102,7 +102,7 @@ def _whole(index: GraphIndex, name: str) -> list[int] | None:
 
 
 def _evaluate(model: ModelProto, names: Iterable[str], first_id: int) -> dict[str, NDArray[Any]]:
-    """Compute values of a row that begins with an id; what follows has no part in them."""
+    """Compute the values for a row that begins with this id; later tokens do not affect them."""
     import onnx
 
     wanted = list(names)

@@ -1,4 +1,4 @@
-"""Look up word and position, and nothing else: types are constant, positions are in order."""
+"""Reduce the embedding block to words and positions: token types are constant."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ TYPES = "token_type_ids"
 
 
 def drop_token_types(index: GraphIndex) -> None:
-    """Take type 0 for every token: its vector becomes a constant, the input goes.
+    """Use type 0 for every token: its vector becomes a constant, and the input is removed.
 
-    Right for single texts whose tokenizer gives every token type 0 (`Opening.one_type`).
+    This is correct for single texts if the tokenizer gives every token type 0 (`Opening.one_type`).
     """
     names = [value.name for value in index.graph.input]
     for node in list(index.graph.node):
@@ -26,14 +26,14 @@ def drop_token_types(index: GraphIndex) -> None:
             continue
         index.redirect(node.output[0], index.add_constant(f"{node.output[0]}_type_0", table[0]))
     if TYPES in names:
-        for node in list(index.readers[TYPES]):  # what is left reads its shape
+        for node in list(index.readers[TYPES]):  # the remaining nodes read its shape
             assert node.op_type in ("Shape", "Gather")
         index.redirect(TYPES, "input_ids")
         del index.graph.input[names.index(TYPES)]
 
 
 def _is_type(index: GraphIndex, name: str) -> bool:
-    """Tell whether a value holds token types: the input, or zeros of the model's own."""
+    """Tell whether a value holds token types: the input, or the model's own zeros."""
     if name == TYPES:
         return True
     node = index.maker(name, "GatherElements", "Expand")
@@ -44,7 +44,7 @@ def _is_type(index: GraphIndex, name: str) -> bool:
 
 
 def cut_positions(index: GraphIndex, max_length: int) -> None:
-    """Drop the positions that no text reaches, and add constant vectors to the rest."""
+    """Drop the positions that no text reaches, and add constant vectors to the others."""
     for node in list(index.graph.node):
         ids = index.maker(node.input[1], "Slice", "Add") if node.op_type == "Gather" else None
         table = index.constant(node.input[0]) if ids is not None else None
@@ -58,7 +58,7 @@ def cut_positions(index: GraphIndex, max_length: int) -> None:
 
 
 def _reached(index: GraphIndex, ids: NodeProto, max_length: int) -> int | None:
-    """Return how many rows of a position table are looked up at most."""
+    """Return how many rows of a position table are used at most."""
     if ids.op_type == "Slice":
         order = index.constant(ids.input[0])
         if order is None or order.shape[0] != 1 or (order[0] != np.arange(order.shape[1])).any():
@@ -73,7 +73,7 @@ def _reached(index: GraphIndex, ids: NodeProto, max_length: int) -> int | None:
 def _constant_addend(
     index: GraphIndex, node: NodeProto
 ) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Take the type vector out of word + type + position, and return it."""
+    """Remove the type vector from word + type + position, and return it."""
     total = index.reader(node.output[0], "Add")
     rest = total and index.maker(next(iter({*total.input} - {node.output[0]})), "Add")
     constants = [name for name in rest.input if name in index.tensors] if rest else []

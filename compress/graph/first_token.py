@@ -1,10 +1,10 @@
-"""Compute of the last layer only what the first token's result needs.
+"""Compute only what the first token's result needs in the last layer.
 
-A classifier's head reads one token, yet the exported graph computes the last layer for all of
-them. The choice of that token is moved up through every operator that treats tokens alike, to
-where the whole sequence is needed: the keys and values of the last attention. The result is the
-same to the last rounding; of the layer's products, those of queries, of the attention's output
-and of the feed-forward block run on one token in place of all.
+A classifier's head reads one token, yet the exported graph computes the last layer for all of them.
+The selection of that token is moved up through every operator that computes each token
+independently, to the keys and values of the last attention, which need the whole sequence. The
+result is the same but for rounding. The products of the queries, of the attention's output and of
+the feed-forward block run on one token instead of all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 Input = tuple[int, int]
-"""A node's index in the graph, and the place of one of its inputs."""
+"""A node's index in the graph, and the index of one of its inputs."""
 
 _TOKENWISE = frozenset(
     (
@@ -32,10 +32,10 @@ _ALONG_FEATURES = frozenset(("LayerNormalization", "Softmax"))
 
 
 def read_first_token(model: ModelProto) -> bool:
-    """Rewrite a graph whose head takes token 0 of a sequence; tell whether there was one.
+    """Rewrite a graph whose head takes token 0 of a sequence; tell whether the graph has one.
 
-    The graph must hold the shapes of its values, as the exporter leaves them; those of what was
-    rewritten no longer hold afterwards.
+    The graph must hold the shapes of its values, as the exporter writes them; the shapes of
+    rewritten values are wrong afterwards.
     """
     cone = _Cone(model.graph)
     for index in reversed(range(len(model.graph.node))):
@@ -44,9 +44,10 @@ def read_first_token(model: ModelProto) -> bool:
 
 
 class _Cone:
-    """Collect, against the direction of the graph, the nodes that need token 0 alone.
+    """Collect, from the output backwards, the nodes that need only token 0.
 
-    An axis is counted from the end, so that it means the same in operands of fewer dimensions.
+    An axis is counted from the end, so that it has the same meaning in operands of fewer
+    dimensions.
     """
 
     def __init__(self, graph: GraphProto) -> None:
@@ -63,7 +64,7 @@ class _Cone:
         self._reshapes: list[tuple[NodeProto, int]] = []
 
     def visit(self, index: int) -> None:
-        """Say of a node's inputs that it needs them at token 0 alone, where that is so."""
+        """Mark those inputs of a node that it needs at token 0 only."""
         node = self._nodes[index]
         axes = {0: -2} if self._takes_first(node) else self._of_inputs(node)
         if not axes:
@@ -71,14 +72,14 @@ class _Cone:
         for place, axis in axes.items():
             self._demands[node.input[place]][index, place] = axis
         if not self._takes_first(node):
-            self._demands.pop(node.output[0])  # it is in the cone: no cut behind it
+            self._demands.pop(node.output[0])  # the node is in the cone: no cut behind it
 
     def rewrite(self) -> bool:
-        """Cut each value where the cone ends, and give reshapes their new lengths."""
+        """Cut each value at the end of the cone, and give reshapes their new lengths."""
         for node, position in self._reshapes:
             self._shorten(node, position)
         cuts = [self._cut(name, wanted) for name, wanted in self._demands.items()]
-        # From the back, so that indices of the nodes before stay right.
+        # From the back, so that the indices of earlier nodes stay valid.
         for index, node in sorted(cuts, key=lambda cut: cut[0], reverse=True):
             self._graph.node.insert(index, node)
         return bool(cuts)
@@ -93,7 +94,7 @@ class _Cone:
         )
 
     def _of_inputs(self, node: NodeProto) -> dict[int, int]:
-        """Return by place the axes of the inputs that a node of the cone needs in part."""
+        """Return, by index, the axes of a cone node's inputs that are needed in part."""
         axis = self._wanted(node)
         if axis is None:
             return {}
@@ -109,7 +110,7 @@ class _Cone:
         return self._of_reshape(node, axis) if node.op_type == "Reshape" else {}
 
     def _wanted(self, node: NodeProto) -> int | None:
-        """Return the axis along which all that read a node's result need its first element."""
+        """Return the axis along which all readers of a result need only the first element."""
         if len(node.output) != 1 or node.output[0] in self._outputs:
             return None
         name = node.output[0]
@@ -119,7 +120,7 @@ class _Cone:
         return None if whole or len(axes) != 1 else axes.pop()
 
     def _has(self, name: str, axis: int) -> bool:
-        """Tell whether a value extends along an axis, rather than being broadcast."""
+        """Tell whether a value extends along an axis, and is not broadcast."""
         shape = self._shapes.get(name, ())
         return len(shape) >= -axis and shape[axis] != 1
 
@@ -132,7 +133,7 @@ class _Cone:
         return {place: axis for place, name in enumerate(node.input) if self._has(name, axis)}
 
     def _of_reshape(self, node: NodeProto, axis: int) -> dict[int, int]:
-        """Go through a reshape that keeps everything up to the axis, and knows the rest."""
+        """Follow a reshape that keeps everything up to the axis; other lengths are fixed."""
         before, after = (self._shapes.get(name, ()) for name in (node.input[0], node.output[0]))
         position = len(after) + axis
         rest = after[position + 1 :]
@@ -151,7 +152,7 @@ class _Cone:
         node.attribute.extend(kept)
 
     def _cut(self, name: str, wanted: dict[Input, int]) -> tuple[int, NodeProto]:
-        """Redirect the inputs to a slice of a value; return it and where it is to stand."""
+        """Redirect the inputs to a slice of a value; return the slice node and its position."""
         from onnx import helper
 
         (axis,) = set(wanted.values())

@@ -1,4 +1,4 @@
-"""Find one's way in an ONNX graph: what makes a value, what reads it, which are constant."""
+"""Index an ONNX graph: which node makes a value, which read it, which values are constant."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Shape = tuple[int | str, ...]
 
 
 class GraphIndex:
-    """Index a graph's values by name; make one anew after nodes were changed elsewhere."""
+    """Index a graph's values by name; rebuild the index after other code changes the nodes."""
 
     def __init__(self, graph: GraphProto) -> None:
         self.graph = graph
@@ -41,17 +41,17 @@ class GraphIndex:
         return readers[0] if alone else None
 
     def constant(self, name: str) -> NDArray[Any] | None:
-        """Return a constant's values, None where a value is not one."""
+        """Return a constant's values, None for other values."""
         return self.values(name) if name in self.tensors else None
 
     def values(self, name: str) -> NDArray[Any]:
-        """Return the values of what is known to be a constant."""
+        """Return the values of a known constant."""
         from onnx import numpy_helper
 
         return numpy_helper.to_array(self.tensors[name])
 
     def add_constant(self, name: str, values: NDArray[Any]) -> str:
-        """Store a constant under a name that is free; return the name."""
+        """Store a constant under an unused name; return the name."""
         from onnx import numpy_helper
 
         tensor = numpy_helper.from_array(np.ascontiguousarray(values), name)
@@ -60,7 +60,7 @@ class GraphIndex:
         return name
 
     def add_node(self, kind: str, inputs: list[str], output: str, **settings: Any) -> str:
-        """Append a node, to be brought into order by `order_nodes`; return its output."""
+        """Append a node, which `order_nodes` moves to its place; return its output."""
         from onnx import helper
 
         node = helper.make_node(kind, inputs, [output], name=f"node_{output}", **settings)
@@ -71,7 +71,7 @@ class GraphIndex:
         return output
 
     def redirect(self, old: str, new: str) -> None:
-        """Let all that read one value read another."""
+        """Make all readers of one value read another."""
         for node in self.readers.pop(old, []):
             for place, name in enumerate(node.input):
                 if name == old:
@@ -80,7 +80,7 @@ class GraphIndex:
 
 
 def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
-    """Return a node's attribute, or the default where it has none."""
+    """Return a node's attribute, or the default if it has none."""
     from onnx import helper
 
     values = (helper.get_attribute_value(one) for one in node.attribute if one.name == name)
@@ -88,7 +88,7 @@ def attribute(node: NodeProto, name: str, default: Any = None) -> Any:
 
 
 def shapes(graph: GraphProto) -> dict[str, Shape]:
-    """Return the shapes of all values: a number, or a name for what is only known at run time."""
+    """Return the shapes of all values; a name stands for a length known only at run time."""
     by_name: dict[str, Shape] = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         dims = value.type.tensor_type.shape.dim
@@ -99,7 +99,7 @@ def shapes(graph: GraphProto) -> dict[str, Shape]:
 
 
 def order_nodes(graph: GraphProto) -> None:
-    """Drop the nodes that no output needs, and put each node behind those that it reads."""
+    """Drop the nodes that no output needs, and sort the others topologically."""
     makers = {name: index for index, node in enumerate(graph.node) for name in node.output}
     done: dict[int, None] = {}
     waiting = [makers[output.name] for output in reversed(graph.output)]

@@ -16,34 +16,34 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 MASK_FLOOR = -1e4
-"""What masked attention scores are lowered by: far enough that softmax rounds them to zero."""
+"""The value added to masked attention scores: so low that softmax rounds them to zero."""
 
 _FLOAT_MIN = -1e30
 
 
 def load_onnx(path: Path) -> ModelProto:
-    """Read an ONNX file; raise ArtifactError when it is damaged, not one or not valid."""
+    """Read an ONNX file; raise ArtifactError when it is damaged, invalid or of another format."""
     import onnx
 
     model = read_onnx(path)
     try:
         onnx.checker.check_model(str(path), full_check=False)
-    except Exception as error:  # the checker raises types of its own
+    except Exception as error:  # the checker raises its own types
         raise _damaged(path, error) from error
     return model
 
 
 def read_onnx(path: Path) -> ModelProto:
-    """Parse an ONNX file as it is; raise ArtifactError when that fails.
+    """Parse an ONNX file without checks; raise ArtifactError when that fails.
 
-    Weights that it keeps outside its folder are refused before they are read.
+    Weights outside its folder are refused before they are read.
     """
     import onnx
 
     check_external_data(path)
     try:
         return onnx.load_model(str(path))
-    except Exception as error:  # protobuf raises types of its own
+    except Exception as error:  # protobuf raises its own types
         raise _damaged(path, error) from error
 
 
@@ -55,7 +55,7 @@ def _damaged(path: Path, error: Exception) -> ArtifactError:
 
 
 def save_onnx(model: ModelProto, path: Path) -> None:
-    """Tidy a model and write it as one file."""
+    """Clean a model up and write it as one file."""
     import onnx
 
     tidy(model)
@@ -63,12 +63,12 @@ def save_onnx(model: ModelProto, path: Path) -> None:
 
 
 def tidy(model: ModelProto) -> None:
-    """Drop what names this machine or misleads quantizers, clamp the mask, share equal weights.
+    """Drop texts of this machine and wrong shapes, clamp the mask, share equal weights.
 
-    The exporter's inferred shapes contradict those of the quantizer's own inference, its
-    metadata holds stack traces with paths, and its mask constant is the smallest float: a
-    static range that includes it leaves one step for every real score. Its constant folding
-    writes a shared weight (ALBERT's layers) once for each use.
+    The exporter's inferred shapes contradict those of the quantizer's own inference, its metadata
+    holds stack traces with paths, and its mask constant is the smallest float: a static range that
+    includes it maps all real scores to one step. Its constant folding duplicates a shared weight
+    (ALBERT's layers) for each use.
     """
     del model.graph.value_info[:]
     for message in _messages(model):
@@ -86,7 +86,7 @@ def weights(graph: GraphProto) -> dict[str, TensorProto]:
 
 
 def uses(graph: GraphProto) -> Counter[str]:
-    """Count how often each value is an input of a node or an output of the graph."""
+    """Count how often each value is an input of a node, or an output of the graph."""
     counted = Counter(name for node in graph.node for name in node.input)
     counted.update(output.name for output in graph.output)
     return counted
@@ -103,7 +103,7 @@ def dense_nodes(graph: GraphProto) -> list[NodeProto]:
 
 
 def drop_unused_weights(graph: GraphProto) -> None:
-    """Remove the initializers that no node reads, such as the source of quantized ones."""
+    """Remove the initializers that no node reads, such as the sources of quantized weights."""
     used = uses(graph)
     kept = [tensor for tensor in graph.initializer if used[tensor.name]]
     if len(kept) < len(graph.initializer):
@@ -112,7 +112,7 @@ def drop_unused_weights(graph: GraphProto) -> None:
 
 
 def share_equal_weights(graph: GraphProto) -> None:
-    """Let equal initializers be one; the others are left without readers."""
+    """Merge equal initializers into one; the others lose their readers."""
     first: dict[tuple[Any, ...], str] = {}
     same: dict[str, str] = {}
     for tensor in graph.initializer:

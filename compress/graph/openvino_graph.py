@@ -1,4 +1,4 @@
-"""Read and write OpenVINO's IR so that the same model always gives the same bytes."""
+"""Read and write OpenVINO's IR; equal models always give equal bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def save_openvino(model: Any, path: Path, *, fp16: bool = False) -> None:
 
 
 def _name_by_place(model: Any) -> None:
-    """Rename what OpenVINO numbered by a counter of the process: it would differ on each run."""
+    """Rename nodes that OpenVINO numbers by a process-wide counter, which differs in each run."""
     for place, node in enumerate(model.get_ordered_ops()):
         kind, _, number = node.get_friendly_name().rpartition("_")
         if number.isdigit() and re.fullmatch("[A-Z][A-Za-z]*", kind):

@@ -1,4 +1,4 @@
-"""Say lengths and masks in as few nodes as they need."""
+"""Express lengths and masks with as few nodes as possible."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BOOL = 9
 
 
 def fix_reshapes(index: GraphIndex, shapes: dict[str, Shape]) -> None:
-    """Give reshapes constant lengths: 0 keeps the input's own, one -1 takes what is left."""
+    """Give reshapes constant lengths: 0 keeps the input's length, one -1 takes the rest."""
     for node in index.graph.node:
         if node.op_type != "Reshape" or node.input[1] in index.tensors:
             continue
@@ -38,7 +38,7 @@ def fix_reshapes(index: GraphIndex, shapes: dict[str, Shape]) -> None:
 
 
 def join_constant_additions(index: GraphIndex) -> None:
-    """Add two constants that are added one after the other before deployment."""
+    """Merge two constants that are added one after the other."""
     for node in index.graph.node:
         first = index.maker(node.input[0], "Add") if node.op_type == "Add" else None
         if first is None or not index.reader(first.output[0], "Add"):
@@ -47,16 +47,16 @@ def join_constant_additions(index: GraphIndex) -> None:
         if parts[0] is None or parts[1] is None:
             continue
         total = parts[0] + parts[1]
-        if total.shape[-1:] != (total.size,):  # one row: the form that products take as a bias
+        if total.shape[-1:] != (total.size,):  # one row: products take a bias in this form
             continue
         node.input[1] = index.add_constant(f"{node.output[0]}_constant", total.ravel())
         node.input[0] = first.input[0]
 
 
 def lift_mask(index: GraphIndex) -> None:
-    """Compute the additive mask on (batch, tokens), and give each reader the axes it wants.
+    """Compute the additive mask on (batch, tokens), and give each reader the axes it needs.
 
-    The mask holds 0 and 1, so that it needs no detour through booleans.
+    The mask holds 0 and 1, so no conversion through booleans is needed.
     """
     for node in list(index.readers["attention_mask"]):
         chain = [node] if node.op_type == "Cast" and attribute(node, "to") == _BOOL else []

@@ -1,4 +1,4 @@
-"""Find what keeps TensorRT from building an INT8 engine of a Q/DQ ONNX file."""
+"""Find what prevents TensorRT from building an INT8 engine of a Q/DQ ONNX file."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _FLOAT_ONLY = ("Softmax", "Where")
 
 
 def lint_qdq(path: Path) -> list[str]:
-    """Return findings, empty when the file is ready for a strongly typed INT8 build.
+    """Return the findings; empty when the file is ready for a strongly typed INT8 build.
 
-    Zero points 0 and of type int8, constant positive scales, weights per output channel, no
-    pair around softmax or the mask, standard operators and an opset that TensorRT parses.
+    The file needs zero points 0 of type int8, constant positive scales, weights per output channel,
+    no pair around softmax or the mask, standard operators and an opset that TensorRT parses.
     """
     model = read_onnx(path)
     index = GraphIndex(model.graph)

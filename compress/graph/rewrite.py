@@ -1,4 +1,4 @@
-"""Turn the graph that torch traces into one that computes the same in less time."""
+"""Rewrite a traced graph into a faster one that computes the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def rewrite(model: ModelProto, max_length: int, opening: Opening) -> None:
     """Rewrite a traced classifier in place, for texts of up to `max_length` tokens.
 
-    Every step is exact but for rounding, and leaves alone what it does not know.
+    Every step is exact but for rounding, and leaves unknown patterns unchanged.
     """
     graph = model.graph
     share_equal_weights(graph)

@@ -1,10 +1,10 @@
-"""Attend from one token without computing the keys and values of all others.
+"""Attend from one token without computing the keys and values of all tokens.
 
-With one query q, head h's scores are x (W_k q_h) + a constant that softmax cancels, and its
-context is (a x) W_v,h + b_v,h, for the attention a over the tokens x. So keys and values need
-as many rows as there are heads, not as many as there are tokens. Each of these rows is
-multiplied with the whole weight, and the head's own part is kept: a plain product of matrices
-that every runtime runs and every quantizer knows.
+With one query q, head h's scores are x (W_k q_h) + a constant that softmax cancels, and its context
+is (a x) W_v,h + b_v,h, for the attention a over the tokens x. So keys and values need one row for
+each head instead of one for each token. Each of these rows is multiplied with the whole weight, and
+the head's own part is kept: a plain matrix product that every runtime runs and every quantizer
+supports.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from onnx import NodeProto
 
 _SCORED = ("Add", "Mul", "Div")
-"""What stands between the product of queries and keys and the softmax: scale, bias, mask."""
+"""Operators between the product of queries and keys and the softmax: scale, bias, mask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ def _match(index: GraphIndex, softmax: NodeProto) -> _Attention | None:
         or key.source != value.source
     ):
         return None
-    shared = len(index.readers[key.weight]) > 1  # ALBERT's layers: a turned copy would be one more
+    shared = len(index.readers[key.weight]) > 1  # ALBERT: a transposed copy would add a weight
     if shared and query[1] not in index.tensors:
         return None
     return _Attention(query[0], query[1], key, value, name, tuple(between), softmax, joined)
 
 
 def _query(index: GraphIndex, name: str) -> tuple[int, str] | None:
-    """Return the heads and the one query, shape (batch, 1, width), behind the product's operand."""
+    """Return the heads and the single query, shape (batch, 1, width), of a product's operand."""
     values = index.constant(name)
     if values is not None:
         if values.ndim != 4 or values.shape[2] != 1:
@@ -106,7 +106,7 @@ def _permuted(index: GraphIndex, name: str, order: list[int]) -> NodeProto | Non
 
 
 def _by_head(index: GraphIndex, name: str, order: list[int]) -> _Dense | None:
-    """Return the dense layer whose result is split by heads."""
+    """Return the dense layer whose result is split into heads."""
     split = _permuted(index, name, order)
     if split is None:
         return None
@@ -169,9 +169,9 @@ def _without_query_axis(index: GraphIndex, name: str) -> str:
 
 
 def _biased(index: GraphIndex, context: str, attention: _Attention) -> str:
-    """Add the values' bias, which attention leaves as it is because its weights sum to 1.
+    """Add the values' bias, which attention does not change because its weights sum to 1.
 
-    Where one dense layer reads the context, its own bias takes it up.
+    Where one dense layer reads the context, it is added to that layer's bias.
     """
     if attention.value.bias is None:
         return context

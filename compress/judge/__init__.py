@@ -1,1 +1,1 @@
-"""Measure, judge, gate, validate, store baselines, suggest budgets, tell noise."""
+"""Measure, judge, gate, validate, store baselines, suggest budgets, report noise."""

@@ -1,4 +1,4 @@
-"""Measure a model for later: what `edgepress baseline` stores and compares."""
+"""Store a measured model as a baseline, and compare baselines: `edgepress baseline`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ def save_baseline(
     progress: Progress,
     shared: Path | None = None,
 ) -> Baseline:
-    """Measure a model alone, with the profile's threads, and store what its processes showed.
+    """Measure a model alone, with the profile's threads, and store the figures of its processes.
 
-    Raises BackendError when a process of it fails: half a baseline is none. Raises QualityError
-    when the machine was too busy for a latency to store.
+    Raises BackendError when one of its processes fails, since a baseline must be complete. Raises
+    QualityError when the machine was too busy to measure a latency.
     """
     session = measure_model(
         model,

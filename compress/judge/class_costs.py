@@ -1,4 +1,4 @@
-"""Which classes pay, as a report holds it."""
+"""What compression costs each class, for the report."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ CONFIDENCE = 0.95
 def class_rows(costs: Sequence[ClassCost]) -> tuple[ClassRow, ...]:
     """Return a row a class, in their order.
 
-    Bounds hold with 95 % confidence for a class by itself: among many, the worst looks worse
-    than it is.
+    Bounds hold with 95 % confidence for each class by itself: among many classes, the worst value
+    is too low on average.
     """
     return tuple(_row(cost) for cost in costs)
 

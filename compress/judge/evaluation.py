@@ -1,4 +1,4 @@
-"""What is evaluated, and the result."""
+"""The input and the result of an evaluation."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Say what is measured, on what, and which of the candidates is judged by the profiles.
+    """Say which models are measured, on which rows, and which of them the profiles judge.
 
-    With a `reference` every other candidate is compared with it. Without labels in `rows` there
-    is no accuracy. The judged one is compared with a stored `baseline` too, where there is one.
-    `missing` says why what a budget needs is not there. Without `threads` the first profile's
-    are used.
+    With a `reference` every other candidate is compared with it. Without labels in `rows` there is
+    no accuracy. The judged one is also compared with a stored `baseline`, if given. `missing` says
+    why a metric that a budget needs is absent. Without `threads`, the first profile's number is
+    used.
     """
 
     candidates: Sequence[Candidate]
@@ -68,13 +68,13 @@ class Measured:
     answers: Sequence[Answer] | None
 
     def value(self, metric: str) -> float | None:
-        """Return a figure, or None where it was not measured or not supported."""
+        """Return a figure, None where it was not measured or the samples do not support it."""
         measurement = self.measurements.get(metric)
         return None if measurement is None else measurement.value
 
 
 def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
-    """Return what is worth keeping of a measured model; it must have been timed."""
+    """Return the baseline of a measured model; it must have been timed."""
     artifact = row.candidate.artifact
     scores = None
     if row.answers is not None:
@@ -93,7 +93,7 @@ def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Hold every model's figures, the judged one's verdicts, and what they cost.
+    """Hold every model's figures, the judged one's verdicts, and the effort.
 
     `looks` of `looks_most` were taken; `overhead` is the share of `seconds` that was neither
     inference nor a model's own start.

@@ -48,10 +48,10 @@ TOOLS = (
 )
 
 _WORST = 5
-"""Classes that a report shows; `edgepress sensitivity` shows all."""
+"""The number of classes that a report shows; `edgepress sensitivity` shows all."""
 
 _UNITY = Estimate(value=1.0)
-"""The teacher beside itself, by definition."""
+"""The teacher's figures relative to itself."""
 
 
 def figures(measured: Measured) -> ModelFigures:
@@ -69,7 +69,7 @@ def stage_row(
     teacher: bool = False,
     selected: bool = False,
 ) -> StageRow:
-    """Return a stage's row of the table: `made` is its artifact, `measured` how that runs.
+    """Return a stage's row of the table: `made` is its artifact, `measured` the artifact's figures.
 
     A torch model is measured as its fp32 ONNX export, never in eager mode.
     """
@@ -111,7 +111,7 @@ def _figures(measured: Measured) -> dict[str, Any]:
 
 
 def summary(teacher: Measured, model: Measured) -> Summary:
-    """Return the teacher, the chosen model and how they compare."""
+    """Return the teacher, the chosen model and their comparison."""
     return Summary(
         teacher=figures(teacher),
         model=figures(model),
@@ -122,7 +122,7 @@ def summary(teacher: Measured, model: Measured) -> Summary:
 
 
 def worst_classes(teacher: Measured, model: Measured, truth: Sequence[Any]) -> tuple[ClassRow, ...]:
-    """Return the classes that keep least of the teacher's accuracy; none without answers."""
+    """Return the classes that keep least of the teacher's accuracy; empty without answers."""
     if teacher.answers is None or model.answers is None:
         return ()
     artifact = model.candidate.artifact
@@ -137,7 +137,7 @@ def estimate(figure: Measurement | None) -> Estimate:
 
 
 def verdict(judged: Verdict) -> VerdictRow:
-    """Return a gate's verdict as the report holds it."""
+    """Return a gate's verdict in the report's form."""
     return VerdictRow(
         profile=judged.profile,
         status=judged.status.value,
@@ -166,7 +166,7 @@ def _check(check: Check) -> CheckRow:
 
 
 def row_counts(data: Dataset) -> RowCounts:
-    """Return how many rows the run trained and judged on."""
+    """Return how many rows the run trained on and judged on."""
     return RowCounts(
         train=len(data.train),
         validation=len(data.validation),
@@ -179,7 +179,7 @@ def row_counts(data: Dataset) -> RowCounts:
 
 
 def environment(facts: Facts) -> Environment:
-    """Return the machine, without its name, its user or its paths."""
+    """Return the machine's description, without its name, its user or its paths."""
     shown = {
         "libc": facts.libc,
         "hypervisor": "yes" if facts.hypervisor else "no",

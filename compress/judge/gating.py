@@ -1,4 +1,4 @@
-"""Gate one deployable model: against budgets, a model beside it, and a stored baseline."""
+"""Gate one deployable model: by budgets, a reference model and a stored baseline."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ _EXPLAINED_ROWS = 200
 
 @dataclass(frozen=True, slots=True)
 class GateRequest:
-    """Say what is gated, on which rows, by what.
+    """Say which model is gated, on which rows, by which budgets.
 
-    Without `profiles` the shipped `regression` ones apply, as far as there is something to
-    compare with; `budgets` (metric to limit) are added to every profile, or stand alone.
-    `unlabeled` rows leave budgets on accuracy out. `repeat` is the command that does it again.
+    Without `profiles`, the shipped `regression` profiles apply, for a reference or a baseline that
+    is given. `budgets` (metric to limit) are added to every profile, or are judged alone. With
+    `unlabeled` rows, budgets on accuracy are left out. `repeat` is the command line that repeats
+    the gate.
     """
 
     candidate: Path
@@ -53,15 +54,15 @@ class GateRequest:
 def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -> GateReport:
     """Measure the candidate, beside the reference if there is one, and judge it.
 
-    Everything that was typed is checked before anything is measured. Raises InputError and its
-    kinds for bad input, DeviceError when a profile's device is out of reach; a model that
-    cannot be measured to the end is a fault in the report.
+    All options are checked before anything is measured. Raises InputError and its subclasses for
+    bad input, DeviceError when a profile's device cannot be reached. A model whose measurement
+    fails is a fault in the report.
     """
     profiles = chosen_profiles(request)
     device = Job.on(profiles)
     stored = read_baseline(request.baseline) if request.baseline else None
     artifact = runnable(read_artifact(request.candidate), device)
-    # Rows without labels save classifying them all, where no budget asks for it.
+    # Without budgets on accuracy, no labels are read and not all rows are classified.
     budgets = [budget for profile in profiles for budget in profile.budgets.values()]
     labeled = any(budget.kind.needs_labels for budget in budgets)
     rows = load_rows(request.data, artifact, labeled=labeled, progress=progress)
@@ -77,7 +78,7 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
         missing=_missing(request),
     )
     if request.samples:
-        write_text(request.samples, "")  # an earlier gate's samples would read as this one's
+        write_text(request.samples, "")  # an earlier gate's samples would look like these
     outcome = measure_beside(
         evaluation,
         artifact,
@@ -98,7 +99,7 @@ def _missing(request: GateRequest) -> dict[str, str]:
 
 
 def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
-    """Return the profiles that judge, with the budgets that were typed; raise InputError.
+    """Return the profiles that judge, with the budgets of the command line; raise InputError.
 
     Budgets that unlabeled rows cannot decide are left out.
     """
@@ -111,7 +112,7 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
     if request.unlabeled and (unmet := _of_quality(typed)):
         raise InputError(
             f"--budget {unmet[0]} with --unlabeled",
-            expected="rows with labels, which accuracy is measured on",
+            expected="rows with labels: accuracy needs them",
             action="leave --unlabeled out, or the budget",
         )
     profiles = [_with(load_profile(name), typed) for name in names]
@@ -129,7 +130,7 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
 
 
 def _check_comparisons(request: GateRequest, typed: Mapping[str, Budget]) -> None:
-    """Refuse a typed budget whose comparison was not asked for, before anything is measured."""
+    """Refuse a budget whose comparison is not given, before anything is measured."""
     there = {"reference": request.reference, "baseline": request.baseline}
     for metric, budget in typed.items():
         against = budget.kind.against
@@ -155,7 +156,7 @@ def _typed(metric: str, limit: float) -> Budget:
 
 
 def _with(profile: DeviceProfile, typed: Mapping[str, Budget]) -> DeviceProfile:
-    """Return a profile whose limits are replaced by those typed; level and confidence stay."""
+    """Return a profile with replaced limits; level and confidence stay the same."""
     budgets = dict(profile.budgets)
     for metric, budget in typed.items():
         own = budgets.get(metric)
@@ -171,7 +172,7 @@ def _without_accuracy(profile: DeviceProfile) -> DeviceProfile:
 
 
 def _of_quality(budgets: Mapping[str, Budget]) -> list[str]:
-    """Return the metrics that rows without labels do not show."""
+    """Return the metrics that need labels."""
     return [metric for metric, budget in budgets.items() if budget.kind.needs_labels]
 
 
@@ -209,7 +210,7 @@ def _report(
 
 
 def _explained(outcome: Outcome, rows: Rows, verdict: Verdict) -> Verdict:
-    """Say beside each budget that was broken what is behind its figure, where that is quick."""
+    """Explain each broken budget beside its figure, where that takes seconds."""
     row = outcome.of(CANDIDATE)
     if row.samples.fault:
         return verdict

@@ -1,4 +1,4 @@
-"""Measure models side by side until the profiles' budgets are decided, and judge one of them."""
+"""Measure models side by side until the budgets are decided, and judge one of them."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ def measure_and_judge(
     shared: Path | None = None,
     stream: Path | None = None,
 ) -> Outcome:
-    """Measure every candidate, then go on with the judged one until its verdicts are decided.
+    """Measure every candidate, then measure the judged one until its verdicts are decided.
 
-    Latencies are interleaved in one session on the same rows' real lengths. A look that leaves
-    a machine-bound budget undecided is followed by another one, of the judged model and the
-    reference, as long as the tier has one. A model whose process fails keeps what was seen of it
+    Latencies are interleaved in one session on the same rows at their real lengths. After a look
+    that leaves a machine-bound budget undecided, the judged model and the reference are measured
+    again, up to the tier's number of looks. A model whose process fails keeps its samples
     (`Samples.fault`), and the others go on.
     """
     return _SequentialTest(evaluation, device, progress, shared, stream).outcome()
 
 
 class _SequentialTest:
-    """Grow the samples look by look."""
+    """Collect samples look by look until the verdicts are decided."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class _SequentialTest:
         self._answering_s = 0.0
 
     def outcome(self) -> Outcome:
-        """Measure, judge, and go on while it helps."""
+        """Measure and judge; repeat while more samples may decide something."""
         started = time.perf_counter()
         seen = self._device.noise(self._demand.threads)
         self._look(0, list(self._candidates))
@@ -105,7 +105,7 @@ class _SequentialTest:
         self._measure("latency", names, replace(plan, processes=processes, first_process=before))
 
     def _start_cold(self, names: Sequence[str]) -> None:
-        """Make up for the cold starts that the latency processes were not enough for."""
+        """Run the cold starts that are missing beyond those of the latency processes."""
         plan = self._demand.plan(self._tier, self._evaluation.seed)
         seen = min((len(self._samples[name].cold_starts) for name in names), default=0)
         more = max(self._demand.cold_starts - seen, 0)
@@ -134,7 +134,7 @@ class _SequentialTest:
         return self._samples[name].fault if name in self._samples else ""
 
     def _answer(self) -> None:
-        """Answer the labeled rows with every model whose process did not fail."""
+        """Compute the answers to labeled rows of every model whose process did not fail."""
         started = time.perf_counter()
         for name in self._candidates:
             if self._evaluation.rows.targets and not self._fault(name):
@@ -162,7 +162,7 @@ class _SequentialTest:
         return list(dict.fromkeys(filter(None, (evaluation.reference, evaluation.judged))))
 
     def _undecided(self, verdicts: Sequence[Verdict]) -> bool:
-        """Tell whether more samples could decide what counts."""
+        """Tell whether more samples could decide a budget that counts."""
         if any(self._fault(name) for name in self._pair()):
             return False
         return any(verdict.open for verdict in verdicts)
@@ -235,7 +235,7 @@ class _SequentialTest:
         )
 
     def _worked_s(self) -> float:
-        """Return the seconds that went into inference and into models' own starts."""
+        """Return the seconds of inference and of starting models."""
         efforts = [samples.effort for samples in self._samples.values()]
         return self._answering_s + sum(one.inference_s + one.starting_s for one in efforts)
 

@@ -1,4 +1,4 @@
-"""How small a regression this machine can resolve: a model measured against itself."""
+"""The smallest regression that this machine can resolve: a model measured against itself."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runtimes.runtime import runs_in
 CONFIDENCE = 0.95
 POWER = 0.8
 ALLOWANCE = 1.05
-"""The budget that the answer is given for, as an example."""
+"""The budget of the example in the result."""
 
 _QUANTILES = {"latency_p50_ratio": 0.5, "latency_p90_ratio": 0.9}
 _GATE = TIERS["ci"]
@@ -37,9 +37,9 @@ _GATE = TIERS["ci"]
 class Resolution:
     """Hold the noise of one ratio.
 
-    `seen` is the model's ratio to itself with its bounds, 1 on a machine without noise.
-    `resolves` is the smallest regression that these rounds tell from none, 0.02 for 2 %;
-    `gate_resolves` the one that a gate at tier ci does by its last noise.
+    `seen` is the model's ratio to itself with its bounds, 1 on a machine without noise. `resolves`
+    is the smallest regression that these rounds detect, 0.02 for 2 %; `gate_resolves` is the
+    smallest one that a gate at tier ci detects by its last look.
     """
 
     metric: str
@@ -48,11 +48,11 @@ class Resolution:
     gate_resolves: float
 
     def catches_from(self, allowance: float) -> float:
-        """Return the smallest true slowdown that the gate calls with a budget of `allowance`."""
+        """Return the smallest true slowdown that the gate detects with a budget of `allowance`."""
         return allowance * (1 + self.gate_resolves) - 1
 
     def to_json(self) -> dict[str, Any]:
-        """Return the resolution, ready to print."""
+        """Return the resolution as JSON values."""
         return {
             "ratio": self.seen.value,
             "lower": self.seen.lower,
@@ -65,7 +65,7 @@ class Resolution:
 
 @dataclass(frozen=True, slots=True)
 class NoiseReport:
-    """Hold how small a regression the machine resolves, and the noise right before.
+    """Hold the smallest regression that the machine resolves, and the noise just before.
 
     `clean` is the share of the samples, 0 to 1, that nothing preempted in either process.
     """
@@ -81,7 +81,7 @@ class NoiseReport:
     resolutions: tuple[Resolution, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report, ready to print."""
+        """Return the report as JSON values."""
         return {
             "model": self.model,
             "runtime": self.runtime,
@@ -99,7 +99,7 @@ class NoiseReport:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Name what is measured against itself, on which texts."""
+    """Name the model that is measured against itself, and its texts."""
 
     name: str
     artifact: Artifact
@@ -110,8 +110,8 @@ class Workload:
 def workload(model: Path, data: str, column: str, threads: int) -> Workload:
     """Open an exported model and the texts to run it on.
 
-    Raises ArtifactError or DataError on what cannot be read, UnsupportedError on a format that
-    no measured runtime loads.
+    Raises ArtifactError or DataError for files that cannot be read, UnsupportedError for a format
+    that no measured runtime loads.
     """
     artifact = read_artifact(model)
     runs_in(artifact.format)
@@ -123,7 +123,7 @@ def workload(model: Path, data: str, column: str, threads: int) -> Workload:
 
 
 def builtin_noise(*, seconds: float, threads: int, seed: int, progress: Progress) -> NoiseReport:
-    """Find the machine's noise with a small model made in a temporary folder."""
+    """Measure the machine's noise with a small model made in a temporary folder."""
     from compress.judge.noise_model import noise_model, noise_texts
 
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
@@ -143,8 +143,7 @@ def measure_noise(
 ) -> NoiseReport:
     """Measure a model against itself, as a gate measures a candidate, until the time is used.
 
-    At least as many rounds are measured as tell a spread. Raises BackendError when the model's
-    process fails.
+    At least FEWEST_ROUNDS rounds are measured. Raises BackendError when the model's process fails.
     """
     device = device or Job()
     noise = device.noise(work.threads)
@@ -171,13 +170,13 @@ def measure_noise(
 
 
 Round = tuple[list[float], list[float]]
-"""Latencies, in ms, of the same rows in two processes of one model, clean in both."""
+"""Latencies in ms of the same rows in two processes of one model, clean in both."""
 
 
 def resolution(metric: str, rounds: Sequence[Round]) -> Resolution:
-    """Return what rounds of a model against itself say of one ratio.
+    """Return the noise of one ratio, from rounds of a model against itself.
 
-    Raises QualityError when too few of them have samples that nothing disturbed.
+    Raises QualityError when too few rounds have undisturbed samples.
     """
     q = _QUANTILES[metric]
     ratios = [float(np.quantile(a, q) / np.quantile(b, q)) for a, b in rounds if a]
@@ -218,7 +217,7 @@ def _round(work: Workload, device: Job, plan: MeasurePlan) -> Round:
 
 
 def noise_lines(report: NoiseReport) -> list[str]:
-    """Say in plain words what the machine resolves, and what a budget catches because of it."""
+    """Describe what the machine resolves, and what a budget therefore detects."""
     rows = report.resolutions
     resolved = " and ".join(f"{_percent(row.resolves)} in {row.metric}" for row in rows)
     tightest = " and ".join(f"{row.metric} ≤ {1 + row.gate_resolves:.3f}" for row in rows)
@@ -248,7 +247,7 @@ def _wrapped(paragraph: str) -> list[str]:
 
 def _caught(row: Resolution) -> str:
     caught = _percent(row.catches_from(ALLOWANCE))
-    return f"{row.metric} ≤ {ALLOWANCE:g} catches true slowdowns from {caught} on"
+    return f"{row.metric} ≤ {ALLOWANCE:g} detects true slowdowns from {caught} on"
 
 
 def disturbance_lines(noise: Noise) -> list[str]:

@@ -1,4 +1,4 @@
-"""A small model made on the spot, so that a machine's noise can be measured without one."""
+"""A small model made at run time, to measure a machine's noise without a user's model."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _OUTPUT = TensorSpec("logits", "float32", ("batch", len(_LABELS)))
 def noise_model(folder: Path) -> Artifact:
     """Write an ONNX classifier with random weights: the feed-forward half of an encoder.
 
-    Its 9 MB do not fit a core's own caches, as a real model's weights do not, and it takes a
-    millisecond or a few a row.
+    Its 9 MB are larger than a core's own caches, like a real model's weights, and one row takes one
+    to a few milliseconds.
     """
     import onnx
 
@@ -46,7 +46,7 @@ def noise_model(folder: Path) -> Artifact:
 
 
 def noise_texts(seed: int, count: int = 64) -> list[str]:
-    """Return texts of 8 to 40 words, as requests to a classifier are."""
+    """Return texts of 8 to 40 words, like requests to a classifier."""
     generator = random.Random(seed)  # noqa: S311 - lengths, not a secret
     return [
         " ".join(f"w{generator.randrange(1, _WORDS)}" for _ in range(generator.randint(8, 40)))

@@ -1,4 +1,4 @@
-"""Propose budgets that a model meets today and that a later one must still meet."""
+"""Propose budgets that a model meets today and that later models must still meet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from profiles.budget import METRICS
 from profiles.measurement import Measurement
 
 DRIFT = 0.05
-"""What a shared machine's pace changes from day to day, on top of what one session shows."""
+"""The drift of a shared machine's speed from day to day, which one session does not show."""
 
 _ALLOWANCES = {
     "latency_p50_ms": DRIFT,
@@ -27,14 +27,14 @@ _ALLOWANCES = {
     "latency_p50_ratio": 0.0,
     "latency_p90_ratio": 0.0,
 }
-"""Per metric: the share that a figure may move without the model having changed."""
+"""By metric: the share by which a figure may change although the model has not."""
 
 _WARN = ("cold_start_p50_ms", "cold_start_p90_ms")
 
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Propose one budget, and say why this limit."""
+    """Propose one budget, with the reason for its limit."""
 
     metric: str
     side: str
@@ -44,7 +44,7 @@ class Suggestion:
     reason: str
 
     def toml(self) -> str:
-        """Return the budget as a line of a profile, its reason above it."""
+        """Return the budget as a line of a profile, with its reason above it."""
         parts = [f"{self.side} = {self.limit:g}", f'level = "{self.level}"']
         parts += [] if self.confidence is None else [f"confidence = {self.confidence:g}"]
         return f"# {self.reason}\n{self.metric} = {{{', '.join(parts)}}}"
@@ -53,12 +53,12 @@ class Suggestion:
 def suggest_budgets(
     figures: Mapping[str, Measurement], headroom: float = 0.0
 ) -> tuple[list[Suggestion], list[str]]:
-    """Propose a limit for each figure that supports one; also say which do not, and why.
+    """Propose a limit for each figure that supports one; list the others with reasons.
 
-    A limit lies beyond the bound on the bad side by once more the distance from the value to
-    that bound, so that a repeated measurement of the same model passes nearly always (its bound
-    must not move by more than two of its own reaches), by what the machine drifts from day to
-    day, and by `headroom` (a share) on top. Then it is rounded outwards to three figures.
+    The limit starts at the bound on the bad side and moves away from the value: by the distance
+    between value and bound once more, so that a repeated measurement of the same model nearly
+    always passes; by the machine's drift from day to day; and by `headroom` (a share). Then it is
+    rounded outwards to three digits.
     """
     suggestions, refused = [], []
     for metric in _ALLOWANCES:
@@ -69,7 +69,7 @@ def suggest_budgets(
         if figure.value is None or bad is None:
             refused.append(f"{metric}: {figure.why or 'not measured'}")
         elif 2 * bad <= figure.value:
-            refused.append(f"{metric}: known too roughly for a limit; measure more (--tier)")
+            refused.append(f"{metric}: too uncertain for a limit; measure more (--tier)")
         else:
             suggestions.append(_suggestion(figure, figure.value, bad, headroom))
     return suggestions, refused
@@ -94,10 +94,10 @@ def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) 
 
 
 def _outwards(value: float, bad: float, *, up: bool) -> float:
-    """Round to three figures, away from what was measured: `bad` must meet the result."""
+    """Round to three digits, away from the measured value: `bad` must meet the result."""
     step = 10.0 ** (math.floor(math.log10(value)) - 2)
     away = 1 if up else -1
-    # A hair keeps a limit that is round already; where it goes too far, one step back is enough.
+    # A tiny number keeps a limit that is round already; if it is too large, go one step back.
     steps = math.ceil(value / step - 1e-9) if up else math.floor(value / step + 1e-9)
     limit = float(f"{steps * step:.6g}")
     return limit if (limit - bad) * away >= 0 else float(f"{(steps + away) * step:.6g}")

@@ -1,4 +1,4 @@
-"""How much is measured: the tiers, their looks, and what budgets ask for on top."""
+"""How much is measured: the tiers, their looks, and what budgets add to them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from runtimes.measure import Load, MeasurePlan
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Say how much is measured: `looks` are the processes a model has had by the end of each."""
+    """Say how much is measured: `looks` are the numbers of processes by the end of each look."""
 
     looks: tuple[int, ...]
     plan: MeasurePlan
@@ -31,8 +31,8 @@ TIERS = {
     "release": Tier((12, 24, 36), MeasurePlan(blocks=8)),
     "soak": Tier((4,), MeasurePlan(blocks=150, block_runs=100)),
 }
-"""Seconds for a look, about a minute for a gate, minutes for a release, and minutes in one go
-that show whether the machine keeps its pace."""
+"""Seconds for quick, about a minute for ci, minutes for release; soak runs for minutes without a
+break, which shows whether the machine keeps its speed."""
 
 MOST_PROCESSES = max(tier.looks[-1] for tier in TIERS.values())
 """Processes of a model that the largest tier starts."""
@@ -42,7 +42,7 @@ _COLD_STARTS = {"p50": 0.5, "p90": 0.9}
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Say what the profiles' budgets ask of a measurement; counts are of processes a model."""
+    """Say what the profiles' budgets need from a measurement; counts are per model."""
 
     threads: int
     confidence: float
@@ -58,10 +58,10 @@ class Demand:
 def demand_of(
     profiles: Sequence[DeviceProfile], tier: Tier, device: Job, threads: int | None = None
 ) -> Demand:
-    """Return what suits every profile; the first one's threads are used where none are given.
+    """Return what all profiles need; without `threads`, the first profile's number is used.
 
-    A budget on a percentile of cold starts needs as many as bound it at the look that may
-    spend least. The budgets of another device ask for nothing.
+    A budget on a percentile of cold starts needs enough of them to bound it at the look with the
+    smallest share of risk. The budgets of another device add nothing.
     """
     confidence = max((profile.confidence for profile in profiles), default=0.95)
     median = samples_needed(0.5, 1 - (1 - confidence) * min(tier.shares))

@@ -1,4 +1,4 @@
-"""Measure one deployable model against a reference and judge it by a profile."""
+"""Measure one deployable model against a reference, and judge it by profiles."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MODEL = "model"
 class Validation:
     """Hold the figures of a model and its reference, and the verdicts.
 
-    `classes` are those that keep least of the reference's accuracy, the worst first.
+    `classes` are those that keep least of the reference's accuracy, worst first.
     """
 
     outcome: Outcome
@@ -49,15 +49,15 @@ class Validation:
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
-        """Return the model's verdicts, one a profile."""
+        """Return the model's verdicts, one for each profile."""
         return self.outcome.verdicts
 
     def summary(self) -> Summary:
-        """Return how the two compare."""
+        """Return the comparison of the two."""
         return summary(self.reference, self.model)
 
     def rows(self) -> tuple[StageRow, ...]:
-        """Return a table row each."""
+        """Return one table row for each metric."""
         return tuple(
             stage_row(
                 row,
@@ -85,9 +85,9 @@ def validate(
 ) -> Validation:
     """Measure `model` and `reference` side by side on the first profile's device; judge the model.
 
-    A reference that is a torch model is exported to fp32 ONNX first: eager torch would flatter
-    the model. Raises UnsupportedError for a model that no runtime here loads, DeviceError when
-    a profile's device is out of reach.
+    A torch reference is exported to fp32 ONNX first: eager torch is slow, so the model would look
+    too good. Raises UnsupportedError for a model that no runtime here loads, DeviceError when a
+    profile's device cannot be reached.
     """
     devices = tuple(load_profile(name) for name in profiles)
     device = Job.on(devices)
@@ -103,7 +103,7 @@ def validate(
 
 
 def load_rows(data: DataSettings, artifact: Artifact, *, labeled: bool, progress: Progress) -> Rows:
-    """Load the rows that a model is measured on, and warn of what is weak about them."""
+    """Load the rows that a model is measured on, and warn of their weaknesses."""
     task = task_of(artifact.task)
     if not labeled:
         return load_inputs(data, Path(), task)
@@ -125,7 +125,7 @@ def measure_beside(
 ) -> Outcome:
     """Evaluate `artifact`, beside a reference if one is given; `evaluation` has no candidates yet.
 
-    A torch reference lives for as long as it is measured.
+    A torch reference is deleted after the measurement.
     """
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         wanted = evaluation.profiles[0].runtime.name if evaluation.profiles else ""
@@ -187,9 +187,9 @@ def deployable(name: str, artifact: Artifact, wanted: str = "") -> Candidate:
 
 
 def runnable(artifact: Artifact, device: Job) -> Artifact:
-    """Return a whole artifact of a format that runs; raise UnsupportedError or ArtifactError.
+    """Return a complete artifact of a format that runs; raise UnsupportedError or ArtifactError.
 
-    Whether another machine has the runtime shows when it is started there.
+    Whether another machine has the runtime is known when a process starts there.
     """
     state = RUNTIMES.resolve(runs_in(artifact.format))().availability()
     if device.here and not state.ok:

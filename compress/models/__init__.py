@@ -1,1 +1,1 @@
-"""A teacher's folder: open it, know its architecture, tokenizer, weights and adapters."""
+"""A teacher's folder: its architecture, tokenizer, weights and adapters."""

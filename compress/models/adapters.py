@@ -19,16 +19,16 @@ _HEADS = ("classifier.weight", "classifier.out_proj.weight", "score.weight")
 
 
 def is_adapter(folder: Path) -> bool:
-    """Tell whether a folder holds a peft adapter instead of a whole model."""
+    """Tell whether a folder holds a peft adapter instead of a complete model."""
     return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
 
 
 def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], Path]) -> Path:
-    """Return the folder of the merged model, made below `kept` when it is not there yet.
+    """Return the folder of the merged model below `kept`; merge only if it is missing.
 
     `resolve` finds the base model that the adapter names. The merge is peft's
-    `merge_and_unload(safe_merge=True)`. Raises UnsupportedError without peft, ArtifactError
-    when the adapter is not a classifier's.
+    `merge_and_unload(safe_merge=True)`. Raises UnsupportedError without peft, ArtifactError when
+    the adapter is not a classifier's.
     """
     target = kept / digest_of(describe_files(folder, _names(folder)))[:32]
     if (target / "config.json").is_file():
@@ -38,7 +38,7 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
     model = _merged(folder, base, task, _classes(folder))
     with new_folder(target) as made:
         model.save_pretrained(made)
-        for source in (base, folder):  # the adapter's own tokenizer wins
+        for source in (base, folder):  # the adapter's own tokenizer takes precedence
             for file in source.glob("*token*.json"):
                 shutil.copyfile(file, made / file.name)
     return target

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 class Architecture:
     """Name the parts of one `model_type`; paths are dotted attributes of the whole model.
 
-    `base` is the backbone's attribute. Paths under `layers` are relative to one layer.
-    `config_*` are the keys of config.json that follow when a part is resized. `position_bias`
-    is an embedding with one column a head that all layers share, where there is one. The
-    classifier is `head_out`, which reads what `head_in` makes of the first token.
+    `base` is the backbone's attribute. Paths under `layers` are relative to one layer. `config_*`
+    are the keys of config.json that change when a part is resized. `position_bias` is an embedding
+    with one column a head that all layers share, if there is one. The classifier is `head_out`,
+    which reads `head_in`'s output for the first token.
     """
 
     model_type: str
@@ -42,7 +42,7 @@ class Architecture:
 
     @property
     def embeddings(self) -> str:
-        """Return the path of the module that adds up word, position and type embeddings."""
+        """Return the path of the module that sums word, position and type embeddings."""
         return self.word_embeddings.rpartition(".")[0]
 
 
@@ -122,14 +122,14 @@ PARTIAL = {
 
 
 def supports(model_type: str, stage: str) -> bool:
-    """Tell whether a stage knows this architecture."""
+    """Tell whether a stage supports this architecture."""
     if model_type in FULL:
         return stage in FULL[model_type].stages
     return stage in PARTIAL.get(model_type, frozenset())
 
 
 def require(model_type: str, stage: str) -> None:
-    """Raise UnsupportedError when a stage does not know this architecture."""
+    """Raise UnsupportedError when a stage does not support this architecture."""
     if supports(model_type, stage):
         return
     known = sorted(name for name in (*FULL, *PARTIAL) if supports(name, stage))

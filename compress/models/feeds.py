@@ -1,4 +1,4 @@
-"""The arrays that an exported model is fed, and examples of them."""
+"""Input arrays of an exported model, and examples of them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Feeds = dict[str, NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class ExampleFeeds:
-    """Draw inputs that a classifier with this tokenizer takes."""
+    """Draw inputs for a classifier with this tokenizer."""
 
     inputs: tuple[str, ...]
     vocabulary: int
@@ -28,7 +28,7 @@ class ExampleFeeds:
 
     @classmethod
     def of(cls, artifact: Artifact) -> ExampleFeeds:
-        """Read the vocabulary's size, padding and opening of an artifact's tokenizer."""
+        """Read the vocabulary size, padding and opening of an artifact's tokenizer."""
         tokenizer = load_tokenizer(artifact.path, artifact.max_length)
         pad = _pad_token(artifact.path)
         pad_id = tokenizer.token_to_id(pad) if pad else None
@@ -39,7 +39,7 @@ class ExampleFeeds:
     def draw(self, rows: int, length: int, padding: int = 0) -> Feeds:
         """Return int64 (rows, length) arrays; the last row ends with `padding` masked tokens.
 
-        Rows begin as the tokenizer's do, which a graph may rely on.
+        Rows begin as the tokenizer's rows do, since a graph may rely on this.
         """
         source = np.random.default_rng(rows * 4099 + length)
         ids = source.integers(0, self.vocabulary, (rows, length))

@@ -1,4 +1,4 @@
-"""Keep some of a model's layers: evenly spaced ones, or those that are named."""
+"""Keep some of a model's layers: evenly spaced ones, or named ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def evenly_spaced(total: int, keep: int) -> tuple[int, ...]:
-    """Return `keep` of `total` layer numbers, evenly spaced, the last one always among them.
+    """Return `keep` of `total` layer numbers, evenly spaced, the last one always included.
 
     6 → 3 gives (1, 3, 5). Raises RecipeError unless 1 ≤ keep ≤ total.
     """

@@ -1,8 +1,8 @@
 """Classifiers whose attention heads were removed, for transformers' `trust_remote_code=True`.
 
-This file is copied beside config.json, so it must stand alone: torch and transformers only.
-`config.edgepress_heads` says how many heads each layer has left; `num_attention_heads` keeps
-the number that the head's width is computed from.
+This file is copied beside config.json, so it imports torch and transformers only.
+`config.edgepress_heads` is the number of remaining heads of each layer; `num_attention_heads` keeps
+the original number, from which a head's width is computed.
 """
 
 # transformers is untyped here, and a mix-in's super() is whichever class it is mixed into.
@@ -41,7 +41,7 @@ _LAYOUTS = {
 def resize_heads(model: PreTrainedModel, heads: int) -> None:
     """Give every layer of a classifier `heads` attention heads of the same width, in place.
 
-    The new projections are blank: their weights are to be loaded or copied afterwards.
+    The new projections are empty: load or copy their weights afterwards.
     """
     layers, attention_path, projections, output_path = _LAYOUTS[model.config.model_type]
     for layer in model.base_model.get_submodule(layers):
@@ -83,7 +83,7 @@ def _resize_position_bias(encoder: Any, heads: int) -> None:
 
 
 class _PrunedHeads:
-    """Build the model as its configuration says, then take away the removed heads."""
+    """Build the model as its configuration says, then remove the pruned heads."""
 
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__(config)

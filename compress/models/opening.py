@@ -1,4 +1,4 @@
-"""Read from a tokenizer how the tokens of every single text begin."""
+"""Read from a tokenizer which tokens every single text begins with."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PROBES = ("", "a", "Ünïcode 漢字 \t\n", "word " * 600)
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Hold what is the same in every text: `first_id`, and whether all tokens are of type 0.
+    """Hold what all texts have in common: `first_id`, and whether all tokens have type 0.
 
-    `first_id` is None where the tokenizer does not put one token before all else.
+    `first_id` is None if the tokenizer does not put one fixed token first.
     """
 
     first_id: int | None
@@ -24,7 +24,7 @@ class Opening:
 
     @classmethod
     def of(cls, folder: Path, max_length: int) -> Opening:
-        """Read the post-processor's template for single texts, and prove it on a few."""
+        """Read the post-processor's template for single texts, and check it on a few texts."""
         tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         first, types = _template(tree.get("post_processor"))
         tokenizer = load_tokenizer(folder, max_length)
@@ -35,7 +35,7 @@ class Opening:
 
 
 def _template(processor: dict[str, Any] | None) -> tuple[int | None, set[int]]:
-    """Return the id that a post-processor puts first, and the types that it gives."""
+    """Return the id that a post-processor puts first, and the types that it assigns."""
     kind = processor["type"] if processor else None
     if processor is None or kind == "ByteLevel":
         return None, {0}

@@ -1,4 +1,4 @@
-"""What is known of a model before a stage makes another of it."""
+"""The outline of a model: what stages know of it before they run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtimes.errors import RecipeError
 
 
 def outline_of(model: Artifact) -> Outline:
-    """Return what a model's manifest, and a torch model's configuration, say of it."""
+    """Return the outline from a model's manifest and a torch model's configuration."""
     return Outline(
         format=model.format,
         precision=model.precision,
@@ -23,9 +23,9 @@ def outline_of(model: Artifact) -> Outline:
 
 
 def cut_layers(source: Outline, kind: str, layers: int | None, keep: Sequence[int] = ()) -> Outline:
-    """Return the outline with so many `layers` left, or those at the places that `keep` names.
+    """Return the outline with so many `layers`, or with the layers that `keep` names.
 
-    Raises RecipeError when the source has fewer.
+    Raises RecipeError when the source has too few.
     """
     depth = source.layers
     wanted = max((layers or 0, *(place + 1 for place in keep)))

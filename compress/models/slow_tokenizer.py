@@ -1,4 +1,4 @@
-"""Turn a tokenizer that was saved as a vocabulary into the one file that everything here reads."""
+"""Convert a tokenizer that was saved as a vocabulary into tokenizer.json."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SLOW_FILES = (
 
 
 def open_tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    """Load a folder's tokenizer.json, or convert what an older transformers wrote.
+    """Load a folder's tokenizer.json, or convert the files of an older transformers version.
 
-    Raises ArtifactError when there is no tokenizer, or none that can be converted.
+    Raises ArtifactError when there is no tokenizer, or it cannot be converted.
     """
     if (folder / FAST).is_file():
         return load_tokenizer(folder, max_length)
@@ -58,6 +58,6 @@ def _converted(folder: Path) -> Tokenizer:
         raise ArtifactError(
             f"{folder}: its tokenizer cannot be converted to {FAST} ({reason})",
             expected="a tokenizer that transformers has a fast version of",
-            action="where it works: AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
+            action="convert it elsewhere: AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
         ) from error
     return tokenizer

@@ -38,11 +38,11 @@ _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "mpnet")
 
 
 def resolve(path: str, folder: Path | None = None) -> Path:
-    """Return the local folder that a teacher's path means.
+    """Return the local folder of a teacher's path.
 
     Relative paths start at `folder`. "python:PACKAGE/FOLDER" is a folder inside an installed
-    package, found without importing it. Anything else that is no folder is taken for a Hub id
-    and downloaded into the Hub's own cache (or read from there when offline).
+    package, which is not imported. Anything else that is no folder is taken for a Hub id and
+    downloaded into the Hub's own cache (or read from there when offline).
     """
     if path.startswith("python:"):
         return _inside_package(path)
@@ -67,10 +67,10 @@ def open_model(
 ) -> Artifact:
     """Return a model folder as an artifact, without writing to it.
 
-    A LoRA adapter is merged into its base model, in the user's cache, and that is opened.
-    A folder that edgepress wrote brings its manifest; any other transformers folder is
-    described from its configuration and the header of its weights. Raises ArtifactError on a
-    pickle, a truncated file, classes that are not the head's or a tokenizer that does not fit.
+    A LoRA adapter is merged into its base model in the user's cache, and the result is opened. A
+    folder that edgepress wrote has a manifest; another transformers folder is described from its
+    configuration and the header of its weights. Raises ArtifactError on a pickle, a truncated file,
+    classes that are not the head's or a tokenizer that does not fit.
     """
     task = canonical_task(task)
     place = resolve(path, folder)
@@ -94,9 +94,9 @@ def _require_torch(place: Path) -> None:
 
 
 def import_model(source: Artifact, target: Path) -> Artifact:
-    """Copy a model's configuration, weights and tokenizer into an artifact folder of its own.
+    """Copy a model's configuration, weights and tokenizer into its own artifact folder.
 
-    Shards become one file, and a slow tokenizer its tokenizer.json.
+    Shards become one file, and a slow tokenizer becomes tokenizer.json.
     """
     from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES
 
@@ -136,7 +136,7 @@ def _inside_package(path: str) -> Path:
     if not folder.is_dir():
         raise ArtifactError(
             f"{path}: the package {package!r} has no folder {inner!r}",
-            expected="python:PACKAGE/FOLDER, the folder as it stands in the package",
+            expected="python:PACKAGE/FOLDER, the folder's path inside the package",
             available=", ".join(_folders(folder.parent)) or None,
             action=f"looked at {folder}",
         )
@@ -157,7 +157,7 @@ def _from_hub(name: str, local: Path) -> Path:
     wanted += ["special_tokens_map.json", *SLOW_FILES]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # network, authentication, unknown name: many types
+    except Exception as error:  # network, authentication, unknown name: many error types
         raise ArtifactError(
             f"{name}: neither a folder nor a model that the Hub gives"
             f" ({str(error).splitlines()[0][:160] if str(error) else type(error).__name__})",
@@ -194,7 +194,7 @@ def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return the names of the files that are read of a transformers folder."""
+    """Return the names of the files that are read from a transformers folder."""
     from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES
 
     weights = (file.name for file in weight_files(folder))
@@ -225,7 +225,7 @@ def _check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> Non
 
 
 def _length_limit(folder: Path, config: Any) -> int:
-    """Return how many tokens the model and its tokenizer take, specials included."""
+    """Return how many tokens the model and its tokenizer take, including special tokens."""
     positions = getattr(config, "max_position_embeddings", None) or DEFAULT_MAX_LENGTH
     if config.model_type in _OFFSET_POSITIONS:
         positions -= (config.pad_token_id or 0) + 1  # their positions start after the padding id
@@ -240,7 +240,7 @@ def _asked(max_length: int | None, limit: int, folder: Path) -> int | None:
     if max_length is not None and max_length > limit:
         raise UnsupportedError(
             f"max_length {max_length}",
-            expected=f"at most {limit} tokens, which is all that {folder.name} takes",
+            expected=f"at most {limit} tokens, the limit of {folder.name}",
             action="leave max_length out, or lower it",
         )
     return max_length

@@ -1,4 +1,4 @@
-"""Load and save torch models as artifacts, whatever was cut out of them."""
+"""Load and save torch models as artifacts, also pruned ones."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-"""What travels with a model; vocab.txt and merges.txt would go stale when pieces are pruned."""
+"""Files that are copied with a model; vocab.txt and merges.txt would be wrong after pruning."""
 
 HEADS_CODE = "modeling_edgepress.py"
-"""What plain transformers needs to load a model whose heads were pruned."""
+"""The file that plain transformers needs to load a model with pruned heads."""
 
 _PRUNED_HEADS = Path(__file__).parent / HEADS_CODE
-"""What transformers needs to load a model with fewer heads; see its docstring."""
+"""The source of that file; see its docstring."""
 
 
 def load_model(
@@ -35,9 +35,9 @@ def load_model(
 ) -> PreTrainedModel:
     """Load a folder's model with its task's head in fp32 and eval mode, on the CPU.
 
-    Attention is eager, so that the exported graph is plain. With `labels` the head is made
-    anew for them; without, the folder must hold one. Raises ArtifactError on a pickle, a
-    truncated or a foreign file.
+    Attention is eager, so that the exported graph is plain. With `labels`, a new head is made for
+    them; without, the folder must hold one. Raises ArtifactError on a pickle, or a file that is
+    truncated or of another format.
     """
     import torch
 

@@ -173,7 +173,7 @@ def _distill(layers: int) -> Table:
         [
             Key("kind", "distill"),
             Key("layers", min(_LAYERS, layers), f"of {layers}: fewer is faster, more is safer"),
-            Key("augment", 4, "disturbed copies of each row, which the teacher answers"),
+            Key("augment", 4, "augmented copies of each row, which the teacher answers"),
             Key("epochs", 12, "more is better, and takes longer"),
         ],
         ("Keep a few layers, which learn to answer as the teacher does.",),
