@@ -1,4 +1,4 @@
-"""Know where results are to be written, and check it before anything is."""
+"""Where results are written; the place is checked before any work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from runtimes.errors import InputError
 
 
 def cache_root() -> Path:
-    """Return where finished work is kept: $EDGEPRESS_CACHE, or the user's folder for caches."""
+    """Return the cache folder: $EDGEPRESS_CACHE, or the user's folder for caches."""
     named = os.environ.get("EDGEPRESS_CACHE")
     return Path(named).expanduser() if named else user_cache_path("edgepress", appauthor=False)
 
@@ -20,20 +20,20 @@ def cache_root() -> Path:
 def check_apart(out: Path, *others: Path) -> None:
     """Raise InputError when `out` is one of the other folders, inside one, or around one.
 
-    A result there would change its own input, or be swept away with it.
+    A result there could change its own input, or be deleted with it.
     """
     place = out.resolve()
     for other in (path.resolve() for path in others):
         if place == other or other in place.parents or place in other.parents:
             raise InputError(
                 f"--out {out}: {'is' if place == other else 'overlaps'} {other}",
-                expected="a folder apart from what is read, and from the cache",
+                expected="a folder outside the inputs and the cache",
                 action="choose another --out",
             )
 
 
 def check_room(out: Path, needed_bytes: int) -> None:
-    """Raise InputError when `out` cannot be written, or its disk has less room than needed."""
+    """Raise InputError when `out` cannot be written, or its disk has too little space."""
     place = out.resolve()
     while not place.exists():
         place = place.parent
@@ -53,5 +53,5 @@ def check_room(out: Path, needed_bytes: int) -> None:
 
 
 def _frozen(place: Path) -> bool:
-    """Tell whether a file system takes no files, as /proc: root passes every access check."""
+    """Tell whether a file system takes no files, such as /proc: root passes every access check."""
     return shutil.disk_usage(place).total == 0

@@ -1,4 +1,4 @@
-"""The recipe: what a person writes, validated and frozen before anything runs."""
+"""Recipes: the input of a run, validated and frozen before any work."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 
 
 class TeacherSettings(BaseModel):
-    """The recipe's [teacher]: a folder, a Hub id or python:PACKAGE/FOLDER, and its task.
+    """Hold the recipe's [teacher]: a folder, a Hub id or python:PACKAGE/FOLDER, and its task.
 
-    `saw_validation` says whether it was trained on the rows that validation is; None finds out.
+    `saw_validation` says whether it was trained on the validation rows; None: find out.
     """
 
     model_config = _STRICT
@@ -37,9 +37,9 @@ class TeacherSettings(BaseModel):
 
 
 class TargetSettings(BaseModel):
-    """The recipe's [target]: what a search's answer must meet, and what it may cost.
+    """Hold the recipe's [target]: what a search's answer must meet, and the search's limits.
 
-    `retention_lower` is the least of retention's lower bound; by default one point less.
+    `retention_lower` is the minimum of retention's lower bound; by default one point less.
     """
 
     model_config = _STRICT
@@ -55,9 +55,9 @@ class TargetSettings(BaseModel):
 
 
 class ExportSettings(BaseModel):
-    """The recipe's [export]: the formats to make; the first is the one that is judged.
+    """Hold the recipe's [export]: the formats to make; the first one is judged.
 
-    A profile that names another of these runtimes has its format judged instead.
+    If the profile names the runtime of another format, that format is judged instead.
     """
 
     model_config = _STRICT
@@ -71,7 +71,7 @@ class ExportSettings(BaseModel):
 
 
 class _File(BaseModel):
-    """The recipe as it stands in the file, its stages still plain tables."""
+    """Hold the recipe as in the file, with its stages as plain tables."""
 
     model_config = _STRICT
 
@@ -93,7 +93,7 @@ _HOW = {
     "teacher": 'write [teacher] and below it path = "FOLDER"',
     "data": 'write [data] and below it train = "train.csv"',
 }
-"""How the keys that every recipe begins with are written."""
+"""How to write the keys that every recipe has."""
 
 _EXPECTED = {
     "tuple_type": "a list",
@@ -101,12 +101,12 @@ _EXPECTED = {
     "too_short": "at least one",
     "string_pattern_mismatch": "at most 64 letters, digits, dots, dashes and underscores",
 }
-"""What pydantic says in the words of its own types, by its name for the fault."""
+"""The project's words for pydantic's types of faults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Hold a validated recipe; relative paths in it start at `folder`."""
+    """Hold a validated recipe; its relative paths are relative to `folder`."""
 
     name: str
     seed: int
@@ -120,9 +120,9 @@ class Recipe:
 
 
 def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
-    """Read a recipe file; `data_folder` takes the place of its [data] folder.
+    """Read a recipe file; `data_folder` replaces its [data] folder.
 
-    Raises RecipeError for anything in it that is unknown or wrong.
+    Raises RecipeError for an unknown key or a wrong value.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -131,7 +131,7 @@ def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
             f"{path}: {'a folder' if path.is_dir() else 'no such recipe'}",
             expected="a TOML file",
             available=", ".join(recipes[:8]) or None,
-            action="see the README for one to begin with",
+            action="see the README for an example",
         )
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
@@ -139,7 +139,7 @@ def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
         raise RecipeError(
             f"{path.name}: not TOML ({error})",
             expected='key = value, texts in quotes: path = "model"',
-            action="mend the line; TOML is UTF-8",
+            action="correct the line; TOML is UTF-8",
         ) from error
     if data_folder is not None and isinstance(content.get("data"), dict):
         content["data"]["folder"] = str(data_folder.expanduser().resolve())
@@ -147,7 +147,7 @@ def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
 
 
 def parse_recipe(content: dict[str, Any], folder: Path, name: str) -> Recipe:
-    """Validate a recipe's content; `name` stands in its errors."""
+    """Validate a recipe's content; `name` appears in error messages."""
     try:
         file = _File.model_validate(content)
     except ValidationError as error:
@@ -190,7 +190,7 @@ def _listed_stage(row: dict[str, Any], name: str) -> Stage:
 
 
 def _anchored(stage: Stage, folder: Path) -> Stage:
-    """Return the stage with the folders that it names as seen from here, not from the recipe."""
+    """Return the stage with its folders relative to the working folder instead of the recipe's."""
     seen: dict[str, Any] = {
         name: _seen_from_here(path, folder) for name, path in stage.models().items()
     }
@@ -198,9 +198,9 @@ def _anchored(stage: Stage, folder: Path) -> Stage:
 
 
 def _seen_from_here(model: str, folder: Path) -> str:
-    """Return a recipe's path of a model as a relative one from here.
+    """Return a recipe's model path relative to the working folder.
 
-    Absolute ones of this machine are kept out of manifests.
+    Absolute paths of this machine are kept out of manifests.
     """
     place = folder / Path(model).expanduser()
     hub_id = model.count("/") == 1 and model[0] not in "./~" and not place.is_dir()
@@ -208,13 +208,13 @@ def _seen_from_here(model: str, folder: Path) -> str:
 
 
 def parse_stage(row: dict[str, Any], name: str) -> Stage:
-    """Turn a table of settings into the stage that its `kind` names; `name` stands in errors."""
+    """Turn a table of settings into the stage of its `kind`; `name` appears in error messages."""
     settings = dict(row)
     kind = settings.pop("kind")
     cls = STAGES.resolve(kind)
     if not issubclass(cls, Stage):
         raise RecipeError(
-            f"{name}: {kind} is {cls.__module__}:{cls.__qualname__}, which is no stage",
+            f"{name}: {kind} is {cls.__module__}:{cls.__qualname__}, which is not a stage",
             expected="a subclass of compress.stage.Stage",
             action="update the package that adds it",
         )
@@ -228,7 +228,7 @@ def parse_stage(row: dict[str, Any], name: str) -> Stage:
 
 
 def recipe_error(error: ValidationError, name: str, known: list[str]) -> RecipeError:
-    """Say the first thing that is wrong with a recipe in the project's own words."""
+    """Return the first fault of a recipe in the project's own words."""
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     siblings = [key for key in known if _parent(key) == _parent(place)] or known

@@ -1,4 +1,4 @@
-"""The seam that every step of compression fits: settings that run, and what they run with."""
+"""The protocol of a stage: settings that run, and the context that they run in."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from runtimes.registry import Registry
 from runtimes.runtime import TensorSpec
 
 TORCH: Final = "huggingface"
-"""The format of torch models: what stages take before the export."""
+"""The format of torch models, which stages take before the export."""
 
 TRAINING: Final = ("torch", "transformers", "accelerate")
 """The modules that a stage on torch models imports."""
@@ -42,15 +42,15 @@ TOOLS = (
     *("edgepress", "torch", "transformers", "tokenizers"),
     *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf"),
 )
-"""Packages whose version decides what a stage makes; each is part of the cache key."""
+"""Packages whose versions affect a stage's result; each is part of the cache key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the model is compressed for: facts of the profile that a stage may use.
+    """Hold facts of the target device that a stage may use.
 
-    `int8_dot` says that the CPU multiplies 8-bit integers without saturating (VNNI, AMX,
-    dotprod); without it weights keep 7 bits (`reduce_range`).
+    `int8_dot` says that the CPU multiplies 8-bit integers without saturating (VNNI, AMX, dotprod);
+    without it weights keep 7 bits (`reduce_range`).
     """
 
     runtime: str = "onnxruntime"
@@ -60,12 +60,12 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """Carry what a stage needs beside its input.
+    """Hold what a stage needs beside its input.
 
-    `teacher` is the fine-tuned model that the lineage started from (format huggingface), or
-    None before there is one. `scratch` survives a killed process and is this stage's own, for
-    checkpoints; the pipeline removes it once the stage is done. `shared` holds files named by
-    their content (a teacher's logits) that several stages read; without it they are made anew.
+    `teacher` is the fine-tuned model that all later models come from (format huggingface), None
+    before there is one. `scratch` is the stage's own folder for checkpoints; it survives a killed
+    process, and the pipeline removes it after the stage. `shared` holds files named by their
+    content (a teacher's answers) that several stages read; without it they are computed again.
     """
 
     data: Dataset
@@ -79,7 +79,7 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Describe what a stage wrote into its folder."""
+    """Describe the files that a stage wrote into its folder."""
 
     format: str
     precision: str
@@ -93,17 +93,17 @@ class Made:
 
     @classmethod
     def like(cls, source: Artifact, **changed: Any) -> Made:
-        """Describe a model that is its source but for what `changed` names."""
+        """Describe a model that equals its source except for `changed`."""
         shared = {column.name for column in dataclasses.fields(cls)} - {"metrics"}
         return cls(**{name: getattr(source, name) for name in shared} | changed)
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Hold what is known of a model before it is made.
+    """Hold what is known of a model before a stage makes it.
 
-    `layers` is None where the format does not say. A `closed` model is finished: no further
-    stage takes it, and another tool builds what is deployed.
+    `layers` is None where the format does not say. A `closed` model is finished: no further stage
+    takes it, and another tool builds the deployed file from it.
     """
 
     format: str
@@ -116,13 +116,13 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Stage(ABC):
-    """Turn one artifact into another. A stage is a frozen dataclass of its own settings.
+    """Turn one artifact into another. A stage is a frozen dataclass of its settings.
 
-    It never changes its input and is deterministic under `context.seed`. `accepts` are the
-    formats that it takes: TORCH for a stage on torch models, exported ones for a stage after
-    the export. A stage that `teaches` makes the teacher of all that follow. `retrains` says
-    that it learns from `context.teacher`. `model_settings` are the settings that name another
-    model, as a recipe's path of a teacher does.
+    It never changes its input and is deterministic under `context.seed`. `accepts` lists the
+    formats that it takes: TORCH for a stage on torch models, exported formats for a stage after the
+    export. A stage that `teaches` makes the teacher of all later stages. `retrains` says that it
+    learns from `context.teacher`. `model_settings` are the settings that name another model's
+    folder.
     """
 
     kind: ClassVar[str]
@@ -138,7 +138,7 @@ class Stage(ABC):
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Return the modules whose code, with all that they import, decides the result."""
+        """Return the modules whose code, with everything that they import, affects the result."""
         return (type(self).__module__,)
 
     def packages(self, form: str) -> tuple[str, ...]:
@@ -146,20 +146,21 @@ class Stage(ABC):
         return TRAINING if form == TORCH else ()
 
     def title(self, form: str) -> str:
-        """Return what a person calls the result, whose format is `form`."""
+        """Return the result's name for people; `form` is its format."""
         return self.kind if form == TORCH else f"{self.kind} {form}"
 
     def check(self, source: Outline) -> list[str]:
         """Return warnings for such a model, before any work.
 
-        Raises UnsupportedError when the stage cannot do it, RecipeError when settings clash.
+        Raises UnsupportedError when the stage does not support it, RecipeError when settings
+        contradict each other.
         """
         return []
 
     def leaves(self, source: Outline) -> Outline:
-        """Return what it makes of a model whose format it accepts, before any work.
+        """Return the outline of the result for this source, before any work.
 
-        Raises UnsupportedError or RecipeError when it cannot make it of this one.
+        Raises UnsupportedError or RecipeError when the stage cannot make it from this source.
         """
         return source
 
@@ -168,7 +169,7 @@ class Stage(ABC):
         """Write the result's files into the empty `folder` and describe them."""
 
     def models(self) -> dict[str, str]:
-        """Return the models that the settings name, by the setting."""
+        """Return the models that the settings name, by setting."""
         settings = settings_of(self)
         return {name: settings[name] for name in self.model_settings if settings[name] is not None}
 
@@ -195,7 +196,7 @@ def check_packages(stage: Stage, form: str) -> None:
 
 
 def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
-    """Return installed versions: by default of the tools that decide what a stage makes."""
+    """Return installed versions, by default of the tools that affect a stage's result."""
     versions = {}
     for name in names:
         try:
@@ -206,7 +207,7 @@ def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
 
 
 def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:
-    """Run a stage into `target`, which appears whole or not at all, and return its artifact."""
+    """Run a stage into `target`, written completely or not at all, and return its artifact."""
     check_format(stage, source.format)
     start = time.perf_counter()
     with new_folder(target) as folder:

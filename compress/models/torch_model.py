@@ -71,9 +71,9 @@ def load_model(
 def _refuse_blanks(
     folder: Path, model_type: str, base: str, loading: Mapping[str, Any], new_head: bool
 ) -> None:
-    """Raise ArtifactError where transformers would leave weights at random without a word."""
+    """Raise ArtifactError where transformers would silently leave weights at random."""
     blank = {*loading["missing_keys"], *(name for name, *_ in loading["mismatched_keys"])}
-    if new_head:  # the head is whatever is not the backbone's, and the pooler that feeds it
+    if new_head:  # the head: all outside the backbone, and the pooler that feeds it
         inside = (name for name in blank if name.startswith(f"{base}."))
         blank = {name for name in inside if not name.startswith(f"{base}.pooler.")}
     if blank:
@@ -81,12 +81,12 @@ def _refuse_blanks(
             f"{folder}: model.safetensors lacks {len(blank)} of the model's weights,"
             f" {min(blank)} among them",
             expected=f"the weights of a fine-tuned {model_type} classifier, as config.json says",
-            action="a model without a head is to be fine-tuned first",
+            action="fine-tune a model without a head first",
         )
 
 
 def _model_class(config: Any, task: str) -> Any:
-    """Return the class that builds this configuration; a folder's own code is never run."""
+    """Return the class that builds this configuration; code in the folder is never run."""
     if getattr(config, "edgepress_heads", None) is not None:
         from compress.models.modeling_edgepress import PRUNED
 
@@ -108,15 +108,15 @@ def load_config(folder: Path) -> Any:
 
 
 def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    """Load tokenizer.json, truncating at `max_length` tokens and never padding.
+    """Load tokenizer.json; truncate at `max_length` tokens and never pad.
 
-    The same library and file serve training, the pipeline's checks and the bundle.
+    Training, the pipeline's checks and the bundle use the same library and file.
     """
     from tokenizers import Tokenizer
 
     try:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises bare Exception
+    except Exception as error:  # the library raises plain Exception
         raise ArtifactError(
             f"{folder}/tokenizer.json: cannot be read ({first_line(error)})",
             expected="a fast tokenizer's file, as transformers saves it",
@@ -136,8 +136,8 @@ def save_model(
 ) -> Made:
     """Write model.safetensors and config.json, and copy the source's tokenizer files.
 
-    A tokenizer file that is already in `folder` is kept, so that a stage which rewrites it
-    does so first.
+    A tokenizer file that is already in `folder` is kept, so a stage that rewrites one writes it
+    first.
     """
     for name in TOKENIZER_FILES:
         if (source.path / name).is_file() and not (folder / name).exists():
@@ -173,7 +173,7 @@ def describe(
 
 
 def model_inputs(config: Any) -> tuple[TensorSpec, ...]:
-    """Return the tensors a classifier takes, in the order of every export."""
+    """Return the tensors that a classifier takes, in the order of every export."""
     names = ["input_ids", "attention_mask"]
     if getattr(config, "type_vocab_size", 0) > 1:
         names.append("token_type_ids")
@@ -182,7 +182,7 @@ def model_inputs(config: Any) -> tuple[TensorSpec, ...]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Keep transformers' loading reports and bars off the user's terminal."""
+    """Hide transformers' loading reports and progress bars."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()

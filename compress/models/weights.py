@@ -1,4 +1,4 @@
-"""A model's safetensors, in one file or in shards: what is in them, and all of it in one file."""
+"""A model's safetensors, in one file or in shards: read its header, or write it as one file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def weight_files(folder: Path) -> list[Path]:
             f"{folder}: no {WEIGHTS}",
             expected=f"{WEIGHTS}, or {INDEX} and its shards",
             available=_names(folder),
-            action="save it so: model.save_pretrained(folder, safe_serialization=True)",
+            action="save it with model.save_pretrained(folder, safe_serialization=True)",
         )
     return [_shard(folder, name) for name in sorted(set(_index(folder).values()))]
 
@@ -33,7 +33,7 @@ def weight_files(folder: Path) -> list[Path]:
 def read_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Return the shape of each tensor by name, from the headers alone.
 
-    Raises ArtifactError for a truncated file, or shards that lack what the index promises.
+    Raises ArtifactError for a truncated file, or shards without tensors that the index names.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for file in weight_files(folder):
@@ -66,7 +66,7 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
     except (SafetensorError, OSError) as error:
         raise ArtifactError(
             f"{file}: not an intact safetensors file ({error})",
-            expected="a header and all of the bytes that it promises",
+            expected="a header and all bytes that it lists",
             action="copy or download it again",
         ) from error
 

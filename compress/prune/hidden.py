@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.int64]) -> None:
-    """Keep the given dimensions of the residual stream, and as many of the head's inner ones.
+    """Keep the given dimensions of the residual stream, and as many of the head's inner layer.
 
-    Heads keep their width. A model that has as many heads as fill the new width is a plain
-    one; where it has more or fewer, `edgepress_heads` says so.
+    Heads keep their width. If the heads do not add up to the new width, the model needs
+    `edgepress_heads`; otherwise it is a plain transformers model.
     """
     config: Any = model.config
     parts = architecture(config.model_type)
@@ -48,10 +48,10 @@ def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.i
 
 
 def hidden_width(model: nn.Module, wanted: int | None) -> tuple[int, int]:
-    """Return the width that the residual stream is to have, and the heads that fill it.
+    """Return the new width of the residual stream, and the number of heads that add up to it.
 
-    Without a width asked for, they are the model's own. Raises RecipeError on a width that is
-    no whole number of heads, or wider than the model.
+    Without `wanted`, both are the model's own. Raises RecipeError for a width that is no whole
+    number of heads, or larger than the model's.
     """
     config: Any = model.config
     heads, width = head_counts(model)
@@ -70,8 +70,8 @@ def hidden_width(model: nn.Module, wanted: int | None) -> tuple[int, int]:
 def stream_points(model: nn.Module) -> list[str]:
     """Return the paths of the modules whose output is the residual stream.
 
-    They are the layer norms, and ELECTRA's projection of narrower embeddings, whose own norm
-    is before the stream.
+    These are the layer norms, and ELECTRA's projection of narrower embeddings, whose norm comes
+    before the stream.
     """
     from torch import nn
 
@@ -105,7 +105,7 @@ def _projection(model: nn.Module) -> str:
 
 
 def _narrow_embeddings(model: nn.Module, parts: Architecture, stream: NDArray[np.int64]) -> None:
-    """Keep the given columns, unless a projection leads from the embeddings to the stream."""
+    """Keep the given columns, unless a projection connects the embeddings to the stream."""
     from torch import nn
 
     config: Any = model.config
@@ -121,7 +121,7 @@ def _narrow_embeddings(model: nn.Module, parts: Architecture, stream: NDArray[np
 
 
 def _narrow(module: nn.Module, stream: NDArray[np.int64]) -> nn.Module:
-    """Return a layer norm, or a linear layer, of the given outputs."""
+    """Return a layer norm or a linear layer with the given outputs."""
     import torch
     from torch import nn
 

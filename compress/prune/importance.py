@@ -1,4 +1,4 @@
-"""Fisher importance: how much the loss would curve if a head or an FFN unit were masked."""
+"""Fisher importance: the loss's curvature if a head or an FFN unit were masked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _BATCH = 32
 _TEMPERATURE = 4.0
-"""Softens predictions as distillation does; at 1 a sure model's rows say next to nothing."""
+"""Softens predictions as in distillation; at 1, rows with sure predictions add almost nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +46,15 @@ def fisher_importance(
 ) -> Importance:
     """Return the mean squared gradient of each unit's mask, each row's squared by itself.
 
-    The loss is that of a target drawn from the model's own softened prediction: its
-    expected squared gradient is the curvature of the distillation loss around the model as it
-    is. The rows' true targets say less, because a well-fitted model has hardly any gradient
-    left on them, and the divergence from the teacher has none at the teacher itself.
-    Deterministic under the seed; the weights are not touched.
+    The loss is that of a target drawn from the model's own softened prediction: its expected
+    squared gradient is the curvature of the distillation loss around the present model. The rows'
+    true targets tell less, because a well-fitted model has almost no gradient on them; the
+    divergence from the teacher has none at the teacher itself. Deterministic under the seed; the
+    weights do not change.
 
-    Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers",
-    section 4.1 (I_ii = E[(∂L/∂m_i)²] at m = 1); targets drawn from the model instead of the
-    data's after Kunstner et al. 2019, "Limitations of the Empirical Fisher Approximation".
+    Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers", section 4.1
+    (I_ii = E[(∂L/∂m_i)²] at m = 1); targets drawn from the model instead of the data's after
+    Kunstner et al. 2019, "Limitations of the Empirical Fisher Approximation".
     """
     import torch
 
@@ -80,8 +80,8 @@ def strongest(
 ) -> list[NDArray[np.int64]]:
     """Return the `keep` most important units of each layer, in ascending order.
 
-    With `same`, every layer keeps the same units: those with the largest sum. Ties go to the
-    lower number.
+    With `same`, every layer keeps the same units: those with the largest sum. Of equal units, the
+    lower number is kept.
     """
     ranked = np.broadcast_to(importance.sum(0), importance.shape) if same else importance
     order = np.argsort(-ranked, axis=1, kind="stable")[:, :keep]
@@ -89,7 +89,7 @@ def strongest(
 
 
 def retained_share(importance: NDArray[np.float64], kept: list[NDArray[np.int64]]) -> float:
-    """Return the share of all importance that the kept units hold."""
+    """Return the kept units' share of all importance."""
     held = sum(float(row[units].sum()) for row, units in zip(importance, kept, strict=True))
     total = float(importance.sum())
     return held / total if total else 1.0
@@ -110,9 +110,9 @@ def drawn_rows(model: nn.Module, source: Artifact, context: RunContext, rows: in
 def _masks(model: nn.Module, batch: int, heads: int) -> Iterator[list[Any]]:
     """Multiply each unit's output by a mask of ones, one a row.
 
-    The masks are the stream's, one wherever it is normalized (batch, hidden), the classifier's
-    inner one (batch, hidden), and then alternately heads (batch, heads) and units (batch, ffn)
-    of layer 0, 1, …
+    The masks are, in this order: those of the stream, one at each layer norm (batch, hidden); the
+    one of the classifier's inner layer (batch, hidden); then, for layer 0, 1, …, those of heads
+    (batch, heads) and of units (batch, ffn).
     """
     import torch
 
@@ -159,7 +159,7 @@ def _masked(states: Any, mask: Any) -> Any:
 
 @contextmanager
 def _frozen(model: nn.Module) -> Iterator[None]:
-    """Spare the gradients of the weights: only the masks' are wanted."""
+    """Switch off the gradients of the weights: only the masks' gradients are needed."""
     before = [(weight, weight.requires_grad) for weight in model.parameters()]
     training = model.training
     model.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Choose the word pieces that a task needs: those its text uses, and those that spell the rest."""
+"""Choose the word pieces that a task needs: those in its text, and those that spell other text."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ _BYTE = re.compile(r"<0x[0-9A-F]{2}>")
 
 @dataclass(frozen=True, slots=True)
 class PieceChoice:
-    """Say which pieces stay.
+    """Hold the settings for choosing pieces.
 
-    `floor` pieces at least. `alphabet` "all" keeps every character that the tokenizer spells
-    with, "seen" those of ASCII and of the counted text: others become the unknown piece.
-    Pieces that occur less than `least_count` times go, and what they spelled is spelled by smaller
-    ones. `most_unknown` is the share (0..1) of unknown pieces that "seen" may add to validation
-    text.
+    At least `floor` pieces stay. `alphabet` "all" keeps every character of the tokenizer, "seen"
+    those of ASCII and of the counted text: other characters become the unknown piece. Pieces that
+    occur less than `least_count` times are dropped, and smaller pieces spell their words.
+    `most_unknown` is the share (0..1) of unknown pieces that "seen" may add to validation text.
     """
 
     floor: int = 0
@@ -42,10 +41,10 @@ def choose_pieces(
 ) -> NDArray[np.int64]:
     """Return the ids to keep, in ascending order.
 
-    They are: those counted often enough, added tokens, whatever the model kind needs to spell
-    any word of the chosen alphabet, and then the lowest other ids of that alphabet up to the
-    floor. Tokenizers are trained so that ids rank by frequency in general text, so these are
-    the likeliest in text that was not seen. Byte-level BPE spells with bytes, of which all stay.
+    They are: frequent pieces, added tokens, the pieces that this kind of tokenizer needs to spell
+    any word of the chosen alphabet, and then the lowest other ids of that alphabet up to the floor.
+    A tokenizer's ids are ranked by frequency in general text, so these are the likeliest in unseen
+    text. Byte-level BPE spells with bytes, and all of them stay.
     """
     pieces = pieces_of(tree)
     keep = np.zeros(len(pieces), dtype=bool)
@@ -62,9 +61,9 @@ def choose_pieces(
 
 
 def _in_alphabet(tree: Tree, counts: NDArray[np.int64], choice: PieceChoice) -> list[str]:
-    """Return all pieces by id, with those outside the chosen alphabet blank.
+    """Return all pieces by id; those outside the chosen alphabet are empty.
 
-    The characters of the counted pieces are those of the text as the tokenizer normalizes it.
+    The characters of the counted pieces are those of the normalized text.
     """
     pieces = pieces_of(tree)
     if choice.alphabet == "all" or tree["model"]["type"] == "BPE":
@@ -74,7 +73,7 @@ def _in_alphabet(tree: Tree, counts: NDArray[np.int64], choice: PieceChoice) -> 
 
 
 def unknown_id(tree: Tree) -> int | None:
-    """Return the id of the piece that stands for what cannot be spelled, if there is one."""
+    """Return the id of the unknown piece, if there is one."""
     model = tree["model"]
     if model["type"] == "Unigram":
         return None if model.get("unk_id") is None else int(model["unk_id"])
@@ -85,7 +84,7 @@ def unknown_id(tree: Tree) -> int | None:
 def _fixed_ids(tree: Tree, config: Any, size: int) -> set[int]:
     """Return added tokens, the unknown piece, the config's tokens and all up to padding's.
 
-    Padding must keep its id: RoBERTa and MPNet number positions from it on.
+    Padding must keep its id: RoBERTa and MPNet number positions from it.
     """
     fixed = {token["id"] for token in tree["added_tokens"]}
     fixed |= {index for index in (unknown_id(tree),) if index is not None}
@@ -94,7 +93,7 @@ def _fixed_ids(tree: Tree, config: Any, size: int) -> set[int]:
 
 
 def token_ids(config: Any) -> dict[str, int]:
-    """Return the configuration's special tokens by the name of their key."""
+    """Return the configuration's special tokens by their keys."""
     return {
         name: value
         for name, value in config.to_dict().items()
@@ -105,7 +104,7 @@ def token_ids(config: Any) -> dict[str, int]:
 def _wordpiece_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
     """Return every single character, alone and as a continuation.
 
-    Pieces with a character that has no such form of its own stay too.
+    Pieces with a character that lacks such a form stay too.
     """
     prefix = model.get("continuing_subword_prefix") or ""
     vocabulary = model["vocab"]
@@ -119,7 +118,7 @@ def _wordpiece_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]
 
 
 def _unigram_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
-    """Return every single character, the byte pieces, and what has a character without one."""
+    """Return single characters, byte pieces, and pieces with a character that lacks one."""
     vocabulary = {piece for piece, _ in model["vocab"]}
     needed = _needed(pieces, list, vocabulary)
     bytes_ = [index for index, piece in enumerate(pieces) if _BYTE.fullmatch(piece)]
@@ -139,7 +138,7 @@ def _needed(
 
 
 def _bpe_spelling(model: Tree, pieces: Sequence[str]) -> NDArray[np.int64]:
-    """Return every piece that no merge makes: the alphabet, which spells all."""
+    """Return every piece that no merge makes: the alphabet, which spells every word."""
     made = {_merged(model, pair) for pair in merge_pairs(model)}
     indices = [index for index, piece in enumerate(pieces) if piece and piece not in made]
     return np.array(indices, dtype=np.int64)
@@ -153,9 +152,9 @@ _SPELLING: dict[str, Callable[[Tree, Sequence[str]], NDArray[np.int64]]] = {
 
 
 def _close_over_merges(model: Tree, keep: NDArray[np.bool_]) -> None:
-    """Keep both parts of each kept piece, and theirs, so that its merges still run.
+    """Keep both parts of each kept piece, and their parts, so that its merges still work.
 
-    All merges that make a piece count: which one runs depends on the word around it. Then a
+    All merges that make a piece count, because the word around it decides which one runs. Then a
     word whose pieces all stay is split as before.
     """
     vocabulary = model["vocab"]

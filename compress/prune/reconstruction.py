@@ -1,4 +1,4 @@
-"""Refit what stays of a cut model, so that its states are again those of the whole one."""
+"""Refit the remaining weights of a pruned model, so that its states match the whole model's."""
 
 from __future__ import annotations
 
@@ -18,24 +18,22 @@ if TYPE_CHECKING:
 
 _BATCH = 32
 _RIDGE = 1e-2
-"""Weighs the weights as they are against the fit, as a part of the inputs' mean square."""
+"""The weight of the present weights against the fit, as a share of the inputs' mean square."""
 _TOKENS = 32_768
-"""Ten times the widest FFN's units; their states must fit in memory, however long rows are."""
+"""Ten times the units of the widest FFN; their states must fit in memory for rows of any length."""
 
 
 def reconstruct(model: nn.Module, whole: nn.Module, rows: Encoded, advance: Advance) -> None:
-    """Refit the output projections of a cut model, layer by layer, in place.
+    """Refit the output projections of a pruned model, layer by layer, in place.
 
-    Where heads or FFN units were taken, the attention output and the FFN's second linear layer
-    are solved anew, in closed form, for the least squared difference from the whole model's
-    residual stream, given the states of the layers below as they are after their own refit.
-    Every token counts alike, of as many rows as hold 32,768. `whole` is the model before the
-    cut.
+    Where heads or FFN units were removed, the attention output and the FFN's second linear layer
+    are solved in closed form for the least squared difference from the whole model's residual
+    stream, given the states after the refit of the layers below. All tokens have equal weight; rows
+    are used up to 32,768 tokens. `whole` is the model before pruning.
 
-    Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers",
-    section 4.3, with the whole projection free instead of one factor a unit. Their section 4.2
-    (masks rearranged by the Fisher matrix of a layer) loses more than it wins once projections
-    are refit, and is left out.
+    Source: Kwon et al. 2022, "A Fast Post-Training Pruning Framework for Transformers", section
+    4.3, with a free projection instead of one factor for each unit. Their section 4.2 (rearranging
+    masks by a layer's Fisher matrix) is left out: after the refit it loses more than it gains.
     """
     import torch
 
@@ -79,7 +77,7 @@ def _refit(
 
 @dataclass(slots=True)
 class _Call:
-    """Hold what a layer is called with for one batch, and which tokens are no padding."""
+    """Hold a layer's arguments for one batch, and which tokens are not padding."""
 
     states: Tensor
     others: tuple[Any, ...]
@@ -94,14 +92,14 @@ class _Call:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Hold each block's units, and the stream after it, (tokens, width), by its last module."""
+    """Hold each block's units, and the stream after it, (tokens, width), by last module."""
 
     units: dict[str, Tensor]
     after: dict[str, Tensor]
 
     @classmethod
     def of(cls, layer: nn.Module, blocks: Sequence[tuple[str, str]], call: _Call) -> _Seen:
-        """Run a layer; each block is the modules that read the stream and write to it."""
+        """Run a layer; a block is a pair of modules that read from the stream and write to it."""
         seen = cls({}, {})
         with _hooked([hook for block in blocks for hook in seen._watch(layer, *block, call.real)]):
             call.run(layer)
@@ -120,17 +118,17 @@ class _Seen:
 
 
 class _ReachedError(Exception):
-    """End a forward pass at the layer that was asked for."""
+    """End a forward pass at the requested layer."""
 
 
 def _first_tokens(rows: Encoded) -> Encoded:
-    """Return the first rows, one at least, that hold no more than the tokens that are used."""
+    """Return the first rows, at least one, up to the number of tokens that are used."""
     count = max(1, int((np.cumsum(rows.lengths()) <= _TOKENS).sum()))
     return Encoded(rows.ids[:count], rows.names, rows.pad_id)
 
 
 def _first_calls(model: nn.Module, layers: str, rows: Encoded) -> list[_Call]:
-    """Return what a model calls its first layer with, a batch each, shortest rows first."""
+    """Return the arguments of a model's first layer, one for each batch, shortest rows first."""
     calls: list[_Call] = []
 
     def keep(_: Any, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
-"""Take layers, heads and FFN units out of a model physically, so that every runtime gains.
+"""Remove layers, heads and FFN units physically, so that every runtime is faster.
 
-Widths stay uniform over the layers: config.json then describes the smaller model. All
-functions change the model in place and its configuration with it.
+Widths stay uniform over the layers: config.json then describes the smaller model. All functions
+change the model in place and its configuration with it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from torch import nn
 
 MULTIPLE = 32
-"""FFN widths are whole multiples of it, as kernels like them, where the FFN is wide enough."""
+"""FFN widths are multiples of this number, which suits the kernels, if the FFN is wide enough."""
 
 
 def ffn_width(width: int, share: float) -> int:
-    """Return how many FFN units stay when `share` of `width` goes."""
+    """Return how many FFN units stay when the share `share` of `width` is removed."""
     kept = width * (1 - share)
     if width >= 8 * MULTIPLE:
         return min(width, max(1, round(kept / MULTIPLE)) * MULTIPLE)
@@ -30,12 +30,12 @@ def ffn_width(width: int, share: float) -> int:
 
 
 def head_count(heads: int, share: float) -> int:
-    """Return how many heads stay when `share` of `heads` goes."""
+    """Return how many heads stay when the share `share` of `heads` is removed."""
     return max(1, round(heads * (1 - share)))
 
 
 def prune_ffn(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
-    """Keep the FFN units `kept[layer]` of each layer; the same number everywhere."""
+    """Keep the FFN units `kept[layer]` of each layer; the same number in every layer."""
     config: Any = model.config
     parts = architecture(config.model_type)
     for layer, units in zip(part(model, parts.layers), kept, strict=True):
@@ -45,11 +45,11 @@ def prune_ffn(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
 
 
 def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
-    """Keep the heads `kept[layer]` of each layer; the same number everywhere.
+    """Keep the heads `kept[layer]` of each layer; the same number in every layer.
 
-    transformers builds attention from hidden_size and num_attention_heads alone, so these stay
-    and `edgepress_heads` says how many heads there are. Where heads share a position bias
-    (MPNet), every layer must keep the same ones.
+    transformers builds attention from hidden_size and num_attention_heads alone, so these stay and
+    `edgepress_heads` says how many heads there are. Where heads share a position bias (MPNet),
+    every layer must keep the same ones.
     """
     import torch
 
@@ -68,7 +68,7 @@ def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
 def cut_positions(model: nn.Module, max_length: int) -> None:
     """Drop the position embeddings that texts of at most `max_length` tokens never reach.
 
-    RoBERTa and MPNet number positions from the one after padding's.
+    RoBERTa and MPNet number positions from padding's id + 1.
     """
     config: Any = model.config
     embeddings = part(model, architecture(config.model_type).embeddings)
@@ -90,7 +90,7 @@ def keep_rows(model: nn.Module, path: str, kept: NDArray[np.int64]) -> None:
 
 
 def resized_embedding(weight: Any, padding_idx: int | None) -> nn.Embedding:
-    """Return an embedding of these weights' shape that holds a copy of them."""
+    """Return an embedding with a copy of these weights."""
     from torch import nn
 
     rows, width = weight.shape
@@ -98,7 +98,7 @@ def resized_embedding(weight: Any, padding_idx: int | None) -> nn.Embedding:
 
 
 def say_heads(config: Any, heads: int) -> None:
-    """Write down how many heads a layer has, where it is not as many as fill the width."""
+    """Write `edgepress_heads` where the heads do not add up to the hidden width."""
     from compress.models.modeling_edgepress import PRUNED
 
     if heads == getattr(config, architecture(config.model_type).config_heads):

@@ -1,4 +1,4 @@
-"""The prune stage: a smaller model with the weights that mattered most."""
+"""The prune stage: a smaller model with the most important weights."""
 
 from __future__ import annotations
 
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
 _STRICT = ConfigDict(extra="forbid")
 _MOST = 0.95
 _FLOOR = 8000
-"""Pieces that stay at least: unseen rows of a banking set then grow by 0.5 % (8,500 training
-rows) or 1.6 % (1,000 rows), against 1.5 % and 8.8 % without a floor."""
+"""The number of pieces that stay at least. Unseen rows of a banking set then become 0.5 % (8,500
+training rows) or 1.6 % (1,000 rows) longer, against 1.5 % and 8.8 % without a floor."""
 
 
 @dataclass(frozen=True, slots=True, config=_STRICT)
 class Prune(Stage):
     """Remove FFN units, heads, hidden dimensions, whole layers, and unused word pieces.
 
-    `ffn` and `heads` are the shares that go, chosen by Fisher importance over at most `rows`
-    training rows, the same number in every layer; what they wrote is made up for by a refit of
-    the projections that stay, on the same rows. `hidden` is the width of the residual stream
-    that stays, whole heads wide; no more heads stay than fill it. `layers` is the number that
-    stays, evenly spaced. Positions beyond the source's longest text always go.
+    `ffn` and `heads` are the shares to remove, chosen by Fisher importance over at most `rows`
+    training rows, the same number in every layer; the remaining projections are refitted on the
+    same rows to compensate. `hidden` is the remaining width of the residual stream, a multiple of a
+    head's width; heads beyond it are removed. `layers` is the number of layers that stay, evenly
+    spaced. Positions beyond the source's longest text are always removed.
 
     `vocabulary` drops the pieces that occur less than `least_count` times in the training and
-    unlabeled text, but for those that spell any word of the `alphabet` ("all" that the
-    tokenizer knows, or what was "seen") and the most frequent ones, up to `vocabulary_floor` in
-    all; "seen" must not make more than `most_unknown` of the validation rows' pieces unknown.
+    unlabeled text. Pieces that spell any word of the `alphabet` stay ("all": every character of the
+    tokenizer; "seen": those of the text), and so do the most frequent other pieces, up to
+    `vocabulary_floor` in total. "seen" must not make more than `most_unknown` of the validation
+    rows' pieces unknown.
 
-    Afterwards the model is distilled from the teacher for `recovery_epochs`, unless every
-    training row is still spelled, and answered, as before.
+    Afterwards the model is distilled from the teacher for `recovery_epochs`, unless every training
+    row still has the same pieces and the same answers.
     """
 
     kind: ClassVar[str] = "prune"
@@ -71,12 +72,12 @@ class Prune(Stage):
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
 
     def check(self, source: Outline) -> list[str]:
-        """Refuse shares out of range, cuts that take nothing, and unknown architectures."""
+        """Refuse shares out of range, cuts that remove nothing, and unknown architectures."""
         for name, share in (("ffn", self.ffn), ("heads", self.heads)):
             if not 0 <= share <= _MOST:
                 raise RecipeError(
                     f"prune: {name} = {share:g}",
-                    expected=f"the share that goes, 0 to {_MOST}",
+                    expected=f"the share to remove, 0 to {_MOST}",
                     action=f"write {name} = 0.5 to remove half",
                 )
         for name, kept in (("layers", self.layers), ("hidden", self.hidden)):
@@ -94,7 +95,7 @@ class Prune(Stage):
         return self._warnings()
 
     def leaves(self, source: Outline) -> Outline:
-        """Return the source with the layers that stay."""
+        """Return the source's outline with the remaining layers."""
         return cut_layers(source, self.kind, self.layers)
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
@@ -189,7 +190,7 @@ class Prune(Stage):
         )
 
     def _changes_answers(self) -> bool:
-        """Tell whether training rows may be answered otherwise after the cut.
+        """Tell whether the cut may change the answers to training rows.
 
         A vocabulary that keeps all of their pieces changes none of them.
         """
@@ -218,7 +219,7 @@ def _cut(
     context: RunContext,
     same: bool = False,
 ) -> dict[str, float]:
-    """Keep the strongest units of one kind in every layer, and say what that retains."""
+    """Keep the most important units of one kind in every layer, and return what that retains."""
     from compress.prune.importance import retained_share, strongest
 
     units = importance.shape[1]

@@ -1,4 +1,4 @@
-"""Rewrite a fast tokenizer's files for a subset of its pieces, ids dense and in the old order."""
+"""Rewrite a fast tokenizer's files for a subset of its pieces, with dense ids in the old order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = ("WordPiece", "BPE", "Unigram")
 
 
 def pieces_of(tokenizer: Tree) -> list[str]:
-    """Return all pieces by id: the model's own and the added ones that follow them.
+    """Return all pieces by id: the model's own pieces, then the added ones.
 
     Raises UnsupportedError for a tokenizer model of another kind.
     """
@@ -46,7 +46,7 @@ def id_table(kept: NDArray[np.int64], size: int) -> NDArray[np.int64]:
 
 
 def rewrite_tokenizer(tokenizer: Tree, table: NDArray[np.int64]) -> Tree:
-    """Return tokenizer.json's content with the dropped pieces gone and every id renumbered."""
+    """Return tokenizer.json's content without the dropped pieces and with new ids."""
     new = copy.deepcopy(tokenizer)
     new["model"] |= _rewrite_model(new["model"], table)
     for token in new["added_tokens"]:
@@ -58,7 +58,7 @@ def rewrite_tokenizer(tokenizer: Tree, table: NDArray[np.int64]) -> Tree:
 
 
 def rewrite_tokenizer_config(config: Tree, table: NDArray[np.int64]) -> Tree:
-    """Return tokenizer_config.json's content with its added tokens renumbered."""
+    """Return tokenizer_config.json's content with the new ids of its added tokens."""
     tokens: Mapping[str, Any] | None = config.get("added_tokens_decoder")
     if tokens is None:
         return config
@@ -72,7 +72,7 @@ def rewrite_tokenizer_config(config: Tree, table: NDArray[np.int64]) -> Tree:
 
 
 def merge_pairs(model: Tree) -> list[tuple[str, str]]:
-    """Return a BPE model's merges in order of rank, whichever way the file spells them."""
+    """Return a BPE model's merges in order of rank, in either form of the file."""
     return [
         (pair[0], pair[1]) if isinstance(pair, list) else tuple(pair.split(" ", 1))
         for pair in model["merges"]

@@ -1,4 +1,4 @@
-"""Cut a model and its tokenizer down to the word pieces that a task needs."""
+"""Reduce a model and its tokenizer to the word pieces that a task needs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """Say how a tokenizer spells some rows, special tokens left out."""
+    """Hold how a tokenizer splits some rows, without special tokens."""
 
     mean_tokens: float
     unknown_share: float
@@ -44,12 +44,12 @@ class Spelling:
 def prune_vocabulary(
     model: nn.Module, source: Artifact, context: RunContext, choice: PieceChoice, folder: Path
 ) -> dict[str, float]:
-    """Drop the pieces that the task does without: tokenizer files, embedding rows, config.
+    """Drop the pieces that the task does not need: tokenizer files, embedding rows, config.
 
-    The tokenizer files are written to `folder`; the model is changed in place. Pieces are
-    counted over train and unlabeled text only. Where an alphabet of the seen characters makes
-    more than `choice.most_unknown` of the validation rows' pieces unknown, all characters stay,
-    with a warning. Returns figures on the validation rows, and the growth of the counted ones.
+    The tokenizer files are written to `folder`; the model is changed in place. Pieces are counted
+    over train and unlabeled text only. Where an alphabet of the seen characters makes more than
+    `choice.most_unknown` of the validation rows' pieces unknown, all characters stay, with a
+    warning. Returns figures on the validation rows, and the growth in length of the counted rows.
     Raises ArtifactError when the tokenizer does not fit the model.
     """
     config: Any = model.config
@@ -96,7 +96,7 @@ def spelling(tokenizer: Tokenizer, texts: Sequence[str], unknown: int | None) ->
 
 
 def _lost(figures: dict[str, float]) -> float:
-    """Return the share of unknown pieces that the cut has added."""
+    """Return the share of unknown pieces that dropping pieces has added."""
     return figures["validation_unknown_share"] - figures["validation_unknown_share_before"]
 
 
@@ -133,9 +133,9 @@ def _check_rows(
     unknown: int | None,
     texts: Sequence[str],
 ) -> float:
-    """Return how much longer the counted rows became, 1.0 where none of their pieces went.
+    """Return how much longer the counted rows became, 1.0 if none of their pieces was dropped.
 
-    Raises QualityError unless every row whose pieces all stay is spelled by the same ones as
+    Raises QualityError unless every row whose pieces all stay is split into the same pieces as
     before, and no row has more unknown pieces.
     """
     before, after = old.encode_batch(list(texts)), new.encode_batch(list(texts))
@@ -146,7 +146,7 @@ def _check_rows(
             now, None if unknown is None else int(table[unknown])
         ) > _unknowns(was, unknown):
             raise QualityError(
-                f"the pruned tokenizer spells {text[:60]!r} otherwise than before",
+                f"the pruned tokenizer spells {text[:60]!r} in another way than before",
                 expected=" ".join(was.tokens[:20]),
                 available=" ".join(now.tokens[:20]),
                 action="set vocabulary = false for this tokenizer, and report it",

@@ -1,1 +1,1 @@
-"""Store and compute with fewer bits."""
+"""Store and compute a model with fewer bits."""

@@ -1,4 +1,4 @@
-"""Choose the real rows that static ranges are taken from."""
+"""Choose the real rows that determine static ranges."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ LEAST_ROWS = 32
 def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]:
     """Encode up to `rows` training texts, evenly spaced, each alone at its own length.
 
-    Raises DataError under LEAST_ROWS: ranges from few or made-up rows ruin a model silently.
+    Raises DataError for fewer than LEAST_ROWS: ranges from few or invented rows damage a model
+    silently.
     """
     texts = (*data.train.inputs, *data.unlabeled)
     if len(texts) < LEAST_ROWS:

@@ -1,4 +1,4 @@
-"""Refuse a quantized model that no longer does its source's job, and say why."""
+"""Refuse a quantized model that is too far from its source, and say why."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _SURE = 1.645
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Hold what a result must keep: `largest` is its size as a part of its source's.
+    """Hold the limits of a result: `largest` is its size as a share of its source's.
 
-    `advice` says what to try when it does not.
+    `advice` says what to try when a limit is broken.
     """
 
     scheme: str
@@ -39,8 +39,8 @@ def check_result(
 ) -> dict[str, float]:
     """Compare a quantized folder with its source; return size and agreement as metrics.
 
-    Raises QualityError when it did not shrink, fell to chance, lost more than
-    `limits.max_drop` or decides otherwise than its source too often.
+    Raises QualityError when it did not shrink, fell to chance, lost more than `limits.max_drop`, or
+    disagrees with its source too often.
     """
     ratio = _size_ratio(source, folder, limits)
     rows = pick_rows(context.data.validation, CHECK_ROWS)
@@ -65,7 +65,7 @@ def check_result(
 def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
     """Answer each row alone, at its own length, with the source and with the result.
 
-    Returns the share of rows that both decide alike, and what rows earn both.
+    Returns the share of rows with the same decision, and the paired scores.
     """
     task = task_of(source.task)
     reference = folder_answers(source, source.path, rows.inputs)
@@ -75,7 +75,7 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:
-    """Return up to `count` rows, evenly spaced, so that a sorted file is covered too."""
+    """Return up to `count` rows, evenly spaced, because a file may be sorted."""
     if not len(rows):
         raise DataError("no validation rows", expected="labeled rows to check the result on")
     places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
@@ -85,7 +85,7 @@ def pick_rows(rows: Rows, count: int) -> Rows:
 def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
     weights = max(source.model_files(), key=lambda file: file.stat().st_size)
     left = folder / weights.name
-    if not left.is_file():  # weights beside an ONNX graph are written into it
+    if not left.is_file():  # the fp32 graph's external weights are part of its size
         left = folder / source.model_file.name
     ratio = left.stat().st_size / weights.stat().st_size
     if ratio > limits.largest:
@@ -98,7 +98,7 @@ def _size_ratio(source: Artifact, folder: Path, limits: Limits) -> float:
 
 
 def refuse_if_worse(agreement: float, pair: Paired, chance: float, limits: Limits) -> None:
-    """Raise QualityError for a result that lost too much, or decides otherwise too often."""
+    """Raise QualityError for a result that lost too much, or disagrees too often."""
     rows, after = len(pair.candidate), pair.candidate.metric
     change = f"{pair.reference.metric:.1%} → {after:.1%}"
     if after <= chance and pair.drop > limits.max_drop:

@@ -1,4 +1,4 @@
-"""Store embedding tables in 8 or 4 bits, each row in blocks with a scale of their own."""
+"""Store embedding tables in 8 or 4 bits, in blocks with their own scales."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
 _LEAST_VALUES = 4096
-"""Smaller tables (token types) save nothing that their scales do not cost."""
+"""Smaller tables (token types) save less than their scales cost."""
 
 BLOCK = {8: 128, 4: 32}
-"""Columns that share a scale: wider blocks of 4 bits cost more accuracy than they save bytes."""
+"""The columns that share a scale: wider blocks of 4 bits lose accuracy and save few bytes."""
 
 
 def quantize_embeddings(model: ModelProto, bits: int) -> None:
-    """Replace look-ups in fp32 tables by GatherBlockQuantized (com.microsoft), in place.
+    """Replace lookups in fp32 tables by GatherBlockQuantized (com.microsoft), in place.
 
-    A value is (q - 2^(bits-1)) · scale of its block. Only the rows that are looked up are ever
-    expanded. The largest table, that of the pieces, gets `bits`, and every other 8: a token's
-    position adds an error as large as its piece's, from a table that is small anyway.
+    A value is (q - 2^(bits-1)) · scale of its block. Only the rows that are read are expanded. The
+    largest table, that of the pieces, gets `bits`, and every other 8: positions would add an error
+    as large as that of the pieces, and their table is small.
     """
     from onnx import helper, numpy_helper
 
@@ -50,10 +50,10 @@ def pack_rows(
 ) -> tuple[NDArray[np.uint8], NDArray[Any]]:
     """Return a (rows, width) table as uint8 (rows, width · bits / 8) and its scales (rows, blocks).
 
-    Scales are fp16 beside 4 bits, where fp32 would add a quarter to the values, else fp32.
-    The value furthest from 0 in a block becomes the lowest integer, -2^(bits-1), so a scale has
-    the opposite sign: the whole range is used, where a symmetric one leaves an integer out.
-    4-bit values lie two a byte, the even column in the low half.
+    Scales are fp16 for 4 bits, where fp32 scales would add a quarter of the size, else fp32. The
+    value furthest from 0 in a block becomes the lowest integer, -2^(bits-1), so a scale has the
+    opposite sign of that value: this uses all integers, a symmetric range leaves one out. Two 4-bit
+    values share a byte, the even column in the low half.
     """
     rows, width = table.shape
     blocks = -(-width // block)
@@ -71,7 +71,7 @@ def pack_rows(
 
 
 def _tables(graph: GraphProto) -> list[str]:
-    """Return the large fp32 tables that are only looked up."""
+    """Return the large fp32 tables that are used for lookups only."""
     used, looked_up = (
         uses(graph),
         Counter(node.input[0] for node in graph.node if node.op_type == "Gather"),
@@ -101,7 +101,7 @@ def _look_up_quantized(
         gather_axis=0,
         quantize_axis=1,
     )
-    if bits == 4:  # the result's type is the scales'
+    if bits == 4:  # the result has the type of the scales
         cast = helper.make_node("Cast", [looked_up], list(node.output), to=TensorProto.FLOAT)
         graph.node.insert(list(graph.node).index(node) + 1, cast)
     node.CopyFrom(replacement)

@@ -1,4 +1,4 @@
-"""Keep the products in fp32 whose rounding changes answers, and no more of them than needed."""
+"""Find the products whose rounding changes answers; keep these, and no others, in fp32."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def choose_excluded(
 ) -> dict[str, float]:
     """Return the nodes to keep in fp32, with the divergence (nats) of each quantized alone.
 
-    Answers are compared with the unquantized model's on training and unlabeled text. Where
-    more than `settings.max_drop` of them change, nodes are ranked by their own divergence and
-    excluded from the worst on until no more change. Most models need none.
+    Answers are compared with the unquantized model's on training and unlabeled text. Where more
+    than `settings.max_drop` of them change, nodes are ranked by their own divergence and excluded,
+    worst first, until at most that share changes. Most models need no exclusion.
     """
     names = product_names(source)
     texts = spaced_texts(context.data, _ROWS)

@@ -1,4 +1,4 @@
-"""Half-precision weights and arithmetic, fp32 logits."""
+"""Half-precision weights and arithmetic, with fp32 logits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""INT4 weights, expanded as they are multiplied: for size, not for an encoder's speed."""
+"""INT4 weights, expanded in the product: smaller, but an encoder is not faster."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _INT8_PRODUCTS = 4
 def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:  # noqa: ARG001 - every scheme has this signature
     """Write MatMulNBits, symmetric, and 4- or 8-bit embeddings.
 
-    Pooler and classifier, Gemm nodes, stay fp32. Symmetric only: AVX2's asymmetric kernel
-    is wrong for one row (onnxruntime#29853).
+    Pooler and classifier are Gemm nodes and stay fp32. Only symmetric, because AVX2's asymmetric
+    kernel is wrong for one row (onnxruntime#29853).
     """
     result = quantize_products(load_onnx(source.model_file), settings.block_size or _BLOCK)
     if settings.embeddings != "fp32":
@@ -37,7 +37,7 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
 def quantize_products(
     model: ModelProto, block_size: int, names: list[str] | None = None
 ) -> ModelProto:
-    """Return the model with MatMulNBits for the MatMul nodes of these names, or for all."""
+    """Return the model with MatMulNBits for the named MatMul nodes, or for all."""
     if names is not None and not names:
         return model
     quiet()

@@ -1,4 +1,4 @@
-"""INT8 weights, activations quantized at run time: ONNX Runtime's fastest for encoders."""
+"""INT8 weights, with activations quantized at run time: ONNX Runtime's fastest for encoders."""
 
 from __future__ import annotations
 
@@ -19,17 +19,16 @@ if TYPE_CHECKING:
 
 
 ONE_TOKEN_BLOCK = 128
-"""Weights that share a 4-bit scale in a product on one token: wider blocks are faster there."""
+"""The weights that share a 4-bit scale in a one-token product: wider blocks are faster."""
 _TOKENS = 8
-"""The length of a text that shows which products are on one token."""
+"""The length of a text that shows which products run on one token."""
 
 
 def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:
     """Write S8 per-channel weights with U8 run-time activations.
 
-    With `weights` int4, those of products on one token are written in 4 bits instead.
-    Without an 8-bit dot product weights keep 7 bits, because x86's `vpmaddubsw` saturates
-    (onnxruntime#6004).
+    With `weights` int4, the weights of one-token products are written in 4 bits instead. Without an
+    8-bit dot product, weights keep 7 bits, because x86's `vpmaddubsw` saturates (onnxruntime#6004).
     """
     quiet()
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -40,7 +39,7 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     if settings.weights == "int4":
         products = one_token_products(model, ExampleFeeds.of(source).draw(1, _TOKENS))
         narrow = [name for name in products if name not in settings.exclude]
-    add_pre_process_metadata(model)  # or the quantizer advises to run what would undo the export
+    add_pre_process_metadata(model)  # or the quantizer advises a step that would undo the export
     path = folder / source.model_file.name
     quantize_dynamic(
         model,

@@ -1,4 +1,4 @@
-"""INT8 weights and activations with ranges fixed from real rows, as Q/DQ pairs."""
+"""INT8 weights and activations as Q/DQ pairs, with fixed ranges from real rows."""
 
 from __future__ import annotations
 

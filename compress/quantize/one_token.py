@@ -1,4 +1,4 @@
-"""Find the weights that a text is multiplied with once: such products wait for memory alone."""
+"""Find the weights that each text multiplies once: memory bandwidth limits these products."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def one_token_products(model: ModelProto, feeds: Feeds) -> list[str]:
-    """Return the names of the products whose weights meet one row for each text, as MatMul nodes.
+    """Return the names of the MatMul nodes whose weights are multiplied with one row for each text.
 
-    These are what the last layer computes of its first token, and the pooler; a classifier's
-    last product is left out. At one row, 4 bits are faster than 8 as well: half as many bytes
-    are read; at more rows they are slower. `feeds` are one text of several tokens. Gemm nodes
-    among them are split in place.
+    These are the last layer's products on the first token, and the pooler; a classifier's last
+    product is left out. On one row, 4 bits are also faster than 8, because half as many bytes are
+    read; on more rows they are slower. `feeds` are one text of several tokens. Gemm nodes among the
+    products are split in place.
     """
     products = _one_row_products(model, feeds)
     _split_gemms(model.graph, products)
@@ -49,7 +49,7 @@ def _one_row_products(model: ModelProto, feeds: Feeds) -> list[str]:
 
 
 def _split_gemms(graph: GraphProto, names: list[str]) -> None:
-    """Write the named Gemm nodes as MatMul and Add, which is what MatMulNBits replaces."""
+    """Write the named Gemm nodes as MatMul and Add, since MatMulNBits replaces MatMul."""
     for node in [node for node in graph.node if node.op_type == "Gemm" and node.name in names]:
         _split(graph, node)
     drop_unused_weights(graph)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:
     """Insert fake-quantize operators with ranges from real rows at their own lengths.
 
-    Without an 8-bit dot product all weights use half the range, or they saturate (nncf#1498).
+    Without an 8-bit dot product, all weights use half the range; otherwise sums saturate
+    (nncf#1498).
     """
     if not context.target.int8_dot:
         context.progress.warn(

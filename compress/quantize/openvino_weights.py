@@ -20,14 +20,14 @@ _BLOCK = 32
 def quantize_int8(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:  # noqa: ARG001 - every scheme has this signature
     """Write symmetric per-channel INT8 weights.
 
-    The CPU plugin quantizes activations at run time where it has a kernel for it (VNNI and
-    later) and expands the weights elsewhere.
+    The CPU plugin quantizes activations at run time where it has a kernel (VNNI and later), and
+    otherwise expands the weights.
     """
     _compress(source, folder, lambda nncf: {"mode": nncf.CompressWeightsMode.INT8_SYM})
 
 
 def quantize_int4(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:  # noqa: ARG001 - every scheme has this signature
-    """Write symmetric INT4 weights, a scale for each `block_size` of them.
+    """Write symmetric INT4 weights with a scale for each `block_size` of them.
 
     Embeddings and the last layer keep NNCF's 8 bits, unless `embeddings` is int4.
     """

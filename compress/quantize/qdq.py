@@ -27,10 +27,10 @@ def quantize_qdq(
 ) -> ModelProto:
     """Write and return a model whose dense layers have static INT8 inputs and weights.
 
-    Min–max ranges; per-channel symmetric weights. Attention's own products, softmax and the
-    mask stay fp32: a range that spans the mask leaves no step for real scores. `symmetric`
-    makes activations S8 with zero point 0, as TensorRT takes them; else they are U8. Nodes named
-    in `exclude` stay fp32.
+    Min–max ranges; per-channel symmetric weights. Attention's own products, softmax and the mask
+    stay fp32: a range that includes the mask maps all real scores to one step. `symmetric` makes
+    activations S8 with zero point 0, as TensorRT takes them; else they are U8. Nodes named in
+    `exclude` stay fp32.
     """
     quiet()
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
@@ -38,7 +38,7 @@ def quantize_qdq(
 
     model = load_onnx(source)
     names = [node.name for node in dense_nodes(model.graph) if node.name not in exclude]
-    add_pre_process_metadata(model)  # or the quantizer advises to run what would undo the export
+    add_pre_process_metadata(model)  # or the quantizer advises a step that would undo the export
     with quiet_quantizer():
         quantize_static(
             model,
@@ -64,19 +64,19 @@ def quantize_qdq(
 
 
 class CalibrationRows:
-    """Hand calibration rows to the quantizer, one at a time."""
+    """Pass calibration rows to the quantizer, one at a time."""
 
     def __init__(self, feeds: Sequence[Feeds]) -> None:
         self._rows = iter(feeds)
 
     def get_next(self) -> Feeds | None:
-        """Return the next row, or None after the last: the quantizer's own protocol."""
+        """Return the next row, or None after the last: the quantizer's protocol."""
         return next(self._rows, None)
 
 
 @contextmanager
 def quiet_quantizer() -> Iterator[None]:
-    """Keep the quantizer's remarks on the root logger off the terminal."""
+    """Hide the quantizer's remarks on the root logger."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)

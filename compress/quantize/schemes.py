@@ -1,4 +1,4 @@
-"""The schemes that an exported model can be quantized with: one row a scheme and format."""
+"""The quantization schemes: one row for each scheme and format."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from runtimes.errors import UnsupportedError, suggest
 Embeddings = Literal["int8", "int4", "fp32"]
 
 NONE = "none"
-"""The scheme that leaves the model as it was exported."""
+"""The scheme that leaves the exported model unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scheme:
-    """Say how a format is written in a scheme, and what the result must keep.
+    """Describe how a scheme is written in a format, and the limits of the result.
 
-    `algorithm` is "module:function". `largest` is the size of a result as a part of its fp32
-    source's, with the embeddings quantized. `embeddings` are the widths that the scheme can be
-    given for them, its own first; without any it decides. A scheme that `excludes` can leave
-    single nodes in fp32; one that `reduces_range` keeps 7 bits of a weight for a CPU without an
-    8-bit dot product; `one_token` can narrow the weights that meet one token alone. `advice` is
-    what to try when the result is refused.
+    `algorithm` is "module:function". `largest` is the size of a result as a share of its fp32
+    source's, with quantized embeddings. `embeddings` lists the allowed widths of embeddings, the
+    default first; if empty, the scheme decides. A scheme that `excludes` can leave single nodes in
+    fp32; one that `reduces_range` keeps 7 bits of a weight for a CPU without an 8-bit dot product;
+    `one_token` can store the weights of one-token products in 4 bits. `advice` is what to try when
+    the result is refused.
     """
 
     format: str
@@ -38,7 +38,7 @@ class Scheme:
     one_token: bool = False
 
 
-_DYNAMIC = "try embeddings = 'int8', weights = 'int8', or distill a while longer before"
+_DYNAMIC = "try embeddings = 'int8', weights = 'int8', or distill longer before"
 _STATIC = "try scheme 'int8-dynamic', or more calibration rows"
 _INT4 = "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'"
 _FP16 = "try scheme 'int8-dynamic'"
@@ -92,7 +92,7 @@ NAMES = tuple(dict.fromkeys(row.name for row in SCHEMES))
 
 
 def scheme_of(form: str, name: str) -> Scheme:
-    """Return the row of a scheme on a format; that of NONE writes nothing and takes no settings.
+    """Return the row of a scheme on a format; NONE's row writes nothing and takes no settings.
 
     Raises UnsupportedError when the format has no such scheme.
     """
@@ -109,7 +109,7 @@ def scheme_of(form: str, name: str) -> Scheme:
 
 
 def known_scheme(name: str) -> str:
-    """Return the name of a scheme; raise ValueError, with the nearest one, when there is none."""
+    """Return the name of a scheme; raise ValueError with the nearest name for an unknown one."""
     known = (*NAMES, NONE)
     if name in known:
         return name
@@ -119,6 +119,6 @@ def known_scheme(name: str) -> str:
 
 
 def schemes_text(rows: Sequence[Scheme]) -> str:
-    """Write schemes as an error names them: 'int8-dynamic' or 'int8-static' on onnx."""
+    """List schemes for an error: 'int8-dynamic' or 'int8-static' on onnx."""
     names = " or ".join(repr(row.name) for row in rows)
     return f"scheme {names} on {', '.join(dict.fromkeys(row.format for row in rows))}"

@@ -1,4 +1,4 @@
-"""Store a model's weights, and where it pays its activations, in fewer bits."""
+"""The quantize stage: store weights, and in some schemes activations, in fewer bits."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from runtimes.tasks import TASKS, DeviceTask
 class Quantize(Stage):
     """Quantize an exported model and check the result on real rows against its source.
 
-    `embeddings` None takes the scheme's own width. `weights` int4 narrows those that int8-dynamic
-    multiplies with one token alone. `calibration_rows` real training rows set static ranges.
-    `block_size` weights share a 4-bit scale; None takes 32, or 128 for one token, where wider
-    blocks are faster. INT8 leaves the nodes that `exclude` names in fp32; "auto" finds the
-    fewest that keep the share of changed answers within `max_drop`. That is also the loss of
-    accuracy (0..1) on validation rows that is still a result; the gate judges more finely.
+    `embeddings` None uses the scheme's default width. `weights` int4 stores the weights of
+    one-token products in 4 bits in int8-dynamic. `calibration_rows` real training rows determine
+    static ranges. `block_size` weights share a 4-bit scale; None means 32, or 128 for one-token
+    products, where wider blocks are faster. INT8 leaves the nodes that `exclude` names in fp32;
+    "auto" finds the fewest that keep the share of changed answers within `max_drop`. This is also
+    the largest accepted loss of accuracy (0..1) on validation rows; the gate is more precise.
     """
 
     kind: ClassVar[str] = "quantize"
@@ -96,21 +96,21 @@ class Quantize(Stage):
         return []
 
     def leaves(self, source: Outline) -> Outline:
-        """Return the source in the scheme's precision; refuse one that is quantized already."""
+        """Return the source's outline in the scheme's precision; refuse a quantized source."""
         if self.scheme == NONE:
             return source
         if source.precision != "fp32":
             raise UnsupportedError(
                 f"quantize of a model whose precision is {source.precision} already",
                 expected="fp32",
-                action="quantize the export itself, and once",
+                action="quantize the export itself, and only once",
             )
         return dataclasses.replace(
             source, precision=scheme_of(source.format, self.scheme).precision
         )
 
     def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
-        """Write the quantized model beside the tokenizer, and prove it on validation rows."""
+        """Write the quantized model beside the tokenizer, and check it on validation rows."""
         outline = outline_of(source)
         self.check(outline)
         left = self.leaves(outline)
@@ -134,7 +134,7 @@ class Quantize(Stage):
     def _excluded(
         self, algorithm: Algorithm, source: Artifact, context: RunContext
     ) -> dict[str, float]:
-        """Return the nodes that stay fp32, with what they would lose where that was measured."""
+        """Return the nodes that stay fp32, with their own loss where it was measured."""
         if self.exclude == "auto":
             return choose_excluded(algorithm, source, self, context)
         if self.exclude:
@@ -147,7 +147,7 @@ class Quantize(Stage):
 
 
 def _copy_beside(source: Artifact, folder: Path) -> None:
-    """Copy what a model is run with: not a bundle's code."""
+    """Copy the files that a model needs to run, but not a bundle's code."""
     task: type[DeviceTask] = TASKS.resolve(source.task)
     for name in dict.fromkeys((*task.files, *TOKENIZER_FILES)):
         if name in source.files:

@@ -1,1 +1,1 @@
-"""A recipe carried out: plan, preflight, pipeline, cache, run folder and bundle."""
+"""Carry out a recipe: plan, preflight, pipeline, cache, run folder and bundle."""

@@ -1,4 +1,4 @@
-"""Finished stages, kept by the content that they were made from."""
+"""Finished stages, cached by everything that their result depends on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from runtimes.files import folder_bytes, stable_hash
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Describe one thing in the cache, for people."""
+    """Describe one entry of the cache, for people."""
 
     name: str
     kind: str
@@ -34,13 +34,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Cache:
-    """Keep artifacts, unfinished training and shared logits below one folder."""
+    """Keep artifacts, unfinished training and shared answers below one folder."""
 
     root: Path
 
     @property
     def shared(self) -> Path:
-        """Return the folder of files that stages share."""
+        """Return the folder of files that several stages share."""
         return self.root / "shared"
 
     def make(
@@ -48,9 +48,8 @@ class Cache:
     ) -> tuple[Artifact, bool]:
         """Return the stage's artifact and whether it was there already.
 
-        A kept artifact whose files were changed is made again. Work that a killed process left
-        is taken up where it was: its scratch folder is the key's. `fresh` makes it again from
-        nothing.
+        A cached artifact whose files were changed is made again. The work of a killed process is
+        continued, since the scratch folder belongs to the key. `fresh` starts again without both.
         """
         key = stage_key(stage, source, context)
         target = self.root / "stages" / key
@@ -68,7 +67,7 @@ class Cache:
             return made, False
 
     def entries(self) -> list[Entry]:
-        """List what is kept, the largest first."""
+        """List the entries, the largest first."""
         entries = [
             _entry(path)
             for part in ("stages", "scratch", "shared")
@@ -77,7 +76,7 @@ class Cache:
         return sorted((entry for entry in entries if entry), key=lambda entry: -entry.size_mb)
 
     def prune(self, older_than_days: float) -> list[Entry]:
-        """Remove what was not used for so many days and is not in use now, and return it."""
+        """Remove entries that were not used for so many days and are not in use; return them."""
         gone = [entry for entry in self.entries() if entry.age_days >= older_than_days]
         return [entry for entry in gone if self._remove(entry.path)]
 
@@ -93,10 +92,10 @@ class Cache:
         return True
 
     def _lock(self, key: str, *, wait: bool = True) -> FileLock:
-        """Let one process at a time make a stage; another waits and finds it made.
+        """Let one process at a time make a stage; others wait and then use the result.
 
-        The system lets go of a killed process's lock. Where another holds it and `wait` is
-        False, entering raises Timeout.
+        The system releases a killed process's lock. Raises Timeout when another process holds the
+        lock and `wait` is False.
         """
         folder = self.root / "locks"
         folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +108,7 @@ def default_cache() -> Cache:
 
 
 def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
-    """Return the SHA-256 of everything that decides what a stage makes."""
+    """Return the SHA-256 of everything that a stage's result depends on."""
     task = type(task_of(source.task)).__module__
     return stable_hash(
         {
@@ -135,7 +134,7 @@ def _model_digests(stage: Stage, task: str) -> dict[str, str]:
 
 
 def intact(folder: Path) -> Artifact | None:
-    """Return a kept artifact; one whose files were changed is removed."""
+    """Return a cached artifact; remove one whose files were changed."""
     if not is_artifact(folder):
         return None
     try:
@@ -148,12 +147,12 @@ def intact(folder: Path) -> Artifact | None:
 
 
 def _key(path: Path) -> str:
-    """Return the stage key that a folder, finished or half-made, belongs to."""
+    """Return the stage key of a folder, finished or unfinished."""
     return path.name.lstrip(".").partition(".")[0]
 
 
 def _entry(path: Path) -> Entry | None:
-    """Describe a file or folder of the cache, or return None when it was just removed."""
+    """Describe a file or folder of the cache; None when it was just removed."""
     try:
         return Entry(
             name=path.name[:12],

@@ -1,4 +1,4 @@
-"""Make what a plan needs, through the cache: the teacher's own copy, and what stages make."""
+"""Make the artifacts of a plan through the cache: the teacher's copy and the stages' results."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from runtimes.files import stable_hash
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """Carry out stages with a plan's seed and target; `fresh` makes what is kept again."""
+    """Carry out stages with a plan's seed and target; `fresh` ignores the cache."""
 
     plan: Plan
     cache: Cache
@@ -39,14 +39,14 @@ class Maker:
         teacher: Artifact | None,
         seed: int | None = None,
     ) -> tuple[Artifact, bool]:
-        """Return the stage's artifact and whether it was there already."""
+        """Return the stage's artifact, and whether it was in the cache."""
         context = self.context(data, teacher, seed)
         return self.cache.make(stage, source, context, fresh=self.fresh)
 
     def context(
         self, data: Dataset, teacher: Artifact | None, seed: int | None = None
     ) -> RunContext:
-        """Return what a stage runs with; the cache gives it its scratch folder."""
+        """Return the context that a stage runs with; the cache sets its scratch folder."""
         return RunContext(
             data=data,
             teacher=teacher,

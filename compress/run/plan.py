@@ -1,4 +1,4 @@
-"""Check a whole recipe before any training, and say what will be done."""
+"""Check a whole recipe before any training, and describe the work."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from runtimes.facts import Facts
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Hold what a checked recipe will do.
+    """Hold a checked recipe and its steps.
 
-    With `refit` rows all stages but the one that makes the teacher learn from these: what was
-    chosen on the validation rows is fixed by then.
+    With `refit` rows, all stages but the one that makes the teacher learn from these: by then, all
+    choices on the validation rows are made.
     """
 
     recipe: Recipe
@@ -46,7 +46,7 @@ class Plan:
 
     @property
     def facts(self) -> Facts:
-        """Return the hardware of what is measured on."""
+        """Return the hardware of the measured device."""
         return self.device.facts()
 
     @property
@@ -59,7 +59,7 @@ class Plan:
         return self.data if self.refit is None or stage.teaches else self.refit
 
     def lines(self) -> list[str]:
-        """Describe the plan, a line a step."""
+        """Describe the plan, one line for each step."""
         data = self.data
         rows = f"{len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test"
         head = [
@@ -105,9 +105,9 @@ class Plan:
 
 
 def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> Plan:
-    """Check paths, rows, stages, runtimes, profiles and disk, and return what will be done.
+    """Check paths, rows, stages, runtimes, profiles and disk, and return the plan.
 
-    Raises InputError's kinds for the first thing that cannot work; nothing is written.
+    Raises a subclass of InputError for the first thing that cannot work; nothing is written.
     """
     devices = _profiles(profiles) if profiles else _profiles(recipe.profiles, recipe.folder)
     RunFolder(out).owner()
@@ -155,7 +155,7 @@ def _names_file(name: str) -> bool:
 
 
 def target_for(devices: Sequence[DeviceProfile], facts: Facts) -> Target:
-    """Return what suits every profile: without an 8-bit dot product on one, on none."""
+    """Return what suits every profile: no 8-bit dot product if one profile lacks it."""
     return Target(
         runtime=devices[0].runtime.name,
         int8_dot=all(target_int8_dot(device, facts) for device in devices),
@@ -176,7 +176,7 @@ def _fit_labels(recipe: Recipe, teacher: Artifact, data: Dataset, task: Task) ->
 
 
 def _settings(stage: Stage) -> str:
-    """Write the settings that are not the stage's defaults."""
+    """List the settings that differ from the stage's defaults."""
     defaults = {column.name: column.default for column in dataclasses.fields(stage)}
     return ", ".join(
         f"{name} {value}"

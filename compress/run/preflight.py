@@ -1,4 +1,4 @@
-"""What a plan checks before any training: devices and runtimes, lengths, room."""
+"""Checks of a plan before any training: devices, runtimes, lengths and disk space."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from runtimes.errors import ProfileError, RecipeError, UnsupportedError
 from runtimes.runtime import RUNTIMES, Runtime, format_for, runs_in
 
 _COPIES = 8
-"""A run writes about so many times the teacher's weights: stages, exports, checkpoints."""
+"""A run writes about this many times the teacher's weights: stages, exports, checkpoints."""
 
 _SAMPLE = 2_000
 _MUCH_CUT = 0.01
 
 
 def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> None:
-    """Raise RecipeError when a profile's runtime is given none of the exported formats.
+    """Raise RecipeError when a profile's runtime loads none of the exported formats.
 
-    A profile that describes no device, as `local`, takes whatever format there is.
+    A profile without a device, such as `local`, takes any format.
     """
     for device in devices:
         if not RUNTIMES.resolve(device.runtime.name).deployed:
@@ -64,7 +64,7 @@ def _describes_nothing(device: DeviceProfile) -> bool:
 
 
 def check_runtimes(layout: StepTree) -> None:
-    """Raise UnsupportedError when what runs a measured step is not usable here."""
+    """Raise UnsupportedError when the runtime of a measured step is not usable here."""
     for step in layout.steps:
         if not step.measured:
             continue
@@ -79,14 +79,14 @@ def check_runtimes(layout: StepTree) -> None:
 
 
 def check_places(out: Path, cache: Path, teacher: Artifact) -> None:
-    """Raise InputError when results cannot be written to `out` and the cache, or not safely."""
+    """Raise InputError when `out` and the cache cannot be written, or not safely."""
     check_apart(out, teacher.path, cache)
     for place in (out, cache):
         check_room(place, _COPIES * teacher.size_bytes())
 
 
 def cut_texts(teacher: Artifact, texts: Sequence[str]) -> list[str]:
-    """Warn when the model does not see the end of many texts; a sample is looked at."""
+    """Warn when the model does not see the end of many texts; a sample of texts is checked."""
     step = max(1, len(texts) // _SAMPLE)
     sample = list(texts[::step])
     tokenizer = open_tokenizer(teacher.path, teacher.max_length)

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, what lies in it, and what a killed run left."""
+"""The folder of a run: its owner, its files, and leftovers of a killed run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HALF_MADE = re.compile(
     r"\.(\d\d-[a-z0-9_-]+|reference|bundle|run\.json|report\.(json|html|md)|samples\.jsonl)"
     r"(\.old)?[.-][A-Za-z0-9_.]+"
 )
-"""The names of files and folders on their way to the name after the first dot."""
+"""The names that start, before the first dot, the files and folders of a killed run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class RunFolder:
     def claim(self, name: str, *, fresh: bool) -> None:
         """Make the folder this run's own.
 
-        Raises InputError when it holds something else, or another recipe's run and not `fresh`.
+        Raises InputError when it holds other files, or, without `fresh`, another recipe's run.
         """
         owner = self.owner()
         if owner not in (None, name) and not fresh:
@@ -46,9 +46,9 @@ class RunFolder:
         write_json(self.path / MARKER, {"edgepress_run": 1, "name": name})
 
     def owner(self) -> str | None:
-        """Return the name of the recipe whose run is here, or None for a new or empty folder.
+        """Return the name of the recipe whose run is here, None for a new or empty folder.
 
-        Raises InputError when the folder holds what no run wrote.
+        Raises InputError when the folder holds files that no run wrote.
         """
         if self.path.exists() and not self.path.is_dir():
             raise InputError(
@@ -66,7 +66,7 @@ class RunFolder:
             ) from error
 
     def keep(self, artifact: Artifact, name: str) -> Artifact:
-        """Copy an artifact of the cache into the folder, unless it is there already."""
+        """Copy an artifact of the cache into the folder, unless it is already there."""
         target = self.path / name
         if _same(target, artifact):
             return read_artifact(target)
@@ -75,7 +75,7 @@ class RunFolder:
         return read_artifact(target)
 
     def _empty(self) -> None:
-        """Remove what runs write, and nothing that a person put there."""
+        """Remove the files that runs write, and no others."""
         for path in self.path.iterdir():
             if path.is_dir() and ((path / "artifact.json").is_file() or path.name == "bundle"):
                 shutil.rmtree(path)

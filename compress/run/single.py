@@ -1,4 +1,4 @@
-"""Run one stage by itself: the same code as a run's, on a folder and a set of rows."""
+"""Run one stage by itself, with the code of a run, on a folder and rows."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def run_stage(
 ) -> Artifact:
     """Run a stage on a model folder and return the artifact at `out`.
 
-    Raises InputError when `out` holds something that is not an artifact, or rows are missing
-    that the stage needs.
+    Raises InputError when `out` holds files that are not an artifact's, or the stage needs rows and
+    none are given.
     """
     artifact = open_model(source, task=task, max_length=max_length)
     check_format(stage, artifact.format)
@@ -68,7 +68,7 @@ def run_stage(
 
 
 def check_out(out: Path, *inputs: Artifact) -> None:
-    """Raise InputError when a result may not, or cannot, be written to `out`."""
+    """Raise InputError when a result may not be written to `out`, or cannot be."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
     check_apart(out, *(model.path for model in inputs))
@@ -82,20 +82,20 @@ def check_out(out: Path, *inputs: Artifact) -> None:
 
 
 def _not_ours(out: Path) -> list[str]:
-    """Return the names of files that replacing a folder would lose."""
+    """Return the names of files that would be lost if the folder was replaced."""
     try:
         return unlisted(out, read_artifact(out).files if is_artifact(out) else {})
-    except ArtifactError:  # an artifact that is damaged, or of another version, is replaced whole
+    except ArtifactError:  # a damaged or older artifact is replaced completely
         return []
 
 
 def _own_copy(model: Artifact, target: Path) -> Artifact:
-    """Return a foreign folder as an artifact: one file of weights, a fast tokenizer."""
+    """Return a model folder as an artifact: one file of weights, a fast tokenizer."""
     return model if is_artifact(model.path) else import_model(model, target)
 
 
 def _own_teacher(artifact: Artifact) -> Artifact | None:
-    """Return the source itself where it can teach: a torch classifier with a trained head."""
+    """Return the source itself if it can teach: a torch classifier with a trained head."""
     return artifact if artifact.format == "huggingface" and artifact.labels else None
 
 

@@ -1,4 +1,4 @@
-"""The digest of the code that a stage is made of: a change elsewhere keeps its cache."""
+"""The digest of a stage's code: changes of other code keep the stage's cache."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PACKAGES = ("compress", "profiles", "runtimes")
 
 @functools.cache
 def code_digest(module: str) -> str:
-    """Return the SHA-256 over a module's source and that of all it imports of this project.
+    """Return the SHA-256 over the source of a module and of all project modules that it imports.
 
     Imports inside functions count; imports for type checkers alone do not.
     """
@@ -25,7 +25,7 @@ def code_digest(module: str) -> str:
 
 
 def sources(module: str, packages: Sequence[str]) -> dict[str, Path]:
-    """Return a module's file, and those of all that it imports of some top-level packages."""
+    """Return the files of a module and of all that it imports from some top-level packages."""
     files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -40,7 +40,7 @@ def sources(module: str, packages: Sequence[str]) -> dict[str, Path]:
 
 
 def _source(module: str) -> Path | None:
-    """Return a module's file, None for a name that is no module."""
+    """Return a module's file, None for a name that is not a module."""
     if module.partition(".")[0] not in _PACKAGES:
         return _installed(module)
     place = _ROOT.joinpath(*module.split("."))

@@ -16,11 +16,12 @@ TEACHER = "00-teacher"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Name one stage of a plan and the step whose artifact it takes.
+    """Hold one stage of a plan and the name of the step whose artifact it takes.
 
-    `trunk` steps follow one another; the others branch off for an export or a measurement.
-    `final` steps end in a model that could be deployed. A `measured` step has a row of figures
-    in the report, which is that of `stands_for` when a torch model is run by its export.
+    `trunk` steps follow one another; the others branch off for an export or a measurement. `final`
+    steps end in a model that could be deployed. A `measured` step has a row of figures in the
+    report. It is the row of the step `stands_for` where the export is measured in place of a torch
+    model.
     """
 
     name: str
@@ -34,9 +35,9 @@ class Step:
 
 @dataclass(slots=True)
 class StepTree:
-    """Hold the steps of a recipe and the outline of the model that each of them leaves.
+    """Hold the steps of a recipe and the outline of each step's result.
 
-    `formats` are those that the branches end in, to be deployed.
+    `formats` are the formats of the deployed models, one for each branch.
     """
 
     outlines: dict[str, Outline]
@@ -45,7 +46,7 @@ class StepTree:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, step: Step) -> str:
-        """Add a step, if its stage can do it, and return its name."""
+        """Add a step if its stage can do it, and return its name."""
         source = self.outlines[step.source]
         if source.format not in step.stage.accepts:
             raise UnsupportedError(
@@ -62,13 +63,14 @@ class StepTree:
         return step.name
 
     def numbered(self, name: str) -> str:
-        """Return a step's name with its number; exports for a measurement alone have none."""
+        """Return a step's name with its number; an export only for a measurement has none."""
         return f"{1 + sum(step.stands_for is None for step in self.steps):02d}-{name}"
 
     def end(self, name: str, form: str) -> None:
-        """Say that a branch, which began with the export to `form`, ends with this step.
+        """Mark this step as the end of the branch that began with the export to `form`.
 
-        Of a closed export another tool builds what `form` is called by.
+        From a closed export, another tool builds the final file; then the export's format is
+        `form`.
         """
         last = self.outlines[name]
         self.formats.append(form if last.closed else last.format)
@@ -79,10 +81,10 @@ class StepTree:
 
 
 def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
-    """Lay out the trunk of torch stages, then a branch of export and later stages a format.
+    """Lay out the trunk of torch stages, then a branch of export and later stages for each format.
 
-    Raises RecipeError when the stages do not follow one another, UnsupportedError when a stage
-    or a runtime cannot do what it is asked.
+    Raises RecipeError for a wrong order of stages, UnsupportedError when a stage or a runtime does
+    not support the model.
     """
     trunk, exported = _divide(recipe.stages)
     layout = StepTree({TEACHER: teacher})
@@ -97,13 +99,13 @@ def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
 
 
 def teacher_step(steps: Sequence[Step]) -> str:
-    """Return the step whose artifact is the teacher: a stage's that teaches, or the import."""
+    """Return the step whose artifact is the teacher: that of a teaching stage, or the import."""
     made = [step.name for step in steps if step.trunk and step.stage.teaches]
     return made[-1] if made else TEACHER
 
 
 def _measuring_points(layout: StepTree) -> dict[str, str]:
-    """Export the teacher and each torch model after it to ONNX; return the steps that do."""
+    """Export the teacher and each torch model after it to ONNX; return these steps."""
     export = STAGES.resolve("export")
     points = [TEACHER, *(step.name for step in layout.steps)]
     teacher = teacher_step(layout.steps)
@@ -123,7 +125,7 @@ def _measuring_points(layout: StepTree) -> dict[str, str]:
 
 
 def _branch(layout: StepTree, form: str, plain: str, stages: Sequence[Stage]) -> str:
-    """Add one format's steps after the ONNX export `plain`, and return the last one's name."""
+    """Add one format's steps after the ONNX export `plain`; return the last step's name."""
     name = plain
     if form != "onnx":
         export = STAGES.resolve("export")(format=form)
@@ -140,7 +142,7 @@ def _branch(layout: StepTree, form: str, plain: str, stages: Sequence[Stage]) ->
 
 
 def _check_closed(stages: Sequence[Stage], plain: Outline, form: str) -> None:
-    """Check that what builds from a closed export has the precisions that its stages ask for."""
+    """Check that the tool for a closed export has the precisions of its stages."""
     for stage in stages:
         if plain.format in stage.accepts:
             plain = stage.leaves(plain)
@@ -176,7 +178,7 @@ def _divide(stages: Sequence[Stage]) -> tuple[list[Stage], list[Stage]]:
 
 
 def _check_teaching(trunk: Sequence[Stage]) -> None:
-    """Raise RecipeError unless the stage that makes the teacher is the first, and alone."""
+    """Raise RecipeError unless the stage that makes the teacher is the first and only one."""
     teaching = [stage for stage in trunk if stage.teaches]
     if teaching and not trunk[0].teaches:
         raise RecipeError(

@@ -1,1 +1,1 @@
-"""Search: choose depth, width, vocabulary and precision by measuring, instead of by hand."""
+"""Search: choose depth, width, vocabulary and precision by measurements."""

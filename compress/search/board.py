@@ -1,4 +1,4 @@
-"""A search on a terminal: a live table of its shapes; plain lines where there is no terminal."""
+"""A search on a terminal: a live table of its shapes; plain lines without a terminal."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ROWS = 24
 
 @dataclass(slots=True)
 class TerminalBoard(Terminal):
-    """Show every shape's longest training, and below it what is under way.
+    """Show every shape's longest training, and the running task below.
 
-    It is the search's progress as well: a live table and bars of their own would overwrite one
-    another. `quiet` shows warnings only.
+    It is also the search's progress: a live table and separate bars would overwrite each other.
+    `quiet` shows warnings only.
     """
 
     rows: Sequence[Standing] = ()
@@ -36,7 +36,7 @@ class TerminalBoard(Terminal):
 
     @contextmanager
     def shown(self) -> Iterator[None]:
-        """Show the table while the block runs, where stderr is a terminal."""
+        """Show the table during the block, if stderr is a terminal."""
         if self.quiet or not sys.stderr.isatty():
             yield
             return
@@ -51,7 +51,7 @@ class TerminalBoard(Terminal):
                 self.live = None
 
     def show(self, rows: Sequence[Standing], goal: Goal) -> None:
-        """Show every shape's longest training; as lines, only what is new."""
+        """Show every shape's longest training; as lines, only new ones."""
         before = plain(self.rows, self.goal)
         self.rows, self.goal = rows, goal
         if self.live is None and not self.quiet:
@@ -62,7 +62,7 @@ class TerminalBoard(Terminal):
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Advance]:
-        """Show how far a task is, below the table."""
+        """Show a task's progress below the table."""
         if self.live is None:
             with Terminal.task(self, name, total) as advance:
                 yield advance
@@ -89,7 +89,7 @@ class TerminalBoard(Terminal):
 
 
 def table(rows: Sequence[Standing], goal: Goal, caption: str = "") -> Table:
-    """Return the shapes as a table, the fastest first; ← is the answer, * the front."""
+    """Return the shapes as a table, the fastest first; ← marks the answer, * the front."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
@@ -109,7 +109,7 @@ def table(rows: Sequence[Standing], goal: Goal, caption: str = "") -> Table:
 
 
 def plain(rows: Sequence[Standing], goal: Goal) -> list[str]:
-    """Return the shapes as lines, the fastest first; ← is the answer, * the front."""
+    """Return the shapes as lines, the fastest first; ← marks the answer, * the front."""
     best, front = fastest(rows, goal), pareto(rows)
     lines = []
     for row in rows:

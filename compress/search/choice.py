@@ -1,4 +1,4 @@
-"""Which shapes meet the goal, which of them wins, and which can still win: pure rules."""
+"""Which shapes meet the goal, which one wins, and which can still win: pure rules."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from compress.search.trial import Control, Trial
 
 _RECOVERED = 0.9
-"""Share of the loss that longer training may win back, before the search has seen any."""
+"""The share of the loss that longer training may recover, before the search has measured any."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """Hold what the answer must meet: `retention` by value, `retention_lower` by its bound."""
+    """Hold the goal of the answer: `retention` by value, `retention_lower` by its bound."""
 
     retention: float = 0.99
     retention_lower: float = 0.98
@@ -21,7 +21,7 @@ class Goal:
     artifact_mb: float | None = None
 
     def fits(self, trial: Trial) -> bool:
-        """Tell whether a shape is fast and small enough, however well it answers."""
+        """Tell whether a shape is fast and small enough, whatever its accuracy."""
         slow = self.latency_p90_ms is not None and trial.latency.p90_ms > self.latency_p90_ms
         large = self.artifact_mb is not None and trial.size_mb > self.artifact_mb
         return not (slow or large)
@@ -36,21 +36,21 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Hold a trial beside the control: `retention` of its accuracy, and the lower bound."""
+    """Hold a trial compared with the control: `retention` of its accuracy, and the lower bound."""
 
     trial: Trial
     retention: float
     lower: float
 
     def beats(self, other: Standing) -> bool:
-        """Tell whether it is as good in all three objectives and better in one."""
+        """Tell whether it is at least as good in all three objectives and better in one."""
         mine = (self.retention, self.trial.latency.speedup, -self.trial.size_mb)
         its = (other.retention, other.trial.latency.speedup, -other.trial.size_mb)
         return mine != its and all(a >= b for a, b in zip(mine, its, strict=True))
 
 
 def standings(trials: Iterable[Trial], control: Control, seed: int) -> list[Standing]:
-    """Return every shape's longest training beside the control, the fastest first."""
+    """Compare every shape's longest training with the control, the fastest first."""
     longest: dict[str, Trial] = {}
     for trial in trials:
         known = longest.get(trial.shape.name)
@@ -59,7 +59,7 @@ def standings(trials: Iterable[Trial], control: Control, seed: int) -> list[Stan
     rows = []
     for trial in longest.values():
         kept = control.retention(trial, seed)
-        assert kept.value is not None  # a bootstrap of rows always has one
+        assert kept.value is not None  # a bootstrap over rows always gives one
         assert kept.lower is not None
         rows.append(Standing(trial, kept.value, kept.lower))
     return sorted(rows, key=lambda row: -row.trial.latency.speedup)
@@ -72,27 +72,27 @@ def meets(row: Standing, goal: Goal) -> bool:
 
 
 def fastest(rows: Sequence[Standing], goal: Goal) -> Standing | None:
-    """Return the fastest that meets the goal; of equally fast ones the smallest."""
+    """Return the fastest trial that meets the goal; of equally fast ones the smallest."""
     met = [row for row in rows if meets(row, goal)]
     return max(met, key=lambda r: (r.trial.latency.speedup, -r.trial.size_mb), default=None)
 
 
 def smallest(rows: Sequence[Standing], goal: Goal) -> Standing | None:
-    """Return the smallest that meets the goal; of equally small ones the fastest."""
+    """Return the smallest trial that meets the goal; of equally small ones the fastest."""
     met = [row for row in rows if meets(row, goal)]
     return min(met, key=lambda r: (r.trial.size_mb, -r.trial.latency.speedup), default=None)
 
 
 def pareto(rows: Sequence[Standing]) -> list[Standing]:
-    """Return the deployed models that no other beats in retention, speed-up and size."""
+    """Return the deployed models that no other one beats in retention, speed-up and size."""
     made = [row for row in rows if row.trial.deployed]
     return [row for row in made if not any(other.beats(row) for other in made)]
 
 
 def gain(trials: Sequence[Trial], epochs: int, most: int, control: Control) -> float | None:
-    """Return the most retention that training from `epochs` to `most` has won so far.
+    """Return the largest gain in retention so far from `epochs` to `most` epochs.
 
-    None where no shape was trained both ways. Both are of the same rows.
+    None where no shape was trained for both. Both are measured on the same rows.
     """
     base = control.scores.metric
     early = {t.shape: t.student.metric for t in trials if t.epochs == epochs}
@@ -103,7 +103,7 @@ def gain(trials: Sequence[Trial], epochs: int, most: int, control: Control) -> f
 
 
 def optimistic(row: Standing, trials: Sequence[Trial], most: int, control: Control) -> float:
-    """Return the retention that a shape may reach when it is trained for `most` epochs."""
+    """Return the retention that a shape may reach with `most` epochs."""
     if row.trial.epochs >= most:
         return row.retention
     seen = gain(trials, row.trial.epochs, most, control)

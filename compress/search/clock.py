@@ -1,4 +1,4 @@
-"""The time that a search may take, and what a training is expected to take of it."""
+"""The time limit of a search, and the expected time of a training."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import time
 from dataclasses import dataclass, field
 
 CLOSING_S = 120.0
-"""The last measurement and the report, at the tier of a run."""
+"""The time of the last measurement and the report, at a run's tier."""
 _MORE_ROWS = 1.25
-"""What a refit takes longer, with the validation rows among the others."""
+"""The factor by which a refit takes longer: it learns from the validation rows too."""
 
 
 @dataclass(slots=True)
 class SearchClock:
-    """Hold the limit in seconds, None for none, and how long trainings took.
+    """Hold the limit in seconds, None for no limit, and how long trainings took.
 
-    `making_s` is what exporting and quantizing a model took at most, `answering_s` what the
-    teacher's answers took, which a refit needs once more.
+    `making_s` is the longest time to export and quantize a model, `answering_s` the time of the
+    teacher's answers, which a refit needs again.
     """
 
     limit_s: float | None
@@ -36,18 +36,18 @@ class SearchClock:
         return float("inf") if self.limit_s is None else self.limit_s - self.spent_s
 
     def trained(self, work: float, epochs: int, seconds: float) -> None:
-        """Keep what an epoch of this much work took."""
+        """Keep the time of an epoch of this much work."""
         self.paces[work] = seconds / epochs
 
     @property
     def closing_s(self) -> float:
-        """Return what comes after the last training but a refit: answers, measuring, report."""
+        """Return the time after the last training, without refits: answers, measuring, report."""
         return CLOSING_S + self.making_s + self.answering_s * _MORE_ROWS
 
     def training_s(self, work: float, epochs: int) -> float:
-        """Return the seconds that a training may take: 0 before any was seen.
+        """Return the expected seconds of a training; 0 before the first one.
 
-        From the training of the nearest work; time grows with the work and never shrinks.
+        Estimated from the training of the most similar work; more work never takes less time.
         """
         if not self.paces:
             return 0.0
@@ -55,7 +55,7 @@ class SearchClock:
         return epochs * self.paces[nearest] * max(1.0, work / nearest)
 
     def allows(self, work: float, epochs: int, refits: int) -> bool:
-        """Tell whether a training fits, and then `refits` of it on more rows."""
+        """Tell whether a training fits into the time, with `refits` of it on more rows."""
         training = self.training_s(work, epochs)
         needed = training * (1 + refits * _MORE_ROWS) + refits * self.making_s
         return needed + self.closing_s <= self.left_s

@@ -1,4 +1,4 @@
-"""Make the answer of a search with all rows, judge it on the test rows, and report it."""
+"""Train the answer of a search on all rows, judge it on the test rows, and report it."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from runtimes.runtime import runs_in
 def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[Report, Status]:
     """Train the answer again on training and validation rows, judge it, and write the report.
 
-    The goal's limits take the place of the profiles' own. Where nothing met the goal the report
-    shows the best shapes, and the status is FAIL.
+    The goal's limits replace the profiles' own. If nothing met the goal, the report shows the best
+    shapes and the status is FAIL.
     """
     if result.answer is None:
         return _unmet(result, command), Status.FAIL
@@ -47,7 +47,7 @@ def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[R
 
 
 def final_plan(result: SearchResult, row: Standing) -> Plan:
-    """Return the plan that makes a shape as a recipe's stages would."""
+    """Return the plan that makes a shape from a recipe's stages."""
     plan = result.request.plan
     recipe = replace(plan.recipe, stages=(*plan.recipe.stages, *result.stages(row)))
     budgets = _budgets(result.request.goal)
@@ -77,9 +77,9 @@ def _budgets(goal: Goal) -> dict[str, Budget]:
 
 
 def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
-    """Refit the answer with each further seed, and say how each does on the test rows.
+    """Refit the answer with each further seed, and measure each on the test rows.
 
-    One seed is the report's own model, and needs no table.
+    One seed is the report's own model and needs no table.
     """
     request = result.request
     seeds = range(request.plan.recipe.seed, request.plan.recipe.seed + request.refits)
@@ -139,7 +139,7 @@ def _unmet(result: SearchResult, command: str) -> Report:
 
 
 def _section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
-    """Return what the report says of the search."""
+    """Return the report's part about the search."""
     front = {row.trial.name for row in result.pareto}
     return Search(
         goal=result.request.goal.text(),

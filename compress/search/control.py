@@ -1,4 +1,4 @@
-"""What retention is measured against on rows that the teacher may have been trained on."""
+"""The control that retention is measured against, if the teacher may know the validation rows."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from compress.search.trial import Control, Trial
 def teacher_saw_validation(plan: Plan) -> tuple[bool, str]:
     """Tell whether the teacher was probably trained on the validation rows, and why.
 
-    A finished teacher whose validation rows are split off the training file was: it is right on
-    nearly all of them, which no student that has not seen them can be.
+    A finished teacher has probably seen validation rows that are split off the training file: it is
+    right on nearly all of them, and a student that has not seen them cannot be.
     """
     said = plan.recipe.teacher.saw_validation
     if said is not None:
@@ -34,8 +34,8 @@ def control_shape(space: Space) -> Shape:
 def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | None:
     """Return the control's longest fp32 training, or None before there is one.
 
-    It has seen the rows as little as the other students: what leaks through the layers that it
-    copied makes it stronger, and retention lower.
+    Like the other students, it was not trained on these rows. What its copied layers know of them
+    makes it stronger, and retention lower.
     """
     plain = [trial for trial in trials if trial.shape == shape]
     if not plain:
@@ -46,7 +46,7 @@ def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | Non
 
 
 def provisional(trials: Sequence[Trial]) -> Control:
-    """Return the most accurate student, to rank the others by before there is a control."""
+    """Return the most accurate student, which ranks the others until there is a control."""
     best = max(trials, key=lambda trial: trial.student.metric)
-    why = "the control is not trained yet, and this is the most accurate student"
+    why = "the control is not trained yet; this is the most accurate student"
     return Control(f"student {best.name}, fp32", best.student, why)

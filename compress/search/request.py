@@ -1,4 +1,4 @@
-"""What a search is asked, and what it answers."""
+"""The input and the result of a search."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ONE_POINT = 0.01
 
 
 class Board(Progress, Protocol):
-    """Show how far a search is, its trainings and its shapes."""
+    """Show the progress of a search: its trainings and its shapes."""
 
     def show(self, rows: Sequence[Standing], goal: Goal) -> None:
         """Show every shape's longest training."""
@@ -37,11 +37,11 @@ class NoBoard(Silence):
 
 @dataclass(frozen=True, slots=True)
 class SearchRequest:
-    """Say what is searched: `plan` has no stage but a fine-tuning, `stages` are the recipe's own.
+    """Describe a search: `plan` has no stage but fine-tuning, `stages` are the recipe's own.
 
-    Settings of `stages` that no shape decides are kept. `limit_s` bounds the whole search with
-    its `refits` and the last measurement, `max_trials` the trainings. `rungs` are the epochs of
-    the successive halving. `fresh` begins another study; finished stages are still taken from
+    Settings of `stages` that shapes do not decide are kept. `limit_s` limits the whole search with
+    its `refits` and the last measurement, `max_trials` the number of trainings. `rungs` are the
+    epochs of the successive halving. `fresh` starts a new study; finished stages still come from
     the cache.
     """
 
@@ -58,7 +58,7 @@ class SearchRequest:
     board: Board = field(default_factory=NoBoard)
 
     def lines(self) -> list[str]:
-        """Describe what will be searched, in a line a thing."""
+        """Describe the search in a few lines."""
         trials = f", at most {self.max_trials} trainings" if self.max_trials else ""
         time = "no limit" if self.limit_s is None else f"{self.limit_s / 60:g} minutes"
         return [
@@ -84,16 +84,16 @@ class SearchRequest:
         return {**self.plan.to_json(), "search": search}
 
     def workshop(self) -> Workshop:
-        """Return what carries out this search's stages."""
+        """Return the workshop that makes this search's models."""
         return Workshop(self.plan, settings_kept(self.stages), self.cache, self.board)
 
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """Hold what a search found, of the validation rows alone; `rows` are the fastest first.
+    """Hold what a search found on the validation rows; `rows` are the fastest first.
 
-    `answer` is the fastest that meets the goal, None where none does. `models` are the
-    deployed models of the front, by the trial's name, trained without the validation rows.
+    `answer` is the fastest one that meets the goal, None if none does. `models` are the deployed
+    models of the front, by the trial's name, trained without the validation rows.
     """
 
     request: SearchRequest
@@ -107,12 +107,12 @@ class SearchResult:
     rss_peak_mb: float | None
 
     def stages(self, row: Standing) -> tuple[Stage, ...]:
-        """Return the stages that make a shape, as a recipe holds them."""
+        """Return the stages that make a shape, in a recipe's form."""
         kept = settings_kept(self.request.stages)
         return stages_of(row.trial.shape, row.trial.epochs, kept)
 
     def refit(self, shape: Shape, epochs: int, seed: int) -> Artifact:
-        """Train a shape again on training and validation rows; return what is deployed."""
+        """Train a shape again on training and validation rows; return the deployed model."""
         shop, data = self.request.workshop(), refit_rows(self.request.plan.data)
         student = shop.student(shape, epochs, data=data, seed=seed)
         return shop.deployed(student, shape, data=data, seed=seed)
@@ -156,7 +156,7 @@ def request_of(
 
 
 def _left_out(stages: Sequence[Stage]) -> list[str]:
-    """Say which of a recipe's stages no search carries out."""
+    """Warn of a recipe's stages that a search does not run."""
     kinds = [stage.kind for stage in stages if not stage.teaches and stage.kind not in DECIDED]
     return [
         f"{kind}: a search leaves this stage out; `edgepress run` without [target] runs it"

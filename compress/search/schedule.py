@@ -1,4 +1,4 @@
-"""What a search trains next: rules on what is known, each yielding the best of its kind first."""
+"""What a search trains next: rules, each of which yields the best training of its kind first."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from compress.search.trial import Control, Latency, Trial
 from profiles.scores import RowScores
 
 _LUCK = 0.005
-"""Retention that the luck of one training may give or take."""
+"""Retention by which one training may differ from another by chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Train a shape for so many epochs; `deploy` makes the model that would be deployed too."""
+    """Train a shape for so many epochs; `deploy` also makes the deployable model."""
 
     shape: Shape
     epochs: int
@@ -37,11 +37,11 @@ class Training:
 
 @dataclass(slots=True)
 class SearchState:
-    """Hold what a search knows.
+    """Hold the state of a search.
 
     `teacher` is the control where the teacher has not seen the validation rows; otherwise the
     student of `control_shape` is, as soon as it is trained. `closed` shapes failed, or were
-    looked at and not worth training.
+    screened and are not worth training.
     """
 
     space: Space
@@ -56,7 +56,7 @@ class SearchState:
 
     @property
     def control(self) -> Control:
-        """Return what retention is measured against; there must be a trial."""
+        """Return the control that retention is measured against; there must be a trial."""
         known_control = self.teacher or control_of(self.trials, self.control_shape, self.why)
         return known_control or provisional(self.trials)
 
@@ -66,7 +66,7 @@ class SearchState:
         return standings(self.trials, self.control, self.seed) if self.trials else []
 
     def reach(self, row: Standing) -> float:
-        """Return the retention that a shape may reach when it is trained to the end."""
+        """Return the retention that a shape may reach with the full number of epochs."""
         return optimistic(row, self.trials, self.rungs[-1], self.control)
 
     def further(self, row: Standing) -> Training | None:
@@ -82,12 +82,12 @@ class SearchState:
         return Training(shape, epochs, deploy=epochs >= self.rungs[-1])
 
     def untried(self, shapes: Sequence[Shape]) -> Iterator[Training]:
-        """Yield the first training of the shapes that nothing is known of."""
+        """Yield the first training of the shapes that have none."""
         tried = {trial.shape for trial in self.trials} | self.closed
         yield from (self.training(s, self.rungs[0]) for s in shapes if s not in tried)
 
     def worth(self, shape: Shape, latency: Latency, size_mb: float) -> bool:
-        """Tell whether a shape that answers perfectly would change the answer or the front."""
+        """Tell whether a shape with perfect answers would change the answer or the front."""
         hoped = Trial(shape, 0, latency, size_mb, 0.0, RowScores.right([True]))
         if not self.goal.fits(hoped):
             return False
@@ -105,7 +105,7 @@ def first(state: SearchState) -> Iterator[Training]:
 
 
 def control(state: SearchState) -> Iterator[Training]:
-    """Yield the control's training to the end, or else as far as time allows."""
+    """Yield the control's training, with all epochs first, then with fewer."""
     if state.teacher is not None:
         return
     done = [t.epochs for t in state.trials if t.shape == state.control_shape]
@@ -114,7 +114,7 @@ def control(state: SearchState) -> Iterator[Training]:
 
 
 def faster(state: SearchState) -> Iterator[Training]:
-    """Yield what may meet the goal and is faster than what does, the fastest first."""
+    """Yield shapes that may meet the goal and are faster than the answer, the fastest first."""
     rows, goal = state.rows, state.goal
     best = fastest(rows, goal)
     for row in rows:
@@ -123,7 +123,7 @@ def faster(state: SearchState) -> Iterator[Training]:
 
 
 def smaller(state: SearchState) -> Iterator[Training]:
-    """Yield what may meet the goal and is smaller than what does, the smallest first."""
+    """Yield shapes that may meet the goal and are smaller than the smallest, the smallest first."""
     rows, goal = state.rows, state.goal
     best = smallest(rows, goal)
     for row in sorted(rows, key=lambda row: row.trial.size_mb):
@@ -132,7 +132,7 @@ def smaller(state: SearchState) -> Iterator[Training]:
 
 
 def nearby(state: SearchState) -> Iterator[Training]:
-    """Yield one step further from what meets the goal, or one step back from what fails it."""
+    """Yield shapes a step smaller than those that meet the goal, a step larger than others."""
     rows, goal, space = state.rows, state.goal, state.space
     met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
     fit = [row for row in rows if goal.fits(row.trial)]
@@ -142,7 +142,7 @@ def nearby(state: SearchState) -> Iterator[Training]:
 
 
 def rest(state: SearchState) -> Iterator[Training]:
-    """Yield what can still be on the front, the fastest first."""
+    """Yield shapes that can still be on the front, the fastest first."""
     rows = state.rows
     for row in rows:
         training = state.further(row)
@@ -151,10 +151,10 @@ def rest(state: SearchState) -> Iterator[Training]:
 
 
 def beside(state: SearchState) -> Iterator[Training]:
-    """Yield one step to either side of what is on the front, in random order.
+    """Yield shapes one step from those on the front, in random order.
 
-    The order is drawn anew after each training, from the seed: a search that goes on draws the
-    same. A fixed one stays beside the same few shapes.
+    The order is drawn again after each training, from the seed, so that a resumed search draws the
+    same. A fixed order would stay near the same few shapes.
     """
     rows, space = state.rows, state.space
     front = [row for row in rows if not any(other.beats(row) for other in rows)]
@@ -166,7 +166,7 @@ def beside(state: SearchState) -> Iterator[Training]:
 
 
 def undeployed(state: SearchState) -> Iterator[Training]:
-    """Yield what was not trained to the end and is on the front, what meets the goal first."""
+    """Yield shapes on the front that lack epochs, those that meet the goal first."""
     rows, goal = state.rows, state.goal
     front = [r for r in rows if not r.trial.deployed and can_win(r, r.retention, rows)]
     held = sorted(front, key=lambda r: not (r.retention >= goal.retention and goal.fits(r.trial)))

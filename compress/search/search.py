@@ -26,30 +26,30 @@ from runtimes.errors import QualityError
 from runtimes.files import stable_hash
 
 FOLDER = "search"
-"""Where a run's folder holds the study and the front's models."""
+"""The files and folders in a run's folder for the study and the front's models."""
 _RULES = (
     *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
     *(schedule.nearby, schedule.rest, schedule.beside),
 )
-"""What is done first: the answer, then the front's rest, then what lies beside it."""
+"""The rules in order: first the answer, then the rest of the front, then its neighbors."""
 _CONTROL_SHARE = 0.5
-"""Of the time that is left, what the control's training may take."""
+"""The share of the remaining time that the control's training may take."""
 
 
 def search(request: SearchRequest) -> SearchResult:
     """Screen shapes by speed and size, train what can still win for longer, and choose.
 
     Successive halving over epochs (Jamieson & Talwalkar 2016, "Non-stochastic Best Arm
-    Identification and Hyperparameter Optimization"), where what goes on is not a fixed share
-    but what can still be the answer or on the front of retention, speed-up and size. Only
-    training and validation rows are seen. What a killed search did is taken from the study and
-    the cache. Raises UnsupportedError for an architecture that cannot be cut.
+    Identification and Hyperparameter Optimization"), where not a fixed share goes on, but every
+    shape that can still be the answer or on the front of retention, speed-up and size. Only
+    training and validation rows are used. A killed search is resumed from the study and the cache.
+    Raises UnsupportedError for an architecture that cannot be cut.
     """
     return _SearchRun(request).result()
 
 
 class _SearchRun:
-    """Hold a search under way."""
+    """Carry out a search."""
 
     def __init__(self, request: SearchRequest) -> None:
         self._request = request
@@ -81,14 +81,14 @@ class _SearchRun:
         return self._chosen()
 
     def _next(self) -> Training | None:
-        """Return what is worth the most of what fits the time; None where nothing does."""
+        """Return the most valuable training that fits the time; None if there is none."""
         candidates = (training for rule in _RULES for training in rule(self._state))
         return next((training for training in candidates if self._fits(training)), None)
 
     def _fits(self, training: Training) -> bool:
-        """Tell whether a training, and the refits of an answer that it may be, fit the time.
+        """Tell whether a training, and the refits if it becomes the answer, fit the time.
 
-        The first one always does: nothing is known of the time before it.
+        The first one always does: its time is not known before.
         """
         if not self._state.trials:
             return True
@@ -118,7 +118,7 @@ class _SearchRun:
         self._request.board.show(self._state.rows, self._state.goal)
 
     def _trained(self, training: Training) -> Trial | None:
-        """Return a trial of the shape, or None where nothing that it answers could win."""
+        """Return a trial of the shape, None if no answers could make it win."""
         shape, state = training.shape, self._state
         latency, size_mb = self._screened(shape)
         new = shape not in (*self._space.first(), *(trial.shape for trial in state.trials))
@@ -136,7 +136,7 @@ class _SearchRun:
         return self._shop.scores(self._shop.deployed(student, shape))
 
     def _screened(self, shape: Shape) -> tuple[Latency, float]:
-        """Return how fast and large a shape is; the first ones are measured side by side."""
+        """Return a shape's latency and size; the first shapes are measured side by side."""
         study = self._study
         if study.size_mb(shape) is None or study.latency(shape) is None:
             first = self._space.first()
@@ -194,11 +194,11 @@ class _SearchRun:
         elif answer.trial.epochs > control.epochs:
             self._request.board.warn(
                 f"the control was trained for {control.epochs} epochs only, the answer for"
-                f" {answer.trial.epochs}: retention looks better than it is; give more --time"
+                f" {answer.trial.epochs}: retention is overestimated; give more --time"
             )
 
     def _begun(self) -> SearchState:
-        """Return what an earlier process of this search left."""
+        """Return the state that an earlier process of this search left."""
         plan, request = self._request.plan, self._request
         saw, why = teacher_saw_validation(plan)
         teacher = None if saw else Control("teacher", self._shop.scores(self._shop.reference), why)
@@ -217,7 +217,7 @@ class _SearchRun:
         return Study(path, stable_hash(self._identity()))
 
     def _identity(self) -> list[object]:
-        """Return what makes another search's trials useless to this one; goals do not."""
+        """Return the identity of a search, without its goal; other identities' trials are ignored."""
         plan, shop = self._request.plan, self._shop
         code = [code_digest(STAGES.resolve(kind).__module__) for kind in DECIDED]
         return [
@@ -228,7 +228,7 @@ class _SearchRun:
 
 
 def _rss_peak_mb() -> float | None:
-    """Return the most memory of this process and of its largest child together, in MB (10^6).
+    """Return the peak memory of this process plus that of its largest child, in MB (10^6).
 
     None where the system does not count it. Linux counts in KiB, macOS in bytes.
     """

@@ -11,7 +11,7 @@ from compress.recipe import parse_stage
 from compress.stage import Stage, settings_of
 
 Settings = Mapping[str, Mapping[str, Any]]
-"""Settings by the kind of stage; those that a shape decides are not among them."""
+"""Settings by the kind of stage, without those that a shape decides."""
 
 DECIDED = {
     "distill": {"layers", "keep", "student", "epochs", "patience"},
@@ -29,19 +29,19 @@ VOCABULARIES: dict[str, dict[str, Any]] = {
     "spelling": {"vocabulary_floor": 0, "alphabet": "all"},
     "seen": {"vocabulary_floor": 0, "alphabet": "seen"},
 }
-"""Pruned vocabularies, the largest first for most rows: with 8,000 or 5,000 pieces at least, the
-most frequent of those that the rows lack; with all that spells any word; and with what spells
-the characters of the rows."""
+"""Pruned vocabularies, the largest first for most rows: at least 8,000 or 5,000 pieces, filled with
+the most frequent pieces that the rows lack; all pieces that spell any word; and the pieces that
+spell the characters of the rows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shape:
-    """Say what is left of a teacher, and in how many bits.
+    """Describe what remains of a teacher, and in how many bits.
 
-    `layers` stay, the last one always; `ffn` and `heads` are the shares that go, 0 to 0.95;
-    `hidden` is the width that stays, None the teacher's. `vocabulary` is one of VOCABULARIES.
-    `weights` are those that are multiplied with one token alone. `embeddings` None takes the
-    scheme's own width.
+    `layers` is the number of remaining layers, the last one included; `ffn` and `heads` are the
+    removed shares, 0 to 0.95; `hidden` is the remaining width, None for the teacher's. `vocabulary`
+    is one of VOCABULARIES. `weights` is the type of the one-token products' weights. `embeddings`
+    None uses the scheme's default width.
     """
 
     layers: int
@@ -55,7 +55,7 @@ class Shape:
 
     @property
     def name(self) -> str:
-        """Return a name that is a file's as well: "1-layer-ffn50-int8-dynamic-int4"."""
+        """Return a name that also suits files: "1-layer-ffn50-int8-dynamic-int4"."""
         parts = [f"{self.layers}-layer"]
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
@@ -68,12 +68,12 @@ class Shape:
 
     @property
     def timed_as(self) -> Shape:
-        """Return the shape that this one is as fast as: a lookup's width costs no time."""
+        """Return the shape that has the same latency: a lookup's width costs no time."""
         return dataclasses.replace(self, vocabulary="seen", embeddings=None)
 
     @property
     def rounded(self) -> list[str]:
-        """Return what distillation may round while it trains: all that has 4 bits."""
+        """Return what distillation may round during training: everything with 4 bits."""
         narrow = {"embeddings": self.embeddings, "weights": self.weights}
         return [name for name, width in narrow.items() if width == "int4"]
 
@@ -87,7 +87,7 @@ def _percent(share: float) -> str:
 
 
 def settings_kept(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
-    """Return what a recipe's stages say that no shape decides, by the kind of stage."""
+    """Return the settings of a recipe's stages that shapes do not decide, by the kind of stage."""
     return {
         stage.kind: {
             name: value
@@ -102,8 +102,8 @@ def settings_kept(stages: Sequence[Stage]) -> dict[str, dict[str, Any]]:
 def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
     """Return the stage that cuts widths and vocabulary before any training.
 
-    With `depth` layers go too: the model is then as fast and as large as the student will be.
-    Units are otherwise ranked in the whole teacher, whose layers still do what they learned.
+    With `depth`, layers are removed too: the model then has the student's speed and size. Otherwise
+    units are ranked in the whole teacher, whose layers still work as they were trained.
     """
     row: dict[str, Any] = {
         **kept.get("prune", {}),
@@ -119,9 +119,10 @@ def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
 
 
 def training_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
-    """Return the distillation that takes layers away and trains what is left.
+    """Return the distillation that removes layers and trains the rest.
 
-    Of what the recipe rounds while training, only what the shape has in 4 bits is.
+    Of the parts that the recipe rounds in training, only those that the shape has in 4 bits are
+    rounded.
     """
     row = {**kept.get("distill", {}), "layers": shape.layers, "epochs": epochs}
     asked = row.get("quantization_aware", [])
@@ -130,14 +131,14 @@ def training_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
 
 
 def quantization_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Stage:
-    """Return the quantization; of a student that is not `judged`, any loss is taken."""
+    """Return the quantization; if the student is not `judged`, any loss is accepted."""
     row = {**kept.get("quantize", {}), "scheme": shape.scheme}
     row |= {"weights": shape.weights, "embeddings": shape.embeddings}
     return _stage("quantize", row if judged else {**row, "max_drop": 1.0}, shape)
 
 
 def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
-    """Return the stages that make the student: cut first, then distill once, then quantize."""
+    """Return the stages that make the student: cut, then distill, then quantize."""
     return (
         cut_of(shape, kept),
         training_of(shape, epochs, kept),

@@ -1,4 +1,4 @@
-"""Which shapes there are for a teacher, which come first, and which lie next to one another."""
+"""The shapes for a teacher: all of them, the first ones, and the neighbors of a shape."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ _HEADS = (0.0, 0.5)
 _NARROWER = (0.75, 0.5)
 _DEEPEST = 4
 _FIRST = ((1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0))
-"""Layers, and the share of the FFN that goes, fastest first: a short search ends with these."""
+"""Layers, and the removed share of the FFN, fastest first: a short search tries only these."""
 
 _FIXED_WORK = 0.15
-"""What a step costs beside its layers, as a part of a whole layer: embeddings, head, optimizer."""
+"""A step's work beside its layers, as a share of a whole layer: embeddings, head, optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Hold the choices of each dimension, from the least that is cut to the most."""
+    """Hold the choices of each dimension, from the smallest cut to the largest."""
 
     layers: tuple[int, ...]
     hidden: tuple[int | None, ...]
@@ -41,7 +41,7 @@ class Space:
 
     @property
     def choices(self) -> dict[str, tuple[Any, ...]]:
-        """Return the choices by the name of the shape's field, each in the order of the cut."""
+        """Return the choices by the name of the shape's field, each in order of the cut."""
         return {
             "layers": self.layers,
             "ffn": _SHARES,
@@ -57,14 +57,14 @@ class Space:
         return list(dict.fromkeys(self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST))
 
     def neighbors(self, shape: Shape, *, smaller: bool) -> Iterator[Shape]:
-        """Yield the shapes that are cut by one step more (or less) in one dimension."""
+        """Yield the shapes that are one step smaller (or larger) in one dimension."""
         for name, choices in self.choices.items():
             place = choices.index(getattr(shape, name)) + (1 if smaller else -1)
             if 0 <= place < len(choices):
                 yield dataclasses.replace(shape, **{name: choices[place]})
 
     def as_large(self, shape: Shape, other: Shape) -> bool:
-        """Tell whether a shape is cut no more than another in any dimension."""
+        """Tell whether a shape is not cut more than another in any dimension."""
         return all(
             choices.index(getattr(shape, name)) <= choices.index(getattr(other, name))
             for name, choices in self.choices.items()
@@ -73,7 +73,8 @@ class Space:
     def work(self, shape: Shape) -> float:
         """Return a training step's work in multiples of one whole layer's.
 
-        The last layer has queries, keys and values of all tokens, and the rest of the first alone.
+        The last layer computes queries, keys and values for all tokens, and the rest for the first
+        token only.
         """
         wide = shape.hidden or self.teacher_hidden
         whole = self.teacher_hidden * (4 * self.teacher_hidden + 2 * self.teacher_ffn)
@@ -93,9 +94,9 @@ class Space:
 
 
 def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
-    """Return what can be cut from a teacher; `form` is the exported format.
+    """Return the shapes of a teacher; `form` is the exported format.
 
-    Raises UnsupportedError for an architecture that cannot be cut.
+    Raises UnsupportedError for an architecture that cannot be pruned.
     """
     parts = architecture(teacher.model_type)
     config = load_config(teacher.path)

@@ -1,4 +1,4 @@
-"""The file that keeps what a search found, a line each: a killed search goes on from it."""
+"""The file of a search's results, one a line: a killed search resumes from it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from runtimes.files import write_bytes
 
 
 class Study:
-    """Keep trials, latencies and sizes as JSON lines, each on the disk before the next step.
+    """Keep trials, latencies and sizes as JSON lines; each is on disk before the next step.
 
-    Lines of another `identity` (machine, data, code) stay in the file and are left out. One
-    process at a time. Raises ArtifactError for a file that is damaged.
+    Lines of another `identity` (machine, data, code) stay in the file and are ignored. Only one
+    process at a time may use it. Raises ArtifactError for a damaged file.
     """
 
     def __init__(self, path: Path, identity: str) -> None:
@@ -34,15 +34,15 @@ class Study:
 
     @property
     def trials(self) -> tuple[Trial, ...]:
-        """Return every finished training, in the order of time."""
+        """Return every finished training, in order of time."""
         return tuple(self._trials)
 
     def latency(self, shape: Shape) -> Latency | None:
-        """Return how fast a shape is, if it was measured."""
+        """Return a shape's latency, if it was measured."""
         return self._latencies.get(shape.timed_as.name)
 
     def size_mb(self, shape: Shape) -> float | None:
-        """Return how large a shape is, if it was made."""
+        """Return a shape's size, if it was made."""
         return self._sizes_mb.get(shape.name)
 
     def keep_trial(self, trial: Trial) -> None:
@@ -50,11 +50,11 @@ class Study:
         self._keep({"trial": trial.to_json()})
 
     def keep_latency(self, shape: Shape, latency: Latency) -> None:
-        """Keep how fast a shape is."""
+        """Keep a shape's latency."""
         self._keep({"timed_as": shape.timed_as.name, "latency": asdict(latency)})
 
     def keep_size(self, shape: Shape, size_mb: float) -> None:
-        """Keep how large a shape is."""
+        """Keep a shape's size."""
         self._keep({"shape": shape.name, "size_mb": size_mb})
 
     def _keep(self, content: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ class Study:
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield a study's lines; the last one is cut off where a kill tore it."""
+    """Yield a study's lines; an incomplete last line is cut off."""
     content = path.read_bytes() if path.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:

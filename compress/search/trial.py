@@ -1,4 +1,4 @@
-"""What a search knows of a shape: how fast and large it is, and how well it answers."""
+"""The measurements of a shape: its latency, its size and its scores."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from profiles.statistics import Interval
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Hold how fast a shape is beside the teacher's fp32 ONNX; milliseconds a row."""
+    """Hold a shape's latency beside the teacher's fp32 ONNX, in milliseconds a row."""
 
     p50_ms: float
     p90_ms: float
@@ -25,10 +25,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Hold one training of a shape; `seconds` went into it.
+    """Hold one training of a shape, which took `seconds`.
 
-    `student` is what the validation rows earn the fp32 student, `model` what they earn the model
-    that would be deployed, None before that was made.
+    `student` holds the validation scores of the fp32 student, `model` those of the deployable
+    model, None before that is made.
     """
 
     shape: Shape
@@ -46,12 +46,12 @@ class Trial:
 
     @property
     def deployed(self) -> bool:
-        """Tell whether the model that would be deployed was made and judged."""
+        """Tell whether the deployable model was made and judged."""
         return self.model is not None
 
     @property
     def scores(self) -> RowScores:
-        """Return what the rows earn the deployed model, or else the student."""
+        """Return the scores of the deployable model, or else of the student."""
         return self.student if self.model is None else self.model
 
     @property
@@ -91,9 +91,9 @@ def trial_from_json(content: Mapping[str, Any]) -> Trial:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Name the model that retention is measured against, what rows earn it, and why it.
+    """Hold the model that retention is measured against, its scores, and why it was chosen.
 
-    `shape` and `epochs` are the student's where the teacher has seen the validation rows.
+    `shape` and `epochs` are those of a student, if the teacher has seen the validation rows.
     """
 
     name: str
@@ -103,11 +103,11 @@ class Control:
     epochs: int = 0
 
     def retention(self, trial: Trial, seed: int) -> Interval:
-        """Bound a trial's metric over the control's at 95 %, paired by row."""
+        """Bound a trial's metric over the control's at 95 % confidence, paired by row."""
         return _retention(trial.scores, self.scores, seed)
 
 
 @functools.lru_cache(maxsize=4096)
 def _retention(scores: RowScores, control: RowScores, seed: int) -> Interval:
-    """Return what a search asks for each time that it looks at what it knows."""
+    """Return the retention by its arguments: a search asks for it again and again."""
     return paired_retention(scores, control, 0.95, seed)

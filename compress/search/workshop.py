@@ -1,4 +1,4 @@
-"""Make what a search needs from stages, through the cache: teacher, students, deployed models."""
+"""Make a search's models through the cache: teacher, students, deployable models."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from runtimes.runtime import format_for, runs_in
 
 @dataclass(slots=True)
 class Workshop:
-    """Carry out stages on a plan's rows but those of its test split, which it never holds."""
+    """Carry out stages on a plan's rows; the test split is left out and never used."""
 
     plan: Plan
     kept: Settings
@@ -52,20 +52,20 @@ class Workshop:
 
     @property
     def form(self) -> str:
-        """Return the format that the first profile's runtime takes, or else the first one made."""
+        """Return the format for the first profile's runtime, or else the first one made."""
         formats = self.plan.recipe.export.formats
         wanted = format_for(self.plan.target.runtime)
         return next((form for form in formats if form == wanted), formats[0])
 
     @property
     def runtime(self) -> str:
-        """Return what runs the exported models."""
+        """Return the runtime of the exported models."""
         return runs_in(self.form)
 
     def untrained(self, shape: Shape) -> Artifact:
-        """Return a deployable model as fast and as large as the shape's student at the end.
+        """Return a deployable model with the speed and size of the shape's final student.
 
-        That one learns from the validation rows too, and its vocabulary spells them.
+        The final student learns from the validation rows too, and its vocabulary spells them.
         """
         data = refit_rows(self.data)
         cut = self._make(cut_of(shape, self.kept, depth=True), self.teacher, data=data)
@@ -74,7 +74,7 @@ class Workshop:
     def student(
         self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
     ) -> Artifact:
-        """Return the trained student, fp32."""
+        """Return the trained fp32 student."""
         cut = self._make(cut_of(shape, self.kept), self.teacher, data=data, seed=seed)
         return self._make(training_of(shape, epochs, self.kept), cut, data=data, seed=seed)
 
@@ -95,7 +95,7 @@ class Workshop:
         return self._make(stage, student, data=data, seed=seed)
 
     def ask_teacher(self) -> None:
-        """Have the teacher answer the training rows, which every student then learns from."""
+        """Compute the teacher's answers to the training rows, which every student learns from."""
         from compress.distill.rows import TrainingRows
 
         augment = int(self.kept.get("distill", {}).get("augment", 0))
@@ -103,7 +103,7 @@ class Workshop:
         TrainingRows.of(self.data, augment).teacher_answers(self.teacher, context)
 
     def scores(self, model: Artifact) -> RowScores:
-        """Return what the validation rows earn a model; a torch model as it is trained."""
+        """Return a model's scores on the validation rows; a torch model runs as in training."""
         rows = self.data.validation
         given = self._answers(model, rows)
         return task_of(model.task).score(given, rows.targets)
@@ -169,9 +169,9 @@ def _latency(value: Callable[[str], float | None], name: str) -> Latency:
 
 
 def refit_rows(data: Dataset) -> Dataset:
-    """Return the rows with those of validation among the ones that are trained on.
+    """Return the rows with the validation rows added to the training rows.
 
-    What was chosen by them is fixed by then: shape, epochs and settings.
+    By then, the choices made on them are fixed: shape, epochs and settings.
     """
     train, validation = data.train, data.validation
     joined = Rows(train.inputs + validation.inputs, train.targets + validation.targets)

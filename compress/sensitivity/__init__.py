@@ -1,1 +1,1 @@
-"""Which class, which node and which layer pays for a smaller model."""
+"""What compression costs each class, each node and each layer."""

@@ -1,4 +1,4 @@
-"""The classes that pay, as a table."""
+"""What compression costs each class, as a table."""
 
 from __future__ import annotations
 

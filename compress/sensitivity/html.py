@@ -1,4 +1,4 @@
-"""The sensitivity tables as one HTML file that needs nothing but a browser."""
+"""The sensitivity tables as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from compress.report.html import page
 
 
 def render(found: Explanation, name: str) -> str:
-    """Return a self-contained HTML document of every table, whole."""
+    """Return a self-contained HTML document of all tables with all rows."""
     return page("sensitivity", found=found, name=name)

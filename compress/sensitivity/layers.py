@@ -1,4 +1,4 @@
-"""Which layers of a torch model matter: each left out alone, and each one's Fisher mass."""
+"""How important each layer of a torch model is: left out alone, and by Fisher importance."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """Hold what a layer is worth: `skipped` without it, and its share of all Fisher importance."""
+    """Hold a layer's importance: the effect of skipping it, and its share of Fisher importance."""
 
     layer: int
     fisher_share: float
@@ -31,10 +31,10 @@ class LayerCost:
 def layer_costs(
     model: Artifact, rows: Rows, seed: int, progress: Progress
 ) -> tuple[LayerCost, ...]:
-    """Return the layers of a torch classifier, the one whose loss would hurt most first.
+    """Return the layers of a torch classifier, the most important first.
 
-    A skipped layer hands its input on. Runs the model once a layer on the rows, and once with
-    gradients. Raises UnsupportedError for an architecture whose layers are not known.
+    A skipped layer passes its input on. Runs the model on the rows once for each layer, and once
+    with gradients. Raises UnsupportedError for an architecture whose layers are unknown.
     """
     require(model.model_type, "prune")
     run = Inference.of(model, rows.inputs)
@@ -58,7 +58,7 @@ def layer_costs(
 
 @contextmanager
 def _skipped(layer: nn.Module) -> Iterator[None]:
-    """Let a layer hand its input on as its output."""
+    """Make a layer return its input."""
     hook = layer.register_forward_hook(_pass_on())
     try:
         yield

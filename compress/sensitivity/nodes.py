@@ -1,4 +1,4 @@
-"""Which nodes of a quantized model pay: the fp32 source with each quantized alone."""
+"""What each node of a quantized model costs: the fp32 source with this node alone quantized."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ QUANTIZED = ("int8", "int4")
 
 @dataclass(frozen=True, slots=True)
 class NodeCost:
-    """Hold what the fp32 source loses with one node alone quantized.
+    """Hold the effect of quantizing one node of the fp32 source alone.
 
-    The other way round, the quantized model with one node restored, says nothing where no node
-    stands out: rounding errors of the others, which may cancel, are larger than any one's.
+    Restoring one node of the quantized model instead shows nothing if no node stands out: the
+    rounding errors of the other nodes, which may cancel, are larger.
     """
 
     node: str
@@ -41,9 +41,9 @@ class NodeCost:
 def node_costs(
     quantized: Artifact, source: Artifact, rows: Rows, scratch: Path, progress: Progress
 ) -> tuple[Effect, tuple[NodeCost, ...]]:
-    """Return the whole model's divergence and each node's part, the most costly first.
+    """Return the whole model's effect and each node's own, the most costly first.
 
-    Runs the model once a node on the rows. Raises UnsupportedError when the artifact's nodes
+    Runs the model on the rows once for each node. Raises UnsupportedError when the artifact's nodes
     cannot be told apart or `source` is not the model that it was quantized from.
     """
     pair = _paired(quantized, source)

@@ -1,4 +1,4 @@
-"""Give nodes of a quantized ONNX graph back the fp32 form that they had in its source."""
+"""Restore nodes of a quantized ONNX graph to the fp32 form of its source."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _PARAMETERS = (".weight", ".bias")
 class QuantizedPair:
     """Pair a quantized model with the fp32 model that it was made from.
 
-    A quantizer keeps the names of what nodes compute: a value that both graphs have, made in
-    another way, is one that was quantized.
+    A quantizer keeps the names of values: a value that both graphs have, but compute in different
+    ways, was quantized.
     """
 
     def __init__(self, source: ModelProto, quantized: ModelProto) -> None:
@@ -29,14 +29,14 @@ class QuantizedPair:
         self._here = GraphIndex(quantized.graph)
 
     def is_source(self) -> bool:
-        """Tell whether the models share constants, and all that they share are equal."""
+        """Tell whether the models share constants, and all shared ones are equal."""
         shared = self._there.tensors.keys() & self._here.tensors.keys()
         return bool(shared) and all(
             np.array_equal(self._there.values(name), self._here.values(name)) for name in shared
         )
 
     def changed(self) -> list[str]:
-        """Return the values that are computed in another way, in the source's order."""
+        """Return the values that are computed in different ways, in the source's order."""
         return [
             name
             for node in self._there.graph.node
@@ -45,11 +45,11 @@ class QuantizedPair:
         ]
 
     def kind(self, value: str) -> str:
-        """Return what operator computes a value in the source."""
+        """Return the operator that computes a value in the source."""
         return str(self._there.makers[value].op_type)
 
     def label(self, value: str) -> str:
-        """Name a node by the parameters that it or the addition behind it reads, if it can be."""
+        """Name a node by the parameters that it, or the addition after it, reads, if possible."""
         node = self._there.makers[value]
         after = self._there.reader(value, "Add")
         inputs = [*node.input, *(after.input if after is not None else ())]
@@ -73,7 +73,7 @@ class QuantizedPair:
         return model
 
     def _bring(self, value: str, graph: GraphProto, known: set[str]) -> None:
-        """Copy the source's node, its constants, and what it reads that is not there yet."""
+        """Copy the source's node, its constants, and the nodes that it needs."""
         node = graph.node.add()
         node.CopyFrom(self._there.makers[value])
         known.update(node.output)

@@ -1,4 +1,4 @@
-"""Say which classes, nodes and layers pay for a model's size: three tables and one sentence."""
+"""What a model's size costs its classes, nodes and layers: three tables and one sentence."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from runtimes.errors import UnsupportedError
 
 @dataclass(frozen=True, slots=True)
 class SensitivityRequest:
-    """Say what is looked at: a model, what it is compared with, and rows.
+    """Hold the question: a model, a reference and rows.
 
-    `source` is the fp32 export that a quantized model was made from; without one the reference
-    is taken for it. `rows` is how many rows nodes and layers are run on; classes take all.
+    `source` is the fp32 export that a quantized model was made from; by default, the reference.
+    `rows` is the number of rows for nodes and layers; classes use all rows.
     """
 
     model: str
@@ -46,18 +46,18 @@ class SensitivityRequest:
 
 @dataclass(frozen=True, slots=True)
 class GivenModel:
-    """Hold a model as it was given and as it runs: a torch model runs as its fp32 export."""
+    """Hold the given model and the model that runs: a torch model runs as its fp32 export."""
 
     given: Artifact
     runs: Artifact
 
 
 def sensitivity(request: SensitivityRequest) -> Explanation:
-    """Find what a model's classes, quantized nodes and layers cost or are worth.
+    """Find what compression costs a model's classes and nodes, and how important its layers are.
 
     figures: accuracy, reference_accuracy, worst_class_retention with its bounds, rows,
-    sampled_rows; of a quantized model also kl and agreement with its source. tables: classes;
-    nodes of a quantized ONNX model; layers of a torch model. What could not be told is a note.
+    sampled_rows; of a quantized model also kl and agreement with its source. tables: classes; nodes
+    of a quantized ONNX model; layers of a torch model. What cannot be told becomes a note.
 
     Raises ArtifactError, DataError or UnsupportedError for models or rows that do not fit.
     """
@@ -98,7 +98,7 @@ def _opened(path: str, scratch: Path, request: SensitivityRequest) -> GivenModel
 def _inner(
     model: GivenModel, reference: Artifact, rows: Rows, folder: Path, request: SensitivityRequest
 ) -> Iterator[Explanation]:
-    """Yield what is inside the model: layers of a torch one, nodes of a quantized one."""
+    """Yield the tables of the model's inside: layers of a torch model, nodes of a quantized one."""
     if model.given.format == "huggingface":
         yield _layers(layer_costs(model.given, rows, request.seed, request.progress))
         return
@@ -115,7 +115,7 @@ def _inner(
 
 
 def _quality(question: Question, rows: Rows) -> Explanation:
-    """Say how good both models are, and what each class keeps where the task has classes."""
+    """Return the quality of both models, and what each class keeps if the task has classes."""
     reference = question.reference
     assert reference is not None  # sensitivity names one
     task, labels = task_of(question.artifact.task), question.artifact.labels
@@ -174,13 +174,13 @@ def _layers(costs: Sequence[LayerCost]) -> Explanation:
     )
     last = costs[-1]
     return Explanation(
-        answer=f"the layer that is missed least is {last.layer}: without it"
+        answer=f"the least important layer is {last.layer}: without it"
         f" {last.skipped.agreement:.1%} of the answers stay",
         figures={},
         tables=(
             Table(
                 "layers",
-                "layers, each left out alone, the one that is missed most first",
+                "layers, each left out alone, the most important first",
                 columns,
                 tuple((c.layer, c.fisher_share, *_effect(c.skipped)) for c in costs),
             ),

@@ -1,4 +1,4 @@
-"""What a model is asked to do, as the host sees it: one module a task."""
+"""Tasks on the host: rows, training, and quality, one module a task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from compress.tasks.classes import ClassCost
 
 Answer = NDArray[np.float32]
-"""What a model answers to one row, in the shape of the task."""
+"""A model's answer to one row, in the task's shape."""
 
 TASKS = Registry(
     "task",
@@ -46,14 +46,14 @@ DEFAULT_TASK = "text-classification"
 
 
 class Task(RowTask, Protocol):
-    """Say how rows are read, how a head learns and how good answers are; the host's half.
+    """Define how rows are read, how a head is trained and how answers are scored: the host half.
 
-    The device's half (`runtimes/tasks`) turns a row into a model's inputs, and its outputs into
-    an answer. `labels` are the names of a model's outputs, such as classes.
+    The device half (`runtimes/tasks`) turns a row into a model's inputs, and its outputs into an
+    answer. `labels` are the names of a model's outputs, such as classes.
 
     `reads_first_token` tells whether the head reads the last states of the first token alone.
-    `explained_by` maps a metric, by the beginning of its name, to the `"module:function"` that
-    says why it is what it is (compress/explain/explain.py).
+    `explained_by` maps a metric, by its prefix, to the `"module:function"` that explains it
+    (compress/explain/explain.py).
     """
 
     name: ClassVar[str]
@@ -74,27 +74,27 @@ class Task(RowTask, Protocol):
         config: Mapping[str, Any],
         shapes: Mapping[str, tuple[int, ...]],
     ) -> tuple[str, ...]:
-        """Return the labels of a folder's trained head, () when it has none of this task.
+        """Return the labels of a folder's trained head, () when it has no head of this task.
 
-        `config` is config.json, `shapes` are those of the weights. Raises EdgepressError's kinds
-        for a head that cannot be used.
+        `config` is config.json, `shapes` are those of the weights. Raises a subclass of
+        EdgepressError for a head that cannot be used.
         """
 
     def configure(self, config: Any, labels: tuple[str, ...]) -> None:
-        """Set what a new head for these labels needs in a transformers configuration."""
+        """Set the fields that a new head for these labels needs in a transformers configuration."""
 
     def outputs(self, labels: tuple[str, ...]) -> tuple[TensorSpec, ...]:
-        """Return the tensors that a model of this task gives."""
+        """Return the names and shapes of the tensors that a model of this task returns."""
 
     # Learning
 
     def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
-        """Return the tokens of each input, specials included."""
+        """Return the number of tokens of each input, with special tokens."""
 
     def weights(
         self, targets: Sequence[Any], labels: tuple[str, ...], balance: str
     ) -> Tensor | None:
-        """Return what `hard_loss` weighs targets by; `balance` is "auto", "balanced" or "none"."""
+        """Return `hard_loss`'s weights of targets; `balance` is "auto", "balanced" or "none"."""
 
     def hard_loss(
         self, output: Any, batch: Batch, targets: Sequence[Any], weights: Tensor | None = None
@@ -106,8 +106,8 @@ class Task(RowTask, Protocol):
     ) -> Tensor:
         """Return the scalar loss, summed over rows, against targets drawn from the output itself.
 
-        Both are softened by the temperature. Over many draws the gradient is 0 on average; its
-        square tells how much the answers depend on a weight (compress/prune/importance.py).
+        Both are softened by the temperature. Over many draws the mean gradient is 0; its square
+        measures how much the answers depend on a weight (compress/prune/importance.py).
         """
 
     def soft_loss(
@@ -128,18 +128,18 @@ class Task(RowTask, Protocol):
         """Return the mean of alpha · soft + (1 − alpha) · hard loss; soft alone for target None."""
 
     def answers(self, output: Any, batch: Batch) -> Sequence[Answer]:
-        """Return what a torch model's output says of each row of a batch."""
+        """Return the answers in a torch model's output, one for each row of a batch."""
 
     def evaluate(self, answers: Sequence[Answer], targets: Sequence[Any]) -> tuple[float, float]:
-        """Return the score, of which more is better, and the loss that choose the best epoch."""
+        """Return the score (more is better) and the loss that select the best epoch."""
 
     # Judging
 
     def score(self, answers: Sequence[Answer], targets: Sequence[Any]) -> RowScores:
-        """Return what each row earns; "accuracy" in budgets and reports is their metric."""
+        """Return each row's score; "accuracy" in budgets and reports is their metric."""
 
     def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
-        """Return the score that guessing could reach by luck, at 95 % confidence."""
+        """Return the highest score that guessing reaches, at 95 % confidence."""
 
     def figures(
         self,
@@ -151,13 +151,13 @@ class Task(RowTask, Protocol):
         seed: int = 7,
         source: Provenance | None = None,
     ) -> Figures:
-        """Return every quality metric; those against a reference where its answers are given."""
+        """Return every quality metric; relative ones only with a reference's answers."""
 
     def divergence(self, known: Sequence[Answer], answers: Sequence[Answer]) -> NDArray[np.float64]:
-        """Return how far each row's answer is from the known one, shape (rows,); 0 where equal."""
+        """Return each answer's divergence from the known one, shape (rows,); 0 where equal."""
 
     def agrees(self, known: Sequence[Answer], answers: Sequence[Answer]) -> NDArray[np.bool_]:
-        """Tell for each row whether two answers decide the same."""
+        """Tell for each row whether both answers decide the same."""
 
     def class_costs(
         self,
@@ -170,13 +170,13 @@ class Task(RowTask, Protocol):
 
 
 def task_of(name: str) -> Task:
-    """Return the host's half of a task; raise UnknownNameError when there is no such task."""
+    """Return the host half of a task; raise UnknownNameError for an unknown task."""
     task: Task = TASKS.resolve(name)()
     return task
 
 
 def canonical_task(name: str) -> str:
-    """Return the canonical name of a task, synonyms such as "sequence-classification" allowed.
+    """Return the canonical name of a task; synonyms such as "sequence-classification" are allowed.
 
     Raises UnknownNameError when edgepress has no such task.
     """

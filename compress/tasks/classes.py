@@ -1,4 +1,4 @@
-"""What each class keeps of a reference's answers, and what its lost rows are now taken for."""
+"""What each class keeps of a reference's right answers, and what lost rows are now taken for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ClassCost:
-    """Hold who is right on a class's rows; `taken_for` counts what lost rows are taken for."""
+    """Count a class's rows by which model is right; `taken_for` counts lost rows' new classes."""
 
     label: str
     counts: ClassCounts

@@ -1,4 +1,4 @@
-"""What a folder's config.json and weights say of its head."""
+"""Read a head from a folder's config.json and weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _named(folder: Path, classes: object) -> tuple[str, ...]:
     if twice:
         raise ArtifactError(
             f"{folder}/config.json: id2label has {', '.join(map(repr, twice[:5]))} more than once",
-            expected="a name of its own for every class",
-            action="mend it, and label2id, in config.json",
+            expected="a different name for every class",
+            action="correct it, and label2id, in config.json",
         )
     return names

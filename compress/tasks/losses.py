@@ -1,4 +1,4 @@
-"""Losses of class logits: against labels, against a teacher, and the two together."""
+"""Losses on class logits: against labels, against a teacher, and combined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
 UNLABELED = -1
-"""The label of a row that has none."""
+"""The label of a row without one."""
 
 _IMBALANCED = 3.0
 
@@ -57,10 +57,10 @@ def drawn_loss(logits: Tensor, temperature: float, generator: Generator) -> Tens
 
 
 def class_weights(targets: Sequence[Any], classes: int, balance: str) -> Tensor | None:
-    """Return each class's weight, given the rows' classes; a class without rows counts as one.
+    """Return each class's weight, given the rows' classes; a class without rows has weight 1.
 
-    "balanced" weighs a class by rows / (classes · its rows); "auto" takes the square root of
-    that, and only when the largest class is over three times the smallest.
+    "balanced" weighs a class by rows / (classes · its rows); "auto" takes the square root of that,
+    and only when the largest class is over three times the smallest.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""One label for a text."""
+"""Text classification: one label for each text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _EXPLANATION = "compress.explain.quality:explain"
 
 
 class TextClassification:
-    """Tell which of several classes a text is of; the classes exclude each other.
+    """Assign one of several classes to a text.
 
     An input is a text, a target a class index, an answer the logits of all classes.
     """
@@ -68,19 +68,19 @@ class TextClassification:
         return text_of(value, place)
 
     def input(self, cells: Sequence[Any]) -> str:
-        """Return the text as it stands."""
+        """Return the text unchanged."""
         return str(cells[0])
 
     def target(self, cells: Sequence[Any]) -> str:
-        """Return the label without the space around it."""
+        """Return the label without surrounding white space."""
         return str(cells[0]).strip()
 
     def check(self, train: Sequence[Record], settings: DataSettings) -> None:
-        """Raise DataError for one class only, fractions, an id column or a lonely class."""
+        """Raise DataError for a single class, fractions, an id column, or a class with one row."""
         classes.check_classes(train, settings.label)
 
     def stratum(self, record: Record) -> str:
-        """Return the label: every split has its share of each class."""
+        """Return the label: every split gets its share of each class."""
         return str(record.target)
 
     def labels(self, train: Sequence[Record]) -> tuple[str, ...]:
@@ -88,18 +88,18 @@ class TextClassification:
         return tuple(sorted({row.target for row in train}))
 
     def named(self, records: Sequence[Record], labels: tuple[str, ...]) -> Sequence[Record]:
-        """Return rows whose labels are class numbers with the classes' names."""
+        """Replace class numbers in the rows' labels by the classes' names."""
         return classes.numbered(records, labels)
 
     def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
-        """Return texts and class indices; raise DataError for a label that is no class."""
+        """Return texts and class indices; raise DataError for an unknown label."""
         classes.check_known(split, records, labels)
         return classes.indexed(records, labels)
 
     def weaknesses(
         self, train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
     ) -> list[str]:
-        """Say which texts have several labels, which splits are small and which classes rare."""
+        """Warn of texts with several labels, small splits and rare classes."""
         return [
             *classes.contradictions(train),
             *classes.few_rows(validation, test),
@@ -119,7 +119,7 @@ class TextClassification:
     def head_labels(
         self, folder: Path, config: Mapping[str, Any], shapes: heads.Shapes
     ) -> tuple[str, ...]:
-        """Return the classes of a single-label head; raise UnsupportedError for another one."""
+        """Return the classes of a single-label head; raise UnsupportedError for another head."""
         if not heads.has_head(config, shapes, "ForSequenceClassification"):
             return ()
         problem = config.get("problem_type")
@@ -132,11 +132,11 @@ class TextClassification:
         return heads.head_outputs(folder, config, shapes)
 
     def configure(self, config: Any, labels: tuple[str, ...]) -> None:
-        """Name the classes."""
+        """Set the names of the classes."""
         heads.name_outputs(config, labels)
 
     def outputs(self, labels: tuple[str, ...]) -> tuple[TensorSpec, ...]:
-        """Return logits, one a class."""
+        """Return the logits' name and shape, one logit for each class."""
         return (TensorSpec("logits", "float32", ("batch", len(labels) or "labels")),)
 
     def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
@@ -146,13 +146,13 @@ class TextClassification:
     def weights(
         self, targets: Sequence[Any], labels: tuple[str, ...], balance: str
     ) -> Tensor | None:
-        """Return each class's weight, None where all weigh the same."""
+        """Return each class's weight, None where all are equal."""
         return losses.class_weights(targets, len(labels), balance)
 
     def hard_loss(
         self, output: Any, batch: Batch, targets: Sequence[Any], weights: Tensor | None = None
     ) -> Tensor:
-        """Return the mean cross-entropy, weighed by class."""
+        """Return the mean cross-entropy, weighted by class."""
         import torch
         import torch.nn.functional as F  # noqa: N812
 
@@ -167,7 +167,7 @@ class TextClassification:
         return losses.drawn_loss(output.logits, temperature, generator)
 
     def soft_loss(self, output: Any, batch: Batch, known: Logits, temperature: float) -> Tensor:
-        """Return T²·KL from the teacher's softened classes, row by row."""
+        """Return T²·KL from the teacher's softened probabilities, row by row."""
         return losses.soft_target_loss(output.logits, _like(known, output), temperature)
 
     def distillation_loss(
@@ -207,7 +207,7 @@ class TextClassification:
         return RowScores.right(_classes(answers) == np.asarray(targets))
 
     def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
-        """Return the accuracy of always answering the most frequent class, and its noise."""
+        """Return the accuracy of always answering the largest class, plus its sampling error."""
         counts = np.bincount(np.asarray(targets, dtype=np.int64), minlength=len(labels))
         share = max(float(counts.max()) / len(targets), 1 / len(labels))
         return share + _SURE * math.sqrt(share * (1 - share) / len(targets))
@@ -222,9 +222,9 @@ class TextClassification:
         seed: int = 7,
         source: Provenance | None = None,
     ) -> Figures:
-        """Return accuracy, macro F1 and, beside a reference, what accuracy and classes keep.
+        """Return accuracy, macro F1 and, with a reference, their retention and that of classes.
 
-        Raises DataError for rows that do not fit, or a reference that has none right.
+        Raises DataError for rows that do not fit, or a reference without a right row.
         """
         predicted = _classes(answers)
         scores = self.score(answers, targets)
@@ -250,7 +250,7 @@ class TextClassification:
         return kl
 
     def agrees(self, known: Logits, answers: Logits) -> NDArray[np.bool_]:
-        """Tell for each row whether both answer the same class."""
+        """Tell for each row whether both answers give the same class."""
         return np.asarray(_classes(known) == _classes(answers))
 
     def class_costs(
@@ -274,7 +274,7 @@ def _log_softmax(answers: Logits) -> NDArray[np.float64]:
 
 
 def _like(known: Logits, output: Any) -> Tensor:
-    """Return a teacher's logits as a tensor where the student's are."""
+    """Return a teacher's logits as a tensor on the student's device."""
     import torch
 
     return torch.from_numpy(np.asarray(known)).to(output.logits.device)

@@ -1,4 +1,4 @@
-"""Texts to token ids to length-bucketed batches."""
+"""Texts become token ids, and token ids become batches of similar length."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _POOL = 32
-"""Batches that are sorted by length together: enough to pad little, few enough to stay mixed."""
+"""Batches that are sorted by length together: few, to stay mixed; enough, to pad little."""
 
 
 class Examples(Protocol):
-    """Rows that can be put into batches; `lengths` decides which go together."""
+    """Rows that can be batched; `lengths` decides which go together."""
 
     def __len__(self) -> int: ...
 
@@ -33,7 +33,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Hold token ids of every row, and what padding them needs.
+    """Hold the token ids of every row, and the settings for padding.
 
     `names` are the model's inputs; `pad_id` is the model's own padding id.
     """
@@ -69,7 +69,7 @@ class Encoded:
 
 
 def encode(tokenizer: Tokenizer, inputs: Sequence[Any], config: Any, task: Task) -> Encoded:
-    """Encode inputs one row each, specials included, for a model of this configuration."""
+    """Encode inputs, one row each, with special tokens, for a model of this configuration."""
     from compress.models.torch_model import model_inputs
 
     rows = task.encode(tokenizer, inputs)
@@ -83,7 +83,7 @@ def encode(tokenizer: Tokenizer, inputs: Sequence[Any], config: Any, task: Task)
 def shuffled(
     examples: Examples, rows: NDArray[np.int64], size: int, seed: int
 ) -> list[NDArray[np.int64]]:
-    """Return the given rows in batches: random, but of similar lengths within a batch."""
+    """Return the given rows in random batches, with similar lengths within a batch."""
     generator = np.random.default_rng(seed)
     order = generator.permutation(rows)
     lengths = examples.lengths()

@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed, in one file that is whole or absent."""
+"""The checkpoint from which a killed training resumes: one file, complete or absent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class TrainState:
-    """Hold how far a training is and what its best epoch reached."""
+    """Hold the progress of a training, and its best epoch's figures."""
 
     epoch: int = 0
     step: int = 0
@@ -29,8 +29,8 @@ class TrainState:
 class Checkpoint:
     """Keep weights, optimizer and state after each epoch, and the best epoch's weights.
 
-    `plan` and the parameters' shapes name the training: the file of another one is ignored, as
-    is one that cannot be read.
+    `plan` and the parameters' shapes identify the training: the file of another training is
+    ignored, and so is one that cannot be read.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Checkpoint:
         return TrainState(**content["state"])
 
     def save(self, state: TrainState) -> None:
-        """Write the checkpoint after an epoch; one that is the best gives the best weights."""
+        """Write the checkpoint after an epoch; the best epoch also writes the best weights."""
         import torch
 
         if state.best_epoch == state.epoch:
@@ -69,7 +69,7 @@ class Checkpoint:
         temporary.replace(self._path)
 
     def load_best(self) -> None:
-        """Put the best epoch's weights into the model."""
+        """Load the best epoch's weights into the model."""
         self._parts["model"].load_state_dict(self._best)
 
     def _read(self) -> dict[str, Any]:

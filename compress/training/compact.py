@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def compact_vocabulary(model: PreTrainedModel, *texts: Encoded) -> Iterator[tuple[Encoded, ...]]:
-    """Swap the word embeddings for the rows in use, and put the trained rows back at the end.
+    """Replace the word embeddings by the rows in use, and put the trained rows back at the end.
 
     Yields the texts with their ids renumbered. A task's text uses a tenth of a pretrained
-    vocabulary, and for a small student the optimizer's pass over the rest costs more than the
-    encoder. Rows that no text uses keep their weights to the bit: they are not decayed either.
+    vocabulary, and for a small student the optimizer's work on the rest costs more than the
+    encoder. Rows that no text uses keep exactly their weights: weight decay does not change them
+    either.
     """
     import torch
     from torch import nn
@@ -57,9 +58,9 @@ def _used(
 
 
 def _counts_from_padding(model: PreTrainedModel) -> bool:
-    """Tell whether positions are counted from the padding id, whose number must then stay.
+    """Tell whether positions are counted from the padding id, which then must not change.
 
-    RoBERTa and MPNet do; their module of all embeddings keeps that number for it.
+    RoBERTa and MPNet do; their embeddings module keeps this id.
     """
     from torch import nn
 

@@ -1,7 +1,7 @@
 """One training loop for fine-tuning, distillation and recovery.
 
-It resumes after a kill at the epoch that was under way, and ends with the same weights: every
-epoch's order and dropout come from (seed, epoch) alone, and the optimizer's state is kept.
+A killed training resumes at the unfinished epoch and ends with the same weights: every epoch's
+order and dropout depend on (seed, epoch) alone, and the optimizer's state is kept.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
     from torch import nn
 
 CATASTROPHIC_RATE = 1e-3
-"""A learning rate that usually wrecks a pretrained model."""
+"""A learning rate above which a pretrained model is usually damaged."""
 
 Loss = Callable[[Any, Batch], "torch.Tensor"]
 """Return the scalar loss of a model's output on a batch."""
 
 RowsOf = Callable[[int], NDArray[np.int64]]
-"""Return the places of the rows of an epoch, counted from 0; as many in each."""
+"""Return the row indices of an epoch, counted from 0; every epoch has equally many."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """Say how long and how fast to train; `patience` counts epochs without a better one."""
+    """Hold how long and how fast to train; `patience` counts epochs without a better one."""
 
     epochs: int
     learning_rate: float
@@ -54,7 +54,7 @@ class TrainPlan:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Report a training: the best epoch's validation figures and the time that epochs took."""
+    """Report a training: the best epoch's validation figures and the epochs' time."""
 
     epochs: int
     best_epoch: int
@@ -63,7 +63,7 @@ class Fitted:
     seconds: float
 
     def metrics(self) -> dict[str, float]:
-        """Return the figures by name, for a stage's record; times are not among them."""
+        """Return the figures by name, for a stage's record, without times."""
         return {
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
@@ -88,9 +88,9 @@ def fit(
 ) -> Fitted:
     """Train in place and leave the best epoch's weights in the model.
 
-    `validation` is rows and their targets, by whose score the task judges an epoch. `extra`
-    holds further parameters that only the loss uses (projections). Every epoch takes all rows,
-    or those of `rows_of`. Raises QualityError when the loss is no longer finite.
+    `validation` holds rows and targets; their score selects the best epoch. `extra` holds further
+    parameters that only the loss uses (projections). Every epoch uses all rows, or those of
+    `rows_of`. Raises QualityError when the loss is no longer finite.
     """
     from torch import nn
 
@@ -118,7 +118,7 @@ def fit(
 
 
 class _Loop:
-    """Hold what the steps of one training share, and how far it is."""
+    """Hold what the steps of one training share, and its progress."""
 
     def __init__(
         self,
@@ -133,7 +133,10 @@ class _Loop:
         from accelerate import Accelerator
 
         self._accelerator = Accelerator()
-        for module in (model, extra):  # first, since the optimizer's state follows its weights
+        for module in (
+            model,
+            extra,
+        ):  # first: the optimizer's state follows the weights
             module.to(self._accelerator.device)
         optimizer = _optimizer(model, extra, plan)
         self.steps = math.ceil(len(rows_of(0)) / plan.batch_size)
@@ -145,7 +148,7 @@ class _Loop:
         self._rows_of = rows_of
 
     def epoch(self, advance: Advance) -> None:
-        """Take every batch once, in an order and with dropout of (seed, epoch) alone."""
+        """Run every batch once, in an order and with dropout that depend on (seed, epoch) alone."""
         import torch
 
         seed = int(np.random.SeedSequence([self._plan.seed, self.state.epoch]).generate_state(1)[0])
@@ -185,7 +188,7 @@ class _Loop:
 
 
 def accelerator_device() -> torch.device:
-    """Return the device that training runs on: a GPU where there is one."""
+    """Return the device for training: a GPU if there is one."""
     from accelerate import Accelerator
 
     device: torch.device = Accelerator().device
@@ -200,7 +203,7 @@ def answers_of(
     batch_size: int = 64,
     advance: Advance = lambda units, note: None,
 ) -> list[Answer]:
-    """Return what the model answers to every row, in the rows' order."""
+    """Return the model's answers to every row, in the rows' order."""
     import torch
 
     model.eval()
@@ -240,7 +243,7 @@ def _stalled(state: TrainState, plan: TrainPlan) -> bool:
 
 
 def _optimizer(model: nn.Module, extra: nn.Module, plan: TrainPlan) -> Any:
-    """Return AdamW; biases and normalization weights are not decayed, as for BERT itself."""
+    """Return AdamW; biases and normalization weights have no decay, as for BERT itself."""
     import torch
 
     parameters = [p for p in (*model.parameters(), *extra.parameters()) if p.requires_grad]
