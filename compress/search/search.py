@@ -217,7 +217,7 @@ class _SearchRun:
         return Study(path, stable_hash(self._identity()))
 
     def _identity(self) -> list[object]:
-        """Return the identity of a search, without its goal; other identities' trials are ignored."""
+        """Return what identifies a search, without its goal; others' trials are ignored."""
         plan, shop = self._request.plan, self._shop
         code = [code_digest(STAGES.resolve(kind).__module__) for kind in DECIDED]
         return [
