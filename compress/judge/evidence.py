@@ -156,7 +156,7 @@ def _check(check: Check) -> CheckRow:
         bound=budget.side,
         status=check.status.value,
         level="error" if check.counts else "warn",
-        confidence=budget.confidence,
+        confidence=None if figure and figure.exact else budget.confidence,
         value=figure.value if figure else None,
         lower=figure.lower if figure else None,
         upper=figure.upper if figure else None,

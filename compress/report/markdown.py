@@ -81,7 +81,7 @@ def _budgets(verdict: VerdictRow) -> str:
         ]
         for row in verdict.checks
     ]
-    conditions = f" ({escape(verdict.conditions)})" if verdict.conditions else ""
+    conditions = f" ({escape(wording.conditions(verdict))})" if verdict.conditions else ""
     return f"Budgets of **{escape(verdict.profile)}**{conditions}\n\n" + _table(_BUDGETS, rows)
 
 

@@ -201,6 +201,11 @@ def counted(verdict: VerdictRow) -> str:
     return said + warns
 
 
+def conditions(verdict: VerdictRow) -> str:
+    """Write how a verdict was measured: the columns of a terminal become a list."""
+    return ", ".join(part for part in verdict.conditions.split("  ") if part)
+
+
 def listed(values: Sequence[str]) -> str:
     """Join words with commas; a dash for none."""
     return ", ".join(values) or units.MISSING

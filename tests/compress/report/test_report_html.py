@@ -68,7 +68,7 @@ def test_every_outcome_renders_whole(stages: int, status: Status) -> None:
 def test_the_verdict_comes_first_and_says_what_was_gained() -> None:
     page = Page(html.render(fixture.report()))
     gains = "99.1 % of the teacher's accuracy [98.2, 99.9], 8.1× faster, 19× smaller"
-    headings = ["PASS on local", gains, "Accuracy against latency", "Stages", "Budgets of local"]
+    headings = ["PASS on local", gains, "Budgets of local", "Accuracy against latency", "Stages"]
     headings += ["Rows and warnings", "Environment", "Repeat it"]
     places = [page.text.index(heading) for heading in headings]
     assert places == sorted(places)
@@ -259,7 +259,7 @@ def test_retention_and_speed_up_come_first_in_figures_and_tables() -> None:
     """On a phone a table shows its first columns: what a reader looks for is in them."""
     page = Page(html.render(fixture.report()))
     figures = page.text.index("retention 99.1 % [98.2, 99.9] speed-up 8.1× [7.9, 8.4]")
-    assert figures < page.text.index("Accuracy against latency")
+    assert figures < page.text.index("Budgets of local")
     assert "stage retention speed-up MB" in page.text
 
 
