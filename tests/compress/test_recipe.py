@@ -96,5 +96,5 @@ def test_a_student_s_folder_starts_at_the_recipe(
 
 def test_a_package_s_class_that_is_no_stage_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(STAGES.rows, "fold", "pathlib:Path")
-    with pytest.raises(RecipeError, match=r"fold is pathlib\S*:Path, which is no stage"):
+    with pytest.raises(RecipeError, match=r"fold is pathlib\S*:Path, which is not a stage"):
         parse_stage({"kind": "fold"}, "here")

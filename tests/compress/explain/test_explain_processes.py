@@ -133,4 +133,4 @@ def test_preempted_samples_alone_do_not_accuse_the_model() -> None:
     late = [Block(0, i, (9.0,) * 3 + (1.0,) * 7, flags, (1.0, 1.0)) for i in range(10)]
     said = _answer({**_ratios(early, late), "throttled": 0})
     assert "2.25 times the first's: other work took the core in 30 %" in said
-    assert said.endswith("had it to themselves: 1.00")
+    assert said.endswith("samples without other work: 1.00")

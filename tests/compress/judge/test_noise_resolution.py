@@ -106,7 +106,7 @@ def test_the_words_carry_the_figures(report: NoiseReport) -> None:
     words = " ".join(lines)
     first: Resolution = report.resolutions[0]
     assert f"resolves a regression of {100 * first.resolves:.1f} % in latency_p50_ratio" in words
-    caught = f"catches true slowdowns from {100 * first.catches_from(ALLOWANCE):.1f} % on"
+    caught = f"detects true slowdowns from {100 * first.catches_from(ALLOWANCE):.1f} % on"
     assert caught in words
     assert all(reason in words for reason in report.noise.reasons)
     assert max(map(len, lines[:9])) <= 100

@@ -63,7 +63,7 @@ def test_headroom_comes_on_top() -> None:
 def test_what_is_known_too_roughly_gets_no_budget() -> None:
     suggestions, refused = suggest_budgets({"speedup": _figure("speedup", 2.0, 1.0)})
     assert not suggestions
-    assert "too roughly" in refused[0]
+    assert "too uncertain" in refused[0]
 
 
 @example("accuracy", 1.0, 2.220446049250313e-16, 0.0)

@@ -218,7 +218,7 @@ def test_layers_of_a_torch_model_are_weighed() -> None:
     assert sum(row["fisher_share"] for row in layers) == pytest.approx(1)
     assert [row["kl"] for row in layers] == sorted((row["kl"] for row in layers), reverse=True)
     assert layers[0]["kl"] > 0
-    assert "the layer that is missed least is" in explanation.answer
+    assert "the least important layer is" in explanation.answer
 
 
 # The command
