@@ -305,7 +305,7 @@ def test_the_script_lets_a_copy_of_the_reference_pass(ground: Path) -> None:
         ground, "model", "rows.csv", "copy", "--", *EASY, GITHUB_STEP_SUMMARY=str(summary)
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("PASS  regression")
+    assert done.stdout.startswith("✓ PASS on regression")
     assert done.stderr.endswith("gate.sh: pass\n")
     assert "repeat: edgepress gate model --data rows.csv" in done.stdout
     assert JUnitXml.fromfile(str(ground / "gate" / "junit.xml")).failures == 0

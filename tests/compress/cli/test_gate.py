@@ -223,7 +223,7 @@ def test_what_stays_undecided_is_for_the_user_to_weigh(
     there = profile(ground, "compares", "speedup = {min = 2}\n")
     said = gate("model", "--profile", there, "--inconclusive", policy)
     assert said.code == code
-    assert said.out.startswith("INCONCLUSIVE  compares")
+    assert said.out.startswith("? INCONCLUSIVE on compares")
     assert "needs --reference" in said.out
     assert ("let through because of --inconclusive warn" in said.err) == (policy == "warn")
 
