@@ -185,7 +185,9 @@ def check_format(stage: Stage, form: str) -> None:
         raise UnsupportedError(
             f"{stage.kind} was given format {form!r}",
             expected=" or ".join(stage.accepts),
-            action="run the steps that come before it, or `edgepress export` first",
+            action=f"give the torch model that it was exported from: {stage.kind} works on that"
+            if TORCH in stage.accepts
+            else "run `edgepress export` first",
         )
     check_packages(stage, form)
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "distill": "Distill a teacher into a smaller student.",
     "prune": "Remove heads, FFN units, layers or vocabulary.",
     "quantize": "Store and compute an exported model with fewer bits.",
+    "import": "Import an ONNX or OpenVINO model of another tool.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",
     "validate": "Measure a model and judge it by a device's profile.",
     "gate": "Pass a model only when it meets its budgets; for CI.",
@@ -40,6 +41,9 @@ COMMANDS = {
     "cache": "Show and delete the cached results of stages.",
 }
 """Every command and its one line, so that listing them imports none."""
+
+_MODULES = {"import": "importing"}
+"""The modules of commands whose name Python keeps for itself."""
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
@@ -57,8 +61,9 @@ class LazyGroup(Group):
         """Import and return a command, or None for an unknown name."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"compress.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        name = _MODULES.get(cmd_name, cmd_name)
+        module = importlib.import_module(f"compress.cli.{name}")
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -85,7 +85,7 @@ def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> No
         teacher=getattr(common, "teacher", None),
         profile=common.profile,
     )
-    _print(artifact, common.as_json)
+    print_artifact(artifact, common.as_json)
 
 
 def _data(common: Any) -> Any:
@@ -119,7 +119,8 @@ def _setting(text: str) -> tuple[str, Any]:
         return key.strip(), value
 
 
-def _print(artifact: Any, as_json: bool) -> None:
+def print_artifact(artifact: Any, as_json: bool) -> None:
+    """Print what was made, on one line, and what was measured of it."""
     if as_json:
         print_json({"path": str(Path(artifact.path)), **artifact.to_json()})
         return

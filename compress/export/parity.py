@@ -65,7 +65,9 @@ def file_run(folder: Path, model_format: str) -> Run:
 
     def run(feeds: Feeds) -> NDArray[np.float32]:
         outputs = opened.run({name: feeds[name] for name in inputs})
-        return np.asarray(outputs["logits"])
+        return np.asarray(
+            outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
+        )
 
     return run
 

@@ -56,7 +56,8 @@ class Export(Stage):
 
     def check(self, source: Outline) -> list[str]:
         """Raise UnsupportedError for an architecture or a format that cannot be exported."""
-        require(source.model_type, "export")
+        if source.format == TORCH:
+            require(source.model_type, "export")
         if source.format == self.format:
             raise UnsupportedError(
                 f"export of format {source.format!r} to itself",

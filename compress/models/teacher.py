@@ -177,7 +177,7 @@ def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
     config = load_config(folder)
     limit = _length_limit(folder, config)
     length = _asked(max_length, limit, folder) or min(DEFAULT_MAX_LENGTH, limit)
-    _check_tokenizer(folder, open_tokenizer(folder, length), config.vocab_size)
+    check_tokenizer(folder, open_tokenizer(folder, length), config.vocab_size)
     return Artifact(
         path=folder,
         format="huggingface",
@@ -214,7 +214,8 @@ def _check_type(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> None:
+def check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> None:
+    """Raise ArtifactError when a tokenizer has more pieces than a model has embeddings."""
     pieces = 1 + max(tokenizer.get_vocab().values(), default=0)
     if pieces > embeddings:
         raise ArtifactError(
@@ -227,13 +228,19 @@ def _check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> Non
 def _length_limit(folder: Path, config: Any) -> int:
     """Return how many tokens the model and its tokenizer take, including special tokens."""
     positions = getattr(config, "max_position_embeddings", None) or DEFAULT_MAX_LENGTH
-    if config.model_type in _OFFSET_POSITIONS:
-        positions -= (config.pad_token_id or 0) + 1  # their positions start after the padding id
+    positions = usable_positions(positions, config.model_type, config.pad_token_id)
     if (folder / "tokenizer_config.json").is_file():
         said = _settings(folder, "tokenizer_config.json").get("model_max_length")
         if isinstance(said, int | float) and 0 < said < positions:
             return int(said)
     return int(positions)
+
+
+def usable_positions(positions: int, model_type: str, pad_token_id: int | None) -> int:
+    """Return how many tokens a table of so many positions serves."""
+    if model_type in _OFFSET_POSITIONS:
+        return positions - (pad_token_id or 0) - 1  # they start after the padding's id
+    return positions
 
 
 def _asked(max_length: int | None, limit: int, folder: Path) -> int | None:

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.models.architectures import require
+from compress.models.architectures import supports
 from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES
 from compress.quantize.check import Limits, check_result
@@ -73,7 +73,6 @@ class Quantize(Stage):
 
     def check(self, source: Outline) -> list[str]:
         """Raise UnsupportedError when the format has no such scheme, RecipeError on a clash."""
-        require(source.model_type, "quantize")
         row = scheme_of(source.format, self.scheme)
         if self.embeddings is not None and self.embeddings not in row.embeddings:
             raise RecipeError(
@@ -93,6 +92,8 @@ class Quantize(Stage):
                 expected=schemes_text([row for row in SCHEMES if row.one_token]),
                 action="leave `weights` out, or use scheme 'int4-weight-only' for all weights",
             )
+        if not supports(source.model_type, self.kind):  # another tool exported it
+            return [f"quantize was never tried on the architecture {source.model_type!r}"]
         return []
 
     def leaves(self, source: Outline) -> Outline:

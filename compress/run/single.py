@@ -41,7 +41,8 @@ def run_stage(
     artifact = open_model(source, task=task, max_length=max_length)
     check_format(stage, artifact.format)
     original = open_model(teacher, task=artifact.task) if teacher else _own_teacher(artifact)
-    check_out(out, artifact, *([original] if original else []))
+    inputs = [artifact, *([original] if original else [])]
+    check_out(out, *(model.path for model in inputs), size=sum(m.size_bytes() for m in inputs))
     if data is None and stage.uses_data:
         raise InputError(
             f"{stage.kind} was given no rows",
@@ -67,12 +68,12 @@ def run_stage(
         return execute(stage, _own_copy(artifact, Path(scratch) / "source"), context, out)
 
 
-def check_out(out: Path, *inputs: Artifact) -> None:
-    """Raise InputError when a result may not be written to `out`, or cannot be."""
+def check_out(out: Path, *inputs: Path, size: int = 0) -> None:
+    """Raise InputError when a result of `size` bytes may not be written to `out`, or cannot be."""
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: a file", expected="a new folder", action="choose another --out")
-    check_apart(out, *(model.path for model in inputs))
-    check_room(out, sum(model.size_bytes() for model in inputs))
+    check_apart(out, *inputs)
+    check_room(out, size)
     if kept := _not_ours(out):
         raise InputError(
             f"{out}: holds files that are not an artifact's: {', '.join(kept[:5])}",

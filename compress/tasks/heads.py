@@ -28,7 +28,9 @@ def head_outputs(folder: Path, config: Mapping[str, Any], shapes: Shapes) -> tup
 
     Raises ArtifactError when they are not numbered, not distinct or not as many as outputs.
     """
-    labels = _named(folder, config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"})
+    labels = numbered_names(
+        folder / "config.json", config.get("id2label") or {"0": "LABEL_0", "1": "LABEL_1"}
+    )
     outputs = next((shapes[name][0] for name in _LAST_LAYERS if name in shapes), len(labels))
     if outputs != len(labels):
         raise ArtifactError(
@@ -46,10 +48,14 @@ def name_outputs(config: Any, labels: tuple[str, ...]) -> None:
     config.label2id = {name: index for index, name in enumerate(labels)}
 
 
-def _named(folder: Path, classes: object) -> tuple[str, ...]:
+def numbered_names(place: Path | str, classes: object) -> tuple[str, ...]:
+    """Return the names that id2label numbers; `place` is where it stands, for a message.
+
+    Raises ArtifactError when they are not numbered from 0, or not distinct.
+    """
     if not isinstance(classes, dict) or {str(n) for n in range(len(classes))} != set(classes):
         raise ArtifactError(
-            f"{folder}/config.json: id2label is {json.dumps(classes)[:120]}",
+            f"{place}: id2label is {json.dumps(classes)[:120]}",
             expected='{"0": "first class", "1": "second class", …}',
             action="number the classes from 0",
         )
@@ -57,8 +63,8 @@ def _named(folder: Path, classes: object) -> tuple[str, ...]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ArtifactError(
-            f"{folder}/config.json: id2label has {', '.join(map(repr, twice[:5]))} more than once",
+            f"{place}: id2label has {', '.join(map(repr, twice[:5]))} more than once",
             expected="a different name for every class",
-            action="correct it, and label2id, in config.json",
+            action="correct it, and label2id beside it",
         )
     return names

@@ -1,0 +1,1 @@
+"""Make an artifact of an ONNX or OpenVINO model that another tool wrote."""

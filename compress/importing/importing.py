@@ -1,0 +1,119 @@
+"""Make an artifact of an ONNX or OpenVINO model that another tool wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress.importing.copied import Copied
+from compress.importing.description import (
+    copy_tokenizer,
+    labels_of,
+    max_length_of,
+    tokenizer_folder,
+)
+from compress.importing.found import Found, find
+from compress.importing.onnx_copy import copy_onnx
+from compress.importing.openvino_copy import copy_openvino
+from compress.importing.trial import Trial, looks_normalized
+from compress.progress import Progress
+from compress.run.single import check_out
+from compress.stage import tool_versions
+from compress.tasks import DEFAULT_TASK, canonical_task
+from runtimes.artifact import Artifact, StageRecord, write_artifact
+from runtimes.files import folder_bytes, new_folder
+from runtimes.manifest import Manifest
+from runtimes.packages import require_available
+from runtimes.runtime import RUNTIMES, Runtime, TensorSpec, model_files, runs_in
+
+_COPY: dict[str, Callable[[Path, Path], Copied]] = {"onnx": copy_onnx, "openvino": copy_openvino}
+_UNNAMED = re.compile(r"LABEL_\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """Say what is imported, and what its own files do not say.
+
+    `source` is a folder or a model's file. `labels` is a file with a label a line, or labels
+    parted by commas; `tokenizer` is a folder.
+    """
+
+    source: Path
+    task: str = DEFAULT_TASK
+    labels: str | None = None
+    tokenizer: Path | None = None
+    max_length: int | None = None
+
+
+def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
+    """Write the artifact of a foreign model to `out`, whole or not at all.
+
+    Only the model, the tokenizer's files and what names the labels are read; nothing in the
+    source is executed. A row runs through the model first. Raises InputError and its kinds for
+    what cannot be imported, BackendError when the runtime refuses the model.
+    """
+    started = time.perf_counter()
+    found = find(asked.source)
+    source = asked.source if asked.source.is_dir() else asked.source.parent
+    runtime: Runtime = RUNTIMES.resolve(runs_in(found.format))()
+    require_available(runtime)
+    check_out(out, source, *filter(None, [asked.tokenizer]), size=folder_bytes(found.model.parent))
+    with new_folder(out) as folder:
+        copied = _COPY[found.format](found.model, folder)
+        manifest = _described(found, asked, copied, folder)
+        opened = runtime.open(folder / model_files(found.format)[0], 1)
+        trial = Trial.of(opened, manifest, folder)
+        output, logits = trial.outputs()
+        trial.run_longest(manifest.max_length)
+        labels = labels_of(found, asked.labels, logits.shape[1])
+        for warning in _warnings(labels, looks_normalized(logits), copied):
+            progress.warn(warning)
+        artifact = write_artifact(
+            folder,
+            format=found.format,
+            precision=copied.precision,
+            task=manifest.task,
+            labels=labels,
+            max_length=manifest.max_length,
+            inputs=tuple(spec._replace(shape=("batch", "sequence")) for spec in opened.inputs),
+            outputs=(TensorSpec(output.name, output.dtype, ("batch", len(labels))),),
+            parameters=copied.parameters,
+            history=(_record(found, copied, time.perf_counter() - started),),
+            model_type=str(found.config.get("model_type") or "unknown"),
+        )
+    return dataclasses.replace(artifact, path=out)
+
+
+def _described(found: Found, asked: Import, copied: Copied, folder: Path) -> Manifest:
+    """Copy the tokenizer, and return what is known of the model before it ran."""
+    tokenizer = tokenizer_folder(found, asked.tokenizer)
+    length = max_length_of(found, tokenizer, asked.max_length, copied.positions)
+    copy_tokenizer(tokenizer, folder, found.config, length)
+    return Manifest(found.format, canonical_task(asked.task), (), length)
+
+
+def _record(found: Found, copied: Copied, seconds: float) -> StageRecord:
+    settings: dict[str, Any] = {"model": found.model.name, "producer": copied.producer}
+    return StageRecord("import", settings, round(seconds, 3), tool_versions())
+
+
+def _warnings(labels: tuple[str, ...], normalized: bool, copied: Copied) -> list[str]:
+    found = []
+    if all(map(_UNNAMED.fullmatch, labels)):
+        found.append(
+            f"its labels are called {labels[0]} to {labels[-1]}: name them with --labels, as the"
+            " rows that it is measured on name them"
+        )
+    if normalized:
+        found.append(
+            "its output looks like probabilities: figures that compare logits (KL) mean nothing;"
+            " export it without the softmax"
+        )
+    if copied.widened:
+        found.append(f"its int32 inputs take int64 now: {', '.join(copied.widened)}")
+    return found

@@ -1,0 +1,104 @@
+"""Run a row through an imported model before it is called an artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtimes.errors import BackendError, EdgepressError, UnsupportedError, first_line
+from runtimes.manifest import Manifest
+from runtimes.predict import load_task, make_task
+from runtimes.runtime import Opened, TensorSpec
+from runtimes.tasks import DeviceTask
+
+_ROW = "hello"
+_LOGITS = "logits"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Hold an opened model, and the device's half of its task over the model's folder."""
+
+    opened: Opened
+    task: DeviceTask
+
+    @classmethod
+    def of(cls, opened: Opened, manifest: Manifest, folder: Path) -> Trial:
+        """Check a model's inputs and make its task; raise UnsupportedError when they do not fit."""
+        check_inputs(opened.inputs)
+        return cls(opened, make_task(load_task(manifest), folder, manifest, opened))
+
+    def outputs(self) -> tuple[TensorSpec, NDArray[Any]]:
+        """Run a short row; return the output of the logits, and its values."""
+        outputs = self._run(_ROW)
+        known = {spec.name: spec for spec in self.opened.outputs}
+        name = _LOGITS if _LOGITS in outputs else next(iter(outputs))
+        logits = outputs[name]
+        if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 2:
+            raise UnsupportedError(
+                f"the output {name!r} of one text has the shape {logits.shape}",
+                expected="logits of the shape (1, labels), from 2 labels on",
+                available=", ".join(f"{spec.name} {spec.shape}" for spec in self.opened.outputs),
+                action="export the model with its classification head: the task is"
+                " text-classification",
+            )
+        if not np.isfinite(logits).all():
+            raise UnsupportedError(
+                f"the output {name!r} of one text is not finite",
+                expected="numbers: the model may have overflowed in fp16",
+                action="export it again in fp32",
+            )
+        return known[name], logits
+
+    def run_longest(self, max_length: int) -> None:
+        """Run a row of as many tokens as the model is said to take.
+
+        Raises UnsupportedError when the model takes fewer.
+        """
+        try:
+            self._run(f"{_ROW} " * max_length)
+        except BackendError as error:
+            raise UnsupportedError(
+                f"the model fails on a text of {max_length} tokens ({first_line(error)})",
+                expected="a model that takes as many tokens as its files say",
+                action="give what it takes: --max-length N",
+            ) from error
+
+    def _run(self, row: Any) -> Any:
+        try:
+            return self.opened.run(self.task.feeds(row))
+        except EdgepressError:
+            raise
+        except Exception as error:  # a task whose rows are no texts raises what it likes
+            raise UnsupportedError(
+                f"the task {self.task.name!r} does not take a text ({first_line(error)})",
+                expected="a task whose rows are texts",
+            ) from error
+
+
+def check_inputs(inputs: Sequence[TensorSpec]) -> None:
+    """Raise UnsupportedError for inputs that no row of its own length fits."""
+    for spec in inputs:
+        if spec.dtype != "int64" or len(spec.shape) != 2:
+            raise UnsupportedError(
+                f"the input {spec.name!r} takes {spec.dtype} of the shape {spec.shape}",
+                expected="token ids: int64 or int32 of the shape (batch, tokens)",
+            )
+        batch, tokens = spec.shape
+        if isinstance(tokens, int) or batch not in (1, batch if isinstance(batch, str) else 1):
+            raise UnsupportedError(
+                f"the input {spec.name!r} has the fixed shape {spec.shape}",
+                expected="a free number of tokens: every text runs at its own length, unpadded",
+                action="export it with dynamic axes: the default of optimum and of Olive; for"
+                " OpenVINO, model.reshape([-1, -1]) before save_model",
+            )
+
+
+def looks_normalized(logits: NDArray[Any]) -> bool:
+    """Tell whether an output looks like probabilities instead of logits."""
+    return bool((logits >= 0).all() and abs(float(logits.sum()) - 1.0) < 1e-3)
