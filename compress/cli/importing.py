@@ -17,8 +17,8 @@ from compress.cli.stages import print_artifact
     cls=Command,
     examples=[
         "edgepress import exported --out models/theirs",
-        "edgepress import olive/model.onnx --out models/theirs --tokenizer models/teacher",
-        "edgepress import openvino_model.xml --out models/theirs --labels labels.txt",
+        "edgepress import olive-output --out models/theirs --tokenizer teacher",
+        "edgepress import model.xml --out models/theirs --labels labels.txt",
     ],
 )
 @click.argument("source", type=click.Path(path_type=Path))
@@ -26,9 +26,9 @@ from compress.cli.stages import print_artifact
 @click.option("--task", default="text-classification", metavar="NAME", help="The model's task.")
 @click.option(
     "--labels",
-    metavar="FILE|A,B,C",
+    metavar="FILE",
     show_default="config.json's, or labels.txt",
-    help="The labels in the order of the outputs: a label a line, or parted by commas.",
+    help="The labels in the order of the outputs, a label a line; or a,b,c.",
 )
 @click.option(
     "--tokenizer", type=FOLDER, show_default="beside the model", help="The tokenizer's folder."

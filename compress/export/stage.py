@@ -15,7 +15,7 @@ from compress.export.onnx_export import export_onnx
 from compress.export.openvino_export import export_openvino
 from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
-from compress.models.architectures import require
+from compress.models.architectures import UNKNOWN, require
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES, load_model
@@ -56,7 +56,7 @@ class Export(Stage):
 
     def check(self, source: Outline) -> list[str]:
         """Raise UnsupportedError for an architecture or a format that cannot be exported."""
-        if source.format == TORCH:
+        if source.model_type != UNKNOWN:
             require(source.model_type, "export")
         if source.format == self.format:
             raise UnsupportedError(

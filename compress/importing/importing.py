@@ -21,6 +21,7 @@ from compress.importing.found import Found, find
 from compress.importing.onnx_copy import copy_onnx
 from compress.importing.openvino_copy import copy_openvino
 from compress.importing.trial import Trial, looks_normalized
+from compress.models.architectures import UNKNOWN
 from compress.progress import Progress
 from compress.run.single import check_out
 from compress.stage import tool_versions
@@ -84,7 +85,7 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
             outputs=(TensorSpec(output.name, output.dtype, ("batch", len(labels))),),
             parameters=copied.parameters,
             history=(_record(found, copied, time.perf_counter() - started),),
-            model_type=str(found.config.get("model_type") or "unknown"),
+            model_type=str(found.config.get("model_type") or UNKNOWN),
         )
     return dataclasses.replace(artifact, path=out)
 

@@ -110,6 +110,9 @@ _FULL = (
     ),
 )
 
+UNKNOWN = "unknown"
+"""The `model_type` of a model that another tool exported and nothing describes."""
+
 FULL = {row.model_type: row for row in _FULL}
 """Architectures that every stage supports."""
 

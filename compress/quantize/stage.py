@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.models.architectures import supports
+from compress.models.architectures import UNKNOWN, require
 from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES
 from compress.quantize.check import Limits, check_result
@@ -92,8 +92,9 @@ class Quantize(Stage):
                 expected=schemes_text([row for row in SCHEMES if row.one_token]),
                 action="leave `weights` out, or use scheme 'int4-weight-only' for all weights",
             )
-        if not supports(source.model_type, self.kind):  # another tool exported it
-            return [f"quantize was never tried on the architecture {source.model_type!r}"]
+        if source.model_type == UNKNOWN:
+            return ["nothing names the architecture: quantize may not have been tried on it"]
+        require(source.model_type, self.kind)
         return []
 
     def leaves(self, source: Outline) -> Outline:
