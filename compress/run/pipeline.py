@@ -48,7 +48,7 @@ class Run:
         self._import_teacher()
         steps = self.plan.steps
         for number, step in enumerate(steps, start=1):
-            self._make(step, f"[{number}/{len(steps)}]")
+            self._make(step, f"{number}/{len(steps)}")
             self._write(self._report())
         measured = self._measure()
         report, status = self._judged(measured)
