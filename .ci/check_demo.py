@@ -1,4 +1,7 @@
-"""Fail unless the demonstration ran to its end and kept the teacher's accuracy."""
+"""Fail unless the demonstration is complete and keeps what it promises.
+
+A shared machine may leave a verdict open, so that is no failure; a broken budget is.
+"""
 
 import json
 import sys
@@ -6,11 +9,17 @@ from pathlib import Path
 
 folder = Path(sys.argv[1])
 report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-summary = report["summary"]
 assert report["complete"], "the run did not end"
 assert (folder / "report.html").is_file(), "no report.html"
 assert (folder / "bundle" / "predict.py").is_file(), "no bundle"
-assert 0.8 < summary["teacher"]["accuracy"] < 1.0, summary["teacher"]
-assert summary["retention"]["value"] > 0.9, summary["retention"]
-assert summary["compression"] > 5, summary["compression"]
-print(f"demo: {report['verdicts'][0]['status']}, retention {summary['retention']['value']:.3f}")
+kinds = [row["kind"] for row in report["stages"]]
+assert kinds == ["finetune", "prune", "distill", "quantize"], kinds
+
+summary, verdict = report["summary"], report["verdicts"][0]
+retention, speedup = summary["retention"]["value"], summary["speedup"]["value"]
+assert 0.88 < summary["teacher"]["accuracy"] < 0.985, summary["teacher"]
+assert retention >= 0.98, summary["retention"]
+assert speedup >= 20, summary["speedup"]  # 25 on a quiet machine
+assert summary["compression"] >= 35, summary["compression"]
+assert verdict["status"] in ("PASS", "INCONCLUSIVE"), verdict
+print(f"demo: {verdict['status']}, retention {retention:.3f}, {speedup:.1f} times faster")

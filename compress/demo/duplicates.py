@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from math import ceil
 
 THRESHOLD = 0.7  # Jaccard similarity of the two word sets
@@ -19,10 +20,11 @@ class NearDuplicates:
 
     Exact, not approximate: two sets of Jaccard similarity t or more share a word among the first
     |x| - ceil(t |x|) + 1 of each in any common order (prefix filtering, Chaudhuri et al. 2006).
-    Long words come first since they are rare.
+    Rare words come first, by `frequencies` of words in text of this kind: fewer texts share them.
     """
 
-    def __init__(self, threshold: float = THRESHOLD) -> None:
+    def __init__(self, frequencies: Mapping[str, int], threshold: float = THRESHOLD) -> None:
+        self._frequencies = frequencies
         self._threshold = threshold
         self._admitted: list[frozenset[str]] = []
         self._index: dict[str, list[int]] = defaultdict(list)
@@ -40,7 +42,7 @@ class NearDuplicates:
         return True
 
     def _prefix(self, found: frozenset[str]) -> list[str]:
-        ordered = sorted(found, key=lambda word: (-len(word), word))
+        ordered = sorted(found, key=lambda word: (self._frequencies.get(word, 0), word))
         return ordered[: len(found) - ceil(self._threshold * len(found)) + 1]
 
     def _alike(self, one: frozenset[str], other: frozenset[str]) -> bool:

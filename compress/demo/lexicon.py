@@ -22,8 +22,28 @@ class Family:
 
     @property
     def group(self) -> str:
-        """Return the name that rows carry; it keeps the class that was meant."""
+        """Return the scenario's name behind the class that is meant."""
         return f"{self.label}/{self.name}"
+
+    @property
+    def wordings(self) -> tuple["Wording", ...]:
+        """Return each template with its number."""
+        numbered = enumerate(self.templates, start=1)
+        return tuple(Wording(self, number, template) for number, template in numbered)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """One way to tell a scenario."""
+
+    family: Family
+    number: int
+    template: str
+
+    @property
+    def group(self) -> str:
+        """Return the name that rows carry: a group is in one split only."""
+        return f"{self.family.group}/{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,41 +1,22 @@
-"""Groups to splits: a group stays whole, and every split looks like the whole."""
+"""Wordings to splits: every split speaks of every scenario, each in words of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from compress.demo.dice import Dice
+from compress.demo.lexicon import Family, Wording
 
-SPLITS = {"train": 0.70, "validation": 0.15, "test": 0.15}
-_TRIES = 64
+WORDINGS = {"train": 2, "validation": 1, "test": 1}
+"""The wordings that a split takes of each family's four: no other split has them."""
 
-Assignment = dict[str, str]
+UNLABELED = "unlabeled"
+"""An inbox without labels: customers use all wordings there, so its rows have any of the four."""
 
-
-def assign(strata: Mapping[str, Mapping[str, int]], dice: Dice) -> Assignment:
-    """Return the split of each group; `strata` holds the rows of each group, by stratum."""
-    chosen: Assignment = {}
-    for sizes in strata.values():
-        tries = [_greedy(sizes, dice.shuffled(list(sizes))) for _ in range(_TRIES)]
-        errors = [_error(sizes, assignment) for assignment in tries]
-        chosen.update(tries[errors.index(min(errors))])
-    return chosen
+ROWS = {"test": 2400, "validation": 1200, "train": 3000, UNLABELED: 5000}
+"""The rows of each table, in the order in which they are told."""
 
 
-def _greedy(sizes: Mapping[str, int], order: Sequence[str]) -> Assignment:
-    """Give each group in turn to the split that lacks most rows."""
-    total = sum(sizes.values())
-    lacking = {split: share * total for split, share in SPLITS.items()}
-    assignment: Assignment = {}
-    for group in order:
-        split = max(lacking, key=lambda name: lacking[name])
-        assignment[group] = split
-        lacking[split] -= sizes[group]
-    return assignment
-
-
-def _error(sizes: Mapping[str, int], assignment: Assignment) -> float:
-    """Return by how many rows the splits miss their shares."""
-    total = sum(sizes.values())
-    held = dict.fromkeys(SPLITS, 0)
-    for group, split in assignment.items():
-        held[split] += sizes[group]
-    return sum(abs(held[split] - share * total) for split, share in SPLITS.items())
+def assign(family: Family, seed: int) -> Mapping[str, tuple[Wording, ...]]:
+    """Return the wordings of each table: which are held out is drawn family by family."""
+    drawn = iter(Dice(seed, f"wordings/{family.group}").shuffled(family.wordings))
+    taken = {split: tuple(next(drawn) for _ in range(count)) for split, count in WORDINGS.items()}
+    return {**taken, UNLABELED: family.wordings}

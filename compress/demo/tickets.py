@@ -3,74 +3,69 @@
 import csv
 import os
 import tempfile
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from compress.demo.annotators import annotate
 from compress.demo.dice import Dice
-from compress.demo.drafts import Draft, drafts
+from compress.demo.drafts import drafts
 from compress.demo.lexicon import lexicon
-from compress.demo.splits import SPLITS, assign
+from compress.demo.splits import ROWS, UNLABELED
 
 COLUMNS = ("text", "label", "group")
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One labelled row; `group` is its scenario, behind the class that it was written for."""
+    """One labelled row; `group` is its scenario and wording, behind the class that was meant."""
 
     text: str
     label: str
     group: str
     split: str
 
+    @property
+    def family(self) -> str:
+        """Return the scenario without its wording."""
+        return self.group.rpartition("/")[0]
 
-def generate(seed: int = 7, rows: int = 4000) -> tuple[Ticket, ...]:
-    """Return the tickets in a shuffled order, the same for the same seed and rows.
+
+def generate(seed: int = 7, rows: Mapping[str, int] = ROWS) -> tuple[Ticket, ...]:
+    """Return the tickets of every table in a shuffled order, the same for the same seed and rows.
 
     Raises ValueError when the grammar cannot tell that many different tickets.
     """
-    told = drafts(lexicon(), seed, rows)
-    split_of = assign(_strata(told), Dice(seed, "splits"))
-    ordered = Dice(seed, "order").shuffled(told)
+    ordered = Dice(seed, "order").shuffled(drafts(lexicon(), seed, rows))
     families = [draft.family for draft in ordered]
-    splits = [split_of[family.group] for family in families]
+    splits = [draft.split for draft in ordered]
     labels = annotate(families, splits, Dice(seed, "annotators"))
     return tuple(
-        Ticket(draft.text, label, draft.family.group, split)
-        for draft, label, split in zip(ordered, labels, splits, strict=True)
+        Ticket(draft.text, label, draft.wording.group, draft.split)
+        for draft, label in zip(ordered, labels, strict=True)
     )
 
 
 def write(folder: Path, seed: int = 7) -> dict[str, Path]:
-    """Write train.csv, validation.csv and test.csv; return their paths by split."""
+    """Write a table of each split, and unlabeled.csv without labels; return their paths."""
     tickets = generate(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {split: folder / f"{split}.csv" for split in SPLITS}
+    paths = {split: folder / f"{split}.csv" for split in ROWS}
     for split, path in paths.items():
-        _write_csv(path, (ticket for ticket in tickets if ticket.split == split))
+        columns = COLUMNS[:1] if split == UNLABELED else COLUMNS
+        _write_csv(path, columns, (ticket for ticket in tickets if ticket.split == split))
     return paths
 
 
-def _strata(told: Iterable[Draft]) -> Mapping[str, Mapping[str, int]]:
-    """Count the rows of each group, by class and kind."""
-    strata: dict[str, Counter[str]] = defaultdict(Counter)
-    for draft in told:
-        strata[f"{draft.family.label}/{draft.family.kind}"][draft.family.group] += 1
-    return strata
-
-
-def _write_csv(path: Path, tickets: Iterable[Ticket]) -> None:
+def _write_csv(path: Path, columns: Sequence[str], tickets: Iterable[Ticket]) -> None:
     """Write the rows beside the target, then rename: a reader never sees half a file."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(COLUMNS)
-            writer.writerows((ticket.text, ticket.label, ticket.group) for ticket in tickets)
+            writer.writerow(columns)
+            writer.writerows([getattr(ticket, name) for name in columns] for ticket in tickets)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)  # mkstemp makes files that only their owner may read

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from compress.demo.dice import Dice
 from compress.demo.expansion import expand
-from compress.demo.lexicon import Family, Lexicon
+from compress.demo.lexicon import Lexicon, Wording
 
 OPENER_SHARE = 0.20
 CLOSER_SHARE = 0.10
@@ -22,13 +22,14 @@ _SHORT = {"please": "pls", "because": "bc", "you": "u", "your": "ur", "and": "&"
 _NEVER_LOWERED = re.compile(r"I\b|[A-Z]{2}|Fern|Windows|iPhone|@")
 
 
-def compose(family: Family, lexicon: Lexicon, dice: Dice) -> str:
-    """Return one ticket of the family in full, before register and slips."""
-    body = expand(dice.pick(family.templates), lexicon.slots, dice)
+def compose(wording: Wording, lexicon: Lexicon, dice: Dice) -> str:
+    """Return one ticket of the wording in full, before register and slips."""
+    label = wording.family.label
+    body = expand(wording.template, lexicon.slots, dice)
     if dice.chance(ASIDE_SHARE):
-        body = _with_aside(body, family.label, lexicon, dice)
+        body = _with_aside(body, label, lexicon, dice)
     if dice.chance(ASK_SHARE):
-        body = f"{body} {expand(dice.pick(lexicon.asks[family.label]), lexicon.slots, dice)}"
+        body = f"{body} {expand(dice.pick(lexicon.asks[label]), lexicon.slots, dice)}"
     if dice.chance(OPENER_SHARE):
         opener = expand(dice.pick(lexicon.openers), lexicon.slots, dice)
         body = f"{opener} {_lowered(body, lexicon) if opener[-1] in ',:' else body}"

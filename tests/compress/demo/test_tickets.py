@@ -17,10 +17,11 @@ from compress.demo.drafts import CLASS_SHARES, WORDS, drafts
 from compress.demo.duplicates import THRESHOLD, NearDuplicates, words
 from compress.demo.expansion import expand
 from compress.demo.lexicon import LABELS, Family, Lexicon, lexicon
-from compress.demo.splits import SPLITS
+from compress.demo.splits import ROWS, UNLABELED, WORDINGS
 from compress.demo.tickets import COLUMNS, Ticket, generate, write
 from compress.demo.wording import with_typos
 
+SMALL = dict.fromkeys(ROWS, 400)
 SLOT = re.compile(r"\{(\w+)(?::\w)?\}")
 
 
@@ -57,7 +58,7 @@ def digest(tickets: tuple[Ticket, ...]) -> str:
 def digest_elsewhere(hash_seed: str) -> str:
     code = (
         "import hashlib; from compress.demo.tickets import generate;"
-        "print(hashlib.sha256(repr(generate()).encode()).hexdigest())"
+        f"print(hashlib.sha256(repr(generate(7, {SMALL})).encode()).hexdigest())"
     )
     path = os.pathsep.join(entry for entry in sys.path if entry) or "."
     environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": path}
@@ -67,46 +68,60 @@ def digest_elsewhere(hash_seed: str) -> str:
     return result.stdout.strip()
 
 
-def test_processes_agree_whatever_their_hash_seed(tickets: tuple[Ticket, ...]) -> None:
-    assert digest(tickets) == digest_elsewhere("1") == digest_elsewhere("2")
+def test_processes_agree_whatever_their_hash_seed() -> None:
+    assert digest(generate(7, SMALL)) == digest_elsewhere("1") == digest_elsewhere("2")
 
 
-def test_another_seed_tells_other_tickets(tickets: tuple[Ticket, ...]) -> None:
-    assert digest(generate(seed=8)) != digest(tickets)
+def test_another_seed_tells_other_tickets() -> None:
+    assert digest(generate(8, SMALL)) != digest(generate(7, SMALL))
 
 
 def test_classes_hold_their_shares(tickets: tuple[Ticket, ...]) -> None:
-    assert len(tickets) == 4000
     for label, share in shares(list(tickets)).items():
         assert share == pytest.approx(CLASS_SHARES[label], abs=0.015)
 
 
-def test_splits_hold_their_shares(by_split: dict[str, list[Ticket]]) -> None:
-    total = sum(map(len, by_split.values()))
-    assert by_split.keys() == SPLITS.keys()
-    for split, rows in by_split.items():
-        assert len(rows) / total == pytest.approx(SPLITS[split], abs=0.02)
+def test_tables_hold_their_rows_and_classes(by_split: dict[str, list[Ticket]]) -> None:
+    assert {split: len(rows) for split, rows in by_split.items()} == ROWS
+    for rows in by_split.values():
         for label, share in shares(rows).items():
             assert share == pytest.approx(CLASS_SHARES[label], abs=0.02)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_splits_stay_balanced_under_other_seeds(seed: int) -> None:
-    rows = [ticket for ticket in generate(seed) if ticket.split == "test"]
-    for label, share in shares(rows).items():
-        assert share == pytest.approx(CLASS_SHARES[label], abs=0.02)
-
-
-def test_no_group_is_in_two_splits(tickets: tuple[Ticket, ...]) -> None:
+def test_a_wording_is_in_one_split_only(tickets: tuple[Ticket, ...]) -> None:
     splits: dict[str, set[str]] = defaultdict(set)
     for ticket in tickets:
-        splits[ticket.group].add(ticket.split)
+        if ticket.split != UNLABELED:
+            splits[ticket.group].add(ticket.split)
     assert {len(found) for found in splits.values()} == {1}
 
 
-def test_every_family_tells_tickets(tickets: tuple[Ticket, ...]) -> None:
-    told = {ticket.group for ticket in tickets}
-    assert told == {family.group for family in lexicon().families}
+def test_the_inbox_has_tickets_in_every_wording(tickets: tuple[Ticket, ...]) -> None:
+    told = {ticket.group for ticket in tickets if ticket.split == UNLABELED}
+    every = {wording.group for family in lexicon().families for wording in family.wordings}
+    assert len(told) > 0.95 * len(every)
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_nearly_every_scenario_is_in_each_split(
+    by_split: dict[str, list[Ticket]], split: str
+) -> None:
+    families = lexicon().families
+    assert len({ticket.family for ticket in by_split["train"]}) == len(families)
+    told = {ticket.family for ticket in by_split[split]}
+    assert len(told) > 0.95 * len(families)
+    assert len({ticket.group for ticket in by_split[split]}) == len(told)
+
+
+def test_validation_and_test_are_held_out_alike() -> None:
+    assert WORDINGS["validation"] == WORDINGS["test"]
+    assert {len(family.templates) for family in lexicon().families} == {sum(WORDINGS.values())}
+
+
+def test_another_seed_holds_other_wordings_out(tickets: tuple[Ticket, ...]) -> None:
+    held = {ticket.group for ticket in tickets if ticket.split == "test"}
+    others = {ticket.group for ticket in generate(8, SMALL) if ticket.split == "test"}
+    assert 0.1 < len(held & others) / len(others) < 0.4
 
 
 def test_families_are_many() -> None:
@@ -125,14 +140,14 @@ def test_no_near_duplicates(tickets: tuple[Ticket, ...]) -> None:
     sizes = [mask.bit_count() for mask in masks]
     test = [at for at, ticket in enumerate(tickets) if ticket.split == "test"]
     rest = [at for at, ticket in enumerate(tickets) if ticket.split != "test"]
-    for one in test:
+    for one in test[::8]:
         for other in rest:
             shared = (masks[one] & masks[other]).bit_count()
             assert shared < THRESHOLD * (sizes[one] + sizes[other] - shared)
 
 
 def test_near_duplicates_are_refused_whatever_their_numbers() -> None:
-    known = NearDuplicates()
+    known = NearDuplicates({})
     assert known.admit("Refund of $40 for invoice 311 has not arrived")
     assert not known.admit("refund of $95 for invoice 7 has not arrived!")
     assert known.admit("The calendar shows every meeting an hour late")
@@ -190,17 +205,20 @@ def test_a_tagged_slot_draws_another_filling() -> None:
         assert first == third != second
 
 
-def test_write_makes_three_tables(tmp_path: Path, by_split: dict[str, list[Ticket]]) -> None:
+def test_write_makes_a_table_of_each_split(
+    tmp_path: Path, by_split: dict[str, list[Ticket]]
+) -> None:
     paths = write(tmp_path / "tickets")
     assert sorted(path.name for path in (tmp_path / "tickets").iterdir()) == sorted(
-        f"{split}.csv" for split in SPLITS
+        f"{split}.csv" for split in ROWS
     )
     for split, path in paths.items():
         assert b"\r" not in path.read_bytes()
         with path.open(encoding="utf-8", newline="") as file:
             header, *rows = csv.reader(file)
-        assert tuple(header) == COLUMNS
-        assert rows == [[row.text, row.label, row.group] for row in by_split[split]]
+        columns = COLUMNS[:1] if split == UNLABELED else COLUMNS
+        assert tuple(header) == columns
+        assert rows == [[getattr(row, name) for name in columns] for row in by_split[split]]
 
 
 def test_a_failed_write_leaves_the_old_table(
@@ -215,13 +233,13 @@ def test_a_failed_write_leaves_the_old_table(
     with pytest.raises(OSError, match="no space"):
         write(tmp_path, seed=8)
     assert (tmp_path / "test.csv").read_bytes() == old
-    assert len(list(tmp_path.iterdir())) == len(SPLITS)
+    assert len(list(tmp_path.iterdir())) == len(ROWS)
 
 
 def test_more_rows_than_the_grammar_tells_is_an_error() -> None:
     grammar = lexicon()
-    family = Family("technical", "plain", "blank", ("The screen is blank again today.",))
+    family = Family("technical", "plain", "blank", ("The screen is blank again today.",) * 4)
     one = dict.fromkeys(LABELS, ("Love it.",))
     small = replace(grammar, families=(family,), openers=("Hi,",), closers=("Bye.",), asides=one)
-    with pytest.raises(ValueError, match=r"needs 450 technical .* ask for \d+ rows or less"):
-        drafts(replace(small, asks=one), seed=7, rows=1000)
+    with pytest.raises(ValueError, match=r"train needs 450 technical .* fewer rows"):
+        drafts(replace(small, asks=one), seed=7, rows={"train": 1000})
