@@ -121,14 +121,15 @@ class Stage(ABC):
     It never changes its input and is deterministic under `context.seed`. `accepts` lists the
     formats that it takes: TORCH for a stage on torch models, exported formats for a stage after the
     export. A stage that `teaches` makes the teacher of all later stages. `retrains` says that it
-    learns from `context.teacher`. `model_settings` are the settings that name another model's
-    folder.
+    learns from `context.teacher`, `uses_target` that it reads `context.target`. `model_settings`
+    are the settings that name another model's folder.
     """
 
     kind: ClassVar[str]
     accepts: ClassVar[tuple[str, ...]]
     teaches: ClassVar[bool] = False
     retrains: ClassVar[bool] = False
+    uses_target: ClassVar[bool] = True
     model_settings: ClassVar[tuple[str, ...]] = ()
 
     @property

@@ -42,6 +42,7 @@ class Distill(Stage):
     kind: ClassVar[str] = "distill"
     accepts: ClassVar[tuple[str, ...]] = (TORCH,)
     retrains: ClassVar[bool] = True
+    uses_target: ClassVar[bool] = False
     model_settings: ClassVar[tuple[str, ...]] = ("student",)
 
     layers: Annotated[int, Field(ge=1)] | None = None

@@ -42,6 +42,7 @@ class Finetune(Stage):
     accepts: ClassVar[tuple[str, ...]] = (TORCH,)
     teaches: ClassVar[bool] = True
     retrains: ClassVar[bool] = True
+    uses_target: ClassVar[bool] = False
 
     method: Literal["full", "frozen", "probe-then-full"] = "full"
     epochs: Annotated[int, Field(ge=1, le=1000)] = 5

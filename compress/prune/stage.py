@@ -54,6 +54,7 @@ class Prune(Stage):
     kind: ClassVar[str] = "prune"
     accepts: ClassVar[tuple[str, ...]] = (TORCH,)
     retrains: ClassVar[bool] = True
+    uses_target: ClassVar[bool] = False
 
     ffn: float = 0.0
     heads: float = 0.0

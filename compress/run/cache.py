@@ -8,13 +8,14 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.run.sources import code_digest
-from compress.stage import RunContext, Stage, execute, settings_of, tool_versions
+from compress.stage import RunContext, Stage, Target, execute, settings_of, tool_versions
 from compress.tasks import task_of
 from runtimes.artifact import Artifact, is_artifact, read_artifact
 from runtimes.errors import ArtifactError
@@ -121,11 +122,15 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
             "data": context.data.digest if stage.uses_data else None,
             "teacher": context.teacher.digest if context.teacher and stage.retrains else None,
             "seed": context.seed,
-            "target": [context.target.runtime, context.target.int8_dot],
+            "target": _target(context.target) if stage.uses_target else None,
             "code": [code_digest(module) for module in (*stage.modules, task)],
             "tools": tool_versions(),
         }
     )
+
+
+def _target(target: Target) -> list[Any]:
+    return [target.runtime, target.int8_dot]
 
 
 def _model_digests(stage: Stage, task: str) -> dict[str, str]:

@@ -15,6 +15,7 @@ import pytest
 
 from compress.data.dataset import Dataset
 from compress.export.stage import Export
+from compress.finetune.stage import Finetune
 from compress.run.cache import Cache, default_cache, stage_key
 from compress.stage import RunContext, Target
 from compress.tasks import TASKS
@@ -78,6 +79,8 @@ def test_the_key_changes_with_all_that_decides_a_result(source: Artifact, tmp_pa
         stage_key(Export(), source, plain),
     ]
     assert len(set(keys)) == len(keys)
+    elsewhere = dataclasses.replace(plain, target=Target(int8_dot=False))
+    assert stage_key(Finetune(), source, elsewhere) == stage_key(Finetune(), source, plain)
     moved = dataclasses.replace(plain, scratch=tmp_path / "elsewhere", shared=tmp_path)
     assert stage_key(Copy(), source, moved) == keys[0]
 
