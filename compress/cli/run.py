@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -113,8 +114,12 @@ def carry_out(
     as_json: bool = False,
     quiet: bool = False,
     command: str,
+    started: float | None = None,
 ) -> int:
-    """Plan and run a recipe, print the outcome and return the verdict's exit code."""
+    """Plan and run a recipe, print the outcome and return the verdict's exit code.
+
+    `started` is the monotonic time at which the command began, where it did more before.
+    """
     from compress.cli.finished import print_report
     from compress.report.schema import to_json
     from compress.run.cache import default_cache
@@ -122,6 +127,7 @@ def carry_out(
     from compress.run.plan import make_plan
     from compress.run.run_folder import RunFolder
 
+    started = time.monotonic() if started is None else started
     progress = terminal(quiet)
     plan = make_plan(recipe, out, profiles=profiles)
     if dry_run:
@@ -134,7 +140,7 @@ def carry_out(
     if as_json:
         print_json(to_json(report))
     else:
-        print_report(report, out)
+        print_report(report, out, time.monotonic() - started)
     return status.exit_code
 
 

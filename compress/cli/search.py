@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,6 +167,7 @@ def find(
     from compress.search.request import request_of
     from compress.search.search import search as start
 
+    started = time.monotonic()
     board = TerminalBoard(quiet=quiet)
     request = request_of(recipe, target, out, profiles=profiles, fresh=fresh, board=board)
     if dry_run:
@@ -181,7 +183,7 @@ def find(
     else:
         _print(result)
         if result.answer is not None:
-            print_report(report, out)
+            print_report(report, out, time.monotonic() - started)
     return status.exit_code
 
 

@@ -16,6 +16,7 @@ from compress.run.maker import Maker
 from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
 from compress.run.steps import TEACHER, Step
+from compress.run.validation import Validation
 from profiles.gate import Status, combine
 from runtimes.artifact import Artifact
 from runtimes.runtime import format_for, runs_in
@@ -38,6 +39,10 @@ class Run:
     search: Search | None = None
     made: dict[str, Artifact] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
+    validation: Validation = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.validation = Validation(self.plan.data.validation, self.cache.shared)
 
     def execute(self) -> tuple[Report, Status]:
         """Run every step, judge the result, and write the report and the bundle."""
@@ -61,6 +66,9 @@ class Run:
 
     def _import_teacher(self) -> None:
         self.made[TEACHER] = self.folder.keep(self._maker.imported(), TEACHER)
+        if self.plan.teacher_step == TEACHER:
+            said = self.validation.line(self.made[TEACHER], teacher=True)
+            self.progress.note(f"teacher: {said}")
 
     def _make(self, step: Step, place: str) -> None:
         self.progress.note(f"{place} {step.name}")
@@ -74,6 +82,15 @@ class Run:
             self.progress.note(f"  taken from the cache ({artifact.digest[:12]})")
         self.made[step.name] = self.folder.keep(artifact, step.name)
         self.cached[step.name] = cached
+        self._say(step)
+
+    def _say(self, step: Step) -> None:
+        """Print what a stage's model scores; an export for a measurement is its source again."""
+        if step.stands_for is not None:
+            return
+        teaches = step.name == self.plan.teacher_step
+        if said := self.validation.line(self.made[step.name], teacher=teaches):
+            self.progress.note(f"  {said}")
 
     def _measure(self) -> Outcome:
         """Measure the reference first, then every other runnable step, and judge the chosen one."""

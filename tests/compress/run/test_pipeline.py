@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -85,10 +87,27 @@ def test_the_exit_code_is_the_verdict(finished: Finished) -> None:
 
 
 def test_it_prints_the_table_and_where_the_results_are(finished: Finished) -> None:
-    for text in ("finetune", "distill", "report.html", "predict.py"):
+    for text in ("finetune", "distill", "report.html", "bundle", "took "):
         assert text in finished.stdout
     assert (finished.out / "report.html").read_text().startswith("<!doctype html>")
     assert (finished.out / "report.md").is_file()
+
+
+def test_every_stage_says_what_its_model_scores_on_validation(finished: Finished) -> None:
+    line = re.compile(r"  validation ([\d.]+)% of [\d,]+ rows(, .* the teacher's)?$", re.MULTILINE)
+    said = line.findall(finished.stderr)
+    assert len(said) == 6, finished.stderr  # not of an export that is measured in another's place
+    trained = finished.report["stages"][0]["metrics"]["validation_accuracy"]
+    assert float(said[0][0]) == pytest.approx(100 * trained, abs=0.1)
+    assert [bool(beside) for _, beside in said] == [False, *[True] * (len(said) - 1)]
+
+
+def test_the_last_line_is_a_command_that_runs_the_bundle(finished: Finished) -> None:
+    name, command = finished.stdout.splitlines()[-1].split(maxsplit=1)
+    assert name == "next"
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("class ")
 
 
 def test_no_path_of_this_machine_is_left_in_the_results(finished: Finished) -> None:

@@ -1,0 +1,62 @@
+"""What a model scores on validation rows, for whoever watches a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from compress.answers import Answers
+from compress.answers.folder import folder_answers
+from compress.answers.kept import kept_answers
+from compress.answers.trained import trained_answers
+from compress.data.rows import Rows
+from compress.quantize.check import pick_rows
+from compress.stage import TORCH, tool_versions
+from compress.tasks import task_of
+from runtimes.artifact import Artifact
+from runtimes.files import stable_hash
+from runtimes.runtime import RUNTIMES, runs_in
+
+_MOST_ROWS = 1_000
+"""Validation rows that are answered: seconds for a small model, a standard error of a point."""
+
+
+@dataclass(slots=True)
+class Validation:
+    """Score the models of a run on the same validation rows; never on test rows.
+
+    `shared` keeps the answers, so that a run that goes on does not ask again.
+    """
+
+    rows: Rows
+    shared: Path
+    _teacher: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.rows = pick_rows(self.rows, _MOST_ROWS)
+
+    def line(self, model: Artifact, *, teacher: bool = False) -> str:
+        """Say the model's score and what it keeps of the teacher's; "" where nothing runs it."""
+        if model.format != TORCH and not _runs_here(model):
+            return ""
+        score = task_of(model.task).score(self._answers(model), self.rows.targets).metric
+        if teacher:
+            self._teacher = score
+        said = f"validation {score:.1%} of {len(self.rows):,} rows"
+        kept = "" if teacher or not self._teacher else f", {score / self._teacher:.1%} of"
+        return f"{said}{kept} the teacher's" if kept else said
+
+    def _answers(self, model: Artifact) -> Answers:
+        key = [model.digest, model.max_length, list(self.rows.inputs), tool_versions()]
+        file = self.shared / f"validation-{stable_hash(key)[:32]}.npz"
+        return kept_answers(file, len(self.rows), lambda: self._computed(model))
+
+    def _computed(self, model: Artifact) -> Answers:
+        """Answer in batches, or as a device does: each row alone, by the bundle's own code."""
+        if model.format == TORCH:
+            return trained_answers(model, self.rows.inputs)
+        return folder_answers(model, model.path, self.rows.inputs)
+
+
+def _runs_here(model: Artifact) -> bool:
+    return bool(RUNTIMES.resolve(runs_in(model.format))().availability().ok)
