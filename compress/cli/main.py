@@ -29,6 +29,7 @@ COMMANDS = {
     "quantize": "Store and compute an exported model with fewer bits.",
     "import": "Import an ONNX or OpenVINO model of another tool.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",
+    "bundle": "Write the folder that is deployed: model and code.",
     "validate": "Measure a model and judge it by a device's profile.",
     "gate": "Pass a model only when it meets its budgets; for CI.",
     "baseline": "Store a measurement, show it, compare two.",

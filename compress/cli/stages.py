@@ -86,6 +86,8 @@ def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> No
         profile=common.profile,
     )
     print_artifact(artifact, common.as_json)
+    for name, value in artifact.history[-1].metrics.items() if not common.as_json else ():
+        click.echo(f"  {name} {value:g}")
 
 
 def _data(common: Any) -> Any:
@@ -120,7 +122,7 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def print_artifact(artifact: Any, as_json: bool) -> None:
-    """Print what was made, on one line, and what was measured of it."""
+    """Print what was made, on one line."""
     if as_json:
         print_json({"path": str(Path(artifact.path)), **artifact.to_json()})
         return
@@ -128,5 +130,3 @@ def print_artifact(artifact: Any, as_json: bool) -> None:
         f"{artifact.path}  {artifact.format} {artifact.precision}"
         f"  {artifact.parameters / 1e6:.2f} M parameters  {artifact.size_mb:.2f} MB"
     )
-    for name, value in artifact.history[-1].metrics.items():
-        click.echo(f"  {name} {value:g}")

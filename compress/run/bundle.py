@@ -7,28 +7,56 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from compress.answers.folder import folder_answers
+from compress.data.dataset import DataSettings, load_inputs
+from compress.run.single import check_out
 from compress.run.sources import sources
-from compress.tasks import Answer
+from compress.tasks import Answer, task_of
 from runtimes import launcher
-from runtimes.artifact import Artifact
+from runtimes.artifact import Artifact, read_artifact
 from runtimes.contents import list_files
 from runtimes.errors import QualityError
 from runtimes.files import new_folder, write_json
 from runtimes.manifest import MANIFEST
 from runtimes.predict import open_predictor
-from runtimes.runtime import RUNTIMES, runtimes_of
+from runtimes.runtime import RUNTIMES, runs_in, runtimes_of
 from runtimes.tasks import TASKS, DeviceTask
 
 PREDICT = "predict.py"
 _TIMEOUT_S = 3600
 
 
-def write_bundle(artifact: Artifact, target: Path) -> Path:
-    """Write the artifact's deployable files and what runs them to `target`, whole or not at all."""
+def bundle(source: Path, out: Path, data: DataSettings | None = None) -> Artifact:
+    """Write an artifact's bundle to `out`, and check that it answers rows as the artifact does.
+
+    Raises ArtifactError for what is no whole artifact, UnsupportedError for a format that is not
+    deployed, InputError where `out` cannot be written, QualityError when an answer differs.
+    """
+    artifact = read_artifact(source)
+    artifact.verify()
+    runtime = runs_in(artifact.format)
+    check_out(out, source, size=artifact.size_bytes())
+    rows = load_inputs(data, Path(), task_of(artifact.task)).inputs if data else ()
+    answers = folder_answers(artifact, source, rows) if rows else []
+
+    def check(folder: Path) -> None:
+        if rows:
+            check_bundle(folder, runtime, rows, answers)
+
+    return read_artifact(write_bundle(artifact, out, check))
+
+
+def write_bundle(
+    artifact: Artifact, target: Path, check: Callable[[Path], None] = lambda folder: None
+) -> Path:
+    """Write the artifact's deployable files and what runs them to `target`, whole or not at all.
+
+    `check` is given the finished folder, and may refuse it by an exception.
+    """
     with new_folder(target) as folder:
         task: type[DeviceTask] = TASKS.resolve(artifact.task)
         for file in (*artifact.model_files(), *(artifact.path / name for name in task.files)):
@@ -36,6 +64,7 @@ def write_bundle(artifact: Artifact, target: Path) -> Path:
         classes = _write_code(artifact, folder)
         bundled = dataclasses.replace(artifact, path=folder, files=list_files(folder))
         write_json(folder / MANIFEST, {**bundled.to_json(), **classes})
+        check(folder)
     return target
 
 
@@ -65,7 +94,7 @@ def _predicted(folder: Path, runtime: str, rows: Sequence[Any]) -> list[Any]:
     source = folder.with_name(f".{folder.name}-rows.jsonl")
     lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
     source.write_text(lines, encoding="utf-8")
-    command = [sys.executable, str(folder / PREDICT), "--rows", str(source), "--json"]
+    command = [sys.executable, "-B", str(folder / PREDICT), "--rows", str(source), "--json"]
     command += ["--runtime", runtime]
     try:
         done = subprocess.run(

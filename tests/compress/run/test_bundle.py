@@ -15,6 +15,8 @@ import pytest
 
 from compress.answers import Answers
 from compress.cli.main import run as cli
+from compress.data.dataset import DataSettings
+from compress.run.bundle import bundle as make_bundle
 from compress.run.bundle import check_bundle, write_bundle
 from runtimes.artifact import read_artifact
 from runtimes.errors import ArtifactError, QualityError
@@ -337,3 +339,29 @@ def test_a_bundle_that_fails_is_refused(bundle: Path, tmp_path: Path) -> None:
     (broken / "predict.py").write_text("", encoding="utf-8")
     with pytest.raises(QualityError, match="0 of 1 rows"):
         check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
+
+
+def test_a_bundle_is_made_of_any_artifact_and_of_a_bundle(bundle: Path, tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text\nmy card is lost\nthank you\n", encoding="utf-8")
+    (bundle / "notes.txt").write_text("mine")
+    command = ["bundle", str(bundle), "--out", str(tmp_path / "again"), "--data", str(rows)]
+    assert cli(command) == 0
+    assert read_artifact(tmp_path / "again").digest == read_artifact(bundle).digest
+    names = {path.name for path in (tmp_path / "again").rglob("*")}
+    assert not names & {"notes.txt", "__pycache__"}
+    (bundle / "notes.txt").unlink()
+
+
+def test_a_bundle_that_would_answer_otherwise_is_not_left(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(*_: Any) -> Answers:
+        return [np.array([9.0, 0.0, 0.0], dtype=np.float32), np.zeros(3, dtype=np.float32)]
+
+    monkeypatch.setattr("compress.run.bundle.folder_answers", other)
+    rows = tmp_path / "rows.csv"
+    rows.write_text("text\nthank you\nthe app crashed\n", encoding="utf-8")
+    with pytest.raises(QualityError, match="otherwise than the pipeline"):
+        make_bundle(bundle, tmp_path / "again", DataSettings(train=(), test=(str(rows),)))
+    assert list(tmp_path.iterdir()) == [rows]
