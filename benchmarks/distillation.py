@@ -64,7 +64,7 @@ _ABSENT = (
 
 Turn = Mapping[str, Any]
 Runs = Mapping[str, Sequence[Sequence[Turn]]]
-"""Each contestant's turns, a list a repeat: the setup first, then the epochs."""
+"""Each contestant's turns, one list for each repeat: the setup first, then the epochs."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -84,7 +84,7 @@ Runs = Mapping[str, Sequence[Sequence[Turn]]]
 @click.option("--target", default=0.95, type=click.FloatRange(0, 1), help="Share of the teacher.")
 @click.option("--seed", default=7)
 @click.option("--threads", default=os.cpu_count() or 1, type=click.IntRange(1))
-@click.option("--quick", is_flag=True, help="96 rows and 2 epochs: that it runs, not a result.")
+@click.option("--quick", is_flag=True, help="96 rows and 2 epochs: a check, not a result.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, quick: bool, **options: Any) -> None:
     """Distill with edgepress and with transformers' Trainer, turn by turn on the same rows."""
@@ -103,7 +103,7 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
 
 
 def compare(*, repeats: int, threads: int, target: float, **options: Any) -> dict[str, Any]:
-    """Run every contestant and return the figures that the module's docstring names."""
+    """Run every contestant and return the figures of the module's docstring."""
     if not Path(options["train"]).is_file():
         raise InputError(f"--train {options['train']}: no such file", action=_ABSENT)
     teacher = open_model(
@@ -189,7 +189,7 @@ def _jobs(
 def _race(
     jobs: Mapping[str, Path], epochs: int, threads: int, repeat: int
 ) -> dict[str, list[Turn]]:
-    """Grant the turns, in an order that moves on by one each round."""
+    """Grant the turns, in an order that rotates by one each round."""
     runners = {name: _start(job, threads) for name, job in jobs.items()}
     turns: dict[str, list[Turn]] = {name: [] for name in jobs}
     try:

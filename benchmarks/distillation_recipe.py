@@ -1,8 +1,8 @@
-"""One contestant of distillation.py, in a process of its own: setup, then an epoch a turn.
+"""One contestant of distillation.py, in its own process: setup, then one epoch each turn.
 
 Run by distillation.py as `distillation_recipe.py JOB.json`. Each line on stdin grants one turn;
-each turn ends with one JSON line on stdout: {"phase": "setup" or "epoch", "seconds",
-"accuracy" (of epochs), "rss_peak_mb"}. What a turn does not time is waiting.
+each turn ends with one JSON line on stdout: {"phase": "setup" or "epoch", "seconds", "accuracy" (of
+epochs), "rss_peak_mb"}. The time between turns is not counted.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from compress.stage import RunContext
 
 @dataclass(slots=True)
 class Turns:
-    """Wait for a turn, and report what it took."""
+    """Wait for a turn, and report its time."""
 
     out: Any
     start: float = 0.0
@@ -41,7 +41,7 @@ class Turns:
         self.start = time.perf_counter()
 
     def done(self, phase: str, accuracy: float | None = None) -> None:
-        """Report the turn that ends here."""
+        """Report the turn that ends now."""
         facts = {
             "phase": phase,
             "seconds": time.perf_counter() - self.start,
@@ -61,7 +61,7 @@ class EpochTurns:
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Advance]:
-        """Watch the training task; others belong to the setup."""
+        """Watch the training task; other tasks belong to the setup."""
         if name != "distill":
             yield lambda units, note: None
             return
@@ -87,7 +87,7 @@ class EpochTurns:
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """Hold what every contestant gets: the same rows, student, loss and schedule."""
+    """Hold what all contestants share: rows, student, loss and schedule."""
 
     recipe: str
     teacher: str
@@ -147,7 +147,7 @@ def edgepress(job: TrainingJob, turns: Turns) -> None:
 
 
 def trainer_max_length(job: TrainingJob, turns: Turns) -> None:
-    """The tutorials' recipe: teacher in every step, every row padded to the longest allowed."""
+    """The tutorials' recipe: the teacher in every step, every row padded to the maximum length."""
     _trainer(job, turns, padding="max_length", cached=False)
 
 
@@ -190,7 +190,7 @@ def _trainer(job: TrainingJob, turns: Turns, *, padding: str, cached: bool) -> N
         teacher = AutoModelForSequenceClassification.from_pretrained(job.teacher).eval()
 
     class Distiller(Trainer):  # type: ignore[misc]
-        """Add the teacher to the loss of training; validation does without it."""
+        """Add the teacher to the training loss; validation runs without it."""
 
         def compute_loss(
             self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, **_: Any

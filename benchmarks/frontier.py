@@ -1,25 +1,24 @@
-"""The frontier: how fast and how small a teacher becomes before it loses a hundredth.
+"""The frontier: how fast and how small a teacher becomes before it loses 1 % of its accuracy.
 
-    python benchmarks/frontier.py --teacher FOLDER --train CSV --test CSV \\
-        --text COL --label COL --json FILE [--quick]
+python benchmarks/frontier.py --teacher FOLDER --train CSV --test CSV \\ --text COL --label COL
+--json FILE [--quick]
 
 From a fine-tuned text classifier and its rows, whatever they are about:
 
-1. `edgepress search` chooses the student on a validation part of the training file;
-2. the choice is trained again on all training rows, with as many seeds as --seeds;
-3. each peer quantizes the same teacher in an environment of its own (benchmarks/peers);
-4. all of them run on the test file in one interleaved session, one thread, batch 1 at the rows'
-   real lengths, beside the teacher's fp32 ONNX (edgepress's own export) in ONNX Runtime;
-5. each ingredient of the choice is left out in turn.
+1. `edgepress search` chooses the student on a validation part of the training file; 2. the choice
+is trained again on all training rows, with as many seeds as --seeds; 3. each peer quantizes the
+same teacher in an environment of its own (benchmarks/peers); 4. all of them run on the test file in
+one interleaved session, one thread, batch 1 at the rows' real lengths, beside the teacher's fp32
+ONNX (edgepress's own export) in ONNX Runtime; 5. each ingredient of the choice is left out in turn.
 
 No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
-`artifact` (the first seed), `seeds`, `peers`, `front` (the search's best student of each
-depth), `front_at` (the best retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`,
-`search` (wall time of this process, seconds of the trainings that earlier ones did as well, peak
-memory, what retention was measured against), `against_peers`, `data`
-and `machine`. Beside it, FILE's name with .md is the table and with .html the drawing. What is
-made is kept in the folder of FILE's name, and a command that was killed goes on there. --quick
-searches for minutes, with one seed and no ablation.
+`artifact` (the first seed), `seeds`, `peers`, `front` (the search's best student of each depth),
+`front_at` (the best retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`, `search`
+(wall time of this process, seconds of the trainings that earlier ones did as well, peak memory,
+what retention was measured against), `against_peers`, `data` and `machine`. Beside it, FILE's name
+with .md is the table and with .html the drawing. What is made is kept in the folder of FILE's name,
+and a command that was killed goes on there. --quick searches for minutes, with one seed and no
+ablation.
 """
 
 from __future__ import annotations
@@ -68,20 +67,20 @@ SPEEDUP = 20.0
 COMPRESSION = 45.0
 SEED = 7
 _ROWS = 60_000
-"""Rows and augmented copies that are enough: larger sets get fewer copies."""
+"""The number of rows and augmented copies that is enough: larger sets get fewer copies."""
 _MOST_COPIES = 6
 _LENGTHS = 32
-"""Texts are cut at the longest training text's tokens, in whole multiples of this."""
+"""Texts are cut at the longest training text's tokens, rounded up to a multiple of this."""
 _ONE_POINT = 0.01
 _LEAK = 0.035
-"""Share of its accuracy that a control of several layers may owe to its teacher's memory of the
-validation rows: its copied layers keep some of it (1.7 to 2.7 points were seen with three layers,
-the more the longer they were trained); a student of one layer keeps none."""
+"""The share of accuracy that a control of several layers may owe to its teacher's knowledge of the
+validation rows: its copied layers keep some of it (three layers kept 1.7 to 2.7 points, more with
+longer training); a student of one layer keeps none."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
-    """Say how long is searched, in minutes, and how much is measured."""
+    """Hold the search time in minutes, and how much is measured."""
 
     minutes: float
     seeds: int
@@ -119,7 +118,7 @@ def main(
     peers: tuple[str, ...],
     ablated: bool | None,
 ) -> None:
-    """Compress a teacher as far as it goes and show it beside what others make of it."""
+    """Compress a teacher as far as possible and compare it with the peers' models."""
     known = QUICK if quick else FULL
     effort = SearchPlan(
         minutes or known.minutes,
@@ -204,7 +203,7 @@ class Frontier:
     json_file: Path
 
     def run(self) -> dict[str, Any]:
-        """Return everything that was found, as the JSON file holds it."""
+        """Return all results, as in the JSON file."""
         start = time.monotonic()
         result = search(self.request)
         chosen = pick(result, _teacher(result).artifact.size_mb)
@@ -262,7 +261,7 @@ class Frontier:
         write_text(self.json_file.with_suffix(".html"), drawn)
 
     def _refits(self, result: SearchResult, row: Standing) -> tuple[list[Contestant], float]:
-        """Return the choice trained on all training rows, a seed each: the artifact first."""
+        """Return the choice trained on all training rows, one model a seed: the artifact first."""
         start = time.monotonic()
         trial, folder = row.trial, RunFolder(self.request.out / "artifacts")
         epochs = self.effort.rungs[-1]  # a choice that the search had no time to finish too
@@ -277,7 +276,7 @@ class Frontier:
         return contestants, time.monotonic() - start
 
     def _front(self, result: SearchResult) -> list[Contestant]:
-        """Return the best student of each depth; they never saw the validation rows."""
+        """Return the best student of each depth; they were not trained on the validation rows."""
         best: dict[int, Standing] = {}
         for row in [*result.pareto, *sorted(result.rows, key=lambda row: -row.retention)]:
             best.setdefault(row.trial.shape.layers, row)
@@ -291,7 +290,7 @@ class Frontier:
         return Contestant(trial.name, "front", _ours(), kept, notes)
 
     def _peers(self) -> tuple[list[Contestant], list[dict[str, Any]]]:
-        """Return the peers' models, and those that gave none with the reason."""
+        """Return the peers' models, and for failed ones the reason."""
         recipe = self.request.plan.recipe
         made = make_peers(
             Path(recipe.teacher.path),
@@ -314,10 +313,10 @@ class Frontier:
 
 
 def pick(result: SearchResult, teacher_mb: float) -> Standing:
-    """Return the most accurate student that is as fast and as small as the bar asks, or another.
+    """Return the most accurate student that meets the limits of speed and size, or another one.
 
-    Where that one keeps too little of the control's accuracy, it is the search's answer, or else
-    the shape that keeps most for certain. Only validation rows have a say.
+    If that one keeps too little of the control's accuracy, return the search's answer, or else the
+    shape with the highest lower bound. Only validation rows are used.
     """
     lost = _LEAK if result.control.shape else 0.0
     able = [
@@ -332,11 +331,11 @@ def pick(result: SearchResult, teacher_mb: float) -> Standing:
 
 
 def _nearest(result: SearchResult) -> Standing:
-    """Return the shape that keeps most for certain, where none met the goal."""
+    """Return the shape with the highest lower bound, if none met the goal."""
     if not result.rows:
         raise EdgepressError(
             "the search ended before any student was trained",
-            expected="time for one training at least",
+            expected="time for at least one training",
             action="give more --minutes",
         )
     return max(result.pareto or result.rows, key=lambda row: row.lower)
@@ -348,9 +347,9 @@ def _teacher(result: SearchResult) -> Contestant:
 
 
 def against(artifact: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return how the artifact stands to the fastest and the smallest peer worth comparing.
+    """Compare the artifact with the fastest and the smallest comparable peer.
 
-    Worth comparing is a peer within a point of the artifact's retention, or above it.
+    A peer is comparable if its retention is at most one point below the artifact's.
     """
     kept = artifact["retention"]["value"]
     able = [row for row in peers if row["speedup"] and row["retention"]["value"] is not None]

@@ -1,4 +1,4 @@
-"""What each ingredient of a student gives: the student made again without it."""
+"""What each ingredient of a student contributes: the student made again without it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from runtimes.artifact import Artifact
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """Name what is left out or put in its place, and how the student is made then."""
+    """Name an ingredient that is left out or replaced, and how the student is then made."""
 
     name: str
     shape: Callable[[Shape], Shape] = lambda shape: shape
     settings: Settings = field(default_factory=dict)
 
     def kept(self, known: Settings) -> Settings:
-        """Return the recipe's settings with this variant's instead."""
+        """Return the recipe's settings, updated by this variant's."""
         kinds = known.keys() | self.settings.keys()
         return {kind: {**known.get(kind, {}), **self.settings.get(kind, {})} for kind in kinds}
 
@@ -52,7 +52,7 @@ VARIANTS = (
     Ablation("not quantized", _unquantized),
     Ablation("only the rows' own pieces", lambda shape: replace(shape, vocabulary="seen")),
 )
-"""Each is one ingredient away from the choice; those that are the choice itself are skipped."""
+"""Each differs from the choice in one ingredient; variants equal to the choice are skipped."""
 
 
 def ablation(result: SearchResult, row: Standing, tier: str) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def measured_together(
 ) -> Outcome:
     """Measure every contestant, interleaved on the same rows, beside the first: the teacher.
 
-    A contestant whose process fails keeps what was seen of it; the others go on.
+    A contestant whose process fails keeps its samples; the others go on.
     """
     asked = Evaluation(
         candidates=[
@@ -72,7 +72,7 @@ def measured_together(
 def figures(one: Contestant, measured: Measured) -> dict[str, Any]:
     """Return a contestant's figures by name; fractions, MB of 10^6 bytes, milliseconds.
 
-    Bounds hold with 95 % confidence each. The teacher beside itself is 1 by definition.
+    Bounds hold with 95 % confidence each. The teacher's ratios to itself are 1 by definition.
     """
     known = {"value": 1.0, "lower": 1.0, "upper": 1.0}
     teacher = one.role == "teacher"
@@ -107,7 +107,7 @@ def _interval(measured: Measured, metric: str) -> dict[str, float | None]:
 
 
 def front_at(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return, for each of STEPS, the row that keeps most of those at least that fast."""
+    """Return, for each of STEPS, the row with the most retention among those at least that fast."""
     steps = []
     for step in STEPS:
         fast = [row for row in rows if (row["speedup"] or 0.0) >= step and row["accuracy"]]

@@ -1,17 +1,17 @@
-"""Gate a model against a copy of itself, again and again: every FAIL is a false alarm.
+"""Gate a model against a copy of itself many times: every FAIL is a false alarm.
 
-    python -m benchmarks.gate_false_alarms --model ARTIFACT --data CSV --text COL --label COL
+python -m benchmarks.gate_false_alarms --model ARTIFACT --data CSV --text COL --label COL
 
-Every second gate runs while another process works a core, so that both halves share whatever
-else the machine does meanwhile. Beside each gate, in the same minute and condition, the other
-tools of benchmarks/other_gates.py judge the same two folders.
+Every second gate runs while another process works a core, so that both halves share whatever else
+the machine does meanwhile. Beside each gate, in the same minute and condition, the other tools of
+benchmarks/other_gates.py judge the same two folders.
 
---json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds`
-(of the last session), `methods` (where each other method is from), `results`: by condition
-(`quiet`, `loaded`, `all`) and method {`trials`, `fail`, `inconclusive`, `pass`, `fail_share`
-{value, lower, upper}: exact one-sided 95 % bounds}, `metrics`: the same for each budget of ours
-over all gates, `costs` by condition {`gate_s` {median, most},
-`looks` (gates by looks), `overhead` {median, most}}, and `trials`, each gate as it was.
+--json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds` (of
+the last session), `methods` (where each other method is from), `results`: by condition (`quiet`,
+`loaded`, `all`) and method {`trials`, `fail`, `inconclusive`, `pass`, `fail_share` {value, lower,
+upper}: exact one-sided 95 % bounds}, `metrics`: the same for each budget of ours over all gates,
+`costs` by condition {`gate_s` {median, most}, `looks` (gates by looks), `overhead` {median, most}},
+and `trials`, each gate as it was.
 
 FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a killed
 run stopped.
@@ -62,7 +62,7 @@ from runtimes.files import write_json
 @click.option("--limit", default=1.05, type=click.FloatRange(1), help="Of the medians' ratio.")
 @click.option("--rows", default=200, type=click.IntRange(2), help="So many rows of the data.")
 @click.option("--seed", default=7, type=click.IntRange(0))
-@click.option("--quick", is_flag=True, help="4 gates of tier quick: that it runs, not a result.")
+@click.option("--quick", is_flag=True, help="4 gates of tier quick: a check, not a result.")
 @click.option("--resume", is_flag=True, help="Go on with the trials beside --json FILE.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, quick: bool, **options: Any) -> None:
@@ -94,7 +94,7 @@ def count_alarms(
     resume: bool,
     json_file: Path | None,
 ) -> dict[str, Any]:
-    """Gate so many times, and return the figures that the module's docstring names."""
+    """Gate so many times, and return the figures of the module's docstring."""
     artifact = gated_artifact(model)
     machine = Job().facts()
     settings = {"tier": tier, "profile": profile, "limit": limit, "rows": rows, "seed": seed}
@@ -158,7 +158,7 @@ def _tell(number: int, gates: int, gate: Mapping[str, Any]) -> None:
 
 
 def summarize(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return counts and costs by condition; a condition that was not met is left out."""
+    """Return counts and costs by condition; a condition without gates is left out."""
     parts = {
         "quiet": [row for row in trials if not row["loaded"]],
         "loaded": [row for row in trials if row["loaded"]],
@@ -179,7 +179,7 @@ _HEAD = ("false FAIL", "inconclusive", "pass", "FAIL share", "at most (95 %)")
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Return the false alarms by condition and method, then by budget, and what a gate took."""
+    """Return the false alarms by condition and method, then by budget, and the gates' costs."""
     parts: list[list[tuple[str, ...]]] = []
     for condition, methods in result["results"].items():
         parts.append([(f"{condition}: {methods[OURS]['trials']} gates", *_HEAD)])

@@ -1,24 +1,24 @@
-"""Gate copies of a model that are known to be slower: what is caught, and at which size.
+"""Gate copies of a model that are known to be slower: which slowdowns are detected?
 
-    python -m benchmarks.gate_sensitivity --model ARTIFACT --data CSV --text COL --label COL \\
-        --planted FOLDER
+python -m benchmarks.gate_sensitivity --model ARTIFACT --data CSV --text COL --label COL \\
+--planted FOLDER
 
-The slowed copies are those that benchmarks/planted_slowdown.py left in FOLDER (`planted.json`
-says what each one truly is); where there are none, they are made first. In every round each copy
-is gated once for each --limit on the ratio of the medians, in an order drawn anew, so that all
-share whatever else the machine does. Beside each gate the other tools of
-benchmarks/other_gates.py judge the same two folders by the same limit.
+The slowed copies are those that benchmarks/planted_slowdown.py left in FOLDER (`planted.json` says
+what each one truly is); where there are none, they are made first. In every round each copy is
+gated once for each --limit on the ratio of the medians, in an order drawn anew, so that all share
+whatever else the machine does. Beside each gate the other tools of benchmarks/other_gates.py judge
+the same two folders by the same limit.
 
 A slowdown within the limit should PASS: it is what the budget allows. One beyond it is caught
 reliably when at least 90 % of the gates FAIL, also of every larger one.
 
---json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds`
-(of the last session), `planted` (as in planted.json), `methods`, `results`: a list of {`limit`,
+--json FILE holds `schema_version`, `model` {digest, format}, `settings`, `machine`, `seconds` (of
+the last session), `planted` (as in planted.json), `methods`, `results`: a list of {`limit`,
 `nominal_percent`, `true_percent` {value, lower, upper}, `methods`: by name {`trials`, `fail`,
-`inconclusive`, `pass`, `fail_share` {value, lower, upper}: exact one-sided 95 % bounds},
-`metrics`: the same for each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}},
-`caught`: by limit the smallest nominal percent that is caught reliably, by method, null where
-none is, and `trials`, each gate as it was.
+`inconclusive`, `pass`, `fail_share` {value, lower, upper}: exact one-sided 95 % bounds}, `metrics`:
+the same for each budget of ours, `costs` {`gate_s`, `looks`, `overhead`}}, `caught`: by limit the
+smallest nominal percent that is caught reliably, by method, null where none is, and `trials`, each
+gate as it was.
 
 FILE's name with `.trials.jsonl` gets a line a gate as they come: --resume goes on where a killed
 run stopped.
@@ -61,7 +61,7 @@ from runtimes.errors import EdgepressError, InputError
 from runtimes.files import write_json
 
 RELIABLE = 0.9
-"""The share of gates that FAIL from which on a slowdown is called caught."""
+"""A slowdown counts as detected from this share of FAIL among its gates."""
 
 Planted = Mapping[str, Any]
 """One entry of planted.json's `planted`."""
@@ -89,10 +89,10 @@ class Cell:
 @click.option("--rows", default=200, type=click.IntRange(2), help="So many rows of the data.")
 @click.option("--seed", default=7, type=click.IntRange(0))
 @click.option("--quick", is_flag=True, help="One gate of tier quick a copy: that it runs.")
-@click.option("--resume", is_flag=True, help="Go on with the trials beside --json FILE.")
+@click.option("--resume", is_flag=True, help="Resume with the trials beside --json FILE.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, quick: bool, **options: Any) -> None:
-    """Gate copies of a model that are known to be slower and count what is caught."""
+    """Gate copies of a model that are known to be slower, and count the detected slowdowns."""
     if quick:
         options |= {"gates": 1, "tier": "quick"}
     try:
@@ -122,7 +122,7 @@ def count_caught(
     resume: bool,
     json_file: Path | None,
 ) -> dict[str, Any]:
-    """Gate every copy so many times, and return the figures that the module's docstring names."""
+    """Gate every copy so many times, and return the figures of the module's docstring."""
     artifact = gated_artifact(model)
     machine = Job().facts()
     if not (planted / "planted.json").is_file():
@@ -188,7 +188,7 @@ def planted_copies(folder: Path, artifact: Artifact) -> list[Planted]:
 def cells(
     nominals: Sequence[float], limits: Sequence[float], gates: int, seed: int
 ) -> Iterator[Cell]:
-    """Yield every gate; a round has each copy at each limit, in an order of its own."""
+    """Yield every gate; each round has each copy at each limit, in a new order."""
     generator = np.random.default_rng(seed)
     for number in range(gates):
         every = [Cell(number, limit, nominal) for limit in limits for nominal in nominals]
@@ -231,7 +231,7 @@ def _tell(place: int, gates: int, gate: Mapping[str, Any]) -> None:
 
 
 def summarize(trials: Sequence[Mapping[str, Any]], copies: Sequence[Planted]) -> dict[str, Any]:
-    """Return counts and costs by limit and copy, and what is caught reliably."""
+    """Return counts and costs by limit and copy, and the reliably detected slowdowns."""
     results = []
     for limit in dict.fromkeys(row["limit"] for row in trials):
         for copy in copies:
@@ -252,7 +252,7 @@ def _result(rows: Sequence[Mapping[str, Any]], copy: Planted) -> dict[str, Any]:
 
 
 def caught(results: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float | None]]:
-    """Return by limit and method the smallest slowdown caught reliably, with all larger ones."""
+    """Return by limit and method the smallest slowdown detected reliably, with all larger ones."""
     smallest: dict[str, dict[str, float | None]] = {}
     for limit in dict.fromkeys(row["limit"] for row in results):
         rows = [row for row in results if row["limit"] == limit and row["nominal_percent"] > 0]
@@ -272,7 +272,7 @@ def _smallest(method: str, falling: Sequence[Mapping[str, Any]]) -> float | None
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Return a table a limit: the verdicts on each slowdown, and the others' alarms beside them."""
+    """Return a table for each limit: the verdicts on each slowdown, and the other tools' alarms."""
     parts = []
     for limit in dict.fromkeys(row["limit"] for row in result["results"]):
         head = ("planted", "true %", "FAIL", "inconclusive", "PASS", "gate s")

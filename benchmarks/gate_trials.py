@@ -1,4 +1,4 @@
-"""One gate and, in the same minute, the other tools' verdicts: a trial, and a line of a journal."""
+"""One gate and, in the same minute, the other tools' verdicts: a trial, and a journal's line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OURS = "edgepress"
 JUDGED = "latency_p50_ratio"
 """The budget whose limit the trials set; the other tools judge the same question."""
 
-# It ends with its parent, also with one that was killed, be it before this starts.
+# It ends with its parent, also if the parent was killed before this starts.
 _SPIN = """
 import os, sys
 while os.getppid() == int(sys.argv[1]):
@@ -41,7 +41,7 @@ while os.getppid() == int(sys.argv[1]):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Say how each trial gates: by which profile, on how much, and with which limit."""
+    """Hold how each trial gates: by which profile, tier and limit."""
 
     profile: str
     tier: str
@@ -50,7 +50,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class FewRows:
-    """Name a file of few labeled rows, and hold its texts."""
+    """Name a file of a few labeled rows, and hold its texts."""
 
     file: Path
     texts: tuple[str, ...]
@@ -62,7 +62,7 @@ class FewRows:
 
 
 def few_rows(data: str, text: str, label: str, rows: int, seed: int, folder: Path) -> FewRows:
-    """Draw so many rows of a file and write them below `folder`; all where it has fewer."""
+    """Draw so many rows of a file and write them below `folder`; all rows if it has fewer."""
     known = read_table(data, Path(), (text, label), None).rows
     drawn = np.random.default_rng(seed).permutation(len(known))[:rows]
     kept = [known[index] for index in drawn]
@@ -75,7 +75,8 @@ def few_rows(data: str, text: str, label: str, rows: int, seed: int, folder: Pat
 def gated_artifact(folder: Path) -> Artifact:
     """Read and check an artifact that a gate can run.
 
-    Raises ArtifactError for what is none, UnsupportedError for a format that is not deployed.
+    Raises ArtifactError for a folder that is not an artifact, UnsupportedError for a format that is
+    not deployed.
     """
     artifact = read_artifact(folder)
     if artifact.format not in ("onnx", "openvino"):
@@ -100,7 +101,7 @@ def trial(
 ) -> dict[str, Any]:
     """Gate a candidate against a reference, and judge the two as the other tools do.
 
-    With `loaded` another process works a core meanwhile.
+    With `loaded`, another process keeps a core busy meanwhile.
     """
     content: dict[str, Any] = {"seed": seed, "loaded": loaded, "others_first": others_first}
     with loaded_core(loaded):
@@ -114,7 +115,7 @@ def trial(
 
 @contextmanager
 def loaded_core(wanted: bool = True) -> Iterator[int | None]:
-    """Have a process of our own work a core, and end it whatever happens; yield its id."""
+    """Keep a core busy with a child process, which always ends; yield its id."""
     if not wanted:
         yield None
         return
@@ -183,7 +184,7 @@ def _others(
 
 
 class Journal:
-    """Keep each trial as a line beside the figures, so that a killed benchmark goes on.
+    """Keep each trial as a line beside the figures, so that a killed benchmark can resume.
 
     Without `resume` an earlier journal is refused, and so is one of other settings.
     """
@@ -213,7 +214,7 @@ def _earlier(path: Path, head: Mapping[str, Any], resume: bool) -> list[dict[str
     if not resume:
         raise InputError(
             f"{path}: trials of an earlier run",
-            action="--resume goes on with them; remove the file to start anew",
+            action="--resume continues with them; remove the file to start again",
         )
     lines = list(_whole_lines(path))
     if not lines or lines[0] != json.loads(json.dumps(head)):
@@ -221,7 +222,7 @@ def _earlier(path: Path, head: Mapping[str, Any], resume: bool) -> list[dict[str
             f"{path}: trials with other settings, or of another model or machine",
             expected=json.dumps(head),
             available=json.dumps(lines[0]) if lines else "nothing",
-            action="give the same settings, or remove the file to start anew",
+            action="give the same settings, or remove the file to start again",
         )
     return lines[1:]
 
@@ -246,7 +247,7 @@ def _write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Count what one method said of the same question, asked many times."""
+    """Count the verdicts of one method on the same question, asked many times."""
 
     failed: int
     undecided: int
@@ -254,7 +255,7 @@ class Tally:
 
     @property
     def trials(self) -> int:
-        """Return how often it was asked."""
+        """Return how often the question was asked."""
         return self.failed + self.undecided + self.passed
 
     def to_json(self) -> dict[str, Any]:
@@ -287,7 +288,7 @@ def tallies(trials: Sequence[Mapping[str, Any]]) -> dict[str, Tally]:
 
 
 def tally(statuses: Iterator[str] | Sequence[str]) -> Tally:
-    """Count statuses; what is neither PASS nor FAIL is undecided."""
+    """Count statuses; all but PASS and FAIL are undecided."""
     seen = list(statuses)
     failed, passed = (seen.count(status.value) for status in (Status.FAIL, Status.PASS))
     return Tally(failed, len(seen) - failed - passed, passed)
@@ -302,7 +303,7 @@ def metric_tallies(trials: Sequence[Mapping[str, Any]]) -> dict[str, Tally]:
 
 
 def costs(trials: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what the gates took: seconds of wall time, looks, and the engine's own share."""
+    """Return the gates' costs: seconds of wall time, looks, and the engine's own share."""
     gates = [row["gate"] for row in trials]
     looks = [row["looks"] for row in gates]
     seconds = [row["wall_s"] for row in gates]
@@ -329,5 +330,5 @@ def aligned(lines: Sequence[Sequence[str]]) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share as percent, with a digit where it has one."""
+    """Format a share as percent, with a decimal digit if it has one."""
     return f"{100 * share:.1f} %"

@@ -1,9 +1,9 @@
-"""Race the fp32 graph that edgepress exports against what other tools make of the same model.
+"""Compare the speed of edgepress's fp32 graph with other tools' graphs of the same model.
 
-    python -m benchmarks.graph --teacher FOLDER --texts CSV --text COL [--other NAME=FILE ...]
+python -m benchmarks.graph --teacher FOLDER --texts CSV --text COL [--other NAME=FILE ...]
 
-Every graph computes the same logits (checked) and runs in ONNX Runtime, batch 1, at the texts'
-own lengths, interleaved. The contestants are
+Every graph computes the same logits (checked) and runs in ONNX Runtime, batch 1, at the texts' own
+lengths, interleaved. The contestants are
 
     edgepress      what `edgepress export` writes
     torchscript    PyTorch's TorchScript exporter, which `optimum-cli export onnx` calls
@@ -66,7 +66,7 @@ _NOTHING = Rows((), ())
 @click.option("--processes", default=5, type=click.IntRange(2), help="Fresh processes each.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, **options: Any) -> None:
-    """Race the fp32 graph that edgepress exports against what other tools make of it."""
+    """Compare the speed of edgepress's fp32 graph with other tools' graphs of the same model."""
     try:
         comparison = compare(**options)
     except EdgepressError as error:
@@ -87,7 +87,7 @@ def compare(
     threads: int,
     processes: int,
 ) -> dict[str, Any]:
-    """Make every graph, run them side by side, and return the figures of the docstring."""
+    """Make every graph, run them side by side, and return the figures of the module's docstring."""
     rows = [row for (row,) in read_table(texts, Path(), (text,)).rows]
     chosen = [rows[place] for place in np.linspace(0, len(rows) - 1, _ROWS).astype(int)]
     with tempfile.TemporaryDirectory(prefix="edgepress-graph-") as folder:
@@ -107,7 +107,7 @@ def compare(
 def make_graphs(
     teacher: str, max_length: int, others: Mapping[str, Path], folder: Path
 ) -> dict[str, Artifact]:
-    """Write each contestant's graph as an artifact of its own."""
+    """Write each contestant's graph as its own artifact."""
     model = open_model(teacher, task="text-classification", max_length=max_length)
     source = import_model(model, folder / "teacher")
     nothing = Dataset(source.labels, _NOTHING, _NOTHING, _NOTHING, (), "")
@@ -136,9 +136,9 @@ def _named(others: Sequence[str]) -> dict[str, Path]:
 
 
 def _trace(source: Path, path: Path) -> Any:
-    """Write what PyTorch's TorchScript exporter makes of a model; return its configuration."""
+    """Write the model as PyTorch's TorchScript exporter does; return its configuration."""
     with warnings.catch_warnings(), quiet_transformers():
-        warnings.simplefilter("ignore")  # of a deprecated exporter, and of what tracing fixes
+        warnings.simplefilter("ignore")  # of a deprecated exporter, and of traced values
         model, tokenizer = torchscript.load(source)
         feeds = torchscript.example_feeds(model, tokenizer, ["one text", "and another one"])
         torchscript.export(model, feeds, path)
@@ -157,7 +157,7 @@ def _optimized(source: Path, config: Any, path: Path) -> Path:
 
 
 def _as_artifact(like: Artifact, graph: Path, folder: Path) -> Artifact:
-    """Put a graph beside the tokenizer, described as another artifact of the same model is."""
+    """Put a graph beside the tokenizer, with the manifest of another artifact of the same model."""
     folder.mkdir()
     copy_tokenizer(like.path, folder)
     shutil.copyfile(graph, folder / "model.onnx")

@@ -1,11 +1,11 @@
-"""Judge latencies as other tools do: what a gate of ours stands beside.
+"""Judge latencies as other tools do, to compare them with edgepress's gate.
 
-Each method is one that is in use, with the defaults that it ships: it measures one model after
-the other, each in a process of its own, and calls the second one a regression when its statistic
-is more than the allowance over the first one's. None of them can say "undecided". They are
-treated well: both models run in the same minute on the same machine, where most set-ups compare
-with a figure that was stored earlier, and the worker of our own measurements times the
-inferences, with the same session options and the garbage collector off.
+Each method is in use, with its default settings: it measures one model after the other, each in its
+own process, and reports a regression when the second one's statistic exceeds the first one's by
+more than the allowance. None of them can say "undecided". The conditions favor them: both models
+run in the same minute on the same machine, where most users compare with a stored figure, and
+edgepress's own worker times the inferences, with the same session options and the garbage collector
+off.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Protocol(StrEnum):
     REPEATS = "repeats"
     """10 warm-ups, then one row 20 times."""
     SECOND = "second"
-    """One row, as often as fits a second by the first time it ran; 5 times at least."""
+    """One row, as often as it fits into a second by its first time; at least 5 times."""
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """Name a way to judge, its samples, its statistic and where it is from."""
+    """Describe a method: its samples, its statistic and its source."""
 
     name: str
     protocol: Protocol
@@ -108,7 +108,7 @@ def sequential_samples(
 
 
 def judgments(samples: dict[Protocol, tuple[Floats, Floats]], limit: float) -> dict[str, Any]:
-    """Return by method whether it calls a regression, and the ratio that it saw."""
+    """Return by method whether it reports a regression, and its ratio."""
     by_method = {}
     for method in METHODS:
         reference, candidate = samples[method.protocol]
@@ -121,7 +121,7 @@ def judgments(samples: dict[Protocol, tuple[Floats, Floats]], limit: float) -> d
 
 
 def second_of_rounds(first_ms: float) -> int:
-    """Return how many rounds pytest-benchmark makes of what took so long at first."""
+    """Return the number of rounds of pytest-benchmark, by the first time."""
     return max(5, math.ceil(1000 / first_ms))
 
 

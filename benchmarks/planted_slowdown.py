@@ -1,28 +1,27 @@
-"""Plant a known slowdown in a copy of an ONNX classifier: more work in its graph, not a sleep.
+"""Add a known slowdown to a copy of an ONNX classifier: more work in its graph, not a sleep.
 
-    python -m benchmarks.planted_slowdown --model ARTIFACT --data CSV --text COL --out FOLDER
+python -m benchmarks.planted_slowdown --model ARTIFACT --data CSV --text COL --out FOLDER
 
-The work is more of the model's own: columns of its largest dense layers (MatMul or
-MatMulInteger) are computed once more from the same activations, so that it grows with the row's
-length as they do. Its sum, times 1e-30, is added to the logits: the runtime cannot leave it out,
-and no float32 logit changes. No weights are added, so the file grows by some hundred bytes.
+The added work is of the model's own kind: columns of its largest dense layers (MatMul or
+MatMulInteger) are computed once more from the same activations, so it grows with the row's length
+as they do. Its sum, times 1e-30, is added to the logits: the runtime cannot leave it out, and no
+float32 logit changes. No weights are added, so the file grows by some hundred bytes.
 
-How many columns make 3, 5, 10 and 20 % is found by measuring: every copy and the plain model run
-interleaved, each round in fresh processes, and a line through what was seen gives the next
-guess. A last session, which no guess was made from, says what was reached. A planted 0 % is a
-plain copy.
+The numbers of columns for 3, 5, 10 and 20 % are measured: every copy and the plain model run
+interleaved, each round in fresh processes, and a line through the results gives the next guess. A
+last session, which no guess uses, measures the final slowdowns. A planted 0 % is a plain copy.
 
 How much slower a copy is: the median ratio of the latencies of the same row in the same block,
-clean samples alone; of these the median over the rounds, bounded by order statistics. A round
-has fresh processes, and now and then one of them is off by several percent for as long as it
-lives, which a mean of few rounds does not survive.
+clean samples alone; of these the median over the rounds, bounded by order statistics. A round has
+fresh processes, and sometimes one of them differs by several percent as long as it lives, which
+would distort the mean of a few rounds.
 
 FOLDER gets `plus-3`, `plus-5`, … and `planted.json`, which --json FILE repeats: `schema_version`,
-`model` {digest, format, runtime, runtime_version}, `settings`, `machine`, `seconds`, and
-`planted`, a list of {`folder`, `nominal_percent`, `columns`, `digest`, `percent` {value, lower,
-upper} (how much slower it is, one-sided 95 % bounds), `shorter_percent` and
-`longer_percent` (the same on the shorter and the longer half of the rows), `within` (the value is
-within half a point of the nominal one), `logits_differ` (the largest difference of a logit)}.
+`model` {digest, format, runtime, runtime_version}, `settings`, `machine`, `seconds`, and `planted`,
+a list of {`folder`, `nominal_percent`, `columns`, `digest`, `percent` {value, lower, upper} (how
+much slower it is, one-sided 95 % bounds), `shorter_percent` and `longer_percent` (the same on the
+shorter and the longer half of the rows), `within` (the value is within half a point of the nominal
+one), `logits_differ` (the largest difference of a logit)}.
 """
 
 from __future__ import annotations
@@ -52,16 +51,16 @@ from runtimes.samples import Samples
 
 PERCENTS = (0.0, 3.0, 5.0, 10.0, 20.0)
 TOLERANCE = 0.5
-"""Percentage points that a planted slowdown may lie off its nominal one."""
+"""The percentage points by which a slowdown may differ from its nominal one."""
 
 PLAIN = "plain"
 _GUESSES = 3
-"""Sessions that columns are guessed from; all that they saw counts for the last guess."""
+"""Sessions for guessing the columns; all of their results count for the last guess."""
 
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """Hold one slowed copy: what was asked for and how many columns it computes again."""
+    """Hold one slowed copy: its nominal slowdown, and how many columns it computes again."""
 
     nominal: float
     columns: int
@@ -82,10 +81,10 @@ class Planted:
 @click.option("--rows", default=200, type=click.IntRange(2), help="So many texts of the data.")
 @click.option("--rounds", default=40, type=click.IntRange(2), help="Rounds of the last session.")
 @click.option("--seed", default=7)
-@click.option("--quick", is_flag=True, help="Two rounds, one guess: that it runs, not a result.")
+@click.option("--quick", is_flag=True, help="Two rounds, one guess: a check, not a result.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, **options: Any) -> None:
-    """Plant known slowdowns in copies of an ONNX classifier."""
+    """Add known slowdowns to copies of an ONNX classifier."""
     try:
         if json_file is not None and not json_file.resolve().parent.is_dir():
             raise InputError(f"--json {json_file}: no such folder")
@@ -110,7 +109,7 @@ def plant_all(
     seed: int,
     quick: bool,
 ) -> dict[str, Any]:
-    """Make every slowed copy below `out`, and return the figures that the module names."""
+    """Make every slowed copy below `out`, and return the figures of the module's docstring."""
     started = time.monotonic()
     plain = _onnx_artifact(model)
     texts = some_texts(data, text, rows, seed)
@@ -137,7 +136,7 @@ def plant_all(
 
 
 def some_texts(data: str, column: str, rows: int, seed: int) -> tuple[str, ...]:
-    """Return so many texts of a file, drawn by the seed; all where it has fewer."""
+    """Return so many texts of a file, drawn by the seed; all texts if it has fewer."""
     texts = [row[0] for row in read_table(data, Path(), (column,), None).rows]
     drawn = np.random.default_rng(seed).permutation(len(texts))[:rows]
     return tuple(texts[index] for index in drawn)
@@ -170,7 +169,7 @@ def _calibrate(
     """Return how many columns make each slowdown, in percent."""
     layers = dense_layers(_loaded(plain))
     most = sum(layer.columns - 1 for layer in layers)
-    # At first: dense layers are all of the time, and a column is like any other.
+    # First guess: dense layers take all of the time, and all columns take the same time.
     every = sum(layer.columns for layer in layers)
     columns = {nominal: min(round(nominal / 100 * every), most) for nominal in wanted}
     seen: list[tuple[int, float]] = []
@@ -199,10 +198,11 @@ def _loaded(artifact: Artifact) -> Any:
 
 
 def next_guess(seen: Iterable[tuple[int, float]], nominal: float, most: int) -> int:
-    """Return the columns for a slowdown, by a line through the (columns, percent) seen.
+    """Return the columns for a slowdown, by a line through the measured (columns, percent).
 
-    The points count by their distance to the nominal one: panels of columns make it no quite
-    straight line. One point alone, or a line that does not rise, is read in proportion.
+    Points are weighted by their distance to the nominal one, because kernels compute columns in
+    panels and the line is not quite straight. A single point, or a line that does not rise, is
+    scaled proportionally.
     """
     if not nominal:
         return 0
@@ -293,7 +293,7 @@ def _row(
 
 
 def only_rows(samples: Samples, keep: Callable[[int], bool]) -> Samples:
-    """Return the samples of some rows alone."""
+    """Return the samples of some rows only."""
     blocks = []
     for block in samples.blocks:
         kept = [place for place, row in enumerate(block.rows) if keep(row)]
@@ -343,7 +343,7 @@ def table(content: Mapping[str, Any]) -> str:
 
 
 def shown_percent(figure: Mapping[str, float | None]) -> str:
-    """Write how much slower a copy is, with its bounds; a question mark is one not supported."""
+    """Format how much slower a copy is, with its bounds; `?` is an unsupported bound."""
     value, lower, upper = (
         "?" if figure[name] is None else f"{figure[name]:.2f}"
         for name in ("value", "lower", "upper")

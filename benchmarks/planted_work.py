@@ -1,4 +1,4 @@
-"""More of an ONNX classifier's own work in its graph, which changes none of its results."""
+"""Add work of an ONNX classifier's own kind to its graph, without changing its results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCALE = 1e-30
 
 @dataclass(frozen=True, slots=True)
 class DenseNode:
-    """Name a dense layer's node by its place, and the width of its weights."""
+    """Name a dense layer's node by its index, and the width of its weights."""
 
     node: int
     columns: int
@@ -47,7 +47,7 @@ def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
 
 
 def described(source: Artifact) -> dict[str, Any]:
-    """Return what a manifest says of an artifact, but for its place and its content."""
+    """Return an artifact's manifest, without its place and its content."""
     kept = (field.name for field in dataclasses.fields(Artifact))
     return {name: getattr(source, name) for name in kept if name not in ("path", "files")}
 
@@ -59,7 +59,7 @@ def add_work(model: Any, columns: int) -> None:
     Raises UnsupportedError as `slow_copy` does.
     """
     layers = dense_layers(model)
-    # A layer that is computed again as a whole is one that the runtime finds and merges.
+    # The runtime would find and merge a layer that is computed again as a whole.
     if columns > (most := sum(layer.columns - 1 for layer in layers)):
         raise UnsupportedError(f"{columns} more columns asked for; the graph has {most}")
     sums = []
@@ -74,7 +74,7 @@ def add_work(model: Any, columns: int) -> None:
 def dense_layers(model: Any) -> list[DenseNode]:
     """List the nodes that multiply by constant weights (rows, columns), the largest first.
 
-    A layer that sees the whole row comes before a pooler or a head: its weights are larger.
+    A layer that processes the whole row comes before a pooler or a head: its weights are larger.
     """
     shapes = {weights.name: tuple(weights.dims) for weights in model.graph.initializer}
     layers = [

@@ -1,4 +1,4 @@
-"""What every test runs under: few threads, no network, a cache of its own."""
+"""Settings of every test: few threads, no network, a separate cache."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What else compresses a classifier: each peer's own environment, its script, and its models."""
+"""Other tools that compress a classifier: their environments, scripts and models."""

@@ -1,9 +1,9 @@
-"""Make the peers' models and measure them beside the teacher's fp32 ONNX: that they work here.
+"""Make the peers' models and measure them beside the teacher's fp32 ONNX, to check that they work.
 
-    python -m benchmarks.peers.check --teacher FOLDER --train CSV --test CSV --out FOLDER
+python -m benchmarks.peers.check --teacher FOLDER --train CSV --test CSV --out FOLDER
 
-One interleaved session in one thread on the first --rows rows of the test file; the same
-machinery as the frontier's, fewer rows.
+One interleaved session in one thread on the first --rows rows of the test file: the frontier's code
+with fewer rows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from runtimes.errors import EdgepressError
 from runtimes.runtime import runs_in
 
 _COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
-"""The figures of the table, with their digits; one that the samples do not support is a dash."""
+"""The figures of the table, with their digits; `–` where the samples do not support one."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -70,7 +70,7 @@ def main(
 
 
 def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, Measured]:
-    """Return what was found of the reference and of every model that is there, by name."""
+    """Return the figures of the reference and of every existing model, by name."""
     with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
         progress = Terminal()
         known = open_reference(str(teacher.path), teacher, Path(scratch), 7, progress)
@@ -86,7 +86,7 @@ def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, 
 
 
 def table(made: list[PeerModel], results: dict[str, Measured]) -> str:
-    """Return a line a model: MB, accuracy, p50 and speed-up, or why there is none."""
+    """Return one line for each model: MB, accuracy, p50 and speed-up, or its error."""
     head = ("MB", "accuracy", "p50 ms", "speed-up", "made in s")
     lines = [f"{'':<58}" + "".join(f"{cell:>10}" for cell in head)]
     lines.append(_line(REFERENCE, results[REFERENCE], ""))

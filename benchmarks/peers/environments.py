@@ -1,4 +1,4 @@
-"""A Python environment of its own for each peer, made once and kept."""
+"""A separate Python environment for each peer, made once and kept."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runtimes.files import stable_hash, write_text
 REPOSITORY = Path(__file__).parents[2]
 _REQUIREMENTS = Path(__file__).with_name("requirements")
 _WHOLE = "requirements.txt"
-"""Written last: an environment without it was cut short."""
+"""Written last: an environment without it is incomplete."""
 
 _QUIET = {
     "HF_HUB_OFFLINE": "1",
@@ -24,7 +24,7 @@ _QUIET = {
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONPATH": str(REPOSITORY),
 }
-"""The teacher is a folder: no peer has anything to ask of the network."""
+"""The teacher is a folder, so peers need no network."""
 
 
 def requirements(peer: str) -> str:
@@ -33,15 +33,15 @@ def requirements(peer: str) -> str:
 
 
 def place(peer: str, root: Path) -> Path:
-    """Return where a peer's environment is: another one for other pins or another Python."""
+    """Return the folder of a peer's environment; it depends on the pins and on the Python."""
     key = stable_hash([requirements(peer), sys.version_info[:2]])
     return root / f"{peer}-{key[:12]}"
 
 
 def interpreter(peer: str, root: Path) -> Path:
-    """Return the Python of a peer's environment, which is made where it is absent.
+    """Return the Python of a peer's environment; make the environment if it is missing.
 
-    Raises BackendError when it cannot be made, for want of a network say.
+    Raises BackendError when it cannot be made, for example without a network.
     """
     folder = place(peer, root)
     python = folder / "bin" / "python"
@@ -55,7 +55,7 @@ def interpreter(peer: str, root: Path) -> Path:
 
 
 def venv(folder: Path) -> list[str]:
-    """Return the command that makes an empty environment, over whatever is there."""
+    """Return the command that makes an empty environment, replacing an existing one."""
     return [sys.executable, "-m", "venv", "--clear", str(folder)]
 
 

@@ -1,6 +1,7 @@
-"""What a peer's script is given and what it hands back.
+"""The input and the output of a peer's script.
 
-Every peer's environment imports this file and none of edgepress: the standard library alone.
+Every peer's environment imports this file and nothing else of edgepress, so it needs the standard
+library only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ RESULTS = "results.json"
 
 @dataclass(frozen=True)
 class PeerJob:
-    """Say what a peer starts from.
+    """Hold the input of a peer.
 
     `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
     `max_length` tokens, and `folder` is where the models go, a folder each.
@@ -47,7 +48,7 @@ class PeerJob:
 class PeerRow:
     """Hold one model that a peer made, or, in `error`, why there is none.
 
-    `seconds` count from the teacher on, the export that a quantized model starts from included.
+    `seconds` start at the teacher and include the export that a quantized model starts from.
     """
 
     name: str
@@ -60,7 +61,7 @@ class PeerRow:
 
 
 class Script:
-    """Make a peer's models one by one; a row is on disk as soon as it is known."""
+    """Make a peer's models one by one; each row is on disk as soon as it exists."""
 
     def __init__(self, package: str) -> None:
         """Read the job named on the command line; `package` gives every row its version."""
@@ -81,9 +82,9 @@ class Script:
         format: str = "onnx",  # noqa: A002 - the manifest's own word
         after: str | None = None,
     ) -> Path:
-        """Have `make` write the model file at the path that it is given, and return that path.
+        """Make `make` write the model file at the given path, and return the path.
 
-        `after` names the row that it starts from; whatever goes wrong becomes the row's error.
+        `after` names the row that it starts from; any failure becomes the row's error.
         """
         folder = self.folder / re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
         folder.mkdir()
@@ -95,7 +96,7 @@ class Script:
             else:
                 make(file)
                 error = "" if file.is_file() else f"it ended without {file.name}"
-        except Exception as caught:  # any peer, any type: the other rows stand
+        except Exception as caught:  # peers raise any type; the other rows stay valid
             error = f"{type(caught).__name__}: {caught}".splitlines()[0]
         seconds = time.perf_counter() - started + (before.seconds if before else 0.0)
         version = f"{self._package} {importlib.metadata.version(self._package)}"
@@ -106,7 +107,7 @@ class Script:
 
 
 def read_rows(folder: Path) -> list[PeerRow]:
-    """Return the rows that a script left in its folder, none where it did not come that far."""
+    """Return the rows that a script left in its folder; empty if it failed earlier."""
     file = folder / RESULTS
     if not file.is_file():
         return []
@@ -114,7 +115,7 @@ def read_rows(folder: Path) -> list[PeerRow]:
 
 
 def last_line(output: str) -> str:
-    """Return what a tool said last, which is where Python's errors stand."""
+    """Return the last line of a tool's output, which holds Python's error."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "it said nothing"
 

@@ -62,7 +62,7 @@ def make_peers(
     """Return every model of every peer, made in `folder`/PEER, which is replaced.
 
     Calibration rows are drawn from `train`. Environments are kept below edgepress's cache, or in
-    `environments`. What fails is a row with its error, and the other peers go on. Raises
+    `environments`. A failure becomes a row with its error, and the other peers go on. Raises
     InputError for a teacher or a file that cannot be read, UnknownNameError for a peer.
     """
     wanted = PEERS if names is None else tuple(names)
@@ -109,7 +109,7 @@ def _make(
 
 
 def _run_script(python: Path, peer: str, job: PeerJob) -> str:
-    """Run a peer's script; return what stopped it, empty where nothing did."""
+    """Run a peer's script; return its error, empty on success."""
     command = [str(python), "-m", f"benchmarks.peers.{peer}_int8", str(job.write())]
     log = job.folder / _LOG
     with log.open("w", encoding="utf-8") as stream:
@@ -132,7 +132,7 @@ def _run_script(python: Path, peer: str, job: PeerJob) -> str:
 
 
 def _artifact(row: PeerRow, teacher: Artifact, texts: tuple[str, ...], folder: Path) -> PeerModel:
-    """Make a peer's model folder an artifact, and see that it answers a row."""
+    """Turn a peer's model folder into an artifact, and check that it answers a row."""
     error = row.error
     place = folder / row.folder
     if not error:

@@ -1,7 +1,7 @@
 """Olive: a workflow that exports, fuses and quantizes, `olive run --config`.
 
-Its own `requests` is not declared and stands in the requirements. Static INT8 is left out: it
-ends near chance (the attention mask's float-min sets the ranges).
+It does not declare its dependency `requests`, so the requirements name it. Static INT8 is left out:
+its accuracy is near chance (the attention mask's float-min sets the ranges).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """ONNX Runtime alone: its transformer optimizer, and quantize_dynamic with and without it.
 
-The export is TorchScript's: of torch 2.13's default exporter quantize_dynamic 1.31 makes nothing
-("Inferred shape and existing shape differ"), and the optimizer fuses no attention of it.
+The export is TorchScript's: with torch 2.13's default exporter, quantize_dynamic 1.31 fails
+("Inferred shape and existing shape differ"), and the optimizer fuses no attention.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """optimum: `optimum-cli export onnx`, its O3 graph, and `optimum-cli onnxruntime quantize`.
 
-The two do not combine: quantizing an O3 graph ends in "Unable to find data type for weight_name",
-and the command line has no option for the type.
+The two cannot be combined: quantizing an O3 graph fails with "Unable to find data type for
+weight_name", and the command line has no option for the type.
 """
 
 from __future__ import annotations

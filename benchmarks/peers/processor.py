@@ -1,4 +1,4 @@
-"""What the CPU can do with 8-bit integers, which sets how peers are told to quantize."""
+"""The CPU's 8-bit integer instructions, which decide how peers quantize."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def saturates(flags: Set[str]) -> bool:
 
 
 def optimum_flag(flags: Set[str], machine: str | None = None) -> str:
-    """Return the instruction set to name to `optimum-cli onnxruntime quantize`."""
+    """Return the instruction set for `optimum-cli onnxruntime quantize`."""
     if (machine or platform.machine()).lower() in ("aarch64", "arm64"):
         return "--arm64"
     if flags & _INT8_DOT:

@@ -1,4 +1,4 @@
-"""Export a transformers classifier as PyTorch's TorchScript exporter does it."""
+"""Export a transformers classifier with PyTorch's TorchScript exporter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OPSET = 17
 def load(folder: Path) -> tuple[Any, Any]:
     """Return the classifier in evaluation mode, and its tokenizer.
 
-    Attention is the plain one: it is what the fusions of ONNX Runtime know.
+    Attention is the plain implementation, which ONNX Runtime's fusions recognize.
     """
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -23,7 +23,7 @@ def load(folder: Path) -> tuple[Any, Any]:
 def example_feeds(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:
     """Tokenize texts, in the order in which the model's forward takes its arguments.
 
-    A traced graph has its inputs in that order; names in the tokenizer's would be swapped.
+    A traced graph has its inputs in that order; in the tokenizer's order, names would be swapped.
     """
     feeds = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=32)
     return {

@@ -1,4 +1,4 @@
-"""The distillation benchmark: its sums on made-up turns, its refusals, and that it runs."""
+"""The distillation benchmark: its figures on invented turns, its refusals, and a short run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frontier's sums and texts; its parts are tested where they stand."""
+"""The frontier's figures and texts; its parts have their own tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate benchmarks: sums on made-up trials, work planted in real graphs, and that they run."""
+"""The gate benchmarks: figures on invented trials, work added to real graphs, and short runs."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_the_next_guess_is_on_the_line_through_what_was_seen() -> None:
 
 
 def samples(ratio: float, dirty: bool = False) -> Samples:
-    """Return ten rounds of three rows with latencies of their own."""
+    """Return ten rounds of three rows, each with its own latencies."""
     blocks = [
         Block(
             process=process,
@@ -271,7 +271,7 @@ def test_bounds_of_a_share_are_exact() -> None:
 
 
 def made_up(status: str, **more: Any) -> dict[str, Any]:
-    """Return a trial whose gate came to a status, of which the other tools say nothing."""
+    """Return a trial whose gate ended with a status; the other tools report nothing."""
     check = {"status": status, "counts": True, "value": 1.0}
     gate = {"status": status, "wall_s": 60.0, "looks": 2, "overhead": 0.1}
     others = {one.name: {"regressed": more.get("alarm", False)} for one in METHODS}

@@ -1,4 +1,4 @@
-"""The race of graphs: every contestant computes the same, and the figures say who is slower."""
+"""The comparison of graphs: all contestants compute the same, and the figures are right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peers: their environments' keys, their commands, their results, and one that is made."""
+"""The peers: their environments' keys, their commands, their results, and one real peer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the ONNX file that a stand-in for a peer hands out: three classes of any ids."""
+    """Return the ONNX file that a stand-in for a peer returns: three classes for any ids."""
     import onnx
     from onnx import TensorProto, helper
 

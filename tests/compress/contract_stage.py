@@ -1,4 +1,4 @@
-"""What every stage keeps: subclass StageContract, name the stage, its input and its context."""
+"""The contract of every stage: subclass StageContract, and give a stage, its input and context."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from runtimes.errors import EdgepressError, UnsupportedError
 
 
 class StageContract:
-    """Check one stage against the seam of `compress.stage`.
+    """Check one stage against the protocol of `compress.stage`.
 
-    Subclasses define three class-scoped fixtures, as class methods: `stage`, `source` (an
-    artifact that it accepts) and `context`. `made` runs the stage once for the whole class.
+    Subclasses define three class-scoped fixtures, as class methods: `stage`, `source` (an artifact
+    that it accepts) and `context`. `made` runs the stage once for the whole class.
     """
 
     @pytest.fixture(scope="class")

@@ -17,7 +17,7 @@ _FOLDER = TemporaryDirectory(prefix="edgepress-tests-", ignore_cleanup_errors=Tr
 
 @cache
 def data() -> Dataset:
-    """Return the text set that the models have learned."""
+    """Return the text set that the models are trained on."""
     return make_data()
 
 

@@ -1,4 +1,4 @@
-"""Stages that copy their source: as real as a stage gets in a millisecond."""
+"""Stages that copy their source: real stages that take a millisecond."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from runtimes.manifest import MANIFEST
 
 @dataclass(frozen=True, slots=True)
 class Copy(Stage):
-    """Copy the source; `fails` runs out of disk half-way."""
+    """Copy the source; with `fails`, run out of disk half-way."""
 
     kind: ClassVar[str] = "copy"
     accepts: ClassVar[tuple[str, ...]] = (TORCH,)
@@ -69,7 +69,7 @@ class Teach(Stage):
 
 
 def copy_files(source: Artifact, folder: Path, *, fails: bool = False) -> None:
-    """Copy every file but the manifest; `fails` runs out of disk half-way."""
+    """Copy every file but the manifest; with `fails`, run out of disk half-way."""
     for file in sorted(source.path.iterdir()):
         if file.name != MANIFEST:
             shutil.copyfile(file, folder / file.name)

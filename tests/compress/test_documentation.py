@@ -1,4 +1,4 @@
-"""The documents name every command, key, stage, runtime and architecture, and no other."""
+"""The documents name every command, key, stage, runtime and architecture, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recipe is whole and right, or the first thing that is wrong with it is named."""
+"""A recipe is complete and right, or its first fault is named."""
 
 from __future__ import annotations
 

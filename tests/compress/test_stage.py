@@ -1,4 +1,4 @@
-"""A stage's result appears whole, with its lineage, or not at all; its input never changes."""
+"""A stage's result is complete, with its history, or absent; its input never changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No backend is imported with its telemetry on, also where edgepress is used as a library."""
+"""No backend is imported with its telemetry on, also when edgepress is used as a library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text classifiers, loaded, encoded for and asked as the stages do."""
+"""Text classifiers, loaded, encoded and run as in the stages."""
 
 from __future__ import annotations
 

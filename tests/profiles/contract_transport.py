@@ -1,4 +1,4 @@
-"""What every transport keeps; a subclass says which profile reaches its device."""
+"""The contract of every transport; a subclass names the profile that reaches its device."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Shouting(TextClassification):
 
 
 class ContractTransport:
-    """Reach the device and do a job on it, for real."""
+    """Reach the device and run a job on it, for real."""
 
     @pytest.fixture
     def profile(self) -> DeviceProfile:

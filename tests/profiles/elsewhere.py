@@ -1,6 +1,6 @@
-"""A transport to another folder of this machine, as a board would be reached.
+"""A transport to another folder of this machine, which stands for a board.
 
-What runs there sees copies alone: no path, variable or module of this process reaches it.
+Processes there get copies only: no path, variable or module of this process.
 """
 
 from __future__ import annotations

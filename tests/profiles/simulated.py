@@ -1,8 +1,8 @@
-"""Sessions of two models whose truth is known, as a real machine would show them.
+"""Simulated sessions of two models whose true figures are known.
 
 Both run the same rows, whose lengths differ, so that latencies are wide and skewed. Each fresh
-process has its luck with memory layout (1.5 %), each block its own level (0.8 %), each run its
-noise. A machine adds what it does to both: heavy tails, drift, throttling, preemption.
+process has a random memory layout (1.5 %), each block its own level (0.8 %), each run its noise. A
+machine adds effects on both: heavy tails, drift, throttling, preemption.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ THROTTLED_PACE = 1.35
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMachine:
-    """Say what a machine does to whatever runs on it.
+    """Describe a machine's effects on everything that runs on it.
 
-    `tail` is the share of runs with a Pareto delay (exponent 1.5), `drift` how much slower it is
-    by the end of the longest session, `throttled` the share of sessions in which it slows down
-    for good half-way through the first look, `preempted` the share of preempted runs: 5 % of
-    those go unseen, and 1 % of the others are flagged for nothing.
+    `tail` is the share of runs with a Pareto delay (exponent 1.5), `drift` how much slower it is by
+    the end of the longest session, `throttled` the share of sessions in which it slows down for
+    good half-way through the first look, `preempted` the share of preempted runs: 5 % of those are
+    missed, and 1 % of the others are flagged by mistake.
     """
 
     tail: float = 0.0
@@ -81,7 +81,7 @@ class SimulatedSession:
         self._machine = machine
         self._seed = seed
         self._throttles_at = middle + float(rng.uniform(-4, 4)) if throttles else math.inf
-        self._shows_throttling = rng.random() < 0.5  # a machine may keep it to itself
+        self._shows_throttling = rng.random() < 0.5  # a machine may not report it
         self._samples: list[tuple[Samples, Samples]] = []
         self._figures: list[Figures] = []
 
@@ -118,7 +118,7 @@ class SimulatedSession:
         return Raw(first_process, ms, flagged, self._probe(rng, slot), throttled, slot)
 
     def _pace(self, slot: NDArray[np.int64], within: Floats) -> Floats:
-        """Return how much longer everything takes, `within` each block (a share of its way)."""
+        """Return how much longer everything takes, at the places `within` each block (0 to 1)."""
         at = slot[..., None] + within
         drift = 1 + self._machine.drift * at / (2 * PLACES * CI.looks[-1])
         pace: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
@@ -194,7 +194,7 @@ def _longer(first: Samples, more: Samples) -> Samples:
 
 @cache
 def true_quantile(machine: SimulatedMachine, q: float, processes: int = CI.looks[-1]) -> float:
-    """Return a latency's q-quantile over many sessions, at a pace that is not throttled."""
+    """Return a latency's q-quantile over many sessions, at a speed without throttling."""
     cool = replace(machine, throttled=0.0)
     sessions = (SimulatedSession(cool, 10**6 + seed) for seed in range(2_400 // processes))
     whole = [session.raw(processes).latency_ms.ravel() for session in sessions]

@@ -1,4 +1,4 @@
-"""Stored measurements: what they keep, what they refuse, and how two of them compare."""
+"""Stored measurements: their content, their refusals, and the comparison of two."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is known of the metrics that budgets limit."""
+"""The metrics that budgets limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class that keeps least: what bounds it, how often that is wrong, and what is named."""
+"""The worst class: its bounds, how often they are wrong, and what is named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _named(classes: int) -> list[str]:
 def test_a_bound_is_wrong_no_oftener_than_it_says(
     risk: float, rows: int, gained: float, lost: float
 ) -> None:
-    """No simulation: every outcome is weighed with its probability."""
+    """No simulation: every outcome is weighted with its probability."""
     truth = (1 - lost) / (1 - gained)
     chances = multinomial(rows, [1 - gained - lost, gained, lost])
     low = high = 0.0
@@ -114,7 +114,7 @@ def _drawn(rng: np.random.Generator, kept: float, churn: float) -> Answers:
 
 @pytest.mark.parametrize(("kept", "churn"), [(1.0, 0.03), (0.9, 0.0)])
 def test_a_model_at_the_limit_in_every_class_does_not_fail(kept: float, churn: float) -> None:
-    """The most dangerous case for a false FAIL: 77 chances to be unlucky, of 5 % together."""
+    """The worst case for a false FAIL: 77 chances of an unlucky result, 5 % together."""
     rng = np.random.default_rng(5)
     draws, failed, least = 200, 0, []
     for _ in range(draws):
@@ -124,11 +124,11 @@ def test_a_model_at_the_limit_in_every_class_does_not_fail(kept: float, churn: f
         failed += interval.upper < kept
         least.append(interval.value)
     assert failed / draws <= 0.05
-    assert np.mean(least) < kept - 0.02  # the value alone would have said FAIL nearly always
+    assert np.mean(least) < kept - 0.02  # the value alone would nearly always say FAIL
 
 
 def test_a_single_bad_class_seldom_passes() -> None:
-    """A PASS needs no correction: it is wrong only if the one bad class looks good."""
+    """A PASS needs no correction: it is wrong only if the one bad class appears good."""
     rng = np.random.default_rng(6)
     draws, passed = 1_000, 0
     for _ in range(draws):

@@ -1,4 +1,4 @@
-"""Device profiles: what loads, and what a wrong file is told."""
+"""Device profiles: which load, and the errors of wrong files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _write(folder: Path, text: str) -> Path:
 
 
 DESCRIBED = [name for name in shipped() if not name.startswith(("local", "regression", "embedded"))]
-"""The profiles that describe a device; the others are of the machine that runs them."""
+"""The profiles that describe a device; the others stand for the machine that runs them."""
 
 
 @pytest.mark.parametrize("name", shipped())

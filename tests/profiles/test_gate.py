@@ -1,4 +1,4 @@
-"""Verdicts: who passes, who fails, and who is told what would decide it."""
+"""Verdicts: PASS, FAIL, and what would decide an INCONCLUSIVE one."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def _normal(value: float, reach: float) -> Callable[[float], Interval]:
 
 
 def test_many_checks_need_more_evidence_for_a_fail_and_not_for_a_pass(here: Facts) -> None:
-    """Alone 44 is over 40 by 1.8 deviations: enough at 95 %, not among three (Holm)."""
+    """Alone, 44 is over 40 by 1.8 deviations: enough at 95 %, but not among three (Holm)."""
     figures = _p90(2.2) | Figures({"speedup": _normal(3, 0.01), "accuracy": _normal(0.95, 0.001)})
     assert judge(_profile(LATENCY), figures, here).status is Status.FAIL
     budgets = {**LATENCY, "speedup": {"min": 2}, "accuracy": {"min": 0.9}}
@@ -193,7 +193,7 @@ def test_many_checks_need_more_evidence_for_a_fail_and_not_for_a_pass(here: Fact
 
 
 def test_one_clear_fail_lowers_the_bar_for_the_next(here: Facts) -> None:
-    """Holm steps down: with the first hypothesis fallen, one less is left to share the risk."""
+    """Holm steps down: after the first rejection, the risk is shared by one hypothesis less."""
     figures = _p90(2.2) | Figures({"speedup": _normal(1, 0.01)})
     verdict = judge(_profile({**LATENCY, "speedup": {"min": 2}}), figures, here)
     assert [check.status for check in verdict.checks] == [Status.FAIL, Status.FAIL]
@@ -213,9 +213,12 @@ def test_on_a_noisy_machine_an_absolute_figure_passes_and_never_fails(here: Fact
 @pytest.mark.parametrize(
     ("metric", "status"),
     [
-        ("latency_p50_vs_baseline", Status.INCONCLUSIVE),  # the baseline did not bear the noise
+        (
+            "latency_p50_vs_baseline",
+            Status.INCONCLUSIVE,
+        ),  # measured without this noise
         ("cold_start_p50_ms", Status.INCONCLUSIVE),
-        ("latency_p50_ratio", Status.FAIL),  # the reference did
+        ("latency_p50_ratio", Status.FAIL),  # measured with it
         ("rss_peak_mb", Status.FAIL),  # no neighbor makes a process larger
         ("rss_peak_vs_baseline", Status.FAIL),
     ],

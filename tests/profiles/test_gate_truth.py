@@ -1,8 +1,8 @@
-"""The gate against simulated sessions whose truth is known: how often is it wrong?
+"""The gate on simulated sessions whose truth is known: how often is it wrong?
 
-Each question is put to at least 2,000 sessions of every kind of machine, look by look as the ci
-tier does. The two models are equally fast; another truth is a limit that is scaled the other
-way, since every bound scales with the latencies.
+Each question is asked for at least 2,000 sessions of every kind of machine, look by look as in tier
+ci. The two models are equally fast. For another true ratio, the limit is scaled instead, since
+every bound scales with the latencies.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ HERE = probe()
 RATIOS = ("latency_p50_ratio", "latency_p90_ratio")
 ABSOLUTE = ("latency_p50_ms", "latency_p90_ms")
 FIGURES = (*ABSOLUTE, "speedup")
-"""Nothing of p50's ratio: it is the speed-up turned over, and so are its bounds."""
+"""p50's ratio is left out: it is the inverse of the speed-up, and so are its bounds."""
 
 
 @dataclass(slots=True)
 class VerdictCounts:
-    """Count verdicts by question, those of the first look apart, and bounds beyond the truth."""
+    """Count verdicts by question, also those of the first look, and bounds beyond the truth."""
 
     verdicts: Counter[tuple[str, Status]] = field(default_factory=Counter)
     at_once: Counter[tuple[str, Status]] = field(default_factory=Counter)
@@ -42,11 +42,11 @@ class VerdictCounts:
     gates: int = 0
 
     def share(self, question: str, status: Status) -> float:
-        """Return how often a question came to this."""
+        """Return how often a question had this status."""
         return self.verdicts[question, status] / self.gates
 
     def share_at_once(self, question: str, status: Status) -> float:
-        """Return how often a question came to this at the first look."""
+        """Return how often a question had this status at the first look."""
         return self.at_once[question, status] / self.gates
 
     def missed_by(self, metric: str, side: str) -> float:
@@ -61,7 +61,7 @@ def _profile(limits: Mapping[str, float]) -> DeviceProfile:
 
 
 def _truths(kind: str, look: int = -1) -> dict[str, float]:
-    """Return each metric's truth; a machine that drifts has another one at each look."""
+    """Return each metric's truth; for a machine that drifts, it differs at each look."""
     machine, processes = MACHINES[kind], CI.looks[look]
     absolute = {"latency_p50_ms": 0.5, "latency_p90_ms": 0.9}
     truths = {metric: true_quantile(machine, q, processes) for metric, q in absolute.items()}
@@ -145,7 +145,7 @@ KINDS = pytest.mark.parametrize("kind", MACHINES)
 
 
 def _sure(share: float, gates: int = GATES) -> float:
-    """Return what a share that is true stays under in such a count, all but once in a thousand."""
+    """Return the bound of a true share in such a count, exceeded once in a thousand times."""
     return share + 3.1 * math.sqrt(share * (1 - share) / gates)
 
 
@@ -174,7 +174,7 @@ def test_a_budget_missed_by_a_tenth_does_not_pass(kind: str, metric: str) -> Non
 
 @pytest.mark.parametrize("kind", ["calm", "heavy tail", "drift", "preempted"])
 def test_a_slower_model_is_caught(kind: str) -> None:
-    """Never being wrong is easy for one that never decides."""
+    """A gate that never decides is never wrong, so this counts decisions."""
     answers = _answers(kind)
     assert answers.share("slower", Status.FAIL) > 0.95
     assert answers.share("equal", Status.PASS) > 0.95
@@ -217,7 +217,7 @@ def _keeps_its_risk(kind: str, gates: int) -> None:
     for question in _at_the_limit(kind):
         drifts = MACHINES[kind].drift and question in ABSOLUTE
         assert answers.share(question, Status.FAIL) <= _sure(0.05, gates), question
-        # A machine that gets slower by the hour was faster when a first look passed it.
+        # A machine that drifts was faster at the first look, when it passed.
         assert drifts or answers.share(question, Status.PASS) <= _sure(0.05, gates), question
 
 
@@ -232,7 +232,7 @@ def test_looks_spend_the_risk_once_on_every_machine(kind: str) -> None:
 
 
 def test_looks_that_each_spend_all_of_it_are_wrong_too_often() -> None:
-    """Which is why the risk is spent over them."""
+    """This is why the risk is spent over the looks."""
     rng = np.random.default_rng(0)
     sessions = np.exp(rng.normal(0, 0.02, (GATES, CI.looks[-1])))
     spent = np.mean([_falls(ratios, CI.shares) for ratios in sessions])

@@ -1,4 +1,4 @@
-"""What profiles import: nothing heavy until it is used."""
+"""Profiles import nothing heavy until it is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds against known truths: each side of 95 % misses 5 % of the time, two points more or less.
+"""Bounds compared with known truths: each side of 95 % misses 5 % of the time, ± 2 points.
 
 Where a bound is conservative by construction, only too many misses are a fault.
 """
@@ -60,7 +60,7 @@ def test_ratios_of_sessions_apart(mine: tuple[int, float], theirs: tuple[int, fl
 
 @pytest.mark.parametrize(("q", "count"), [(0.5, 8), (0.5, 20), (0.9, 46), (0.9, 200)])
 def test_percentiles_of_independent_samples(q: float, count: int) -> None:
-    """Conservative: ranks are whole numbers, so that a bound holds with more than it says."""
+    """Conservative: ranks are whole numbers, so a bound holds with more than its confidence."""
     truth = (1 - q) ** (-1 / 1.5)  # of a Pareto with exponent 1.5
     misses = _misses(lambda r: percentile_interval(r.pareto(1.5, count) + 1, q, 0.95), truth)
     assert max(misses) <= 0.05 + 0.015  # three standard errors of 2,000 draws
@@ -69,7 +69,7 @@ def test_percentiles_of_independent_samples(q: float, count: int) -> None:
 @pytest.mark.parametrize("rows", [100, 1000, 3080])
 @pytest.mark.parametrize("share", [0.6, 0.8, 0.93, 0.95])
 def test_wilson_bounds_of_a_share(rows: int, share: float) -> None:
-    """No simulation: every count of hits is weighed with its probability."""
+    """No simulation: every count of hits is weighted with its probability."""
     hits = np.arange(rows + 1)
     weights = binom.pmf(hits, rows, share)
     likely = [(int(k), w) for k, w in zip(hits, weights, strict=True) if w > 1e-9]
@@ -116,7 +116,7 @@ def test_macro_f1_of_few_classes(rows: int) -> None:
 
 
 def _of_one_length(rng: np.random.Generator, count: int) -> Floats:
-    """Draw runs of rows of one length, so that what sets processes apart is all that differs."""
+    """Draw runs of rows of one length, so that only the processes differ."""
     level = rng.normal(0, 0.02, (count, 1, 1)) + rng.normal(0, 0.01, (count, 4, 1))
     latencies: Floats = np.exp(level) * (1 + 0.03 * rng.standard_exponential((count, 4, 40)))
     return latencies

@@ -1,4 +1,4 @@
-"""From samples and predictions to figures."""
+"""Figures from samples and predictions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Confusion counts and F1, against scikit-learn and by hand."""
+"""Confusion counts and F1, compared with scikit-learn and by hand."""
 
 from __future__ import annotations
 

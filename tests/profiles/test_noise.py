@@ -1,4 +1,4 @@
-"""A machine's noise: on made-up counters, on files, and beside a real busy process."""
+"""A machine's noise: on invented counters, on files, and beside a real busy process."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def busy_cores() -> Iterator[int]:
 def test_real_processes_that_take_every_core_are_seen(busy_cores: int) -> None:
     result = noise_of(observe(0.5), probe(), 0)
     if result.busy_cores is None:
-        pytest.skip("this system's /proc/stat stands still")
+        pytest.skip("this system's /proc/stat does not change")
     assert result.reasons, result  # others use the cores, or share this process's CPU quota with it
 
 
@@ -177,9 +177,9 @@ def test_with_many_rounds_the_resolvable_ratio_is_that_of_normal_theory() -> Non
 
 @pytest.mark.parametrize("rounds", [5, 16])
 def test_a_true_slowdown_of_that_size_is_called_at_the_stated_power(rounds: int) -> None:
-    """Simulated: four sessions in five state a slowdown that is then called 80 % of the time.
+    """Simulated: four sessions in five state a slowdown that is then detected 80 % of the time.
 
-    What is stated is proportional to the session's spread, so one sum serves for all of them.
+    The stated slowdown is proportional to the session's spread, so one sum covers all of them.
     """
     from scipy.stats import nct, t
 

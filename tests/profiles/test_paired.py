@@ -38,7 +38,7 @@ def _found(
 def old_formula(
     candidate: list[bool], reference: list[bool], confidence: float, seed: int, resamples: int
 ) -> tuple[float, float, float]:
-    """Bound retention as it was before rows could earn more than 0 or 1."""
+    """Bound retention by the older formula, for rows that earn 0 or 1."""
     code = 2 * ~np.array(candidate) + ~np.array(reference)
     table = np.bincount(code, minlength=4).reshape(2, 2)
     n = int(table.sum())

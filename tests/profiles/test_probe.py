@@ -1,4 +1,4 @@
-"""Whether a machine is the one that a profile describes."""
+"""Whether a machine matches a profile."""
 
 from __future__ import annotations
 

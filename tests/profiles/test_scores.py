@@ -1,4 +1,4 @@
-"""What rows earn: the metric they add up to, what is refused, and what is kept of them."""
+"""Rows' scores: their metric, what is refused, and how they are stored."""
 
 from __future__ import annotations
 

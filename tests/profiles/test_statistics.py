@@ -115,7 +115,7 @@ def test_percentile_bounds_cover_a_heavy_tail(q: float, n: int) -> None:
 
 
 def _processes(rng: np.random.Generator, count: int, spread: float = 0.03) -> np.ndarray:
-    """Simulate latencies: processes and blocks differ, 5 % of the samples are far out."""
+    """Simulate latencies: processes and blocks differ, and 5 % of the samples are outliers."""
     blocks, runs = 6, 40
     level = rng.normal(0, spread, (count, 1, 1)) + rng.normal(0, spread, (count, blocks, 1))
     body = 1 + 0.05 * rng.standard_gamma(1, (count, blocks, runs))
@@ -134,7 +134,7 @@ def test_clustered_bounds_cover_when_processes_differ(q: float, count: int) -> N
     naive = _misses(
         lambda rng: percentile_interval(_processes(rng, count).ravel(), q, 0.95), truth, times=200
     )
-    assert max(naive) > 0.15  # which is why clusters are looked at
+    assert max(naive) > 0.15  # which is why clusters are taken into account
 
 
 def test_one_cluster_is_plain_order_statistics() -> None:
@@ -317,7 +317,7 @@ def test_holm_is_scipys_step_down(p_values: list[float], risk: float) -> None:
 
 
 def _holm_by_sorting(p_values: list[float], risk: float) -> frozenset[int]:
-    """Do as the paper says: from the smallest p-value on, until one stays."""
+    """Follow the paper: from the smallest p-value on, until one is not rejected."""
     fallen: set[int] = set()
     for rank, i in enumerate(np.argsort(p_values, kind="stable")):
         if p_values[i] > risk * (1 / (len(p_values) - rank)):

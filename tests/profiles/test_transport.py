@@ -1,4 +1,4 @@
-"""The transports that this version has, and what the others are told."""
+"""The transports of this version, and the errors for others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the device's half of every task must do; subclass `DeviceTaskContract`, give a model."""
+"""The contract of every task's device half: subclass `DeviceTaskContract`, give a model."""
 
 from __future__ import annotations
 

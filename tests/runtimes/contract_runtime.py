@@ -1,4 +1,4 @@
-"""What every runtime keeps to; subclass it, and name the runtime and its artifact."""
+"""The contract of every runtime: subclass it, and name the runtime and its artifact."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.runtimes.tiny import LABELS, feeds
 
 
 class AvailabilityContract:
-    """Hold what is true of a runtime whether or not it can be used here."""
+    """Check what holds for a runtime whether or not it can be used here."""
 
     runtime: Runtime
 
@@ -51,7 +51,7 @@ class AvailabilityContract:
 
 
 class RuntimeContract(AvailabilityContract):
-    """Hold what is true of a runtime that can be used here."""
+    """Check what holds for a runtime that can be used here."""
 
     @staticmethod
     def make(folder: Path) -> Artifact:

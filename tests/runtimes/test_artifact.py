@@ -1,4 +1,4 @@
-"""Artifacts: what is written is read back, and what was touched is noticed."""
+"""Artifacts: what is written is read back, and changes are detected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of an artifact's files: what it covers, what it refuses, and that order is nothing."""
+"""The list of an artifact's files: what it covers and what it refuses; order does not matter."""
 
 from __future__ import annotations
 

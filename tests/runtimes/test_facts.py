@@ -1,4 +1,4 @@
-"""The facts of a machine: of this one, and of the files that other machines show."""
+"""The facts of this machine, and of other machines by their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A variant whose process crashes, hangs or runs out of memory costs nothing of the others."""
+"""A process that crashes, hangs or runs out of memory affects only its own variant."""
 
 from __future__ import annotations
 

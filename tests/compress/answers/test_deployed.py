@@ -1,4 +1,4 @@
-"""Answers of deployable models: on the device, and kept for it."""
+"""Answers of deployable models: computed on the device, and cached for it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 
 class OtherCpu(Elsewhere):
-    """Reach a folder, and call its processor what the test wants."""
+    """Reach a folder, and report the processor that the test sets."""
 
     cpu_model = "one"
 

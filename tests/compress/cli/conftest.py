@@ -1,4 +1,4 @@
-"""What commands are tried on: a tiny teacher, its rows and its ONNX export."""
+"""The inputs of the commands' tests: a tiny teacher, its rows and its ONNX export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/gate.md says what is there, and the CI recipes beside it would run."""
+"""docs/gate.md is complete, and the CI recipes beside it work."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_each_tier_is_documented_with_its_looks_and_blocks() -> None:
 
 
 def keys_of(value: Any, prefix: str = "") -> Iterator[str]:
-    """Yield the paths of a report's own keys, down to what other tables describe."""
+    """Yield the paths of a report's keys, except those that other tables describe."""
     for key, inner in value.items():
         path = f"{prefix}{key}"
         if not isinstance(inner, list):

@@ -1,4 +1,4 @@
-"""edgepress doctor: as it was, and with --noise."""
+"""edgepress doctor, without and with --noise."""
 
 from __future__ import annotations
 

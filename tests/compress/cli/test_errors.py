@@ -1,4 +1,4 @@
-"""Bad input ends in exit 2 and a message, and leaves every folder as it was."""
+"""Bad input ends with exit 2 and a message, and changes no folder."""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_samples_are_json_lines_of_both_models(ground: Path, passed: Said) -> No
 
 @pytest.fixture(scope="module")
 def failed(ground: Path, gate: Gate) -> Said:
-    """Gate a model that is larger than four profiles allow, one of them without excuse."""
+    """Gate a model that is too large for four profiles; one of them has no waiver."""
     limit = "artifact_mb = {max = 0.001"
     waiver = ', waiver = {reason = "until the new tokenizer", expires = %s}}'
     named = [
@@ -300,7 +300,7 @@ def test_the_worst_class_alone_has_the_rows_classified(ground: Path, gate: Gate)
 
 
 def lacking(folder: Path, tokens: int) -> None:
-    """Make a model that loads, and raises at the first token beyond those it knows."""
+    """Make a model that loads, and raises at the first unknown token."""
     import onnx
     from onnx import numpy_helper
 

@@ -1,4 +1,4 @@
-"""Every command explains itself at once, without loading what only its work needs."""
+"""Every command explains itself quickly, without loading heavy packages."""
 
 from __future__ import annotations
 

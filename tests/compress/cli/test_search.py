@@ -1,4 +1,4 @@
-"""The command line of a search: what it takes, what it refuses, and what a dry run says."""
+"""The command line of a search: its options, its refusals and its dry run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows become splits that training can trust, with a digest of all that they say."""
+"""Rows become splits for training, with a digest of their whole content."""
 
 from __future__ import annotations
 

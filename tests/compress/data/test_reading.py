@@ -1,4 +1,4 @@
-"""Tables of text are read whole, or the first thing that is wrong is named with its place."""
+"""Tables are read completely, or the first fault is reported with its place."""
 
 from __future__ import annotations
 

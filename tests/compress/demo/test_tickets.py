@@ -1,4 +1,4 @@
-"""The demonstration's tickets: repeatable, balanced, split without leaks, rough but readable."""
+"""The demonstration's tickets: repeatable, balanced, split without leaks, readable."""
 
 import csv
 import hashlib

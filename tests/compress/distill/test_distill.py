@@ -1,4 +1,4 @@
-"""The distill stage: what a student learns, from whom, and what it costs twice."""
+"""The distill stage: what a student learns, from which teacher, and what is cached."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_layers_of_the_teacher_learn_its_answers(tmp_path: Path, teacher: Artifa
 def test_soft_targets_teach_the_teacher_s_answers_better_than_labels_do(
     tmp_path: Path, teacher: Artifact
 ) -> None:
-    """Labels are shuffled for two thirds of the rows, and the teacher knows better."""
+    """The labels of two thirds of the rows are shuffled; the teacher is right on them."""
     generator = np.random.default_rng(0)
     labels = np.array(DATA.train.targets)
     wrong = generator.permutation(len(labels))[: 2 * len(labels) // 3]
@@ -223,7 +223,7 @@ def test_a_damaged_cache_file_is_made_again(tmp_path: Path, teacher: Artifact) -
 def test_a_teacher_without_rows_beside_its_labels_is_enough(
     tmp_path: Path, teacher: Artifact
 ) -> None:
-    """KL alone never looks at the labels: wrong ones change nothing at alpha 1."""
+    """KL alone ignores the labels: at alpha 1, wrong labels change nothing."""
     wrong = dataclasses.replace(
         SMALL, train=Rows(SMALL.train.inputs, tuple((x + 1) % 3 for x in SMALL.train.targets))
     )

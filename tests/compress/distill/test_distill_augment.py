@@ -1,4 +1,4 @@
-"""Disturbed copies: as many as rows, repeatable, of the same words, taken in turn."""
+"""Augmented copies: as many as rows, repeatable, of the same words, taken in turn."""
 
 from __future__ import annotations
 

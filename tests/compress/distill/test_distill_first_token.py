@@ -1,4 +1,4 @@
-"""Training on the first token alone computes what training on all tokens does."""
+"""Training on the first token alone computes the same as training on all tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fake quantization: what the real one does, with gradients, under the same names."""
+"""Fake quantization computes the same as the real one, with gradients and the same names."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_zeros_stay_zeros() -> None:
 
 
 def test_logits_come_closer_to_those_of_the_quantized_file(tmp_path: Path) -> None:
-    """Of a drawn model: one that has learned is moved more by rounding its activations."""
+    """Uses a random model: in a trained one, rounding the activations has a larger effect."""
     artifact = make_model(tmp_path / "model")
     context = make_context(int8_dot=True)
     onnx = execute(Export(), artifact, context, tmp_path / "onnx")

@@ -1,4 +1,4 @@
-"""Hidden states and relations of the right layers, of both vocabularies, projected and learned."""
+"""Hidden states and relations: the right layers, both vocabularies, learned projections."""
 
 from __future__ import annotations
 

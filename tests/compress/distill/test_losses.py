@@ -1,4 +1,4 @@
-"""The losses against sums by hand."""
+"""The losses, compared with sums by hand."""
 
 from __future__ import annotations
 

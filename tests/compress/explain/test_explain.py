@@ -1,4 +1,4 @@
-"""Every metric has something that explains it, and says so in a sentence, a table and JSON."""
+"""Every metric has an explanation, in a sentence, a table and JSON."""
 
 from __future__ import annotations
 

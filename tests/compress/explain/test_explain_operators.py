@@ -1,4 +1,4 @@
-"""Operators' time: from the runtime's own profiler, with what computes in which precision."""
+"""Operators' time, by the runtime's own profiler, with the precision of each product."""
 
 from __future__ import annotations
 

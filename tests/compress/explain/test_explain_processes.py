@@ -1,4 +1,4 @@
-"""What fresh processes show: steps of a cold start, memory by step, a session's course."""
+"""Explanations from fresh processes: a cold start's steps, memory by step, a session's course."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_session_is_shown_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def session(slow: float = 1.0, **late: Any) -> list[Block]:
-    """Return thirty blocks of ten samples; the last ten are `slow` and have what `late` says."""
+    """Return thirty blocks of ten samples; the last ten are `slow` and have `late`'s fields."""
     usual = {"contaminated": (False,) * 10, "probe_ms": (1.0, 1.0)}
     return [
         Block(0, order, tuple(pace * (1 + 0.01 * i) for i in range(10)), **{**usual, **more})
@@ -127,7 +127,7 @@ def test_a_falling_clock_is_the_machines() -> None:
 
 
 def test_preempted_samples_alone_do_not_accuse_the_model() -> None:
-    """Seen on a busy machine: a fifth of the samples waits, and p90 is one of them."""
+    """Observed on a busy machine: a fifth of the samples waits, and p90 is one of them."""
     flags = (True,) * 3 + (False,) * 7
     early = [Block(0, i, (4.0,) * 3 + (1.0,) * 7, flags, (1.0, 1.0)) for i in range(10)]
     late = [Block(0, i, (9.0,) * 3 + (1.0,) * 7, flags, (1.0, 1.0)) for i in range(10)]

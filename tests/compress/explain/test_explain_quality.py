@@ -1,4 +1,4 @@
-"""Which rows and classes a model lost: counted anew from its answers."""
+"""Which rows and classes a model lost, counted again from its answers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTS = [f"{a} {b} {c}" for a in tiny.WORDS for b in tiny.WORDS[:4] for c in tin
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Make a model and a reference that answer differently, and rows that each half knows."""
+    """Make a model and a reference with different answers, and rows that each knows in part."""
     folder = tmp_path_factory.mktemp("quality")
     model = tiny.tiny_onnx(folder / "model", layers=1)
     reference = tiny.tiny_onnx(folder / "reference", layers=2)

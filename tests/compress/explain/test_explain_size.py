@@ -1,4 +1,4 @@
-"""What a model's bytes are: every tensor of every format, with its type."""
+"""A model's bytes: every tensor of every format, with its type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exports compute what their source does, at every shape, from every architecture."""
+"""Exports compute the same as their source, at every shape, for every architecture."""
 
 from __future__ import annotations
 

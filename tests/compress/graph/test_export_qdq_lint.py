@@ -1,4 +1,4 @@
-"""The lint finds each fault that keeps TensorRT from an INT8 build."""
+"""The lint finds each fault that prevents TensorRT from building an INT8 engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rewritten graph computes what torch does, in fewer products and fewer nodes."""
+"""The rewritten graph computes the same as torch, in fewer products and fewer nodes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _count(graph: onnx.GraphProto, *kinds: str) -> int:
 
 @pytest.mark.parametrize("model_type", _LAYERED)
 def test_one_layer_keeps_neither_queries_nor_keys(model_type: str) -> None:
-    """What is left: values, output, two of the feed-forward block; ELECTRA's projection."""
+    """These remain: values, output, two of the feed-forward block; ELECTRA's projection."""
     graph = _graph(model_type, 1)
     products = [node for node in dense_nodes(graph) if node.op_type == "MatMul"]
     assert len(products) == 4 + (model_type == "electra")

@@ -1,4 +1,4 @@
-"""The last layer runs on the token that the head reads; the first layers on all of them."""
+"""The last layer runs on the token that the head reads; earlier layers run on all tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading ONNX files: what is damaged or reaches out of its folder is refused."""
+"""Reading ONNX files: damaged files, and weights outside the folder, are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring until it is decided, with real processes of tiny models."""
+"""Measuring until the verdicts are decided, with real processes of tiny models."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _processes(outcome: Outcome, name: str) -> int:
 
 
 def test_what_is_clear_is_decided_at_the_first_look(model: Artifact) -> None:
-    """Without labels there is no accuracy, and nothing asks for one."""
+    """Without labels there is no accuracy, and no budget needs it."""
     profile = _profile(latency_p50_ms={"max": 10_000}, artifact_mb={"max": 25})
     outcome = _judged(model, model, profile, Rows(TEXTS, ()))
     assert outcome.verdicts[0].status is Status.PASS
@@ -67,7 +67,7 @@ def test_what_is_clear_is_decided_at_the_first_look(model: Artifact) -> None:
 
 
 def test_what_is_undecided_is_looked_at_until_the_cap(model: Artifact) -> None:
-    """Nothing decides whether a model is exactly as fast as itself."""
+    """No number of samples decides whether a model is exactly as fast as itself."""
     outcome = _judged(model, model, _profile(speedup={"min": 1.0}), Rows(TEXTS, ()))
     if outcome.verdicts[0].status is Status.INCONCLUSIVE:
         assert outcome.looks == outcome.looks_most
@@ -76,7 +76,7 @@ def test_what_is_undecided_is_looked_at_until_the_cap(model: Artifact) -> None:
 
 
 def test_more_samples_are_not_taken_for_what_they_cannot_decide(model: Artifact) -> None:
-    """Six rows say little of an accuracy, and more processes do not change them."""
+    """Six rows give an uncertain accuracy, and more processes do not change that."""
     outcome = _judged(model, model, _profile(accuracy_retention={"min": 0.999}), ROWS)
     assert outcome.verdicts[0].status is Status.INCONCLUSIVE
     assert outcome.looks == 1

@@ -1,4 +1,4 @@
-"""A model against itself: what is made of its rounds, and one real session."""
+"""A model against itself: the figures from its rounds, and one real session."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Suggested budgets: met by what was measured, with room that its reason accounts for."""
+"""Suggested budgets: the measured model meets them, with the room that the reason states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A LoRA adapter is merged before anything else, and answers as the adapted model did."""
+"""A LoRA adapter is merged first, and the result answers as the adapted model does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of architectures is checked against the models that transformers builds."""
+"""The table of architectures agrees with the models that transformers builds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models are loaded whole or refused, run no foreign code, and are saved without traces."""
+"""Models are loaded completely or refused, run no foreign code, and are saved without traces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A teacher's folder is taken as it is, or refused with what is wrong with it."""
+"""A teacher's folder is opened unchanged, or refused with the reason."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
-    """Copy a teacher as transformers writes it: without our manifest."""
+    """Copy a teacher as transformers writes it, without edgepress's manifest."""
     copy = shutil.copytree(made, tmp_path / "model")
     (copy / MANIFEST).unlink()
     return copy
@@ -78,7 +78,7 @@ def sharded(folder: Path) -> None:
 
 
 def slow(folder: Path) -> None:
-    """Leave what a BERT tokenizer of old had: vocab.txt and its settings."""
+    """Leave the files of an older BERT tokenizer: vocab.txt and its settings."""
     pieces = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
     (folder / "tokenizer.json").unlink()
     (folder / "vocab.txt").write_text("\n".join(sorted(pieces, key=pieces.get)) + "\n")

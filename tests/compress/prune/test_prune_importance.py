@@ -1,4 +1,4 @@
-"""Importance is a gradient: checked against finite differences and against what it is for."""
+"""Importance is a gradient: compared with finite differences, and with its purpose."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stays of a cut model makes up for what went."""
+"""The remaining weights of a pruned model compensate for the removed ones."""
 
 from __future__ import annotations
 

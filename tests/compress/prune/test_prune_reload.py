@@ -1,4 +1,4 @@
-"""Pruned folders are loaded by others: transformers, with and without trust, and ONNX."""
+"""Pruned folders load elsewhere: in transformers, with and without trust, and in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def logits(model: Any, artifact: Artifact) -> Any:
 
 @pytest.fixture
 def code_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the copies of trusted code that transformers makes out of the user's cache."""
+    """Keep the copies of trusted code that transformers makes outside the user's cache."""
     modules = str(tmp_path / "modules")
     monkeypatch.setattr(transformers.dynamic_module_utils, "HF_MODULES_CACHE", modules)
     monkeypatch.syspath_prepend(modules)

@@ -1,4 +1,4 @@
-"""Slicing a unit away must equal silencing it."""
+"""Removing a unit equals setting it to zero."""
 
 from __future__ import annotations
 

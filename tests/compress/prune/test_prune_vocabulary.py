@@ -1,4 +1,4 @@
-"""A smaller vocabulary spells the task's text as before, and any other text still."""
+"""A smaller vocabulary splits the task's text as before, and still spells any other text."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ FEW = dataclasses.replace(
     ),
     unlabeled=DATA.unlabeled[:1],
 )
-"""So little text that most pieces go."""
+"""So little text that most pieces are dropped."""
 
 ALL = PieceChoice()
 

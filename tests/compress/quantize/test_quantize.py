@@ -1,4 +1,4 @@
-"""Every scheme in every format: smaller, as right as its source, and refused when it is not."""
+"""Every scheme in every format: smaller, as accurate as its source, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes left in fp32: by name, or found because their rounding changes answers."""
+"""Nodes left in fp32: named, or found because their rounding changes answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is deployed: its command line, alone in a bundle, and that it is the pipeline's model."""
+"""The deployed model: its command line, alone in a bundle, with the pipeline's answers."""
 
 from __future__ import annotations
 

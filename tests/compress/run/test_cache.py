@@ -1,4 +1,4 @@
-"""Stages are made once for what decides them, and whole or not at all."""
+"""Stages run once for equal inputs, and their results are complete or absent."""
 
 from __future__ import annotations
 

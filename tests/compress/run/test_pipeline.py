@@ -1,4 +1,4 @@
-"""A whole run on a tiny model: what it leaves, what it says, and that a kill changes nothing."""
+"""A whole run on a tiny model: its files, its output, and that a kill changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that cannot work is found before anything is written."""
+"""Everything that cannot work is reported before anything is written."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def laid(*stages: Stage, formats: tuple[Format, ...] = ("onnx",)) -> StepTree:
 
 
 def test_several_stages_follow_an_export_and_may_change_its_format() -> None:
-    """A third party's stage takes ONNX before the quantization, another's makes OpenVINO of it."""
+    """One package's stage takes ONNX before the quantization; another's converts it to OpenVINO."""
     steps = laid(Distill(layers=1), Convert(to="onnx"), Quantize(), Convert(to="openvino"))
     assert [(step.name, step.source) for step in steps.steps][2:] == [
         ("01-distill-onnx", "01-distill"),

@@ -1,4 +1,4 @@
-"""A run's folder is its own: nothing of a person's is swept, nothing foreign is taken."""
+"""A run's folder is its own: no other files are deleted, and no foreign folder is used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where one stage writes: an artifact is replaced, and no person's file is lost with it."""
+"""The output of one stage: an artifact is replaced, and no other file is lost."""
 
 from __future__ import annotations
 

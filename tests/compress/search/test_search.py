@@ -1,4 +1,4 @@
-"""A whole search on a tiny teacher: what it chooses, keeps, goes on with, and never looks at."""
+"""A whole search on a tiny teacher: its choice, its files, its resumption, and unused test rows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class InterruptAfter(NoBoard):
 
 @pytest.fixture(scope="module")
 def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[SearchResult]:
-    """Return a search that was killed and taken up, and one of its folder again."""
+    """Return a killed and resumed search, and another one in the same folder."""
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workshop, "timed", timed)

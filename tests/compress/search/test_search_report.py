@@ -1,4 +1,4 @@
-"""How a report tells of a search: drawn, listed, escaped, and read again."""
+"""The report of a search: drawn, listed, escaped, and read again."""
 
 from __future__ import annotations
 

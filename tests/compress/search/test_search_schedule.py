@@ -1,4 +1,4 @@
-"""What a search trains next, played through with shapes whose figures are invented."""
+"""What a search trains next, simulated with shapes whose figures are invented."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES: tuple[Callable[[SearchState], Iterator[Training]], ...] = (
 
 
 def known(*, seen: bool = False) -> SearchState:
-    """Return what a search knows at its beginning."""
+    """Return the state of a search at its beginning."""
     teacher = None if seen else control()
     return SearchState(SPACE, Goal(0.99, 0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
 
@@ -40,7 +40,7 @@ def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -
 
 
 def played(state: SearchState, hits: Callable[[Shape], int], most: int = 400) -> list[Training]:
-    """Do what the rules say until they say nothing, and return it."""
+    """Train what the rules yield until they yield nothing, and return the trainings."""
     done: list[Training] = []
     while training := next((training for rule in RULES for training in rule(state)), None):
         trial = made(training, hits)

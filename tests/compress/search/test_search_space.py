@@ -1,4 +1,4 @@
-"""Shapes, the stages that make them, and which lie next to one another."""
+"""Shapes, the stages that make them, and their neighbors."""
 
 from __future__ import annotations
 

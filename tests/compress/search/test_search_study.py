@@ -1,4 +1,4 @@
-"""The study that keeps trials: what it gives back, after a kill too, and what it refuses."""
+"""The study that keeps trials: what it returns, also after a kill, and what it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was broken on purpose is named first: a class, a quantized node, a layer."""
+"""Deliberate damage is found: a class, a quantized node, a layer."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _table(explanation: Explanation, key: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_a_restored_model_is_its_source(scheme: str) -> None:
-    """With all of its nodes restored it answers as the source does, and with none as it did."""
+    """With all of its nodes restored it answers as the source does; with none, as before."""
     source, model = exported("onnx"), quantized(scheme)
     pair = QuantizedPair(load_onnx(source.model_file), load_onnx(model.model_file))
     assert pair.is_source()

@@ -1,4 +1,4 @@
-"""What the host's half of every task must do; subclass `TaskContract` and give the examples."""
+"""The contract of every task's host half: subclass `TaskContract` and give the examples."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class TaskContract:
         raise NotImplementedError
 
     def random(self, targets: Sequence[Any], labels: tuple[str, ...], seed: int) -> list[Answer]:
-        """Return answers that have nothing to do with the targets."""
+        """Return answers that do not depend on the targets."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -139,7 +139,7 @@ class TaskContract:
         assert task.divergence(answers, others).max() > 0
 
     def test_a_new_head_learns(self, task: Task, model: Path, tmp_path: Path) -> None:
-        """Steps down the hard loss lower it, and the output has the promised shape."""
+        """Gradient steps lower the hard loss, and the output has the declared shape."""
         data = self._data(tmp_path, self.records, task)
         batch, network = self._opened(task, model, data)
         targets = data.train.targets
@@ -185,7 +185,7 @@ class TaskContract:
     def test_its_own_answers_are_no_news_on_average(
         self, task: Task, model: Path, tmp_path: Path
     ) -> None:
-        """The gradient of targets drawn from the model cancels out; the same draw is the same."""
+        """Gradients of targets drawn from the model cancel on average; the same draw repeats."""
         data = self._data(tmp_path, self.records, task)
         batch, network = self._opened(task, model, data)
         output, last = network.eval()(**batch.inputs), list(network.parameters())[-1]
@@ -221,7 +221,7 @@ class TaskContract:
     def test_the_device_answers_as_the_host_and_earns_the_same(
         self, task: Task, model: Path, tmp_path: Path
     ) -> None:
-        """The exported model's own code and the torch model answer alike, row by row."""
+        """The exported model's own code and the torch model give the same answers, row by row."""
         data = self._data(tmp_path, self.records, task)
         source = dataclasses.replace(read_artifact(model), task=self.name)
         context = RunContext(data, None, 7, tmp_path / "scratch")

@@ -1,4 +1,4 @@
-"""Text classification on the host, and what is its alone."""
+"""Text classification on the host, and its own rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TestTextClassification(TaskContract):
     ]
 
     def perfect(self, targets: Sequence[Any], labels: tuple[str, ...]) -> list[Answer]:
-        """Return logits that are sure of the right class."""
+        """Return logits that favor the right class strongly."""
         return list(10 * np.eye(len(labels), dtype=np.float32)[list(targets)])
 
     def random(self, targets: Sequence[Any], labels: tuple[str, ...], seed: int) -> list[Answer]:

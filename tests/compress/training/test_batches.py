@@ -1,4 +1,4 @@
-"""Length buckets hold every row once and are mixed anew each epoch."""
+"""Length buckets hold every row once and are mixed again each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training on the embeddings in use is training on all of them."""
+"""Training on the used embeddings equals training on all of them."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Net(nn.Module):
 
 
 class Killed(Exception):
-    """Stand for SIGKILL: nothing of the training's own runs after it."""
+    """Stand for SIGKILL: no code of the training runs after it."""
 
 
 class KillAt(Silence):
