@@ -23,3 +23,7 @@ cd "$work"
 "$work/venv/bin/edgepress" profile list > /dev/null
 "$work/venv/bin/edgepress" doctor
 "$work/venv/bin/edgepress" demo --dry-run
+# The library, as its user's type checker sees it.
+"$work/venv/bin/python" -c 'import edgepress; print(edgepress.__version__)'
+"$OLDPWD/.venv/bin/mypy" --strict --python-executable "$work/venv/bin/python" \
+  -c 'import edgepress; edgepress.load("model").predict("text")["label"]'

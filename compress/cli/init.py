@@ -14,11 +14,36 @@ from compress.cli.options import (
     json_output,
     print_json,
     profiles_option,
+    stack,
     verbosity,
 )
 
 if TYPE_CHECKING:
     from compress.setup.survey import Survey
+
+
+teacher_options = stack(
+    click.argument("teacher", type=MODEL),
+    click.option(
+        "--data", required=True, type=FILE, help="Labeled rows: csv, tsv, jsonl or parquet."
+    ),
+    click.option("--test", type=FILE, show_default="a test file beside --data", help="Test rows."),
+    click.option(
+        "--validation", type=FILE, show_default="a file beside --data", help="Validation rows."
+    ),
+    click.option(
+        "--text", metavar="COLUMN", show_default="guessed", help="The column that holds the texts."
+    ),
+    click.option(
+        "--label",
+        metavar="COLUMN",
+        show_default="guessed",
+        help="The column that holds the labels.",
+    ),
+    click.option("--finetune", is_flag=True, help="Train a new head, though TEACHER has one."),
+    profiles_option("Compress for this device; may be repeated.", default=("local",)),
+)
+"""TEACHER and the options that say which rows it is compressed for, and for which devices."""
 
 
 @click.command(
@@ -28,20 +53,7 @@ if TYPE_CHECKING:
         "edgepress run recipe.toml --out runs/first --dry-run",
     ],
 )
-@click.argument("teacher", type=MODEL)
-@click.option("--data", required=True, type=FILE, help="Labeled rows: csv, tsv, jsonl or parquet.")
-@click.option("--test", type=FILE, show_default="a test file beside --data", help="Test rows.")
-@click.option(
-    "--validation", type=FILE, show_default="a file beside --data", help="Validation rows."
-)
-@click.option(
-    "--text", metavar="COLUMN", show_default="guessed", help="The column that holds the texts."
-)
-@click.option(
-    "--label", metavar="COLUMN", show_default="guessed", help="The column that holds the labels."
-)
-@click.option("--finetune", is_flag=True, help="Train a new head, though TEACHER has one.")
-@profiles_option("Compress for this device; may be repeated.", default=("local",))
+@teacher_options
 @click.option("--out", type=FILE, default=Path("recipe.toml"), help="Write this recipe.")
 @click.option("--force", is_flag=True, help="Replace a recipe that is already there.")
 @json_output

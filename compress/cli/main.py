@@ -9,11 +9,12 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from compress.cli.command import Group
+from compress.environment import quiet_libraries
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "Fine-tune, compress and judge a support-ticket router, offline.",
     "init": "Write a first recipe for a teacher and a file of rows.",
+    "compress": "Compress a teacher without a recipe, in a set time.",
     "run": "Compress a teacher by a recipe and judge the result.",
     "search": "Find the fastest and the smallest accurate student.",
     "finetune": "Fine-tune a pretrained model on labeled text.",
@@ -104,7 +106,7 @@ def edgepress() -> None:
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the project's codes."""
     arguments = sys.argv[1:] if args is None else args
-    _quiet_libraries()
+    quiet_libraries()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ✓ or ± still gets the rest
@@ -250,19 +252,3 @@ def _disk_is_full(error: Exception) -> bool:
         or "No space left on device" in str(cause)
         for cause in _causes(error)
     )
-
-
-def _quiet_libraries() -> None:
-    """Switch off the telemetry and the chatter of every library that is loaded later."""
-    settings: dict[str, Any] = {
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "DISABLE_TELEMETRY": "1",
-        "DO_NOT_TRACK": "1",
-        "ORT_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TRANSFORMERS_VERBOSITY": "error",
-        # Spinning OpenMP threads cost five times the wall time when a core is shared.
-        "OMP_WAIT_POLICY": "passive",
-    }
-    for name, value in settings.items():
-        os.environ.setdefault(name, value)

@@ -6,50 +6,16 @@ import shlex
 import time
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import (
-    FILE,
-    FOLDER,
-    NEW_FOLDER,
-    output_options,
-    print_json,
-    profiles_option,
-    stack,
-    terminal,
-    tier_option,
-)
+from compress.cli.options import output_options, print_json, terminal, tier_option
+from compress.cli.planned import print_plan, recipe_options
 
 if TYPE_CHECKING:
-    from compress.progress import Progress
     from compress.recipe import Recipe
-
-
-class Planned(Protocol):
-    """What a dry run prints: a plan, or a search."""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Return what may go wrong."""
-
-    def lines(self) -> list[str]:
-        """Describe it, a line a thing."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-
-
-recipe_options = stack(
-    click.argument("recipe", type=FILE),
-    click.option("--out", required=True, type=NEW_FOLDER, help="Write the results here."),
-    profiles_option("Judge by this profile instead of the recipe's; may be repeated."),
-    click.option("--data", type=FOLDER, help="Find the files of the recipe's [data] here."),
-    click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop."),
-)
-"""RECIPE and the options of every command that carries one out."""
 
 
 @click.command(
@@ -142,13 +108,3 @@ def carry_out(
     else:
         print_report(report, out, time.monotonic() - started)
     return status.exit_code
-
-
-def print_plan(planned: Planned, progress: Progress, *, as_json: bool) -> None:
-    """Print what a dry run would do; its warnings go to stderr."""
-    if as_json:
-        print_json(planned.to_json())
-    else:
-        click.echo("\n".join(planned.lines()))
-    for warning in planned.warnings:
-        progress.warn(warning)

@@ -12,7 +12,7 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.options import output_options, print_json, tier_option
-from compress.cli.run import print_plan, recipe_options
+from compress.cli.planned import print_plan, recipe_options
 
 if TYPE_CHECKING:
     from compress.recipe import Recipe, TargetSettings

@@ -59,7 +59,6 @@ def validate(
     """
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model
-    from profiles.gate import combine
 
     found = judge_model(
         artifact,
@@ -75,7 +74,7 @@ def validate(
         print_json(_json(found))
     else:
         _print(found)
-    return combine(found.verdicts).exit_code
+    return found.exit_code
 
 
 def _json(found: Any) -> dict[str, Any]:

@@ -49,11 +49,12 @@ def copy_openvino(source: Path, folder: Path) -> Copied:
 
 def _widened(model: Any, narrow: tuple[str, ...]) -> Any:
     """Let inputs take int64, as every tokenizer's ids are here."""
+    openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 
     wider = PrePostProcessor(model)
     for name in narrow:
-        wider.input(name).tensor().set_element_type(import_openvino().Type.i64)
+        wider.input(name).tensor().set_element_type(openvino.Type.i64)
     return wider.build()
 
 

@@ -17,7 +17,7 @@ from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
 from compress.tasks import task_of
 from profiles.device import load_profile
-from profiles.gate import Verdict
+from profiles.gate import Status, Verdict, combine
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import UnsupportedError
@@ -51,6 +51,16 @@ class Validation:
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return the model's verdicts, one for each profile."""
         return self.outcome.verdicts
+
+    @property
+    def status(self) -> Status:
+        """Return the worst verdict's status."""
+        return combine(self.verdicts)
+
+    @property
+    def exit_code(self) -> int:
+        """Return what `edgepress validate` exits with."""
+        return self.status.exit_code
 
     def summary(self) -> Summary:
         """Return the comparison of the two."""

@@ -54,11 +54,7 @@ class Cache:
         """
         key = stage_key(stage, source, context)
         target = self.root / "stages" / key
-        context = dataclasses.replace(
-            context,
-            scratch=self.root / "scratch" / key,
-            target=context.target if stage.uses_target else Target(),
-        )
+        context = dataclasses.replace(context, scratch=self.root / "scratch" / key)
         with self._lock(key):
             if fresh:
                 shutil.rmtree(target, ignore_errors=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from compress.answers.deployed import answers
+from compress.data.dataset import Dataset
 from compress.judge import evidence
 from compress.models.outline import outline_of
 from compress.report.schema import Estimate, Report, Search, SearchTrial, SeedRow
@@ -13,8 +15,9 @@ from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
 from compress.run.steps import lay_out
 from compress.search.choice import Goal, Standing
-from compress.search.request import SearchResult
+from compress.search.request import SearchRequest, SearchResult
 from compress.search.workshop import refit_rows
+from compress.stage import Stage
 from compress.tasks import task_of
 from profiles.budget import Budget
 from profiles.gate import Status
@@ -32,30 +35,42 @@ def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[R
     """
     if result.answer is None:
         return _unmet(result, command), Status.FAIL
-    plan = final_plan(result, result.answer)
     seeds = _seeds(result, result.answer)
-    run = Run(
-        plan,
-        result.request.cache,
-        RunFolder(result.request.out),
-        result.request.board,
-        command,
+    return judge(
+        result.request,
+        result.stages(result.answer),
+        refit=refit_rows(result.request.plan.data),
+        search=section(result, seeds),
+        command=command,
         tier=tier,
-        search=_section(result, seeds),
     )
+
+
+def judge(
+    request: SearchRequest,
+    stages: Sequence[Stage],
+    *,
+    search: Search | None,
+    command: str,
+    tier: str,
+    refit: Dataset | None = None,
+) -> tuple[Report, Status]:
+    """Carry out stages on the request's teacher as a recipe's, and judge them by the goal."""
+    plan = _planned(request, stages, refit)
+    folder = RunFolder(request.out)
+    run = Run(plan, request.cache, folder, request.board, command, tier=tier, search=search)
     return run.execute()
 
 
-def final_plan(result: SearchResult, row: Standing) -> Plan:
-    """Return the plan that makes a shape from a recipe's stages."""
-    plan = result.request.plan
-    recipe = replace(plan.recipe, stages=(*plan.recipe.stages, *result.stages(row)))
-    budgets = _budgets(result.request.goal)
+def _planned(request: SearchRequest, stages: Sequence[Stage], refit: Dataset | None) -> Plan:
+    plan = request.plan
+    recipe = replace(plan.recipe, stages=(*plan.recipe.stages, *stages))
+    budgets = _budgets(request.goal)
     return replace(
         plan,
         recipe=recipe,
         steps=tuple(lay_out(recipe, outline_of(plan.teacher)).steps),
-        refit=refit_rows(plan.data),
+        refit=refit,
         profiles=tuple(
             profile.model_copy(update={"budgets": profile.budgets | budgets})
             for profile in plan.profiles
@@ -131,14 +146,14 @@ def _unmet(result: SearchResult, command: str) -> Report:
         environment=evidence.environment(plan.facts),
         tools=evidence.tools(),
         artifacts={name: f"search/{path.name}" for name, path in result.models.items()},
-        search=_section(result, ()),
+        search=section(result, ()),
     )
     write_report(folder / "report.json", report)
     render_files(report, folder)
     return report
 
 
-def _section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
+def section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
     """Return the report's part about the search."""
     front = {row.trial.name for row in result.pareto}
     return Search(

@@ -8,6 +8,7 @@ from compress.run.plan import Plan
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Trial
+from profiles.scores import RowScores
 
 
 def teacher_saw_validation(plan: Plan) -> tuple[bool, str]:
@@ -47,6 +48,8 @@ def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | Non
 
 def provisional(trials: Sequence[Trial]) -> Control:
     """Return the most accurate student, which ranks the others until there is a control."""
+    if not trials:
+        return Control("nothing", RowScores.right([True]), "no student was trained")
     best = max(trials, key=lambda trial: trial.student.metric)
     why = "the control is not trained yet; this is the most accurate student"
     return Control(f"student {best.name}, fp32", best.student, why)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from compress.run.run_folder import RunFolder
 from compress.run.sources import code_digest
@@ -27,11 +29,6 @@ from runtimes.files import stable_hash
 
 FOLDER = "search"
 """The files and folders in a run's folder for the study and the front's models."""
-_RULES = (
-    *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
-    *(schedule.nearby, schedule.rest, schedule.beside),
-)
-"""The rules in order: first the answer, then the rest of the front, then its neighbors."""
 _CONTROL_SHARE = 0.5
 """The share of the remaining time that the control's training may take."""
 
@@ -45,11 +42,17 @@ def search(request: SearchRequest) -> SearchResult:
     training and validation rows are used. A killed search is resumed from the study and the cache.
     Raises UnsupportedError for an architecture that cannot be cut.
     """
-    return _SearchRun(request).result()
+    return SearchRun(request).result()
 
 
-class _SearchRun:
-    """Carry out a search."""
+class SearchRun:
+    """Carry out a search; `rules` say what is trained next, the first that has something."""
+
+    rules: ClassVar[Sequence[Callable[[SearchState], Iterator[Training]]]] = (
+        *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
+        *(schedule.nearby, schedule.rest, schedule.beside),
+    )
+    """The answer first, then the front's rest, then what lies beside it."""
 
     def __init__(self, request: SearchRequest) -> None:
         self._request = request
@@ -70,7 +73,8 @@ class _SearchRun:
         progress.note(f"control   {named}: {state.why}")
         begun = time.monotonic()
         self._shop.ask_teacher()
-        self._clock.answering_s = time.monotonic() - begun
+        if self._request.refits:
+            self._clock.answering_s = time.monotonic() - begun
         while self._trials_left() and (training := self._next()) is not None:
             self._carry_out(training)
         while self._clock.left_s > self._clock.making_s + self._clock.closing_s:
@@ -82,15 +86,15 @@ class _SearchRun:
 
     def _next(self) -> Training | None:
         """Return the most valuable training that fits the time; None if there is none."""
-        candidates = (training for rule in _RULES for training in rule(self._state))
+        candidates = (training for rule in self.rules for training in rule(self._state))
         return next((training for training in candidates if self._fits(training)), None)
 
     def _fits(self, training: Training) -> bool:
         """Tell whether a training, and the refits if it becomes the answer, fit the time.
 
-        The first one always does: its time is not known before.
+        The first one always does where no pace is known before it.
         """
-        if not self._state.trials:
+        if not self._clock.paces:
             return True
         work = self._space.work(training.shape)
         if training.shape == self._state.control_shape and self._state.teacher is None:
@@ -115,6 +119,9 @@ class _SearchRun:
             return
         self._state.trials.append(trial)
         self._study.keep_trial(trial)
+        self._show()
+
+    def _show(self) -> None:
         self._request.board.show(self._state.rows, self._state.goal)
 
     def _trained(self, training: Training) -> Trial | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from compress.models.architectures import supports
 from compress.quantize.schemes import scheme_of
 from compress.setup.survey import SEED, Survey
 from compress.setup.toml import Key, Table, to_toml
+from compress.stage import Stage, settings_of
 from profiles.device import DeviceProfile, load_profile
 from runtimes.runtime import format_for
 
@@ -24,26 +26,46 @@ def draft(survey: Survey, recipe: Path, profiles: Sequence[str] = ("local",)) ->
 
     Raises UnknownNameError or ProfileError for a profile that is none.
     """
-    folder = recipe.absolute().parent.resolve()
     device = load_profile(profiles[0])
-    name = recipe_name(survey)
-    made = survey.teacher
+    made, name = survey.teacher, recipe_name(survey)
     head = (
-        f"{made.model_type}, {survey.layers} layers, {made.parameters / 1e6:.1f} M parameters:"
+        f"{made.model_type}, {made.parameters / 1e6:.1f} M parameters:"
         f" smaller and faster for {len(survey.data.labels)} classes.",
         f"  edgepress run {recipe} --out runs/{name} --dry-run   # check it, print the plan",
         f"  edgepress run {recipe} --out runs/{name}",
         "Every key is optional but schema, name, path and train; docs/recipe.md has them all.",
     )
-    return to_toml(
-        [
-            Table("", _top(name, profiles, folder), head),
-            teacher_table(survey, folder),
-            data_table(survey, folder),
-            *_stages(survey, device),
-            Table("[export]", [Key("formats", [_form(device)], "the first one is judged")]),
-        ]
-    )
+    return to_toml(recipe_tables(survey, recipe, profiles, _stages(survey, device), head))
+
+
+def recipe_tables(
+    survey: Survey,
+    recipe: Path,
+    profiles: Sequence[str],
+    stages: Sequence[Table],
+    head: Sequence[str],
+) -> list[Table]:
+    """Return the tables of a recipe at `recipe` with these stages; `head` is its comment."""
+    folder = recipe.absolute().parent.resolve()
+    formats = [_form(load_profile(profiles[0]))]
+    return [
+        Table("", _top(recipe_name(survey), profiles, folder), head),
+        teacher_table(survey, folder),
+        data_table(survey, folder),
+        *stages,
+        Table("[export]", [Key("formats", formats, "the first one is judged")]),
+    ]
+
+
+def stage_table(stage: Stage) -> Table:
+    """Return a stage as [[stage]], with the settings that are not its defaults."""
+    defaults = {column.name: column.default for column in dataclasses.fields(stage)}
+    kept = {
+        name: value
+        for name, value in settings_of(stage).items()
+        if value != defaults[name] and value not in (None, (), [])
+    }
+    return Table("[[stage]]", [Key("kind", stage.kind), *(Key(*row) for row in kept.items())])
 
 
 def recipe_name(survey: Survey) -> str:

@@ -59,13 +59,17 @@ class Survey:
         )
         rows = f"{len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test"
         return [
-            f"teacher   {self.given.teacher} ({made.model_type}, {self.layers} layers,"
+            f"teacher   {self.given.teacher} ({made.model_type}, {_count(self.layers, 'layer')},"
             f" {made.parameters / 1e6:.1f} M parameters), {trained}",
             f"data      {self.given.data}: {rows}, {len(data.labels)} classes",
-            *(f"{name:<10}{self.splits[name]}, found beside it" for name in self.found),
+            *(f"{name + ' ':<10}{self.splits[name]}, found beside it" for name in self.found),
             f"text      column {self.text.column!r}: {self.text.why}",
             f"label     column {self.label.column!r}: {self.label.why}",
         ]
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" + ("s" if number != 1 else "")
 
 
 def survey(given: Given) -> Survey:

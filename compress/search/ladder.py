@@ -1,0 +1,95 @@
+"""A search over a few fixed students, from the fastest to the safest: the first to do wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from compress.search import schedule
+from compress.search.choice import Goal, Standing, fastest, meets
+from compress.search.request import SearchRequest, SearchResult
+from compress.search.schedule import SearchState, Training
+from compress.search.search import SearchRun
+from compress.search.shape import Shape
+
+EPOCHS = (3, 6, 12)
+"""A student is trained for the last number, or for the most of these that fits the time."""
+
+
+def quickest(state: SearchState) -> Iterator[Training]:
+    """Yield the fastest student's training, the longest first."""
+    yield from (t for t in _untried(state) if t.shape == state.space.first()[0])
+
+
+def climb(state: SearchState) -> Iterator[Training]:
+    """Yield the next student's training, the longest first, while none meets the goal."""
+    if fastest(state.rows, state.goal) is None:
+        yield from _untried(state)
+
+
+def _untried(state: SearchState) -> Iterator[Training]:
+    """Yield what makes a deployed model of each student that has none yet, the fastest first."""
+    done = {trial.shape for trial in state.trials if trial.deployed} | state.closed
+    for shape in state.space.first():
+        if shape not in done:
+            yield from (Training(shape, epochs, deploy=True) for epochs in state.rungs[::-1])
+
+
+class Ladder(SearchRun):
+    """Train one student after another, and say of each what it kept.
+
+    Where the teacher has seen the validation rows, the slowest student is trained as the
+    control that the others are measured against; without time for it there is no answer.
+    `epoch_s` is what an epoch of the fastest student is expected to take.
+    """
+
+    rules: ClassVar[Sequence[Callable[[SearchState], Iterator[Training]]]] = (
+        *(quickest, schedule.control, climb),
+    )
+
+    def __init__(self, request: SearchRequest, epoch_s: float) -> None:
+        super().__init__(request)
+        self._said: set[str] = set()
+        if not self._clock.paces:
+            shape = self._space.first()[0]
+            self._clock.trained(self._space.work(shape), 1, epoch_s)
+
+    def _next(self) -> Training | None:
+        training = super()._next()
+        if training is not None:
+            tried = f"{words(training.shape)}, {training.epochs} epochs"
+            self._request.board.note(f"try       {tried}")
+        return training
+
+    def _show(self) -> None:
+        """Say what each student kept, once there is something to measure it against."""
+        state = self._state
+        if state.teacher is None and state.control.shape is None:
+            return
+        for row in state.rows:
+            if row.trial.deployed and row.trial.name not in self._said:
+                self._said.add(row.trial.name)
+                self._request.board.note(f"kept      {verdict(row, state.goal)}")
+
+    def _chosen(self) -> SearchResult:
+        result = super()._chosen()
+        if self._state.teacher is None and result.control.shape is None:
+            return replace(result, answer=None, smallest=None)
+        return result
+
+
+def words(shape: Shape) -> str:
+    """Return a student's name for a person: "2 layers, 50 % of the FFN"."""
+    layers = f"{shape.layers} layer" + ("s" if shape.layers > 1 else "")
+    return layers + (f", {100 * (1 - shape.ffn):g} % of the FFN" if shape.ffn else "")
+
+
+def verdict(row: Standing, goal: Goal) -> str:
+    """Say what a student kept of its control's accuracy, and whether that is enough."""
+    trial = row.trial
+    return (
+        f"{words(trial.shape)}: {row.retention:.1%} of the accuracy (at least {row.lower:.1%}),"
+        f" {trial.latency.speedup:.1f}× faster, {trial.size_mb:.1f} MB:"
+        f" {'enough' if meets(row, goal) else 'too little, on to the next'}"
+    )

@@ -1,0 +1,85 @@
+"""How long a training will take, told from a training on a few of its rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from compress.data.dataset import Dataset
+from compress.data.rows import Rows
+from compress.distill.rows import TrainingRows
+from compress.finetune.stage import Finetune
+from compress.progress import Silence
+from compress.run.cache import Cache
+from compress.run.maker import Maker
+from compress.run.plan import Plan
+from compress.search.shape import Shape
+from compress.search.workshop import Workshop
+from runtimes.files import stable_hash
+
+_ROWS = (64, 576)
+"""What takes long with both is starting; what the difference takes is the rows' own."""
+_VALIDATION_ROWS = 64
+_LEAST_SHARE = 0.1
+"""Of the longer time, what the difference is at least: a busy machine's times jump."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Hold seconds: of the teacher's answers to all training rows, and of a student's epoch."""
+
+    answering_s: float
+    epoch_s: float
+
+
+def finetune_pace(plan: Plan, cache: Cache) -> float:
+    """Return the seconds that an epoch of fine-tuning takes."""
+    maker = Maker(plan, cache, Silence())
+    probe = Finetune(epochs=1, class_weights="none")
+
+    def seconds(few: Dataset) -> float:
+        made, _ = maker.make(probe, maker.imported(), data=few, teacher=None)
+        return made.history[-1].seconds
+
+    return _of_all(plan.data, seconds)
+
+
+def student_pace(shop: Workshop, shape: Shape) -> Pace:
+    """Return the pace of the shape's training on the rows alone, without copies of them."""
+    quiet = replace(shop, kept={**shop.kept, "distill": {}}, progress=Silence())
+    maker = Maker(shop.plan, shop.cache, Silence())
+
+    def answering(few: Dataset) -> float:
+        begun = time.monotonic()
+        context = maker.context(few, shop.teacher)
+        TrainingRows.of(few, 0).teacher_answers(shop.teacher, context)
+        return time.monotonic() - begun
+
+    def training(few: Dataset) -> float:
+        return quiet.student(shape, 1, data=few).history[-1].seconds
+
+    return Pace(_of_all(shop.data, answering), _of_all(shop.data, training))
+
+
+def _of_all(data: Dataset, seconds: Callable[[Dataset], float]) -> float:
+    """Return what all training rows take, given what few of them take."""
+    less, more = (_few(data, count) for count in _ROWS)
+    short_s, long_s = seconds(less), seconds(more)
+    rows = len(data.train) + len(data.unlabeled)
+    if len(more.train) == len(less.train):
+        return long_s
+    difference_s = max(long_s - short_s, _LEAST_SHARE * long_s)
+    return difference_s * rows / (len(more.train) - len(less.train))
+
+
+def _few(data: Dataset, count: int) -> Dataset:
+    """Return rows from all over the training part; with few of validation, which cost time too."""
+    train, validation = _spread(data.train, count), _spread(data.validation, _VALIDATION_ROWS)
+    digest = stable_hash([data.digest, "pace", len(train), len(validation)])
+    return replace(data, train=train, validation=validation, unlabeled=(), digest=digest)
+
+
+def _spread(rows: Rows, count: int) -> Rows:
+    step = max(1, len(rows) // count)
+    return Rows(rows.inputs[::step][:count], rows.targets[::step][:count])
