@@ -32,9 +32,9 @@ class Doubt:
         """Say it in the words of a table's note."""
         match self.cause:
             case "noise":
-                return "over the limit, but the machine was noisy"
+                return "beyond the limit, but the machine was noisy"
             case "many checks":
-                return "over the limit alone, not among so many checks (Holm)"
+                return "beyond the limit by itself, but not among so many budgets (Holm)"
             case "on the limit":
                 return f"too close to the limit for any number of {self.noun}"
             case _ if self.needed is None:

@@ -18,7 +18,7 @@ from profiles.gate import Check, Status, Verdict, shown
 _CHECKS = ("||metric|limit|measured|distance|note|", "|:-:|:--|--:|--:|--:|:--|")
 _MODELS = ("|role|model|format|digest|runtime|", "|:--|:--|:--|:--|:--|")
 _MOST = 20
-"""Profiles, faults, reasons and models that are listed; none has so many but by mistake."""
+"""Most profiles, faults, reasons and models that are listed; more are listed by mistake only."""
 _MOST_FIGURES = 100
 _DIGEST = 12
 
@@ -36,7 +36,7 @@ class _Row:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Hold a report's text, of which any number of the best checks can be left out."""
+    """Hold a report's text; where it is too long, checks are left out, the best first."""
 
     top: Sequence[str]
     sections: Sequence[tuple[str, Sequence[_Row]]]
@@ -139,9 +139,9 @@ def _profiles_left_out(report: GateReport) -> str:
 
 
 def _fault(fault: Fault) -> str:
-    words = gated.last_words(fault.said)
-    head = f"✗ **{_cell(fault.model)}** could not be measured to the end; its worker"
-    return f"{head}'s last words:\n\n{_fenced(words)}" if words else f"{head} said nothing."
+    words = gated.last_output(fault.said)
+    head = f"✗ **{_cell(fault.model)}** could not be measured to the end; its process"
+    return f"{head} ended with:\n\n{_fenced(words)}" if words else f"{head} printed nothing."
 
 
 def _fenced(text: str, language: str = "text") -> str:

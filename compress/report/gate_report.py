@@ -15,7 +15,7 @@ TOOL_ERROR = 5
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Say which model could not be measured to the end, and its worker's last words."""
+    """Say which model could not be measured to the end, and the last output of its process."""
 
     model: str
     said: str

@@ -1,4 +1,4 @@
-"""How a gate's checks read in one line, and how much each weighs with a CI system."""
+"""Write a gate's checks in one line each, and say how loudly a CI system is told of them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ Rank = tuple[bool, int, float]
 _MEANINGS = {Status(word): said for word, said in wording.MEANINGS.items()}
 
 LONGEST = 500
-"""Characters of one text in a line of its own; more is no help to a reader."""
+"""Characters that are kept of one text; nobody reads more in a table."""
 LONGEST_COMMAND = 4_000
-LONGEST_LAST_WORDS = 4_000
-"""Characters kept of a worker's last words: the last ones, since errors end with their cause."""
+LONGEST_LAST_OUTPUT = 4_000
+"""Characters kept of a process's output: the last ones, since errors end with their cause."""
 
 _UNDECIDED: dict[Policy, Weight] = {"fail": "error", "warn": "warning", "pass": "notice"}
 _GRAVITY = [Status(word) for word in wording.GRAVITY]
@@ -45,10 +45,10 @@ def plain(text: str, longest: int = LONGEST) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
-def last_words(text: str) -> str:
-    """Return the end of what a worker said: its lines, without controls."""
+def last_output(text: str) -> str:
+    """Return the end of a process's output: its lines, without control characters."""
     lines = _printable(text.replace("\r\n", "\n").replace("\r", "\n")).lstrip("\n").rstrip()
-    gone = len(lines) - LONGEST_LAST_WORDS
+    gone = len(lines) - LONGEST_LAST_OUTPUT
     return lines if gone <= 0 else f"… {gone:,} characters before this\n{lines[gone:]}"
 
 
@@ -74,7 +74,7 @@ def distance(check: Check) -> str:
 
 
 def note(check: Check) -> str:
-    """Write why a check is what it is, and why it only warns where it does."""
+    """Write why a check has its status, and why it only warns, where it does."""
     return "; ".join(plain(part) for part in (_leniency(check), check.why) if part)
 
 
@@ -99,7 +99,7 @@ def _measured(check: Check) -> str:
 
 
 def weight(status: Status, policy: Policy, *, counts: bool = True) -> Weight:
-    """Say how loudly to tell of a status; what does not count is never an error."""
+    """Return how loudly to tell of a status; a check that does not count is never an error."""
     match status:
         case Status.PASS:
             return "none"
@@ -125,5 +125,5 @@ def verdicts_worst_first(verdicts: Sequence[Verdict]) -> list[Verdict]:
 
 
 def verdict_text(verdict: Verdict) -> str:
-    """Say why a verdict is what it is, where no check of it does."""
+    """Say why a verdict has its status, where none of its checks does."""
     return plain(verdict.why) or _MEANINGS[verdict.status]

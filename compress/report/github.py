@@ -99,7 +99,7 @@ def _of_level(level: _Level, found: list[_Finding]) -> Iterator[str]:
 
 def _findings(report: GateReport, policy: gated.Policy) -> Iterator[_Finding]:
     for fault in report.faults:
-        words = gated.last_words(fault.said) or "its worker said nothing"
+        words = gated.last_output(fault.said) or "its process printed nothing"
         title = f"edgepress gate: {gated.plain(fault.model)} could not be measured"
         yield _Finding("error", title, words)
     if not report.verdicts:

@@ -120,8 +120,8 @@ def _kind(status: Status, policy: gated.Policy) -> _Kind:
 
 
 def _fault(number: int, fault: Fault) -> _Case:
-    words = gated.last_words(fault.said)
-    message = gated.plain(words.rpartition("\n")[2]) or "the worker said nothing"
+    words = gated.last_output(fault.said)
+    message = gated.plain(words.rpartition("\n")[2]) or "the process printed nothing"
     name = f"fault {number}: {gated.plain(fault.model)}"
     return _Case(name, "error", "FAULT", message, words or message)
 

@@ -1,4 +1,4 @@
-"""Axes: from a figure to a place in a drawing, and the round figures to mark on the way."""
+"""Axes: map a figure to a place in a drawing, and choose round figures as ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy against latency, the size as the mark's area: the trade that the run explored."""
+"""Draw accuracy against latency; the area of a mark is the model's size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROUND_SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Size a drawing, in its own units; `name` is the class that shows it on such a screen."""
+    """Hold the sizes of a drawing, in its own units; `name` is the CSS class of its screens."""
 
     name: str
     width: float
@@ -47,7 +47,7 @@ NARROW = Layout("narrow", width=360, height=400, font=11.5, largest_radius=18)
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A row that has both an accuracy and a latency; `number` is its place in the stage table."""
+    """Hold a row that has an accuracy and a latency; `number` is its place in the stage table."""
 
     number: int
     row: StageRow
@@ -56,7 +56,7 @@ class Point:
 
     @property
     def role(self) -> str:
-        """Return the class that a mark is drawn in: selected, teacher or none."""
+        """Return the CSS class of a mark: selected, teacher or none."""
         return "selected" if self.row.selected else "teacher" if self.row.teacher else ""
 
     @property

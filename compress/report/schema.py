@@ -97,7 +97,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRow:
-    """Hold what one class keeps of the teacher's accuracy, bounded by itself.
+    """Hold what one class keeps of the teacher's accuracy, with bounds for this class alone.
 
     `lost` and `gained` are the rows that only one of the two has right; `confused` counts the
     lost ones by the class that they are taken for. `retention` is empty where the teacher has no
@@ -184,7 +184,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleCounts:
-    """Say how much was measured; `clean_share` is the share of samples without interference."""
+    """Count what was measured; `clean_share` is the share of samples without interference."""
 
     processes: int
     blocks: int

@@ -1,4 +1,4 @@
-"""How a report reads: its judgements, its machine and its rows in plain words."""
+"""Write a report's verdicts, machine and rows in words."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ from profiles import gate
 from profiles.gate import advice_lines as joined_advice
 
 GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
-"""From the status that matters most to the one that matters least, as the gate ranks them."""
+"""The statuses, the gravest first, as the gate ranks them."""
 SIGNS = {status.value: status.sign for status in gate.Status}
 WORDS = {status.value: status.words for status in gate.Status}
 MEANINGS: dict[Status, str] = {
-    "PASS": "every budget that binds is met, with the confidence it asks for",
-    "FAIL": "a budget is broken",
+    "PASS": "every budget that counts is met, at its confidence",
+    "FAIL": "at least one budget is broken",
     "INCONCLUSIVE": "no budget is broken, but at least one is not decided by what was measured",
-    "NOT_MEASURED": "a budget was not measured",
-    "WRONG_DEVICE": "measured on another device than the profile's; that proves nothing of it",
+    "NOT_MEASURED": "at least one budget was not measured",
+    "WRONG_DEVICE": "measured on another device, so nothing is known of the profile's",
 }
 
 CLASS_COLUMNS = ("class", "retention", "rows", "teacher right", "right", "lost to")
 CLASSES_NOTE = (
-    "Retention is the class's accuracy over the teacher's, bounded by itself: among many classes"
-    " the worst looks worse than it is. A worst_class_retention budget judges all of them."
+    "Retention is the class's accuracy divided by the teacher's. Each interval is for one class"
+    " alone: of many classes, the lowest figure is low partly by chance. A worst_class_retention"
+    " budget judges all classes together."
 )
 
 KL_NOTE = (
@@ -141,7 +142,7 @@ def headline(verdict: VerdictRow, summary: Summary | None) -> str:
 
 
 def deciding(verdict: VerdictRow) -> tuple[CheckRow, ...]:
-    """Return the checks that made the verdict what it is; none for a PASS."""
+    """Return the checks that keep the verdict from PASS; none for a PASS."""
     if verdict.status == "PASS":
         return ()
     binding = tuple(row for row in verdict.checks if row.level == "error" and row.status != "PASS")
@@ -151,7 +152,7 @@ def deciding(verdict: VerdictRow) -> tuple[CheckRow, ...]:
 
 
 def reasons(verdict: VerdictRow) -> list[str]:
-    """Say why a verdict is what it is, a sentence each; nothing for a PASS."""
+    """Say why a verdict is not PASS, one sentence for each reason; nothing for a PASS."""
     told = [verdict.why] if verdict.why else []
     return told + [check_sentence(row) for row in deciding(verdict)]
 
@@ -162,7 +163,7 @@ def advice_lines(verdict: VerdictRow) -> tuple[str, ...]:
 
 
 def check_sentence(check: CheckRow) -> str:
-    """Say one check in a sentence's length: latency p90 6.21 ms [5.90, 6.60], budget ≤ 8 ms."""
+    """Write one check in one sentence: latency p90 6.21 ms [5.90, 6.60], budget ≤ 8 ms."""
     if check.value is None:
         said = f"{metric(check.metric)}, budget {requirement(check)}"
     else:
@@ -225,7 +226,7 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "instructions", listed(machine.isa)
         yield "system", machine.os + (f", Python {machine.python}" if machine.python else "")
         yield "fingerprint", machine.fingerprint or units.MISSING
-        yield from machine.facts.items()
+        yield from ((name.replace("_", " "), text) for name, text in machine.facts.items())
     if (seen := report.measurement) is not None:
         yield "measured", _amount(seen)
     if (rows := report.rows) is not None:
@@ -234,12 +235,12 @@ def environment_facts(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def _amount(seen: SampleCounts) -> str:
-    text = (
-        f"{seen.samples:,} samples in {seen.blocks:,} blocks of {seen.processes:,} processes,"
-        f" {seen.threads} {'thread' if seen.threads == 1 else 'threads'}"
-    )
     share = seen.clean_share
-    return text if share is None else f"{text}, {units.percent(share)} of them undisturbed"
+    clean = "" if share is None else f" ({units.percent(share)} undisturbed)"
+    return (
+        f"{seen.samples:,} samples{clean} in {seen.blocks:,} blocks of {seen.processes:,}"
+        f" processes, {seen.threads} {'thread' if seen.threads == 1 else 'threads'}"
+    )
 
 
 def row_counts(rows: RowCounts) -> str:

@@ -89,12 +89,12 @@ def test_a_verdict_that_no_check_explains_is_told_of() -> None:
     assert parsed(line) == ("warning", "INCONCLUSIVE on local", "the machine was noisy")
 
 
-def test_a_fault_is_one_line_with_its_last_words() -> None:
+def test_a_fault_is_one_line_with_its_last_output() -> None:
     line, silent = github.annotations(fixture.EVERY["fault"])
     _, title, data = parsed(line)
     assert title == "edgepress gate: candidate could not be measured"
     assert data.splitlines()[-1] == "MemoryError: cannot allocate 512 MiB"
-    assert parsed(silent)[2] == "its worker said nothing"
+    assert parsed(silent)[2] == "its process printed nothing"
 
 
 def test_at_most_ten_a_level_the_worst_first() -> None:
@@ -118,7 +118,7 @@ def test_any_text_is_one_line_and_comes_back(text: str) -> None:
         line.encode("utf-8")
         assert len(line.splitlines()) == 1
     fault, broken, _, _, warning, noise = map(parsed, lines)
-    assert fault[2] == gated.last_words(text)
+    assert fault[2] == gated.last_output(text)
     assert broken[1] == f"FAIL on {gated.plain(text)}: latency_p90_ms ≤ 1.5"
     assert warning[2] == noise[2] == gated.plain(text)
 

@@ -132,7 +132,7 @@ def test_a_fault_holds_the_last_words_without_colours() -> None:
     assert error.tag == "error"
     assert (error.text or "").splitlines()[-1] == "MemoryError: cannot allocate 512 MiB"
     assert error.attrib["message"] == "MemoryError: cannot allocate 512 MiB"
-    assert outcome(text, "fault 2: reference").text == "the worker said nothing"
+    assert outcome(text, "fault 2: reference").text == "the process printed nothing"
     assert cases(text)["latency_p90_ms ≤ 4"].find("system-out") is not None
 
 

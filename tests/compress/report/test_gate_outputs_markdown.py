@@ -81,7 +81,7 @@ def test_a_fault_outweighs_a_pass_and_is_fenced() -> None:
     assert text.startswith("### ⚠ edgepress gate: not measured to the end")
     fence = next(token for token in tokens(fixture.EVERY["fault"]) if token.type == "fence")
     assert fence.content.endswith("MemoryError: cannot allocate 512 MiB\n")
-    assert "**reference** could not be measured to the end; its worker said nothing." in text
+    assert "**reference** could not be measured to the end; its process printed nothing." in text
     assert "✓ **PASS** on **local**" in text
 
 
@@ -117,7 +117,7 @@ def test_any_text_is_shown_as_it_is(text: str) -> None:
     assert inner <= {"text", "text_special", "strong_open", "strong_close", "code_inline"}
     assert tables(report)[0][1][5] == gated.plain(text)
     assert found[[token.type for token in found].index("fence")].content == (
-        f"{gated.last_words(text)}\n"
+        f"{gated.last_output(text)}\n"
     )
 
 
@@ -159,4 +159,4 @@ def test_even_the_worst_texts_fit_a_summary() -> None:
 def test_long_text_is_cut_and_whitespace_and_colours_go() -> None:
     assert gated.plain("a\t\nb\x1b[1;31mc\x1b[0m\x1b]0;title\x07 \x85") == "a bc \\x85"
     assert gated.plain("x" * 600) == "x" * 499 + "…"
-    assert gated.last_words("\n\x1b[2Ka\r\n\rb\n\n") == "a\n\nb"
+    assert gated.last_output("\n\x1b[2Ka\r\n\rb\n\n") == "a\n\nb"

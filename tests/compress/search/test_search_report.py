@@ -57,7 +57,13 @@ def report(search: Search = SEARCH) -> Report:
 
 def test_the_page_draws_and_lists_every_shape() -> None:
     page = Page(html.render(report()))
-    for text in ("fastest that meets it is one", "the smallest two", "≥ 98.7 %", "21.4×", "fp32"):
+    for text in (
+        "fastest shape that meets it is one",
+        "the smallest is two",
+        "≥ 98.7 %",
+        "21.4×",
+        "fp32",
+    ):
         assert text in page.text
     idents = [given["id"] for _, given in page.tags if "id" in given]
     assert len(idents) == len(set(idents))
@@ -68,7 +74,7 @@ def test_the_page_draws_and_lists_every_shape() -> None:
 def test_a_search_without_an_answer_says_so() -> None:
     without = replace(SEARCH, answer=None, smallest=None, seeds=())
     text = Page(html.render(report(without))).text
-    assert "No shape that was tried meets it" in text
+    assert "None of the shapes that were tried meets the goal" in text
     assert "Search" not in Page(html.render(fixture.report())).text
 
 
