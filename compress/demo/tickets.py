@@ -46,9 +46,9 @@ def generate(seed: int = 7, rows: Mapping[str, int] = ROWS) -> tuple[Ticket, ...
     )
 
 
-def write(folder: Path, seed: int = 7) -> dict[str, Path]:
+def write(folder: Path, seed: int = 7, rows: Mapping[str, int] = ROWS) -> dict[str, Path]:
     """Write a table of each split, and unlabeled.csv without labels; return their paths."""
-    tickets = generate(seed)
+    tickets = generate(seed, rows)
     folder.mkdir(parents=True, exist_ok=True)
     paths = {split: folder / f"{split}.csv" for split in ROWS}
     for split, path in paths.items():

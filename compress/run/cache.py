@@ -54,7 +54,11 @@ class Cache:
         """
         key = stage_key(stage, source, context)
         target = self.root / "stages" / key
-        context = dataclasses.replace(context, scratch=self.root / "scratch" / key)
+        context = dataclasses.replace(
+            context,
+            scratch=self.root / "scratch" / key,
+            target=context.target if stage.uses_target else Target(),
+        )
         with self._lock(key):
             if fresh:
                 shutil.rmtree(target, ignore_errors=True)

@@ -112,7 +112,8 @@ class StageContract:
         self, stage: Stage, source: Artifact, made: tuple[str, Artifact]
     ) -> None:
         assert source.format in stage.accepts
-        assert {type(flag) for flag in (stage.teaches, stage.retrains, stage.uses_data)} == {bool}
+        flags = (stage.teaches, stage.retrains, stage.uses_data, stage.uses_target)
+        assert {type(flag) for flag in flags} == {bool}
         assert stage.title(made[1].format)
         assert set(stage.model_settings) <= set(settings_of(stage))
         assert set(stage.models()) <= set(stage.model_settings)

@@ -205,10 +205,9 @@ def test_a_tagged_slot_draws_another_filling() -> None:
         assert first == third != second
 
 
-def test_write_makes_a_table_of_each_split(
-    tmp_path: Path, by_split: dict[str, list[Ticket]]
-) -> None:
-    paths = write(tmp_path / "tickets")
+def test_write_makes_a_table_of_each_split(tmp_path: Path) -> None:
+    paths = write(tmp_path / "tickets", 7, SMALL)
+    tickets = generate(7, SMALL)
     assert sorted(path.name for path in (tmp_path / "tickets").iterdir()) == sorted(
         f"{split}.csv" for split in ROWS
     )
@@ -218,20 +217,21 @@ def test_write_makes_a_table_of_each_split(
             header, *rows = csv.reader(file)
         columns = COLUMNS[:1] if split == UNLABELED else COLUMNS
         assert tuple(header) == columns
-        assert rows == [[getattr(row, name) for name in columns] for row in by_split[split]]
+        told = [ticket for ticket in tickets if ticket.split == split]
+        assert rows == [[getattr(ticket, name) for name in columns] for ticket in told]
 
 
 def test_a_failed_write_leaves_the_old_table(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = write(tmp_path)["test"].read_bytes()
+    old = write(tmp_path, 7, SMALL)["test"].read_bytes()
 
     def full(handle: int) -> None:
         raise OSError("no space left on device")
 
     monkeypatch.setattr("compress.demo.tickets.os.fsync", full)
     with pytest.raises(OSError, match="no space"):
-        write(tmp_path, seed=8)
+        write(tmp_path, 8, SMALL)
     assert (tmp_path / "test.csv").read_bytes() == old
     assert len(list(tmp_path.iterdir())) == len(ROWS)
 

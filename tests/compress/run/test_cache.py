@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -17,7 +18,7 @@ from compress.data.dataset import Dataset
 from compress.export.stage import Export
 from compress.finetune.stage import Finetune
 from compress.run.cache import Cache, default_cache, stage_key
-from compress.stage import RunContext, Target
+from compress.stage import Made, RunContext, Target
 from compress.tasks import TASKS
 from compress.tasks.text_classification import TextClassification
 from runtimes.artifact import Artifact
@@ -173,3 +174,18 @@ def test_the_place_is_the_user_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_a_lost_student_is_said(source: Artifact, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such model folder"):
         stage_key(Copy(student=str(tmp_path / "lost")), source, context(tmp_path))
+
+
+def test_a_stage_that_uses_no_target_sees_none(source: Artifact, tmp_path: Path) -> None:
+    seen = []
+
+    class Blind(Copy):
+        uses_target: ClassVar[bool] = False
+
+        def run(self, source: Artifact, context: RunContext, folder: Path) -> Made:
+            seen.append(context.target)
+            return Copy.run(self, source, context, folder)
+
+    other = dataclasses.replace(context(tmp_path), target=Target(int8_dot=False))
+    Cache(tmp_path / "cache").make(Blind(), source, other)
+    assert seen == [Target()]
