@@ -103,7 +103,8 @@ class Outline:
     """Hold what is known of a model before a stage makes it.
 
     `layers` is None where the format does not say. A `closed` model is finished: no further stage
-    takes it, and another tool builds the deployed file from it.
+    takes it, and another tool builds the deployed file from it. `retrained` says that a later stage
+    of the recipe trains what comes of it.
     """
 
     format: str
@@ -112,6 +113,7 @@ class Outline:
     task: str
     layers: int | None = None
     closed: bool = False
+    retrained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ class Prune(Stage):
                 action="set one, or leave the stage out",
             )
         require(source.model_type, "prune")
-        return self._warnings()
+        return self._warnings(source)
 
     def leaves(self, source: Outline) -> Outline:
         """Return the source's outline with the remaining layers."""
@@ -198,9 +198,9 @@ class Prune(Stage):
         respelled = self.vocabulary and self.least_count > 1
         return bool(self.ffn or self.heads or self.hidden or self.layers or respelled)
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, source: Outline) -> list[str]:
         texts = []
-        if self.recovery_epochs == 0 and self._changes_answers():
+        if self.recovery_epochs == 0 and self._changes_answers() and not source.retrained:
             texts.append(
                 "prune: recovery_epochs = 0 leaves the model as cut: distill it afterwards, or"
                 " expect a loss"

@@ -89,7 +89,9 @@ def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
     trunk, exported = _divide(recipe.stages)
     layout = StepTree({TEACHER: teacher})
     last = TEACHER
-    for stage in trunk:
+    for number, stage in enumerate(trunk, start=1):
+        retrained = any(later.retrains for later in trunk[number:])
+        layout.outlines[last] = replace(layout.outlines[last], retrained=retrained)
         last = layout.add(Step(layout.numbered(stage.kind), stage, last, trunk=True))
     plain = _measuring_points(layout)[last]
     ends = [_branch(layout, form, plain, exported) for form in recipe.export.formats]

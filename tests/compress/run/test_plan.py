@@ -13,6 +13,7 @@ from compress.distill.stage import Distill
 from compress.export.formats import Format
 from compress.finetune.stage import Finetune
 from compress.judge.evaluation import REFERENCE
+from compress.prune.stage import Prune
 from compress.quantize.schemes import known_scheme
 from compress.quantize.stage import Quantize
 from compress.recipe import ExportSettings, Recipe, TeacherSettings, read_recipe
@@ -213,6 +214,13 @@ def test_several_stages_follow_an_export_and_may_change_its_format() -> None:
     with pytest.raises(RecipeError, match="takes 'onnx'"):
         check_devices([load_profile("rpi5")], steps.formats)
     check_devices([load_profile("core-ultra-npu")], steps.formats)
+
+
+def test_a_cut_without_recovery_is_warned_of_unless_a_later_stage_trains() -> None:
+    cut = Prune(ffn=0.5, recovery_epochs=0)
+    assert "leaves the model as cut" in " ".join(laid(cut).warnings)
+    assert laid(cut, Distill(layers=1)).warnings == []
+    assert laid(Distill(layers=1), cut).warnings == laid(cut).warnings
 
 
 def test_a_stage_that_teaches_is_the_teacher_whatever_its_kind() -> None:
