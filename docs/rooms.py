@@ -36,11 +36,11 @@ def room_of(module: str) -> str:
 
 def rooms(imports: Arrows) -> Arrows:
     """Return what each room imports of the others."""
-    found: Arrows = {}
+    arrows: Arrows = {}
     for module, imported in imports.items():
-        mine = found.setdefault(room_of(module), set())
+        mine = arrows.setdefault(room_of(module), set())
         mine.update(room_of(other) for other in imported)
-    return {room: others - {room} for room, others in found.items() if room != "compress"}
+    return {room: others - {room} for room, others in arrows.items() if room != "compress"}
 
 
 def floors(arrows: Arrows) -> list[list[str]]:

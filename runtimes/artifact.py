@@ -84,8 +84,8 @@ class Artifact:
     def model_files(self) -> list[Path]:
         """Return the model's own files: the one that a runtime is given, then those beside it."""
         patterns = model_files(self.format)
-        found = (name for one in patterns for name in sorted(self.files) if fnmatchcase(name, one))
-        return [self.path / name for name in dict.fromkeys(found) if "/" not in name]
+        names = (name for one in patterns for name in sorted(self.files) if fnmatchcase(name, one))
+        return [self.path / name for name in dict.fromkeys(names) if "/" not in name]
 
     @property
     def size_mb(self) -> float:

@@ -40,10 +40,10 @@ def list_files(folder: Path) -> dict[str, ListedFile]:
 
 def describe_files(folder: Path, names: Iterable[str]) -> dict[str, ListedFile]:
     """Describe the files of these names, links followed; names without a file are left out."""
-    found = ((name, folder / name) for name in sorted(names))
+    files = ((name, folder / name) for name in sorted(names))
     return {
         name: ListedFile(path.stat().st_size, file_sha256(path))
-        for name, path in found
+        for name, path in files
         if path.is_file()
     }
 
@@ -71,8 +71,8 @@ def check_files(folder: Path, files: Mapping[str, ListedFile]) -> None:
 
 def unlisted(folder: Path, files: Mapping[str, ListedFile]) -> list[str]:
     """Return the names of the files in a folder that its manifest does not list."""
-    found = (name for name in _paths(folder) if name not in files)
-    return [name for name in found if not set(_LITTER) & set(name.split("/"))]
+    names = (name for name in _paths(folder) if name not in files)
+    return [name for name in names if not set(_LITTER) & set(name.split("/"))]
 
 
 def files_to_json(files: Mapping[str, ListedFile]) -> dict[str, dict[str, Any]]:

@@ -67,7 +67,7 @@ def save(
     from compress.judge.baselines import save_baseline
     from compress.run.cache import default_cache
 
-    found = save_baseline(
+    stored = save_baseline(
         artifact,
         out,
         DataSettings(train=(), test=data, text=text, label=label),
@@ -78,7 +78,7 @@ def save(
         progress=terminal(quiet),
         shared=default_cache().shared,
     )
-    _print(found, as_json=as_json)
+    _print(stored, as_json=as_json)
 
 
 @baseline.command(examples=["edgepress baseline show baseline.json"])
@@ -103,40 +103,40 @@ def compare_two(old: Path, new: Path, as_json: bool) -> None:
     from profiles.baseline import read_baseline, remarks
 
     then, now = read_baseline(old), read_baseline(new)
-    found, said = comparisons(now, then), remarks(now, then)
+    rows, said = comparisons(now, then), remarks(now, then)
     if as_json:
-        print_json({"figures": [row.to_json() for row in found], "remarks": said})
+        print_json({"figures": [row.to_json() for row in rows], "remarks": said})
         return
-    for row in found:
+    for row in rows:
         click.echo(f"{row.metric:<28}{row.text()}")
     for remark in said:
         click.echo(f"note: {remark}")
 
 
-def _print(found: Baseline, *, as_json: bool) -> None:
+def _print(stored: Baseline, *, as_json: bool) -> None:
     if as_json:
-        print_json(found.to_json())
+        print_json(stored.to_json())
         return
-    for name, value in _lines(found):
+    for name, value in _lines(stored):
         click.echo(f"{name:<20}{value}")
 
 
-def _lines(found: Baseline) -> list[tuple[str, str]]:
-    model, machine, scores = found.model, found.machine, found.scores()
+def _lines(stored: Baseline) -> list[tuple[str, str]]:
+    model, machine, scores = stored.model, stored.machine, stored.scores()
     several = {
-        "latency_p50_ms": found.latency_p50_ms,
-        "latency_p90_ms": found.latency_p90_ms,
-        "cold_start_ms": found.cold_start_ms,
-        "rss_peak_mb": found.rss_peak_mb,
+        "latency_p50_ms": stored.latency_p50_ms,
+        "latency_p90_ms": stored.latency_p90_ms,
+        "cold_start_ms": stored.cold_start_ms,
+        "rss_peak_mb": stored.rss_peak_mb,
     }
     return [
         ("model", f"{model.name} ({model.format}, {model.digest[:12]})"),
         ("runtime", f"{model.runtime} {model.runtime_version}, threads {model.threads}"),
         ("machine", f"{machine.cpu_model} ({machine.fingerprint})"),
-        ("created", found.created),
-        ("rows", f"{found.rows:,}"),
+        ("created", stored.created),
+        ("rows", f"{stored.rows:,}"),
         *((name, _spread(values)) for name, values in several.items() if values),
-        ("artifact_mb", f"{found.artifact_mb:.3f}"),
+        ("artifact_mb", f"{stored.artifact_mb:.3f}"),
         *([("accuracy", f"{scores.metric:.4f}")] if scores is not None else []),
     ]
 

@@ -83,11 +83,11 @@ def explain(
         top=top,
         progress=terminal(quiet),
     )
-    found = find(question)
+    explanation = find(question)
     if as_json:
-        print_json(found.to_json(metric))
+        print_json(explanation.to_json(metric))
     else:
-        click.echo(found.text(metric))
+        click.echo(explanation.text(metric))
 
 
 @budget.command(

@@ -123,13 +123,13 @@ def _say_findings(as_json: bool) -> None:
     from compress.report.terminal import show, signed
     from profiles.job import Job
 
-    found, facts = examine(), Job().facts()
+    findings, facts = examine(), Job().facts()
     if as_json:
         print_json(
-            {"findings": [dataclasses.asdict(row) for row in found], "machine": facts.to_json()}
+            {"findings": [dataclasses.asdict(row) for row in findings], "machine": facts.to_json()}
         )
         return
-    for row in found:
+    for row in findings:
         shown = f" {row.part:<9}{row.name:<22}{row.version:<14}{row.why}".rstrip()
         show(signed(_status(row), "", shown))
     dot = "yes" if facts.int8_dot else "no: INT8 weights keep 7 bits (reduce_range) on this CPU"

@@ -125,19 +125,19 @@ def gate(
 
 def _limits(budgets: tuple[str, ...]) -> dict[str, float]:
     """Read METRIC=LIMIT; raise BadParameter for anything else."""
-    found: dict[str, float] = {}
+    limits: dict[str, float] = {}
     for typed in budgets:
         metric, limit = (part.strip() for part in typed.partition("=")[::2])
-        if metric in found:
+        if metric in limits:
             raise click.BadParameter(f"{metric} is given twice", param_hint="--budget")
         try:
-            found[metric] = float(limit)
+            limits[metric] = float(limit)
         except ValueError:
             raise click.BadParameter(
                 f"{typed!r}; expected METRIC=LIMIT, as in latency_p90_ms=40",
                 param_hint="--budget",
             ) from None
-    return found
+    return limits
 
 
 def _prepare(*files: Path | None, github: bool) -> None:

@@ -65,8 +65,8 @@ class ProfileName(click.ParamType[str]):
 
         shipped = [Path(entry.name) for entry in files("profiles").joinpath("devices").iterdir()]
         names = sorted(path.stem for path in shipped if path.suffix == ".toml")
-        found = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-        return found or [CompletionItem(incomplete, type="file")]
+        items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
+        return items or [CompletionItem(incomplete, type="file")]
 
 
 ROWS = Text("file", "file")

@@ -24,11 +24,11 @@ def list_profiles(as_json: bool) -> None:
     """List the shipped profiles."""
     from profiles.device import load_profile, shipped
 
-    found = [load_profile(name) for name in shipped()]
+    profiles = [load_profile(name) for name in shipped()]
     if as_json:
-        print_json([{"name": row.name, "description": row.description} for row in found])
+        print_json([{"name": row.name, "description": row.description} for row in profiles])
         return
-    for row in found:
+    for row in profiles:
         click.echo(f"{row.name:<26}{row.description}")
 
 
@@ -42,9 +42,9 @@ def show(name: str, as_json: bool) -> None:
     """Print the profile NAME: the name of a shipped one, or the path of a TOML file."""
     from profiles.device import DEVICES, load_profile
 
-    found = load_profile(name)
+    loaded = load_profile(name)
     if as_json:
-        print_json(found.model_dump(mode="json", by_alias=True))
+        print_json(loaded.model_dump(mode="json", by_alias=True))
         return
     file = Path(name) if name.endswith(".toml") else DEVICES / f"{name}.toml"
     click.echo(file.read_text(encoding="utf-8").rstrip())

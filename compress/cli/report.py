@@ -44,14 +44,14 @@ def report(
         _refuse_with_json(context, "form", "out")
         print_json(to_json(read_report(run)))
         return
-    found = read_report(run)
+    run_report = read_report(run)
     if out is not None:
-        write_text(out, _text(found, form) + "\n")
+        write_text(out, _text(run_report, form) + "\n")
         click.echo(str(out))
     elif form == "table":
-        show(table(found), *verdict_lines(found))
+        show(table(run_report), *verdict_lines(run_report))
     else:
-        click.echo(_text(found, form))
+        click.echo(_text(run_report, form))
 
 
 def _refuse_with_json(context: click.Context, *names: str) -> None:
@@ -61,12 +61,12 @@ def _refuse_with_json(context: click.Context, *names: str) -> None:
             raise click.UsageError(f"--json prints the whole report: leave {option} out", context)
 
 
-def _text(found: Report, form: str) -> str:
+def _text(run_report: Report, form: str) -> str:
     from compress.report import html, markdown
     from compress.report.terminal import plain, table, verdict_lines
 
     if form == "html":
-        return html.render(found)
+        return html.render(run_report)
     if form == "markdown":
-        return markdown.render(found)
-    return plain(table(found), *verdict_lines(found)).rstrip("\n")
+        return markdown.render(run_report)
+    return plain(table(run_report), *verdict_lines(run_report)).rstrip("\n")

@@ -31,19 +31,19 @@ class NearDuplicates:
 
     def admit(self, text: str) -> bool:
         """Return whether the text is new, and remember it if so."""
-        found = words(text)
-        prefix = self._prefix(found)
+        own = words(text)
+        prefix = self._prefix(own)
         candidates = {row for word in prefix for row in self._index.get(word, ())}
-        if any(self._alike(found, self._admitted[row]) for row in candidates):
+        if any(self._alike(own, self._admitted[row]) for row in candidates):
             return False
         for word in prefix:
             self._index[word].append(len(self._admitted))
-        self._admitted.append(found)
+        self._admitted.append(own)
         return True
 
-    def _prefix(self, found: frozenset[str]) -> list[str]:
-        ordered = sorted(found, key=lambda word: (self._frequencies.get(word, 0), word))
-        return ordered[: len(found) - ceil(self._threshold * len(found)) + 1]
+    def _prefix(self, own: frozenset[str]) -> list[str]:
+        ordered = sorted(own, key=lambda word: (self._frequencies.get(word, 0), word))
+        return ordered[: len(own) - ceil(self._threshold * len(own)) + 1]
 
     def _alike(self, one: frozenset[str], other: frozenset[str]) -> bool:
         shared = len(one & other)

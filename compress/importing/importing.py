@@ -104,17 +104,17 @@ def _record(found: Found, copied: Copied, seconds: float) -> StageRecord:
 
 
 def _warnings(labels: tuple[str, ...], normalized: bool, copied: Copied) -> list[str]:
-    found = []
+    warnings = []
     if all(map(_UNNAMED.fullmatch, labels)):
-        found.append(
+        warnings.append(
             f"its labels are called {labels[0]} to {labels[-1]}: name them with --labels, as the"
             " rows that it is measured on name them"
         )
     if normalized:
-        found.append(
+        warnings.append(
             "its output looks like probabilities: figures that compare logits (KL) mean nothing;"
             " export it without the softmax"
         )
     if copied.widened:
-        found.append(f"its int32 inputs take int64 now: {', '.join(copied.widened)}")
-    return found
+        warnings.append(f"its int32 inputs take int64 now: {', '.join(copied.widened)}")
+    return warnings

@@ -179,22 +179,22 @@ def _weights(graph: GraphProto) -> Iterator[Weights]:
 
 def _constants(graph: GraphProto) -> Mapping[str, TensorProto]:
     """Return the constants by the name that nodes read them by."""
-    found = {tensor.name: tensor for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant":
             for attribute in node.attribute:
                 if attribute.HasField("t"):
-                    found[node.output[0]] = attribute.t
-    return found
+                    constants[node.output[0]] = attribute.t
+    return constants
 
 
 def _readers(graph: GraphProto) -> Mapping[str, list[tuple[NodeProto, int]]]:
     """Return for each value the nodes that read it, and as which input."""
-    found: dict[str, list[tuple[NodeProto, int]]] = {}
+    readers: dict[str, list[tuple[NodeProto, int]]] = {}
     for node in graph.node:
         for place, name in enumerate(node.input):
-            found.setdefault(name, []).append((node, place))
-    return found
+            readers.setdefault(name, []).append((node, place))
+    return readers
 
 
 def _feeds_a_table(

@@ -80,8 +80,8 @@ class Bar:
     @property
     def value(self) -> float | None:
         """Return the place of the value; None where nothing was measured."""
-        found = headroom(self.check, self.check.value)
-        return None if found is None else self.axis.at(found)
+        share = headroom(self.check, self.check.value)
+        return None if share is None else self.axis.at(share)
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -134,13 +134,13 @@ def said(check: CheckRow) -> str:
 def axis_of(verdicts: Iterable[VerdictRow]) -> Axis:
     """Return the one axis that holds every check of a report."""
     checks = [check for verdict in verdicts for check in verdict.checks]
-    found = [
+    distances = [
         distance
         for check in checks
         for figure in (check.value, check.lower, check.upper)
         if (distance := headroom(check, figure)) is not None
     ]
-    return Axis(_side([-distance for distance in found]), _side(found))
+    return Axis(_side([-distance for distance in distances]), _side(distances))
 
 
 def _side(distances: Sequence[float]) -> float:

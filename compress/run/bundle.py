@@ -76,17 +76,17 @@ def check_bundle(folder: Path, runtime: str, rows: Sequence[Any], answers: Seque
     """
     task = open_predictor(folder, runtime=runtime).task
     wanted = [task.shown(answer, row, 0) for answer, row in zip(answers, rows, strict=True)]
-    found = _predicted(folder, runtime, rows)
-    if len(found) != len(wanted):
-        raise QualityError(f"{folder / PREDICT} answers {len(found)} of {len(wanted)} rows")
-    pairs = zip(found, json.loads(json.dumps(wanted)), strict=True)
+    given = _predicted(folder, runtime, rows)
+    if len(given) != len(wanted):
+        raise QualityError(f"{folder / PREDICT} answers {len(given)} of {len(wanted)} rows")
+    pairs = zip(given, json.loads(json.dumps(wanted)), strict=True)
     different = sum(_decided(one) != _decided(other) for one, other in pairs)
     if different:
         raise QualityError(
             f"{folder / PREDICT} answers otherwise than the pipeline on {different} of"
             f" {len(wanted)} rows"
         )
-    return len(found)
+    return len(given)
 
 
 def _predicted(folder: Path, runtime: str, rows: Sequence[Any]) -> list[Any]:
@@ -133,10 +133,10 @@ def _write_code(artifact: Artifact, folder: Path) -> dict[str, Any]:
 def _copy_modules(module: str, folder: Path) -> None:
     """Copy a module, what it imports of `runtimes` and of its own package, and their packages."""
     packages = ("runtimes", module.partition(".")[0])
-    found = sources(module, packages)
-    for parent in {parent for name in found for parent in _parents(name)}:
-        found.update(sources(parent, packages))
-    for name, source in found.items():
+    files = sources(module, packages)
+    for parent in {parent for name in files for parent in _parents(name)}:
+        files.update(sources(parent, packages))
+    for name, source in files.items():
         place = folder.joinpath(*name.split("."))
         target = place / source.name if source.name == "__init__.py" else place.with_suffix(".py")
         target.parent.mkdir(parents=True, exist_ok=True)

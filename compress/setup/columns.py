@@ -35,10 +35,10 @@ def read_columns(path: Path) -> dict[str, list[str]]:
     """Return every column of a csv, tsv, jsonl or parquet file; raise DataError as reading does."""
     records = [record for _, record in read_records(str(path), Path())]
     names = dict.fromkeys(str(name) for record in records for name in record)
-    found = {name: [_text(record.get(name)) for record in records] for name in names}
-    if not found:
+    columns = {name: [_text(record.get(name)) for record in records] for name in names}
+    if not columns:
         raise DataError(f"{path}: no rows", expected="a header and rows", action="write it again")
-    return found
+    return columns
 
 
 def _text(value: object) -> str:

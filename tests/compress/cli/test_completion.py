@@ -58,7 +58,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "expected"),
     [
         (["edgepress", ""], set(COMMANDS)),
         (["edgepress", "pro"], {"profile"}),
@@ -72,7 +72,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         (["edgepress", "gate", "--reference", ""], {"-o", "dirnames"}),
     ],
 )
-def test_bash_completes(environment: dict[str, str], words: list[str], found: set[str]) -> None:
+def test_bash_completes(environment: dict[str, str], words: list[str], expected: set[str]) -> None:
     script = _COMPLETE.format(setup=documented("bash"), words=shlex.join(words))
     done = subprocess.run(
         ["bash", "--norc", "-c", script],
@@ -82,7 +82,7 @@ def test_bash_completes(environment: dict[str, str], words: list[str], found: se
         check=True,
     )
     assert "-F _edgepress_completion edgepress" in done.stderr
-    assert set(done.stdout.split("\n")) - {""} == found
+    assert set(done.stdout.split("\n")) - {""} == expected
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -87,11 +87,11 @@ def parse(line: str) -> None:
     with contextlib.suppress(click.exceptions.Exit):  # --help and --version end there
         while isinstance(command, click.Group):
             parent = command.make_context(command.name, words, parent=parent)
-            _, found, words = command.resolve_command(
+            _, inner, words = command.resolve_command(
                 parent, [*parent._protected_args, *parent.args]
             )
-            assert found is not None
-            command = found
+            assert inner is not None
+            command = inner
         command.make_context(command.name, words, parent=parent)
 
 
@@ -110,12 +110,12 @@ def test_no_help_loads_what_only_the_work_needs() -> None:
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout)
-    assert len(found) > len(COMMANDS)
-    for name, (code, shown, loaded) in found.items():
+    content = json.loads(done.stdout)
+    assert len(content) > len(COMMANDS)
+    for name, (code, shown, loaded) in content.items():
         assert (code, loaded) == (0, []), name
         assert f"Usage: edgepress {name}".strip() in shown
-    assert all(line in found[""][1] for line in COMMANDS)
+    assert all(line in content[""][1] for line in COMMANDS)
 
 
 @pytest.mark.parametrize("path", commands(), ids=" ".join)

@@ -147,10 +147,10 @@ def test_a_profile_decides_format_and_scheme(place: Path, capsys: Shown) -> None
 
 def test_what_was_found_as_json(place: Path, capsys: Shown) -> None:
     assert init("--json") == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["label"] == {"column": "label", "why": "it holds the teacher's classes"}
-    assert found["rows"]["test"] == 130
-    assert found["teacher"]["layers"] == 2
+    content = json.loads(capsys.readouterr().out)
+    assert content["label"] == {"column": "label", "why": "it holds the teacher's classes"}
+    assert content["rows"]["test"] == 130
+    assert content["teacher"]["layers"] == 2
 
 
 def test_an_exported_model_is_no_teacher(onnx: Path, place: Path, capsys: Shown) -> None:

@@ -49,8 +49,8 @@ def measurement(metric: str = "latency_p90_ms", **changes: Any) -> Measurement:
     """Return a figure with its bounds."""
     value, lower, upper = _VALUES.get(metric, (1.85, 1.79, 1.93))
     confidence = None if value == lower == upper else 0.95
-    found = Measurement(metric, "ms", value, lower, upper, confidence, 1_200)
-    return replace(found, **changes)
+    figure = Measurement(metric, "ms", value, lower, upper, confidence, 1_200)
+    return replace(figure, **changes)
 
 
 def budget(metric: str = "latency_p90_ms", limit: float = 4.0, **changes: Any) -> Budget:
@@ -68,8 +68,8 @@ def check(
 ) -> Check:
     """Return a check that came out so."""
     asked = budget(metric, _LIMITS[status] if limit is None else limit)
-    found = None if status is Status.NOT_MEASURED else measurement(metric)
-    return replace(Check(asked, found, status, _WHYS[status]), **changes)
+    figure = None if status is Status.NOT_MEASURED else measurement(metric)
+    return replace(Check(asked, figure, status, _WHYS[status]), **changes)
 
 
 def warning(status: Status = Status.FAIL) -> Check:

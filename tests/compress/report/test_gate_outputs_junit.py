@@ -34,8 +34,8 @@ def cases(text: str) -> dict[str, ElementTree.Element]:
 
 def outcome(text: str, name: str = "latency_p90_ms ≤ 1.5") -> ElementTree.Element:
     """Return the one element inside a case."""
-    (found,) = cases(text)[name]
-    return found
+    (element,) = cases(text)[name]
+    return element
 
 
 def exit_code(report: GateReport, policy: Policy) -> int:
@@ -68,13 +68,13 @@ def test_the_schema_refuses_two_outcomes_and_two_cases_of_a_name() -> None:
 @pytest.mark.parametrize("kind", fixture.EVERY)
 def test_junitparser_reads_the_same_counts(kind: str, policy: Policy) -> None:
     read = JUnitXml.fromstring(junit.render(fixture.EVERY[kind], policy).encode())
-    found = [Counter(type(row) for case in suite for row in case.result) for suite in read]
-    for suite, kinds in zip(read, found, strict=True):
+    kinds_by_suite = [Counter(type(row) for case in suite for row in case.result) for suite in read]
+    for suite, kinds in zip(read, kinds_by_suite, strict=True):
         assert suite.tests == len(list(suite))
         assert suite.failures == kinds[Failure]
         assert suite.errors == kinds[Error]
         assert suite.skipped == kinds[Skipped]
-    total = sum(found, Counter())
+    total = sum(kinds_by_suite, Counter())
     assert read.tests == sum(suite.tests for suite in read)
     assert (read.failures, read.errors) == (total[Failure], total[Error])
 
@@ -110,10 +110,10 @@ def test_what_only_warns_passes_and_says_so() -> None:
 def test_what_is_undecided_follows_the_policy(status: Status) -> None:
     report = fixture.report(Verdict("local", Status.INCONCLUSIVE, (fixture.check(status),)))
     name = f"latency_p90_ms ≤ {1.88 if status is Status.INCONCLUSIVE else 4}"
-    found = [outcome(junit.render(report, policy), name) for policy in POLICIES]
-    assert [element.tag for element in found] == ["failure", "skipped", "skipped"]
-    assert found[0].attrib["type"] == status.value
-    assert all("needs" in element.attrib["message"] for element in found)
+    elements = [outcome(junit.render(report, policy), name) for policy in POLICIES]
+    assert [element.tag for element in elements] == ["failure", "skipped", "skipped"]
+    assert elements[0].attrib["type"] == status.value
+    assert all("needs" in element.attrib["message"] for element in elements)
 
 
 def test_another_device_is_an_error_that_names_it() -> None:
@@ -147,12 +147,12 @@ def test_of_very_long_last_words_the_end_is_kept() -> None:
 
 def test_properties_say_how_to_repeat_it() -> None:
     suite = next(ElementTree.fromstring(junit.render(fixture.EVERY["FAIL"])).iter("testsuite"))
-    found = {row.attrib["name"]: row.attrib["value"] for row in suite.iter("property")}
-    assert found["repeat"] == "edgepress gate model --data test.csv --seed 7"
-    assert found["looks"] == "2 of at most 3"
-    assert (found["tier"], found["seed"]) == ("ci", "7")
-    assert found["machine_fingerprint"] == "0123456789abcdef"
-    assert found["candidate_digest"] == "c0ffee" * 10
+    properties = {row.attrib["name"]: row.attrib["value"] for row in suite.iter("property")}
+    assert properties["repeat"] == "edgepress gate model --data test.csv --seed 7"
+    assert properties["looks"] == "2 of at most 3"
+    assert (properties["tier"], properties["seed"]) == ("ci", "7")
+    assert properties["machine_fingerprint"] == "0123456789abcdef"
+    assert properties["candidate_digest"] == "c0ffee" * 10
 
 
 def test_a_repeat_command_is_whole() -> None:

@@ -69,6 +69,6 @@ def test_validate_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     file.write_text("text,label\n" + "\n".join(lines), encoding="utf-8")
     line = ["validate", str(model.path), "--reference", str(model.path), "--data", str(file)]
     run([*line, "--tier", "quick", "--json", "-q"])
-    found = json.loads(capsys.readouterr().out)["classes"]
-    assert {row["label"] for row in found} == set(LABELS)
-    assert all(row["retention"]["value"] == 1 for row in found)
+    classes = json.loads(capsys.readouterr().out)["classes"]
+    assert {row["label"] for row in classes} == set(LABELS)
+    assert all(row["retention"]["value"] == 1 for row in classes)

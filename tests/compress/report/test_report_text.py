@@ -136,5 +136,5 @@ def test_rich_is_loaded_only_to_print() -> None:
     code = (
         "import sys, compress.report.terminal, compress.report.html; print('rich' in sys.modules)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
