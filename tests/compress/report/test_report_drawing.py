@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from compress.explain.explanation import Explanation
+from compress.explain.explanation import Column, Explanation, Table
 from compress.report import headroom, scatter
 from compress.report.html import page, render
 from compress.report.scale import linear, logarithmic
@@ -140,7 +140,7 @@ def test_any_text_survives_a_template(text: str) -> None:
         page("sensitivity", found=Explanation(said, {}, notes=(said,)), name=said)
         for said in (text, "")
     )
-    note = written.split('<ul class="warnings"><li>')[1].split("</li></ul>")[0]
+    note = written.split('<ul class="warnings"><li dir="auto">')[1].split("</li></ul>")[0]
     assert html.unescape(note) == text
     assert written.count("<") == plain.count("<")
 
@@ -148,3 +148,11 @@ def test_any_text_survives_a_template(text: str) -> None:
 def test_a_name_that_a_template_lacks_is_an_error() -> None:
     with pytest.raises(UndefinedError, match="'name' is undefined"):
         page("sensitivity", found=Explanation("", {}))
+
+
+def test_a_sensitivity_row_is_headed_by_its_first_cell() -> None:
+    columns = (Column("node", "node"), Column("kl", "KL", ".2e"))
+    table = Table("nodes", "nodes, the most costly first", columns, (("/a/MatMul", 0.0123),))
+    text = page("sensitivity", found=Explanation("", {}, (table,)), name="bank")
+    assert '<th scope="row"><bdi>/a/MatMul</bdi></th><td>1.23e-02</td>' in text
+    assert '<th scope="col" class="text">node</th>' in text
