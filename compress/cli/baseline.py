@@ -62,7 +62,10 @@ def save(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure ARTIFACT and store the measurement for `edgepress gate --baseline`."""
+    """Measure ARTIFACT and store the measurement.
+
+    `edgepress gate --baseline` compares a later model with it.
+    """
     from compress.data.dataset import DataSettings
     from compress.judge.baselines import save_baseline
     from compress.run.cache import default_cache
@@ -98,7 +101,11 @@ def show(file: Path, as_json: bool) -> None:
 @json_output
 @verbosity
 def compare_two(old: Path, new: Path, as_json: bool) -> None:
-    """Divide the figures of NEW by those of OLD, with bounds: below 1 is smaller or faster."""
+    """Compare the figures of NEW with those of OLD.
+
+    Each figure is NEW's over OLD's, with its bounds. A latency, a size or a memory below 1 is
+    an improvement; so is an accuracy above 1.
+    """
     from compress.judge.baselines import comparisons
     from profiles.baseline import read_baseline, remarks
 

@@ -124,7 +124,10 @@ def suggest(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Measure ARTIFACT and print [budgets] that it meets, each with its reason."""
+    """Measure ARTIFACT and print budgets that it meets.
+
+    The output is the [budgets] table of a profile; each budget has its reason beside it.
+    """
     import dataclasses
 
     from compress.data.dataset import DataSettings

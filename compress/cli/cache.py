@@ -17,7 +17,11 @@ def cache() -> None:
 @json_output
 @verbosity
 def list_entries(as_json: bool) -> None:
-    """List finished stages, unfinished training and logits, the largest first."""
+    """List what the cache holds, the largest first.
+
+    It holds the artifacts of finished stages, checkpoints of unfinished training, and the logits
+    of teachers.
+    """
     from compress.run.cache import default_cache
 
     kept = default_cache()

@@ -26,6 +26,7 @@ from compress.demo.files import PROFILES, SEED
 @click.option(
     "--seed",
     default=SEED,
+    metavar="N",
     type=click.IntRange(0, 2**31 - 1),
     help="Of the tickets, of what is held out, and of all training.",
 )

@@ -12,17 +12,12 @@ import click
 
 def print_report(report: object, out: Path, seconds: float) -> None:
     """Print a run's table, its verdicts, where its results are and what to do next with them."""
-    from rich.console import Console
-
     from compress.progress import clock
     from compress.report import terminal as shown
     from compress.report.schema import Report
 
     assert isinstance(report, Report)
-    console = Console()
-    console.print(shown.table(report))
-    for line in shown.verdict_lines(report):
-        console.print(line)
+    shown.show(shown.table(report), *shown.verdict_lines(report))
     click.echo(f"report  {out / 'report.html'}")
     click.echo(f"bundle  {out / 'bundle'}")
     click.echo(f"took    {clock(seconds)}")

@@ -39,7 +39,10 @@ def list_profiles(as_json: bool) -> None:
 @json_output
 @verbosity
 def show(name: str, as_json: bool) -> None:
-    """Print the profile NAME: the name of a shipped one, or the path of a TOML file."""
+    """Print a profile.
+
+    NAME is the name of a shipped profile, or the path of a TOML file.
+    """
     from profiles.device import DEVICES, load_profile
 
     loaded = load_profile(name)
@@ -54,7 +57,7 @@ def show(name: str, as_json: bool) -> None:
 @json_output
 @verbosity
 def probe(as_json: bool) -> None:
-    """Print the facts of this machine that profiles are matched with."""
+    """Print the facts of this machine by which profiles match it."""
     from profiles.job import Job
 
     facts = Job().facts().to_json()
@@ -71,7 +74,11 @@ def probe(as_json: bool) -> None:
 @json_output
 @verbosity
 def check(name: str, as_json: bool) -> int:
-    """Say whether this machine is the device of profile NAME; exit with 4 if it is not."""
+    """Say whether this machine is a profile's device.
+
+    NAME is the name of a shipped profile, or the path of a TOML file. The exit code is 4 if this
+    machine is another device.
+    """
     from compress.report.terminal import show, signed
     from profiles.device import load_profile
     from profiles.gate import Status

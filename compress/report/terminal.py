@@ -73,7 +73,7 @@ def table(report: Report) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    shown = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     shown.add_column("stage", overflow="fold")
     for name in _COLUMNS:
         shown.add_column(name, justify="right", no_wrap=True)

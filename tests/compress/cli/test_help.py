@@ -171,6 +171,7 @@ def test_help_fits_80_columns_and_ends_with_its_examples(
     command = context_of(path).command
     assert isinstance(command, Command | Group)
     assert max(map(len, said.splitlines())) <= 80
+    assert not isinstance(command, Group) or "..." not in said.split("Commands:")[1]
     shown = "\n".join(command.examples)
     assert said.endswith("Examples:\n" + re.sub("^", "  ", shown, flags=re.M) + "\n")
 
