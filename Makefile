@@ -11,8 +11,8 @@ demo: $(VENV)/installed
 	case $$code in 1|3) ;; *) exit $$code ;; esac; }  # a verdict is no error of make's
 
 test: $(VENV)/installed
-	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not alone'
-	$(BIN)/python -m pytest -q -m 'alone and not slow'
+	$(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -m 'not slow and not alone and not light'
+	$(BIN)/python -m pytest -q -m 'alone and not slow and not light'
 
 check: lint test
 

@@ -1,14 +1,31 @@
 #!/usr/bin/env bash
-# Build the wheel and use it outside the checkout, in an environment of its own that borrows
-# the heavy packages already installed.
+# Build the wheel and install it without any extra into an environment of its own: there run the
+# tests that need none. Then lend it the heavy packages, for what the wheel itself must carry.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-.venv/bin/python -m build --quiet --wheel --outdir "$work" .
-.venv/bin/python -m venv "$work/venv"
-site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-"$work/venv/bin/python" -m pip install --quiet --no-deps "$work"/edgepress-*.whl
-target=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+checkout=${PYTHON:-.venv/bin/python}
+python="$work/venv/bin/python"
+
+"$checkout" -m build --quiet --wheel --outdir "$work" .
+"$checkout" -m venv "$work/venv"
+before=$(du -sm "$work/venv" | cut -f1)
+"$python" -m pip install --quiet -c constraints.txt "$work"/edgepress-*.whl
+echo "light install: $(($(du -sm "$work/venv" | cut -f1) - before)) MB"
+"$python" -m pip install --quiet -c constraints.txt \
+  hypothesis junitparser pytest pytest-xdist pyyaml xmlschema
+
+# Outside the checkout, so that what is tested is the wheel. Left out is what only computes.
+site=$("$checkout" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+target=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+mkdir "$work/box"
+cp -r tests docs benchmarks pyproject.toml ./*.md "$work/box"
+cd "$work/box"
+"$python" -m pytest -q -m light tests/test_light.py
+"$python" -m pytest -q -n auto -m 'not slow and not alone and not light' -r fE \
+  tests/runtimes tests/profiles tests/compress --ignore tests/compress/demo \
+  --ignore tests/compress/search --ignore-glob 'tests/profiles/test_*_truth.py'
+
 # The borrowed folder must not bring the checkout itself: editable installs are left out.
 mkdir "$work/borrowed"
 for entry in "$site"/*; do
@@ -19,8 +36,6 @@ for entry in "$site"/*; do
 done
 echo "$work/borrowed" > "$target/borrowed.pth"
 cd "$work"
-"$work/venv/bin/edgepress" --version
-"$work/venv/bin/edgepress" profile list > /dev/null
 "$work/venv/bin/edgepress" doctor
 "$work/venv/bin/edgepress" demo --dry-run
 # The library, as its user's type checker sees it.

@@ -103,6 +103,7 @@ def package_availability(module: str, *distributions: str) -> Availability:
 
 def require_available(runtime: Runtime) -> None:
     """Raise UnsupportedError, saying why, when a runtime cannot be used here."""
+    require_packages(f"runtime {runtime.name}", *runtime.packages)
     state = runtime.availability()
     if not state.ok:
         raise UnsupportedError(

@@ -20,8 +20,8 @@ from profiles.device import load_profile
 from profiles.gate import Status, Verdict, combine
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
-from runtimes.errors import UnsupportedError
 from runtimes.facts import Facts
+from runtimes.packages import require_available
 from runtimes.runtime import RUNTIMES, runs_in
 
 MODEL = "model"
@@ -201,9 +201,8 @@ def runnable(artifact: Artifact, device: Job) -> Artifact:
 
     Whether another machine has the runtime is known when a process starts there.
     """
-    state = RUNTIMES.resolve(runs_in(artifact.format))().availability()
-    if device.here and not state.ok:
-        raise UnsupportedError(f"{artifact.format} cannot run here: {state.reason}")
+    if device.here:
+        require_available(RUNTIMES.resolve(runs_in(artifact.format))())
     artifact.verify()
     return artifact
 

@@ -3,11 +3,11 @@
 #
 #   gate.sh CANDIDATE ROWS [REFERENCE] [-- OPTION...]
 #
-#   CANDIDATE  folder of an exported model (ONNX or OpenVINO)
-#   ROWS       csv, tsv, jsonl or parquet with the columns text and label
+#   CANDIDATE  folder of an exported model or bundle (ONNX; OpenVINO with edgepress[openvino])
+#   ROWS       csv, tsv or jsonl with the columns text and label (parquet: edgepress[compress])
 #   REFERENCE  what the candidate must not be worse than: the folder of a model, measured in the
 #              same run, or a file that `edgepress baseline save` wrote. Without it the OPTIONs
-#              must name budgets.
+#              must name budgets: so does the first model, which has nothing to be compared with.
 #   OPTION     of `edgepress gate`, such as --profile rpi5, --text COLUMN, --inconclusive warn
 #
 # GATE_OUT (gate) is the folder for junit.xml, gate.md and samples.jsonl; GATE_TIER (ci) says how

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import compress
 from compress.cli.main import COMMANDS
 from compress.data.dataset import DataSettings
 from compress.doctor import EXTRAS
@@ -66,7 +67,8 @@ def test_every_scheme_and_format_is_documented_with_its_key(
 
 
 def test_the_shipped_recipes_are_valid() -> None:
-    recipes = [ROOT / "benchmarks" / "banking77.toml", ROOT / "compress" / "demo" / "demo.toml"]
+    demo = Path(compress.__file__).parent / "demo" / "demo.toml"
+    recipes = [ROOT / "benchmarks" / "banking77.toml", demo]
     for path in recipes:
         assert read_recipe(path).stages
 

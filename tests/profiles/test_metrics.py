@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from profiles.metrics import confusion, f1_of
 from runtimes.errors import DataError
+from tests.absent import needs
 
 CLASSES = 4
 ROWS = st.lists(
@@ -18,6 +19,7 @@ ROWS = st.lists(
 
 @given(ROWS)
 def test_agrees_with_scikit_learn(rows: list[tuple[int, int]]) -> None:
+    needs("sklearn")
     from sklearn.metrics import confusion_matrix, f1_score
 
     truth, predicted = map(list, zip(*rows, strict=True))

@@ -27,6 +27,7 @@ from profiles.statistics import (
     unpaired_ratio_interval,
     wilson_interval,
 )
+from tests.absent import needs
 
 Draw = Callable[[np.random.Generator], Interval]
 
@@ -261,6 +262,7 @@ def test_wilson_stays_within_a_share(hits: int, more: int) -> None:
 
 
 def test_f1_bounds_hold_the_metric() -> None:
+    needs("sklearn")
     rng = np.random.default_rng(0)
     truth = rng.choice(4, 800, p=[0.45, 0.35, 0.15, 0.05])
     predicted = np.where(rng.random(800) < 0.9, truth, rng.integers(0, 4, 800))

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import runtimes
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.predict import open_predictor
 from tests.runtimes.tiny import TEXTS, tiny_onnx, tiny_openvino
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(runtimes.__file__).parents[1]
 
 
 @pytest.fixture(scope="module")

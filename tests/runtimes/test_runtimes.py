@@ -20,6 +20,7 @@ from runtimes.predict import open_predictor
 from runtimes.runtime import RUNTIMES, Opened, runs_in
 from runtimes.tensorrt_runtime import TensorRT
 from runtimes.torch_runtime import Torch
+from tests.absent import needs
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
 from tests.runtimes.tiny import feeds, onnx_graph, tiny_onnx, tiny_openvino, tiny_torch
 
@@ -55,9 +56,11 @@ class TestOpenVINOWithOnnx(RuntimeContract):
 
     @staticmethod
     def make(folder: Path) -> Artifact:
+        needs("openvino")
         return tiny_onnx(folder)
 
     def test_refuses_weights_outside_the_folder(self, tmp_path: Path) -> None:
+        needs("openvino")
         with pytest.raises(ArtifactError, match="outside its folder"):
             self.runtime.open(reaching_out(tmp_path), 1)
 
@@ -129,6 +132,7 @@ def test_onnxruntime_is_imported_with_its_telemetry_off(before: str | None) -> N
 
 
 def test_onnxruntime_and_openvino_agree(tmp_path: Path) -> None:
+    needs("openvino")
     artifact = tiny_onnx(tmp_path)
     rows = feeds(3, 8)
     expected = OnnxRuntime().open(artifact.model_file, 1).run(rows)["logits"]
@@ -170,6 +174,7 @@ def test_availability_imports_no_backend() -> None:
 
 
 def test_openvino_is_imported_without_its_telemetry(tmp_path: Path) -> None:
+    needs("openvino")
     code = (
         "import sys; from runtimes.openvino_runtime import import_openvino; import_openvino()\n"
         "print([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
@@ -186,6 +191,7 @@ def test_openvino_is_imported_without_its_telemetry(tmp_path: Path) -> None:
 
 
 def test_a_signal_after_openvino_sessions_ended_is_survived(tmp_path: Path) -> None:
+    needs("openvino")
     tiny_onnx(tmp_path)
     code = (
         "import gc, os, signal, sys\n"

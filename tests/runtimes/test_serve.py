@@ -18,6 +18,7 @@ from runtimes import machine, serve, timing
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.predict import open_predictor
+from tests.absent import needs
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 
@@ -83,12 +84,14 @@ def test_answers_are_the_deployed_models(conversation: Conversation, tmp_path: P
 @pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize(("batch", "concurrency"), [(1, 1), (4, 3)])
 def test_threads_share_a_model(runtime: str, batch: int, concurrency: int, bundle: Path) -> None:
+    needs(runtime)
     worker = _loaded_worker(bundle, runtime)
     reply = worker.throughput(batch, concurrency, 0.1, [0, 1, 2])
     assert reply["rows_per_s"] > 10 * batch
     assert reply["inference_s"] >= 0.1
 
 
+@pytest.mark.alone
 def test_more_rows_at_a_time_are_counted_as_rows(bundle: Path, monkeypatch: Any) -> None:
     worker = _loaded_worker(bundle, "onnxruntime")
     shapes = []

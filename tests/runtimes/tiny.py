@@ -11,6 +11,7 @@ import numpy as np
 from runtimes.artifact import Artifact, write_artifact
 from runtimes.openvino_runtime import import_openvino
 from runtimes.runtime import TensorSpec
+from tests.absent import needs
 
 LABELS = ("billing", "technical", "feedback")
 WORDS = ("my", "card", "is", "lost", "the", "app", "crashed", "thank", "you", "refund", "me", "now")
@@ -107,13 +108,14 @@ def tiny_onnx(folder: Path, layers: int = 1, hidden: int = HIDDEN) -> Artifact:
 
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(onnx_graph(layers, hidden), folder / "model.onnx")
-    return _finish(folder, "onnx")
+    return finish(folder, "onnx")
 
 
 def tiny_openvino(folder: Path) -> Artifact:
     """Make an OpenVINO IR artifact of the same graph."""
     import onnx
 
+    needs("openvino")
     openvino = import_openvino()
     folder.mkdir(parents=True, exist_ok=True)
     source = folder / "source.onnx"
@@ -121,7 +123,7 @@ def tiny_openvino(folder: Path) -> Artifact:
     model = openvino.Core().read_model(source)
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
     source.unlink()
-    return _finish(folder, "openvino")
+    return finish(folder, "openvino")
 
 
 def tiny_torch(folder: Path) -> Artifact:
@@ -143,10 +145,11 @@ def tiny_torch(folder: Path) -> Artifact:
     )
     model = BertForSequenceClassification(config)
     model.save_pretrained(folder)
-    return _finish(folder, "huggingface")
+    return finish(folder, "huggingface")
 
 
-def _finish(folder: Path, model_format: str) -> Artifact:
+def finish(folder: Path, model_format: str) -> Artifact:
+    """Write the tokenizer and the manifest of a model that lies in a folder."""
     tiny_tokenizer(folder)
     return write_artifact(
         folder,

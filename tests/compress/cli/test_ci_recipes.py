@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -253,11 +254,12 @@ def test_the_job_reports_junit_and_lets_only_the_undecided_through() -> None:
     assert job["rules"][0]["if"] == '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
 
-def test_both_recipes_install_what_the_constraints_pin() -> None:
+def test_both_recipes_install_this_version_within_the_constraints() -> None:
+    wanted = f"edgepress=={version('edgepress')}"
     for path in (WORKFLOW, JOB):
         flow = yaml.safe_load(path.read_text(encoding="utf-8"))
         installs = [line for line in runs(flow) if "pip install" in line]
-        assert installs == ["python -m pip install --constraint constraints.txt edgepress"]
+        assert installs == [f"python -m pip install --constraint constraints.txt {wanted}"]
 
 
 @pytest.fixture(scope="module")

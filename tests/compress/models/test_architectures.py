@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from compress.models.architectures import FULL, PARTIAL, architecture, part, require, supports
-from compress.models.modeling_edgepress import PRUNED, resize_heads
 from runtimes.errors import UnsupportedError
+from tests.absent import needs
 from tests.compress.text_models import load_model
 from tests.compress.tiny_models import MODEL_TYPES, make_model
 
@@ -45,6 +45,8 @@ def test_a_shared_position_bias_is_known(tmp_path: Path, model_type: str) -> Non
 @pytest.mark.parametrize("model_type", FULL)
 def test_the_shipped_modeling_file_resizes_the_same_parts(tmp_path: Path, model_type: str) -> None:
     model = load_model(make_model(tmp_path / model_type, model_type).path)
+    from compress.models.modeling_edgepress import resize_heads
+
     before = {name: weight.shape for name, weight in model.named_parameters()}
     resize_heads(model, 2)
     changed = {name for name, weight in model.named_parameters() if weight.shape != before[name]}
@@ -63,6 +65,9 @@ def test_the_shipped_modeling_file_resizes_the_same_parts(tmp_path: Path, model_
 
 
 def test_the_shipped_modeling_file_knows_every_full_architecture() -> None:
+    needs("torch")
+    from compress.models.modeling_edgepress import PRUNED
+
     assert PRUNED.keys() == FULL.keys()
 
 

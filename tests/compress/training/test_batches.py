@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.training.batches import Encoded, in_order, shuffled
+from tests.absent import needs
 
 
 def rows_of(lengths: list[int], pad_id: int = 0) -> Encoded:
@@ -22,6 +23,7 @@ def rows_of(lengths: list[int], pad_id: int = 0) -> Encoded:
 def test_every_row_is_in_one_batch_and_a_seed_is_an_order(
     lengths: list[int], size: int, seed: int
 ) -> None:
+    needs("torch")
     rows = rows_of(lengths)
     batches = shuffled(rows, np.arange(len(rows)), size, seed)
     assert sorted(np.concatenate(batches).tolist()) == list(range(len(lengths)))
@@ -53,6 +55,7 @@ def test_batches_come_in_no_order_of_length_and_change_with_the_seed() -> None:
 
 
 def test_padding_is_the_models_own_and_masked() -> None:
+    needs("torch")
     batch = rows_of([1, 3], pad_id=9).collate(np.array([0, 1]))
     assert batch.inputs["input_ids"].tolist() == [[2, 9, 9], [2, 3, 4]]
     assert batch.inputs["attention_mask"].tolist() == [[1, 0, 0], [1, 1, 1]]
