@@ -179,6 +179,16 @@ def read_artifact(folder: Path) -> Artifact:
     return artifact
 
 
+def open_artifact(folder: Path) -> Artifact:
+    """Read an artifact folder's manifest and check every file that it lists.
+
+    Raises ArtifactError as `read_artifact` and `Artifact.verify` do.
+    """
+    artifact = read_artifact(folder)
+    artifact.verify()
+    return artifact
+
+
 def is_artifact(folder: Path) -> bool:
     """Tell whether a folder carries an edgepress manifest."""
     return (folder / MANIFEST).is_file()

@@ -72,13 +72,13 @@ def explain(
     from compress.data.dataset import DataSettings
     from compress.explain.explain import explain as find
     from compress.explain.question import Question
-    from runtimes.artifact import read_artifact
+    from runtimes.artifact import open_artifact
 
     question = Question(
         metric=metric,
-        artifact=read_artifact(artifact),
+        artifact=open_artifact(artifact),
         data=DataSettings(train=(), test=data, text=text, label=label) if data else None,
-        reference=read_artifact(reference) if reference else None,
+        reference=open_artifact(reference) if reference else None,
         threads=threads,
         top=top,
         progress=terminal(quiet),

@@ -21,6 +21,7 @@ from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES, load_model
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
+from runtimes.contents import list_files
 from runtimes.errors import UnsupportedError
 from runtimes.runtime import TensorSpec
 
@@ -94,7 +95,9 @@ class Export(Stage):
             export_openvino(plain / "model.onnx", made)
         elif self.format == "tensorrt":
             copy_tokenizer(source.path, plain)
-            onnx = replace(source, path=plain, format="onnx", inputs=inputs)
+            onnx = replace(
+                source, path=plain, format="onnx", inputs=inputs, files=list_files(plain)
+            )
             metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
         if self.format != "tensorrt":
             exported = file_run(folder, self.format)
@@ -105,9 +108,16 @@ class Export(Stage):
             format=left.format,
             precision=left.precision,
             inputs=inputs,
-            outputs=tuple(spec._replace(name="logits") for spec in source.outputs),
+            outputs=_outputs(source),
             metrics=metrics,
         )
+
+
+def _outputs(source: Artifact) -> tuple[TensorSpec, ...]:
+    """Return the outputs of an export: those of a torch model are called logits."""
+    if source.format == "onnx":
+        return source.outputs
+    return tuple(spec._replace(name="logits") for spec in source.outputs)
 
 
 def copy_tokenizer(source: Path, folder: Path) -> None:
@@ -124,7 +134,8 @@ def _plain_onnx(
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"
     if source.format == "onnx":
-        shutil.copyfile(source.model_file, path)
+        for file in source.model_files():
+            shutil.copyfile(file, folder / file.name)
         return file_run(source.path, "onnx"), source.inputs
     model = load_model(source.path, source.task)
     feeds = examples.draw(2, 8)

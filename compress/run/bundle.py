@@ -17,7 +17,7 @@ from compress.run.single import check_out
 from compress.run.sources import sources
 from compress.tasks import Answer, task_of
 from runtimes import launcher
-from runtimes.artifact import Artifact, read_artifact
+from runtimes.artifact import Artifact, open_artifact, read_artifact
 from runtimes.contents import list_files
 from runtimes.errors import QualityError
 from runtimes.files import new_folder, write_json
@@ -36,8 +36,7 @@ def bundle(source: Path, out: Path, data: DataSettings | None = None) -> Artifac
     Raises ArtifactError for what is no whole artifact, UnsupportedError for a format that is not
     deployed, InputError where `out` cannot be written, QualityError when an answer differs.
     """
-    artifact = read_artifact(source)
-    artifact.verify()
+    artifact = open_artifact(source)
     runtime = runs_in(artifact.format)
     check_out(out, source, size=artifact.size_bytes())
     rows = load_inputs(data, Path(), task_of(artifact.task)).inputs if data else ()

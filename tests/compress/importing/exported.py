@@ -64,15 +64,21 @@ def nested_olive(folder: Path) -> Path:
 
 def openvino(folder: Path, fp16: bool = False) -> Path:
     """Write what `optimum-cli export openvino` leaves, its tokenizer as a graph too."""
-    import_ov = import_openvino()
-    _save(onnx_graph(layers=2), folder / "source.onnx")
-    model = import_ov.Core().read_model(folder / "source.onnx")
-    import_ov.save_model(model, folder / "openvino_model.xml", compress_to_fp16=fp16)
+    folder.mkdir(parents=True, exist_ok=True)
+    return _beside(openvino_folder(onnx_graph(layers=2), folder, fp16))
+
+
+def openvino_folder(model: Any, folder: Path, fp16: bool = False) -> Path:
+    """Write an ONNX model as an IR, and what stands for its tokenizer's graphs."""
+    library = import_openvino()
+    _save(model, folder / "source.onnx")
+    network = library.Core().read_model(folder / "source.onnx")
+    library.save_model(network, folder / "openvino_model.xml", compress_to_fp16=fp16)
     (folder / "source.onnx").unlink()
     for name in ("openvino_tokenizer", "openvino_detokenizer"):
         (folder / f"{name}.xml").write_text("<net/>")
         (folder / f"{name}.bin").write_bytes(b"\0")
-    return _beside(folder)
+    return folder
 
 
 def plain(folder: Path) -> Path:
