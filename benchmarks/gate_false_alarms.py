@@ -20,7 +20,6 @@ run stopped.
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -29,6 +28,7 @@ from typing import Any
 
 import click
 
+from benchmarks.command import run
 from benchmarks.gate_trials import (
     OURS,
     FewRows,
@@ -47,8 +47,6 @@ from benchmarks.other_gates import METHODS
 from compress.judge.tiers import TIERS
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
-from runtimes.errors import EdgepressError
-from runtimes.files import write_json
 
 
 @click.command(context_settings={"show_default": True})
@@ -69,14 +67,7 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
     """Gate a model against a copy of itself and count the false alarms."""
     if quick:
         options |= {"gates": 4, "tier": "quick"}
-    try:
-        result = count_alarms(json_file=json_file, **options)
-    except EdgepressError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    if json_file is not None:
-        write_json(json_file, result)
-    click.echo(table(result))
+    run(lambda: count_alarms(json_file=json_file, **options), table, json_file)
 
 
 def count_alarms(

@@ -27,7 +27,6 @@ run stopped.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.command import run
 from benchmarks.gate_trials import (
     JUDGED,
     OURS,
@@ -57,8 +57,7 @@ from benchmarks.planted_slowdown import PERCENTS, plant_all, shown_percent
 from compress.judge.tiers import TIERS
 from profiles.job import Job
 from runtimes.artifact import Artifact
-from runtimes.errors import EdgepressError, InputError
-from runtimes.files import write_json
+from runtimes.errors import InputError
 
 RELIABLE = 0.9
 """A slowdown counts as detected from this share of FAIL among its gates."""
@@ -95,14 +94,7 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
     """Gate copies of a model that are known to be slower, and count the detected slowdowns."""
     if quick:
         options |= {"gates": 1, "tier": "quick"}
-    try:
-        result = count_caught(json_file=json_file, quick=quick, **options)
-    except EdgepressError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    if json_file is not None:
-        write_json(json_file, result)
-    click.echo(table(result))
+    run(lambda: count_caught(json_file=json_file, quick=quick, **options), table, json_file)
 
 
 def count_caught(

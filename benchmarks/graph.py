@@ -22,7 +22,6 @@ geometric mean of the processes, one-sided 95 % bounds).
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
@@ -32,6 +31,7 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.command import run
 from benchmarks.peers import torchscript
 from compress.data.dataset import Dataset
 from compress.data.reading import read_table
@@ -46,9 +46,8 @@ from compress.stage import RunContext, execute
 from profiles.job import Job
 from profiles.measurement import paired_rounds
 from profiles.statistics import ratio_interval
-from runtimes.artifact import Artifact, write_artifact
-from runtimes.errors import EdgepressError, InputError
-from runtimes.files import write_json
+from runtimes.artifact import Artifact, write_like
+from runtimes.errors import InputError
 from runtimes.samples import MeasurePlan, Samples, Variant
 
 OURS = "edgepress"
@@ -67,14 +66,7 @@ _NOTHING = Rows((), ())
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, **options: Any) -> None:
     """Compare the speed of edgepress's fp32 graph with other tools' graphs of the same model."""
-    try:
-        comparison = compare(**options)
-    except EdgepressError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    if json_file is not None:
-        write_json(json_file, comparison)
-    click.echo(table(comparison))
+    run(lambda: compare(**options), table, json_file)
 
 
 def compare(
@@ -161,18 +153,7 @@ def _as_artifact(like: Artifact, graph: Path, folder: Path) -> Artifact:
     folder.mkdir()
     copy_tokenizer(like.path, folder)
     shutil.copyfile(graph, folder / "model.onnx")
-    return write_artifact(
-        folder,
-        format="onnx",
-        precision="fp32",
-        task=like.task,
-        labels=like.labels,
-        max_length=like.max_length,
-        inputs=like.inputs,
-        outputs=like.outputs,
-        parameters=like.parameters,
-        model_type=like.model_type,
-    )
+    return write_like(like, folder, format="onnx", precision="fp32", history=())
 
 
 def _difference(graphs: Mapping[str, Artifact], name: str) -> float:

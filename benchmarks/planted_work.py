@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.artifact import Artifact, read_artifact, write_artifact
+from runtimes.artifact import Artifact, read_artifact, write_like
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
 from runtimes.manifest import MANIFEST
@@ -42,14 +41,8 @@ def slow_copy(source: Artifact, columns: int, target: Path) -> Artifact:
             model = onnx.load(source.model_file, load_external_data=False)
             add_work(model, columns)
             onnx.save(model, folder / source.model_file.name)
-            write_artifact(folder, **described(source))
+            write_like(source, folder)
     return read_artifact(target)
-
-
-def described(source: Artifact) -> dict[str, Any]:
-    """Return an artifact's manifest, without its place and its content."""
-    kept = (field.name for field in dataclasses.fields(Artifact))
-    return {name: getattr(source, name) for name in kept if name not in ("path", "files")}
 
 
 def add_work(model: Any, columns: int) -> None:

@@ -151,6 +151,13 @@ def write_artifact(
     return artifact
 
 
+def write_like(source: Artifact, folder: Path, **changes: Any) -> Artifact:
+    """Write the manifest of a finished folder with `source`'s description but for `changes`."""
+    artifact = dataclasses.replace(source, path=folder, files=list_files(folder), **changes)
+    write_json(folder / MANIFEST, artifact.to_json())
+    return artifact
+
+
 def read_artifact(folder: Path) -> Artifact:
     """Read an artifact folder's manifest.
 

@@ -18,7 +18,7 @@ from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
 from compress.tasks import task_of
-from runtimes.artifact import Artifact, write_artifact
+from runtimes.artifact import Artifact, write_like
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
 from runtimes.runtime import TensorSpec, runs_in
@@ -147,17 +147,13 @@ def _artifact(row: PeerRow, teacher: Artifact, texts: tuple[str, ...], folder: P
 
 def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
     copy_tokenizer(teacher.path, folder)
-    return write_artifact(
+    return write_like(
+        teacher,
         folder,
         format=row.format,
         precision=row.precision,
-        task=teacher.task,
-        labels=teacher.labels,
-        max_length=teacher.max_length,
-        inputs=teacher.inputs,
         outputs=(TensorSpec("logits", "float32", ("batch", len(teacher.labels))),),
-        parameters=teacher.parameters,
-        model_type=teacher.model_type,
+        history=(),
     )
 
 

@@ -23,7 +23,7 @@ from runtimes.artifact import (
     is_artifact,
     read_artifact,
     refuse_pickles,
-    write_artifact,
+    write_like,
 )
 from runtimes.contents import describe_files
 from runtimes.errors import ArtifactError, UnsupportedError, suggest
@@ -108,18 +108,7 @@ def import_model(source: Artifact, target: Path) -> Artifact:
             write_whole(source.path, folder / WEIGHTS)
         if not (folder / FAST).is_file():
             open_tokenizer(source.path, source.max_length).save(str(folder / FAST))
-        write_artifact(
-            folder,
-            format=source.format,
-            precision=source.precision,
-            task=source.task,
-            labels=source.labels,
-            max_length=source.max_length,
-            inputs=source.inputs,
-            outputs=source.outputs,
-            parameters=source.parameters,
-            model_type=source.model_type,
-        )
+        write_like(source, folder, history=())
     return read_artifact(target)
 
 

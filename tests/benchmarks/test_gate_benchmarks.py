@@ -26,8 +26,8 @@ from benchmarks.other_gates import (
     sequential_samples,
 )
 from benchmarks.planted_slowdown import logits_differ, next_guess, only_rows, percent_slower
-from benchmarks.planted_work import add_work, dense_layers, described, slow_copy
-from runtimes.artifact import read_artifact, write_artifact
+from benchmarks.planted_work import add_work, dense_layers, slow_copy
+from runtimes.artifact import read_artifact, write_like
 from runtimes.errors import ArtifactError, InputError, UnsupportedError
 from runtimes.predict import open_predictor
 from runtimes.samples import Block, Samples
@@ -110,7 +110,7 @@ def quantized(folder: Path) -> Any:
         extra_options=options,
     )
     (folder / "artifact.json").unlink()
-    return write_artifact(folder, **described(artifact))
+    return write_like(artifact, folder)
 
 
 @pytest.mark.parametrize("make", [lambda folder: tiny.tiny_onnx(folder, layers=2), quantized])

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pytest
 
 from profiles.device import DeviceProfile, load_profile
 from profiles.probe import matches, target_int8_dot
-from runtimes.facts import Facts
-
-
-def _facts(**changes: object) -> Facts:
-    facts = Facts(
-        arch="aarch64",
-        cpu_model="cortex-a76",
-        cores=4,
-        cpus=4.0,
-        isa=("asimd", "asimddp"),
-        memory_mb=8063,
-        kernel="Linux 6.6",
-        libc="glibc 2.36",
-        python="3.11.2",
-        device_tree_model="Raspberry Pi 5 Model B Rev 1.0",
-    )
-    return dataclasses.replace(facts, **changes)  # type: ignore[arg-type]
+from tests.runtimes.raspberry import raspberry
 
 
 @pytest.mark.parametrize(
@@ -53,13 +35,13 @@ def _facts(**changes: object) -> Facts:
 def test_a_profile_fits_its_own_device_alone(
     name: str, changes: dict[str, object], reason: str | None
 ) -> None:
-    fits, why = matches(load_profile(name), _facts(**changes))
+    fits, why = matches(load_profile(name), raspberry(**changes))
     assert fits is (reason is None)
     assert (reason or "matches") in why
 
 
 def test_quantizing_for_another_device_goes_by_its_profile() -> None:
-    old, new = _facts(isa=("asimd",)), _facts()
+    old, new = raspberry(isa=("asimd",)), raspberry()
     assert target_int8_dot(load_profile("rpi5"), old)
     assert not target_int8_dot(load_profile("rpi4"), new)
     assert target_int8_dot(load_profile("local"), new)
@@ -70,4 +52,4 @@ def test_an_architecture_alone_promises_no_int8_dot() -> None:
     content = {"schema": 1, "name": "a", "hardware": {"arch": "x86_64"}}
     budgets = {"artifact_mb": {"max": 1}}
     profile = DeviceProfile.model_validate({**content, "budgets": budgets})
-    assert not target_int8_dot(profile, _facts())
+    assert not target_int8_dot(profile, raspberry())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import getpass
 import json
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtimes.facts import Facts, probe
+from tests.runtimes.raspberry import raspberry
 
 PI5_CORE = """processor\t: {n}
 BogoMIPS\t: 108.00
@@ -109,22 +109,6 @@ def test_facts_name_no_host_user_or_home() -> None:
     assert not [word for word in private if word in text]
 
 
-def _facts(**changes: object) -> Facts:
-    facts = Facts(
-        arch="aarch64",
-        cpu_model="cortex-a76",
-        cores=4,
-        cpus=4.0,
-        isa=("asimd", "asimddp"),
-        memory_mb=8063,
-        kernel="Linux 6.6",
-        libc="glibc 2.36",
-        python="3.11.2",
-        device_tree_model="Raspberry Pi 5 Model B Rev 1.0",
-    )
-    return dataclasses.replace(facts, **changes)  # type: ignore[arg-type]
-
-
 @pytest.mark.parametrize(
     ("changes", "same"),
     [
@@ -138,7 +122,7 @@ def _facts(**changes: object) -> Facts:
     ],
 )
 def test_the_fingerprint_is_of_what_makes_timings(changes: dict[str, object], same: bool) -> None:
-    assert (_facts().fingerprint() == _facts(**changes).fingerprint()) is same
+    assert (raspberry().fingerprint() == raspberry(**changes).fingerprint()) is same
 
 
 def test_facts_survive_being_sent(xeon: Path) -> None:

@@ -17,7 +17,7 @@ from compress.explain.operators import explain, products
 from compress.explain.profiler import Node
 from compress.explain.profiling import Profile, _floor, profile
 from compress.explain.question import Question
-from runtimes.artifact import Artifact, read_artifact, write_artifact
+from runtimes.artifact import Artifact, read_artifact, write_like
 from runtimes.errors import ArtifactError, BackendError
 from tests.runtimes import tiny
 
@@ -55,18 +55,7 @@ def quantized(folder: Path, excluded: list[str]) -> Artifact:
 
 
 def rewritten(folder: Path, precision: str) -> Artifact:
-    known = read_artifact(folder)
-    return write_artifact(
-        folder,
-        format=known.format,
-        precision=precision,
-        task=known.task,
-        labels=known.labels,
-        max_length=known.max_length,
-        inputs=known.inputs,
-        outputs=known.outputs,
-        parameters=known.parameters,
-    )
+    return write_like(read_artifact(folder), folder, precision=precision, history=())
 
 
 def asked(metric: str, artifact: Artifact, folder: Path, **more: Any) -> Question:

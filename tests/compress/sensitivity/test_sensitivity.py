@@ -28,7 +28,7 @@ from compress.sensitivity.restore import QuantizedPair
 from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
 from compress.stage import execute
 from compress.tasks.classes import class_costs
-from runtimes.artifact import Artifact, read_artifact, write_artifact
+from runtimes.artifact import Artifact, write_like
 from runtimes.manifest import MANIFEST
 from tests.compress.exported import context, data, exported, trained
 from tests.compress.text_models import TASK
@@ -69,19 +69,7 @@ def _edited(source: Artifact, folder: Path, edit: Any) -> Artifact:
     model = load_onnx(source.model_file)
     edit(model.graph)
     onnx.save_model(model, str(folder / source.model_file.name))
-    write_artifact(
-        folder,
-        format=source.format,
-        precision=source.precision,
-        task=source.task,
-        labels=source.labels,
-        max_length=source.max_length,
-        inputs=source.inputs,
-        outputs=source.outputs,
-        parameters=source.parameters,
-        model_type=source.model_type,
-    )
-    return read_artifact(folder)
+    return write_like(source, folder, history=())
 
 
 def _scale(name: str, factor: float) -> Any:
