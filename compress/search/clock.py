@@ -16,7 +16,7 @@ class SearchClock:
     """Hold the limit in seconds, None for no limit, and how long trainings took.
 
     `making_s` is the longest time to export and quantize a model, `answering_s` the time of the
-    teacher's answers, which a refit needs again.
+    teacher's answers, which a refit needs again, `judging_s` that of many test rows' answers.
     """
 
     limit_s: float | None
@@ -24,6 +24,7 @@ class SearchClock:
     paces: dict[float, float] = field(default_factory=dict)
     making_s: float = 0.0
     answering_s: float = 0.0
+    judging_s: float = 0.0
 
     @property
     def spent_s(self) -> float:
@@ -42,7 +43,8 @@ class SearchClock:
     @property
     def closing_s(self) -> float:
         """Return the time after the last training, without refits: answers, measuring, report."""
-        return CLOSING_S + self.making_s + self.answering_s * _MORE_ROWS
+        answering_s = self.answering_s * _MORE_ROWS
+        return CLOSING_S + self.making_s + answering_s + self.judging_s
 
     def training_s(self, work: float, epochs: int) -> float:
         """Return the expected seconds of a training; 0 before the first one.

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 from compress.search import schedule
 from compress.search.choice import Goal, Standing, fastest, meets
+from compress.search.clock import SearchClock
+from compress.search.control import control_shape
 from compress.search.request import SearchRequest, SearchResult
 from compress.search.schedule import SearchState, Training
 from compress.search.search import SearchRun
@@ -36,24 +38,62 @@ def _untried(state: SearchState) -> Iterator[Training]:
             yield from (Training(shape, epochs, deploy=True) for epochs in state.rungs[::-1])
 
 
+_CONTROL_SHARE = 0.5
+"""The share of the remaining time that the control's shortest training may take."""
+
+
+def affordable_control(state: SearchState, clock: SearchClock) -> Shape:
+    """Return the slowest student that was trained, or whose shortest training fits the time."""
+    first, *others = state.space.first()
+    slower = [shape for shape in others if shape.layers > first.layers]
+    trained = {trial.shape for trial in state.trials} & set(slower)
+    left_s = clock.left_s - clock.closing_s - _least_s(state, clock, first)
+    fit = [s for s in slower if _least_s(state, clock, s) <= _CONTROL_SHARE * left_s]
+    return max(trained or fit, key=state.space.work, default=control_shape(state.space))
+
+
+def leaves_time(state: SearchState, clock: SearchClock, training: Training) -> bool:
+    """Tell whether a training fits the time, and after it the control's shortest one."""
+    needed_s = clock.training_s(state.space.work(training.shape), training.epochs)
+    if training.shape != state.control_shape:
+        needed_s += _least_s(state, clock, state.control_shape)
+    return needed_s + clock.closing_s <= clock.left_s
+
+
+def _least_s(state: SearchState, clock: SearchClock, shape: Shape) -> float:
+    return clock.training_s(state.space.work(shape), state.rungs[0])
+
+
 class Ladder(SearchRun):
     """Train one student after another, and say of each what it kept.
 
-    Where the teacher has seen the validation rows, the slowest student is trained as the
-    control that the others are measured against; without time for it there is no answer.
-    `epoch_s` is what an epoch of the fastest student is expected to take.
+    Where the teacher has seen the validation rows, the slowest student that fits the time is
+    trained as the control that the others are measured against; without one there is no answer.
+    `epoch_s` is the expected time of the fastest student's epoch, `judging_s` that of the test
+    rows' answers.
     """
 
     rules: ClassVar[Sequence[Callable[[SearchState], Iterator[Training]]]] = (
         *(quickest, schedule.control, climb),
     )
 
-    def __init__(self, request: SearchRequest, epoch_s: float) -> None:
+    def __init__(self, request: SearchRequest, epoch_s: float, judging_s: float) -> None:
         super().__init__(request)
+        self._clock.judging_s = judging_s
         self._said: set[str] = set()
         if not self._clock.paces:
             shape = self._space.first()[0]
             self._clock.trained(self._space.work(shape), 1, epoch_s)
+        if self._state.teacher is None:
+            self._state.control_shape = affordable_control(self._state, self._clock)
+
+    def _fits(self, training: Training) -> bool:
+        state = self._state
+        done = {trial.shape for trial in state.trials}
+        longer = training.epochs > state.rungs[0] and training.shape == state.control_shape
+        if state.teacher is not None or state.control_shape in done or longer:
+            return super()._fits(training)
+        return leaves_time(state, self._clock, training)
 
     def _next(self) -> Training | None:
         training = super()._next()

@@ -32,6 +32,8 @@ from runtimes.files import write_text
 RECIPE = "recipe.toml"
 """What the run's folder holds of the choice: `edgepress run` makes the same model of it."""
 _COPIES = 4
+_ANSWERS = 3
+"""The test rows' answers cost so many times the teacher's: its own, the model's, the bundle's."""
 _FINETUNE_EPOCHS = 8
 _LEAST_EPOCHS = 2
 _FINETUNE_SHARE = 0.4
@@ -154,7 +156,10 @@ def _climbed(prepared: Prepared, request: SearchRequest) -> SearchResult | None:
     stages = (*request.plan.recipe.stages, *_student(prepared.survey, copies))
     left = asked.limit_s - (time.monotonic() - prepared.begun)
     epoch_s = pace.epoch_s * (1 + bool(copies))  # an epoch takes the rows and one of the copies
-    result = Ladder(replace(request, stages=stages, limit_s=left), epoch_s).result()
+    rows = len(request.plan.data.test) / len(request.plan.data.train)
+    judging_s = _ANSWERS * pace.answering_s * rows
+    request = replace(request, stages=stages, limit_s=left)
+    result = Ladder(request, epoch_s, judging_s).result()
     if not result.rows:
         request.board.warn(
             f"no student's training fits the time (an epoch of the fastest takes"

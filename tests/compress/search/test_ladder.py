@@ -8,8 +8,18 @@ import pytest
 
 from compress.search import schedule
 from compress.search.choice import Goal, Standing, fastest
+from compress.search.clock import CLOSING_S, SearchClock
 from compress.search.control import control_shape
-from compress.search.ladder import EPOCHS, Ladder, climb, quickest, verdict, words
+from compress.search.ladder import (
+    EPOCHS,
+    Ladder,
+    affordable_control,
+    climb,
+    leaves_time,
+    quickest,
+    verdict,
+    words,
+)
 from compress.search.schedule import SearchState, Training
 from compress.search.shape import Shape
 from compress.search.trial import Latency, Trial
@@ -92,6 +102,40 @@ def test_no_time_at_all_tries_nothing() -> None:
     assert played(state, lambda shape: 900, fits=lambda training: False) == []
     assert state.control.name == "teacher"
     assert known(seen=True).control.why == "no student was trained"
+
+
+def clock(limit_s: float, epoch_s: float = 10.0) -> SearchClock:
+    """Return a clock that knows what an epoch of the fastest student takes."""
+    made = SearchClock(limit_s + CLOSING_S)
+    made.trained(SPACE.work(FIRST[0]), 1, epoch_s)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "shape"), [(1e6, FIRST[-1]), (250, FIRST[2]), (100, control_shape(SPACE))]
+)
+def test_the_control_is_the_slowest_student_that_fits(limit_s: float, shape: Shape) -> None:
+    assert affordable_control(known(seen=True), clock(limit_s)) == shape
+
+
+def test_a_search_that_goes_on_keeps_its_control() -> None:
+    state = known(seen=True)
+    rows = right(800)
+    state.trials += [
+        Trial(shape, 3, Latency(1.0, 2.0, 3.0), 1.0, 1.0, rows) for shape in (FIRST[0], FIRST[2])
+    ]
+    assert affordable_control(state, clock(1e6)) == FIRST[2]
+
+
+def test_a_training_leaves_time_for_the_control() -> None:
+    state = known(seen=True)
+    state.control_shape = FIRST[2]
+    fastest_s = {epochs: 10.0 * epochs for epochs in EPOCHS}
+    control_s = clock(0).training_s(SPACE.work(FIRST[2]), 3)
+    time_s = fastest_s[6] + control_s + 1
+    assert leaves_time(state, clock(time_s), Training(FIRST[0], 6))
+    assert not leaves_time(state, clock(time_s), Training(FIRST[0], 12))
+    assert leaves_time(state, clock(control_s + 1), Training(FIRST[2], 3))
 
 
 @pytest.mark.parametrize("rule", [quickest, climb])
