@@ -67,8 +67,8 @@ def compress(dry_run: bool, as_json: bool, quiet: bool, **given: Any) -> int:
     if dry_run:
         print_plan(prepared, asked.board, as_json=as_json)
         return 0
-    for line in prepared.lines():
-        asked.board.note(line)
+    if not quiet:
+        click.echo("\n".join(prepared.lines()), err=True)
     report, status = work(prepared)
     _print(prepared, report, as_json)
     return status.exit_code

@@ -11,13 +11,13 @@ import click
 
 
 def print_report(report: object, out: Path, seconds: float) -> None:
-    """Print a run's table, its verdicts, where its results are and what to do next with them."""
+    """Print a run's table, its verdicts, where its results are and what to do next."""
     from compress.progress import clock
     from compress.report import terminal as shown
     from compress.report.schema import Report
 
     assert isinstance(report, Report)
-    shown.show(shown.table(report), *shown.verdict_lines(report))
+    shown.show(*shown.summary(report))
     click.echo(f"report  {out / 'report.html'}")
     click.echo(f"bundle  {out / 'bundle'}")
     click.echo(f"took    {clock(seconds)}")

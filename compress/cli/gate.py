@@ -141,7 +141,7 @@ def _limits(budgets: tuple[str, ...]) -> dict[str, float]:
 
 
 def _prepare(*files: Path | None, github: bool) -> None:
-    """Refuse outputs that cannot be written now, not after minutes of measuring."""
+    """Refuse an output that cannot be written before minutes of measuring."""
     import os
 
     from compress.report.github import summary_file
@@ -153,7 +153,7 @@ def _prepare(*files: Path | None, github: bool) -> None:
 
 
 def _try_to_write(file: Path) -> None:
-    """Raise InputError when the nearest folder that exists takes no file; leave nothing there."""
+    """Raise InputError if the nearest existing folder is not writable; leave no file there."""
     import tempfile
 
     from runtimes.errors import InputError
@@ -215,7 +215,7 @@ def _exit_code(report: GateReport, inconclusive: Policy) -> int:
     if report.exit_code != Status.INCONCLUSIVE.exit_code or inconclusive == "fail":
         return report.exit_code
     if inconclusive == "warn":
-        click.echo("warning: undecided; let through because of --inconclusive warn", err=True)
+        click.echo("warning: the gate is undecided; --inconclusive warn lets it pass", err=True)
     return 0
 
 

@@ -43,14 +43,14 @@ COMMANDS = {
     "profile": "List, show, probe and check device profiles.",
     "cache": "Show and delete the cached results of stages.",
 }
-"""Every command and its one line, so that listing them imports none."""
+"""Each command and its one line: listing the commands imports none of them."""
 
 _MODULES = {"import": "importing"}
-"""The modules of commands whose name Python keeps for itself."""
+"""The modules of commands whose name is a keyword of Python."""
 
 INTERRUPTED = 130
 PIPE_CLOSED = 141
-"""What shells say of a process that ended by SIGINT, and by SIGPIPE."""
+"""The exit codes of a process that SIGINT or SIGPIPE ended, as shells give them."""
 
 
 class LazyGroup(Group):
@@ -160,12 +160,12 @@ def _verbose(arguments: list[str]) -> tuple[bool, list[str]]:
 
 
 def _interrupted() -> int:
-    click.echo("interrupted; a run that is given again takes it up where it was", err=True)
+    click.echo("interrupted; give the same command again to continue", err=True)
     return INTERRUPTED
 
 
 def _stopped(error: Exception) -> int | None:
-    """Return the code of the signal behind an error: a writer cut short raises its own over it."""
+    """Return the exit code of the signal behind an error; an interrupted library raises its own."""
     for cause in _causes(error):
         if isinstance(cause, KeyboardInterrupt):
             return _interrupted()
@@ -175,7 +175,7 @@ def _stopped(error: Exception) -> int | None:
 
 
 def _terminate(signum: int, frame: object) -> None:  # noqa: ARG001 - the signal's own
-    """Leave as on an error, so that temporary folders and workers go too."""
+    """Leave as on an error: temporary folders are removed and workers end."""
     sys.exit(128 + signum)
 
 
@@ -218,7 +218,7 @@ def _without_package(error: Exception) -> Exception | None:
 
 
 def _translated(error: Exception) -> Exception:
-    """Return what the operating system said in the project's words; others as they are."""
+    """Turn an error of the operating system into an InputError; return others unchanged."""
     from runtimes.errors import EdgepressError, InputError
 
     if _disk_is_full(error):
@@ -226,16 +226,16 @@ def _translated(error: Exception) -> Exception:
         named = [fault.filename2 or fault.filename for fault in faults]
         return InputError(
             f"{next(filter(None, named), 'the disk')}: no space left",
-            expected="room for the stages; nothing half-written was left",
-            action="free some (`edgepress cache prune` frees finished stages) and run it again",
+            expected="free space for what the command writes; no half-written file is left",
+            action="free some space (`edgepress cache prune` does), then run it again",
         )
     if isinstance(error, EdgepressError) or not isinstance(error, OSError):
         return error
     place = f"{error.filename}: " if error.filename else ""
     return InputError(
         f"{place}{error.strerror or error}",
-        expected="a place that can be read or written",
-        action="check the path and its permissions; -v shows where it was used",
+        expected="a path that edgepress can read or write",
+        action="check the path and its permissions; -v shows where edgepress used it",
     )
 
 

@@ -29,7 +29,7 @@ class Planned(Protocol):
         """Return what may go wrong."""
 
     def lines(self) -> list[str]:
-        """Describe it, a line a thing."""
+        """Describe it in lines of text."""
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""

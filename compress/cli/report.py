@@ -37,7 +37,7 @@ def report(
 ) -> None:
     """Render the report of RUN: the folder of a run, or a report.json."""
     from compress.report.schema import read_report, to_json
-    from compress.report.terminal import show, table, verdict_lines
+    from compress.report.terminal import show, summary
     from runtimes.files import write_text
 
     if as_json:
@@ -49,7 +49,7 @@ def report(
         write_text(out, _text(run_report, form) + "\n")
         click.echo(str(out))
     elif form == "table":
-        show(table(run_report), *verdict_lines(run_report))
+        show(*summary(run_report))
     else:
         click.echo(_text(run_report, form))
 
@@ -63,10 +63,10 @@ def _refuse_with_json(context: click.Context, *names: str) -> None:
 
 def _text(run_report: Report, form: str) -> str:
     from compress.report import html, markdown
-    from compress.report.terminal import plain, table, verdict_lines
+    from compress.report.terminal import plain, summary
 
     if form == "html":
         return html.render(run_report)
     if form == "markdown":
         return markdown.render(run_report)
-    return plain(table(run_report), *verdict_lines(run_report)).rstrip("\n")
+    return plain(*summary(run_report)).rstrip("\n")

@@ -67,6 +67,13 @@ def gate_lines(verdict: gate.Verdict) -> list[Text]:
     return [head, *rows]
 
 
+def summary(report: Report) -> list[RenderableType]:
+    """Return the stage table and, after an empty line, the verdicts."""
+    from rich.text import Text
+
+    return [table(report), Text(), *verdict_lines(report)]
+
+
 def table(report: Report) -> Table:
     """Return the stage table, fit for 80 columns; the final model's row is bold and marked."""
     from rich.box import SIMPLE_HEAD

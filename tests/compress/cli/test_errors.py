@@ -176,7 +176,7 @@ def test_v_shows_the_traceback_wherever_it_stands(
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a/b"), 2, "a/b: Permission"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), PIPE_CLOSED, ""),
         (ValueError("deep inside"), 5, "run it again with -v"),
-        (KeyboardInterrupt(), 130, "takes it up where it was"),
+        (KeyboardInterrupt(), 130, "give the same command again"),
     ],
 )
 def test_what_the_system_says_becomes_a_code_and_a_message(

@@ -39,6 +39,7 @@ PLANS = {
     "run": ("run", "recipe.toml", "--out", "out", "--dry-run"),
     "run of a target": ("run", "target.toml", "--out", "out", "--dry-run"),
     "search": ("search", "recipe.toml", "--out", "out", "--dry-run"),
+    "compress": ("compress", "teacher", "--data", "train.csv", "--out", "out", "--dry-run"),
 }
 
 RESULTS = {
@@ -139,7 +140,7 @@ def test_a_plan_is_json(said: Said, name: str) -> None:
     assert plan["teacher"]["model_type"] == "bert"
     assert [step["name"] for step in plan["steps"]]
     assert any("validation has" in warning for warning in plan["warnings"])
-    assert ("search" in plan) == (name != "run")
+    assert ("search" in plan) == (name in ("search", "run of a target"))
 
 
 def test_the_demonstration_s_plan(said: Said) -> None:
