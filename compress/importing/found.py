@@ -11,6 +11,7 @@ from typing import Any
 
 from runtimes.artifact import is_artifact
 from runtimes.errors import ArtifactError, InputError
+from runtimes.onnx_external import check_external_data, external_locations
 
 FORMATS = {".onnx": "onnx", ".xml": "openvino"}
 """The formats of models that are imported, by the file's suffix."""
@@ -49,6 +50,13 @@ class Found:
         names = ("config.json", "model_config.json")
         return self.file(*names) or self.folders[0] / names[0]
 
+    def size_bytes(self) -> int:
+        """Return the bytes of the model and its weights; raise ArtifactError on a damaged file."""
+        places = [self.model, self.model.with_suffix(".bin")]
+        if self.format == "onnx":
+            places = [self.model, *(self.model.parent / name for name in _beside(self.model))]
+        return sum(path.stat().st_size for path in places)
+
     def file(self, *names: str) -> Path | None:
         """Return the first of these files, in the nearest folder that has one."""
         places = (folder / name for folder in self.folders for name in names)
@@ -62,6 +70,12 @@ class Found:
     def _json(self, name: str) -> Mapping[str, Any]:
         file = self.file(name)
         return read_settings(file) if file else {}
+
+
+def _beside(model: Path) -> set[str]:
+    """Return the files of an ONNX model's weights; raise ArtifactError for one elsewhere."""
+    check_external_data(model)
+    return external_locations(model)
 
 
 def find(source: Path) -> Found:
@@ -93,7 +107,7 @@ def read_settings(file: Path) -> dict[str, Any]:
     """Read an object from a JSON file; raise ArtifactError when it is none."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{file}: not JSON ({error})", action="write it again") from error
     if not isinstance(content, dict):
         raise ArtifactError(

@@ -27,7 +27,7 @@ from compress.run.single import check_out
 from compress.stage import tool_versions
 from compress.tasks import DEFAULT_TASK, canonical_task
 from runtimes.artifact import Artifact, StageRecord, write_artifact
-from runtimes.files import folder_bytes, new_folder
+from runtimes.files import new_folder
 from runtimes.manifest import Manifest
 from runtimes.packages import require_available
 from runtimes.runtime import RUNTIMES, Runtime, TensorSpec, model_files, runs_in
@@ -60,10 +60,9 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
     """
     started = time.perf_counter()
     found = find(asked.source)
-    source = asked.source if asked.source.is_dir() else asked.source.parent
     runtime: Runtime = RUNTIMES.resolve(runs_in(found.format))()
     require_available(runtime)
-    check_out(out, source, *filter(None, [asked.tokenizer]), size=folder_bytes(found.model.parent))
+    check_out(out, asked.source, *_read_of(asked.tokenizer), size=found.size_bytes())
     with new_folder(out) as folder:
         copied = _COPY[found.format](found.model, folder)
         manifest = _described(found, asked, copied, folder)
@@ -72,7 +71,10 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
         output, logits = trial.outputs()
         trial.run_longest(manifest.max_length)
         labels = labels_of(found, asked.labels, logits.shape[1])
-        for warning in _warnings(labels, looks_normalized(logits), copied):
+        single = any(spec.shape[0] == 1 for spec in opened.inputs)
+        for warning in _warnings(
+            labels, copied, single=single, normalized=looks_normalized(logits)
+        ):
             progress.warn(warning)
         artifact = write_artifact(
             folder,
@@ -81,7 +83,7 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
             task=manifest.task,
             labels=labels,
             max_length=manifest.max_length,
-            inputs=tuple(spec._replace(shape=("batch", "sequence")) for spec in opened.inputs),
+            inputs=tuple(map(_named_shape, opened.inputs)),
             outputs=(TensorSpec(output.name, output.dtype, ("batch", len(labels))),),
             parameters=copied.parameters,
             history=(_record(found, copied, time.perf_counter() - started),),
@@ -103,7 +105,19 @@ def _record(found: Found, copied: Copied, seconds: float) -> StageRecord:
     return StageRecord("import", settings, round(seconds, 3), tool_versions())
 
 
-def _warnings(labels: tuple[str, ...], normalized: bool, copied: Copied) -> list[str]:
+def _read_of(tokenizer: Path | None) -> list[Path]:
+    """Return the files of a tokenizer's folder, which a result may lie inside of."""
+    return [path for path in tokenizer.iterdir() if path.is_file()] if tokenizer else []
+
+
+def _named_shape(spec: TensorSpec) -> TensorSpec:
+    batch = spec.shape[0] if isinstance(spec.shape[0], int) else "batch"
+    return spec._replace(shape=(batch, "sequence"))
+
+
+def _warnings(
+    labels: tuple[str, ...], copied: Copied, *, single: bool, normalized: bool
+) -> list[str]:
     warnings = []
     if all(map(_UNNAMED.fullmatch, labels)):
         warnings.append(
@@ -115,6 +129,8 @@ def _warnings(labels: tuple[str, ...], normalized: bool, copied: Copied) -> list
             "its output looks like probabilities: figures that compare logits (KL) mean nothing;"
             " export it without the softmax"
         )
+    if single:
+        warnings.append("it takes one text at a time: throughput in batches cannot be measured")
     if copied.widened:
         warnings.append(f"its int32 inputs take int64 now: {', '.join(copied.widened)}")
     return warnings

@@ -216,3 +216,29 @@ def test_an_artifact_is_replaced_and_a_persons_file_is_not(tmp_path: Path) -> No
     shutil.rmtree(source)
     exported.optimum_int8(source)
     assert imported(Import(source), tmp_path / "ours").digest != first.digest
+
+
+def test_a_result_may_lie_beside_the_models_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported.plain(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    here = Path()
+    asked = Import(Path("classifier.onnx"), tokenizer=here, max_length=16)
+    assert imported(asked, Path("ours")).labels == LABELS
+
+
+def test_a_model_that_takes_one_text_at_a_time_is_warned_of(tmp_path: Path) -> None:
+    import onnx
+
+    source = exported.optimum(tmp_path / "theirs")
+    model = onnx_graph()
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(model, source / "model.onnx")
+    progress = Warned()
+    made = import_exported(Import(source), tmp_path / "ours", progress)
+    assert made.inputs[0].shape == (1, "sequence")
+    assert progress.warnings == [
+        "it takes one text at a time: throughput in batches cannot be measured"
+    ]
