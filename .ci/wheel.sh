@@ -4,7 +4,7 @@
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-checkout=${PYTHON:-.venv/bin/python}
+checkout=${PYTHON:-$PWD/.venv/bin/python}
 python="$work/venv/bin/python"
 
 "$checkout" -m build --quiet --wheel --outdir "$work" .
@@ -40,5 +40,5 @@ cd "$work"
 "$work/venv/bin/edgepress" demo --dry-run
 # The library, as its user's type checker sees it.
 "$work/venv/bin/python" -c 'import edgepress; print(edgepress.__version__)'
-"$OLDPWD/.venv/bin/mypy" --strict --python-executable "$work/venv/bin/python" \
+"$checkout" -m mypy --strict --python-executable "$work/venv/bin/python" \
   -c 'import edgepress; edgepress.load("model").predict("text")["label"]'

