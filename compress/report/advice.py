@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from profiles.doubt import Doubt, Noun
+from profiles.doubt import Doubt
 from profiles.gate import Check, Status, Verdict
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -150,13 +150,11 @@ def _rows(check: Check, doubt: Doubt) -> str:
 def _processes(doubt: Doubt, measuring: Measuring) -> str:
     """Say what narrows the interval of a figure that was timed."""
     if measuring.reaches(doubt):
-        return f"repeat it with `{_LARGEST_TIER}`, which takes more {doubt.noun}{_noisy(measuring)}"
-    enough = f"no tier takes so many {_more(doubt.noun)}"
+        larger = f"with `{_LARGEST_TIER}`, which takes more {doubt.noun}"
+        quieter = f"{_quieter(measuring)}, or " if measuring.noise else ""
+        return f"repeat it {quieter}{larger}"
+    enough = f"no tier takes so many {doubt.noun}"
     return f"{enough}: repeat it {_quieter(measuring)}, or move the limit, or change the model"
-
-
-def _more(noun: Noun) -> str:
-    return {"cold starts": "cold starts", "processes": "processes"}.get(noun, "samples")
 
 
 def _larger_tier(measuring: Measuring) -> str:
@@ -166,10 +164,6 @@ def _larger_tier(measuring: Measuring) -> str:
 
 def _quieter(measuring: Measuring) -> str:
     return f"{_QUIETER} ({'; '.join(measuring.noise)})" if measuring.noise else _QUIETER
-
-
-def _noisy(measuring: Measuring) -> str:
-    return f", {_quieter(measuring)}" if measuring.noise else ""
 
 
 def _measure(check: Check) -> str:
