@@ -1,4 +1,4 @@
-"""The environment that libraries are loaded in: no telemetry, no chatter, no spinning threads."""
+"""The environment for loading libraries: no telemetry, no messages, no spinning threads."""
 
 from __future__ import annotations
 
@@ -17,6 +17,6 @@ _SETTINGS = {
 
 
 def quiet_libraries() -> None:
-    """Switch off the telemetry of every library that is loaded later; what is set stays."""
+    """Switch off the telemetry of every library that is loaded later; set variables stay."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)

@@ -13,14 +13,14 @@ Noun = Literal["rows", "cold starts", "processes", "samples"]
 Cause = Literal["few samples", "on the limit", "noise", "many checks"]
 
 _HOPELESS = 1_000
-"""More than this many times the samples at hand is no advice."""
+"""Advice that asks for more than this many times the samples at hand is left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Say why a check is undecided, and what its samples are.
+    """Hold why a check is undecided, and the unit of its samples.
 
-    `needed` samples would decide it, as far as that is known; there are `have`.
+    `needed` samples would decide it, None if unknown; there are `have`.
     """
 
     cause: Cause
@@ -29,7 +29,7 @@ class Doubt:
     needed: int | None = None
 
     def __str__(self) -> str:
-        """Say it in the words of a table's note."""
+        """Describe it for a table's note."""
         match self.cause:
             case "noise":
                 return "beyond the limit, but the machine was noisy"
@@ -46,8 +46,8 @@ def doubt_of(budget: Budget, found: Measurement, cause: Cause = "few samples") -
     """Return why a figure whose interval holds the limit is undecided.
 
     The number of samples that would decide it is extrapolated from the interval's width, which
-    shrinks with the root of the samples. The interval of a paired figure, such as retention, is
-    as wide as the two models disagree: its number of rows is that of the discordant pairs.
+    shrinks with the square root of the samples. The interval of a paired figure, such as retention,
+    is as wide as the two models disagree: its number of rows is that of the discordant pairs.
     """
     noun, value = noun_of(budget), found.value
     doubt = Doubt(cause, noun, found.samples)
@@ -65,7 +65,7 @@ def doubt_of(budget: Budget, found: Measurement, cause: Cause = "few samples") -
 
 
 def noun_of(budget: Budget) -> Noun:
-    """Say what the samples of a budget's figure are."""
+    """Name the unit of a budget's samples."""
     if not budget.kind.machine_bound:
         return "rows"
     if budget.metric.startswith("cold_start"):
@@ -75,6 +75,6 @@ def noun_of(budget: Budget) -> Noun:
 
 
 def _rounded(count: int) -> int:
-    """Round up to two figures: the estimate is no better than that."""
+    """Round up to two digits: the estimate is no more precise."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

@@ -1,4 +1,4 @@
-"""Tickets table by table and class by class, before they are labelled."""
+"""Tickets table by table and class by class, before they are labeled."""
 
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _PATIENCE = 60  # near-duplicates in a row before a family is taken to be exhaus
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A ticket before it is labelled."""
+    """A ticket before it is labeled."""
 
     text: str
     wording: Wording

@@ -18,7 +18,7 @@ COLUMNS = ("text", "label", "group")
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """One labelled row; `group` is its scenario and wording, behind the class that was meant."""
+    """One labeled row; `group` is its scenario and wording, behind the class that was meant."""
 
     text: str
     label: str

@@ -1,4 +1,4 @@
-"""What is told of a model's graph: its precision, its size and where it came from."""
+"""The properties of a copied graph: its precision, its size and its origin."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 POSITIONS = "position_embeddings"
-"""What libraries call the table of positions: its rows are how many tokens a model takes."""
+"""Libraries' names of the position table: its rows are the tokens that a model takes."""
 
 _QUANTIZED = ("int8", "int4")
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Count the elements of some constants: `dtype` is what they are stored as.
+    """Count the elements of some constants: `dtype` is their stored type.
 
-    `product` says that a dense layer multiplies with them, not that a table is read.
+    `product` says that a dense layer multiplies with them; otherwise they are a table.
     """
 
     dtype: str
@@ -26,10 +26,10 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Hold what was read from a graph while it was copied.
+    """Hold the properties of a graph, read while it is copied.
 
-    `positions` is None where no table of positions was told apart. `widened` are the inputs that
-    took int32 and take int64 now.
+    `positions` is None where no position table was recognized. `widened` are the inputs that took
+    int32 and now take int64.
     """
 
     precision: str
@@ -40,9 +40,9 @@ class Copied:
 
 
 def precision_of(weights: Iterable[Weights]) -> str:
-    """Return the precision that most weights of products are stored in, where any is quantized.
+    """Return the precision of most product weights, if any is quantized.
 
-    Then come quantized tables, and then the type of most weights.
+    Else that of quantized tables, or else of most weights.
     """
     rows = list(weights)
     for part in ([row for row in rows if row.product], rows):

@@ -1,4 +1,4 @@
-"""What a model's own files say of it: labels, tokenizer and how many tokens it takes."""
+"""The description in a model's own files: labels, tokenizer and number of tokens."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from runtimes.packages import require_packages
 
 _LABEL_FILES = ("labels.json", "labels.txt", "labels")
 _LONGEST = 1_000_000
-"""transformers writes 1e30 for a tokenizer that knows no limit."""
+"""transformers writes 1e30 for a tokenizer without a limit."""
 
 
 def labels_of(found: Found, given: str | None, outputs: int) -> tuple[str, ...]:
     """Return the names of a model's outputs, as many as it has.
 
-    `given` is what was typed: a file, or names parted by commas. Raises InputError without names,
-    or with another number of them, and UnsupportedError for a head that is no classifier.
+    `given` is the option's value: a file, or names separated by commas. Raises InputError without
+    names or for another number of them, and UnsupportedError for a head that is not a classifier.
     """
     place, names = _names(found, given)
     if not names:
@@ -82,10 +82,10 @@ def copy_tokenizer(source: Path, folder: Path, config: Mapping[str, Any], max_le
 
 
 def max_length_of(found: Found, tokenizer: Path, asked: int | None, positions: int | None) -> int:
-    """Return how many tokens the model is given, specials included.
+    """Return the maximum number of tokens, special tokens included.
 
-    `positions` are those of its weights. Raises UnsupportedError for more than it takes,
-    InputError when nothing says how many that are.
+    `positions` is the number in its weights. Raises UnsupportedError for more than the model takes,
+    InputError when its files do not give the number.
     """
     known = _positions(found, positions)
     if asked is not None and known is not None and asked > known:
@@ -117,7 +117,7 @@ def _positions(found: Found, positions: int | None) -> int | None:
 
 
 def _said(tokenizer: Path) -> int | None:
-    """Return the limit in a tokenizer's settings, None where there is none to speak of."""
+    """Return the limit in a tokenizer's settings, None for no real limit."""
     file = tokenizer / "tokenizer_config.json"
     limit = read_settings(file).get("model_max_length") if file.is_file() else None
     usable = isinstance(limit, int | float) and 0 < limit < _LONGEST
@@ -125,7 +125,7 @@ def _said(tokenizer: Path) -> int | None:
 
 
 def _names(found: Found, given: str | None) -> tuple[Path | str, tuple[str, ...]]:
-    """Return where the labels were named, and the labels; () where nothing names them."""
+    """Return where the labels are named, and the labels; () if they are not named."""
     if given is not None:
         return _typed(given)
     problem = found.config.get("problem_type")

@@ -1,4 +1,4 @@
-"""Find the one model in what another tool wrote, and the files that describe it."""
+"""Find the one model in another tool's output, and the files that describe it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Found:
 
     @property
     def place(self) -> Path:
-        """Return where the configuration lies or is missed, to name it in a message."""
+        """Return the path of the configuration, existing or not, for messages."""
         names = ("config.json", "model_config.json")
         return self.file(*names) or self.folders[0] / names[0]
 
@@ -58,7 +58,7 @@ class Found:
         return sum(path.stat().st_size for path in places)
 
     def file(self, *names: str) -> Path | None:
-        """Return the first of these files, in the nearest folder that has one."""
+        """Return the first of these files in the nearest folder that has one."""
         places = (folder / name for folder in self.folders for name in names)
         return next((path for path in places if path.is_file()), None)
 
@@ -104,7 +104,7 @@ def find(source: Path) -> Found:
 
 
 def read_settings(file: Path) -> dict[str, Any]:
-    """Read an object from a JSON file; raise ArtifactError when it is none."""
+    """Read an object from a JSON file; raise ArtifactError for anything else."""
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

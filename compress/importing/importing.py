@@ -38,10 +38,10 @@ _UNNAMED = re.compile(r"LABEL_\d+")
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """Say what is imported, and what its own files do not say.
+    """Hold what is imported, and what its own files do not describe.
 
-    `source` is a folder or a model's file. `labels` is a file with a label a line, or labels
-    parted by commas; `tokenizer` is a folder.
+    `source` is a folder or a model's file. `labels` is a file with one label a line, or labels
+    separated by commas; `tokenizer` is a folder.
     """
 
     source: Path
@@ -52,11 +52,11 @@ class Import:
 
 
 def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
-    """Write the artifact of a foreign model to `out`, whole or not at all.
+    """Write the artifact of another tool's model to `out`, completely or not at all.
 
-    Only the model, the tokenizer's files and what names the labels are read; nothing in the
-    source is executed. A row runs through the model first. Raises InputError and its kinds for
-    what cannot be imported, BackendError when the runtime refuses the model.
+    Only the model, the tokenizer's files and the files with the labels are read; nothing in the
+    source is executed. A row runs through the model first. Raises a subclass of InputError for a
+    model that cannot be imported, BackendError when the runtime refuses it.
     """
     started = time.perf_counter()
     found = find(asked.source)

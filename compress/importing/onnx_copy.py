@@ -1,4 +1,4 @@
-"""Copy an ONNX model of another tool, and read from its graph what it is."""
+"""Copy another tool's ONNX model, and read its properties from the graph."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 MODEL = "model.onnx"
 _DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft", "com.microsoft.nchwc")
-"""The operators that ONNX Runtime brings; others need a library of somebody's."""
+"""The domains of ONNX Runtime's operators; other operators need another library."""
 
 _PACKED = {"MatMulNBits": 4, "GatherBlockQuantized": 4}
-"""Operators whose weights lie packed in bytes, and their bits by default."""
+"""Operators with weights packed in bytes, and their default number of bits."""
 
 _SIDE_INPUTS = {
     "DequantizeLinear": 1,
@@ -29,7 +29,7 @@ _SIDE_INPUTS = {
     "GatherBlockQuantized": 2,
     "MatMulInteger": 2,
 }
-"""From which input on an operator reads scales and zero points."""
+"""The first input of an operator that is a scale or a zero point."""
 
 _TABLES = ("Gather", "GatherBlockQuantized", "EmbedLayerNormalization", "QEmbedLayerNormalization")
 
@@ -37,9 +37,9 @@ _TABLES = ("Gather", "GatherBlockQuantized", "EmbedLayerNormalization", "QEmbedL
 def copy_onnx(source: Path, folder: Path) -> Copied:
     """Write model.onnx, and its weights beside it as *.onnx.data, into a folder.
 
-    Without weights of another name and int32 inputs the file is copied byte for byte. Raises
-    ArtifactError on a damaged file or weights outside its folder, UnsupportedError on operators
-    that need a library of their own.
+    The file is copied byte for byte unless it has int32 inputs or weights under another name.
+    Raises ArtifactError on a damaged file or weights outside its folder, UnsupportedError on
+    operators that need a library of their own.
     """
     check_external_data(source)
     model = _read(source)
@@ -87,7 +87,7 @@ def _check_domains(source: Path, model: ModelProto) -> None:
 
 
 def _widen_inputs(graph: GraphProto) -> tuple[str, ...]:
-    """Let int32 inputs take int64, as every tokenizer's ids are here; return their names."""
+    """Make int32 inputs take int64, like all tokenizer ids here; return their names."""
     from onnx import TensorProto, helper
 
     constants = {tensor.name for tensor in graph.initializer}
@@ -161,7 +161,7 @@ def _tensors(graph: GraphProto) -> Iterator[TensorProto]:
 
 
 def _weights(graph: GraphProto) -> Iterator[Weights]:
-    """Yield the constants that are parameters: no indices, shapes, scales and zero points."""
+    """Yield the constants that are parameters: no indices, shapes, scales or zero points."""
     readers = _readers(graph)
     for name, tensor in _constants(graph).items():
         reading = readers.get(name, [])
@@ -189,7 +189,7 @@ def _constants(graph: GraphProto) -> Mapping[str, TensorProto]:
 
 
 def _readers(graph: GraphProto) -> Mapping[str, list[tuple[NodeProto, int]]]:
-    """Return for each value the nodes that read it, and as which input."""
+    """Return for each value the nodes that read it, with the index of the input."""
     readers: dict[str, list[tuple[NodeProto, int]]] = {}
     for node in graph.node:
         for place, name in enumerate(node.input):
@@ -200,7 +200,7 @@ def _readers(graph: GraphProto) -> Mapping[str, list[tuple[NodeProto, int]]]:
 def _feeds_a_table(
     node: NodeProto | None, readers: Mapping[str, list[tuple[NodeProto, int]]]
 ) -> bool:
-    """Tell whether what a node makes of weights, their dequantized values say, is a table."""
+    """Tell whether a node's result on weights, such as dequantized values, is a table."""
     if node is None or node.op_type not in ("DequantizeLinear", "Cast"):
         return False
     return any(reader.op_type in _TABLES for reader, _ in readers.get(node.output[0], []))
@@ -212,7 +212,7 @@ def _bits(node: Any) -> int:
 
 
 def _dtype(tensor: TensorProto) -> str:
-    """Return how a parameter is stored, "" for what is no parameter."""
+    """Return how a parameter is stored, "" for other constants."""
     from onnx import TensorProto
 
     kinds = {

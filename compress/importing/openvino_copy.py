@@ -1,4 +1,4 @@
-"""Copy an OpenVINO IR of another tool, and read from its graph what it is."""
+"""Copy another tool's OpenVINO IR, and read its properties from the graph."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _DTYPES = {
     "int4": ("i4", "u4"),
 }
 _THROUGH = ("Convert", "Subtract", "Multiply", "Reshape", "Transpose", "FakeQuantize")
-"""What stands between stored weights and the product that reads them."""
+"""Operators between stored weights and the product that reads them."""
 
 
 def copy_openvino(source: Path, folder: Path) -> Copied:
-    """Write model.xml and model.bin into a folder, byte for byte where inputs take int64.
+    """Write model.xml and model.bin into a folder, byte for byte if the inputs take int64.
 
     Raises ArtifactError on a damaged file.
     """
@@ -48,7 +48,7 @@ def copy_openvino(source: Path, folder: Path) -> Copied:
 
 
 def _widened(model: Any, narrow: tuple[str, ...]) -> Any:
-    """Let inputs take int64, as every tokenizer's ids are here."""
+    """Make inputs take int64, like all tokenizer ids here."""
     openvino = import_openvino()
     from openvino.preprocess import PrePostProcessor
 

@@ -1,4 +1,4 @@
-"""Run a row through an imported model before it is called an artifact."""
+"""Run a row through an imported model before it becomes an artifact."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LOGITS = "logits"
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Hold an opened model, and the device's half of its task over the model's folder."""
+    """Hold an opened model, and the device half of its task for the model's folder."""
 
     opened: Opened
     task: DeviceTask
@@ -56,7 +56,7 @@ class Trial:
         return known[name], logits
 
     def run_longest(self, max_length: int) -> None:
-        """Run a row of as many tokens as the model is said to take.
+        """Run a row with the maximum number of tokens.
 
         Raises UnsupportedError when the model takes fewer.
         """
@@ -82,7 +82,7 @@ class Trial:
 
 
 def check_inputs(inputs: Sequence[TensorSpec]) -> None:
-    """Raise UnsupportedError for inputs that no row of its own length fits."""
+    """Raise UnsupportedError for inputs that cannot take a row at its own length."""
     for spec in inputs:
         if spec.dtype != "int64" or len(spec.shape) != 2:
             raise UnsupportedError(

@@ -139,9 +139,9 @@ def _decide(check: Check, doubt: Doubt, measuring: Measuring) -> str:
 
 def _rows(check: Check, doubt: Doubt) -> str:
     if check.budget.metric == "worst_class_retention" and doubt.needed is None:
-        return "give at least 20 labelled test rows of every class"
+        return "give at least 20 labeled test rows of every class"
     many = "more" if doubt.needed is None else f"about {doubt.needed:,}"
-    said = f"give {many} labelled test rows ({doubt.have:,} now)"
+    said = f"give {many} labeled test rows ({doubt.have:,} now)"
     if check.budget.kind.against == "baseline":
         said += " and save the baseline again on the same rows"
     return f"{said}; a larger tier or a quieter machine does not help"

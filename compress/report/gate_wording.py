@@ -29,7 +29,7 @@ LONGEST_LAST_OUTPUT = 4_000
 _UNDECIDED: dict[Policy, Weight] = {"fail": "error", "warn": "warning", "pass": "notice"}
 _GRAVITY = [Status(word) for word in wording.GRAVITY]
 _TERMINAL = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # CSI: colors, cursor
     r"|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)"  # OSC: titles, links
     r"|\x1b[ -/]*[0-Z\\^-~]"  # the two-character ones
 )

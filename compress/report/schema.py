@@ -139,7 +139,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerdictRow:
-    """Hold the judgement of one profile.
+    """Hold the judgment of one profile.
 
     `why` says what no check says, as which machine was found; `conditions` how was measured.
     """

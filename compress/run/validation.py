@@ -1,4 +1,4 @@
-"""What a model scores on validation rows, for whoever watches a run."""
+"""A model's score on validation rows, shown during a run."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from runtimes.files import stable_hash
 from runtimes.runtime import RUNTIMES, runs_in
 
 _MOST_ROWS = 1_000
-"""Validation rows that are answered: seconds for a small model, a standard error of a point."""
+"""The number of validation rows: seconds for a small model, one point of standard error."""
 
 
 @dataclass(slots=True)
 class Validation:
     """Score the models of a run on the same validation rows; never on test rows.
 
-    `shared` keeps the answers, so that a run that goes on does not ask again.
+    `shared` keeps the answers, so that a resumed run does not compute them again.
     """
 
     rows: Rows
@@ -36,7 +36,7 @@ class Validation:
         self.rows = pick_rows(self.rows, _MOST_ROWS)
 
     def line(self, model: Artifact, *, teacher: bool = False) -> str:
-        """Say the model's score and what it keeps of the teacher's; "" where nothing runs it."""
+        """Describe the model's score and its retention; "" where nothing runs it."""
         if model.format != TORCH and not _runs_here(model):
             return ""
         score = task_of(model.task).score(self._answers(model), self.rows.targets).metric

@@ -1,4 +1,4 @@
-"""A search over a few fixed students, from the fastest to the safest: the first to do wins."""
+"""A search over a few fixed students, fastest first: the first that suffices wins."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _least_s(state: SearchState, clock: SearchClock, shape: Shape) -> float:
 
 
 class Ladder(SearchRun):
-    """Train one student after another, and say of each what it kept.
+    """Train one student after another, and report the retention of each.
 
     Where the teacher has seen the validation rows, the slowest student that fits the time is
     trained as the control that the others are measured against; without one there is no answer.
@@ -103,7 +103,7 @@ class Ladder(SearchRun):
         return training
 
     def _show(self) -> None:
-        """Say what each student kept, once there is something to measure it against."""
+        """Report the retention of each student, once there is a control."""
         state = self._state
         if state.teacher is None and state.control.shape is None:
             return
@@ -120,13 +120,13 @@ class Ladder(SearchRun):
 
 
 def words(shape: Shape) -> str:
-    """Return a student's name for a person: "2 layers, 50 % of the FFN"."""
+    """Return a student's name for people: "2 layers, 50 % of the FFN"."""
     layers = f"{shape.layers} layer" + ("s" if shape.layers > 1 else "")
     return layers + (f", {100 * (1 - shape.ffn):g} % of the FFN" if shape.ffn else "")
 
 
 def verdict(row: Standing, goal: Goal) -> str:
-    """Say what a student kept of its control's accuracy, and whether that is enough."""
+    """Report a student's share of its control's accuracy, and whether it is enough."""
     trial = row.trial
     return (
         f"{words(trial.shape)}: {row.retention:.1%} of the accuracy (at least {row.lower:.1%}),"

@@ -1,4 +1,4 @@
-"""How long a training will take, told from a training on a few of its rows."""
+"""The expected time of a training, estimated from a training on a few of its rows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from compress.search.workshop import Workshop
 from runtimes.files import stable_hash
 
 _ROWS = (64, 576)
-"""What takes long with both is starting; what the difference takes is the rows' own."""
+"""Both times include the start; their difference is the time of the rows."""
 _VALIDATION_ROWS = 64
 _LEAST_SHARE = 0.1
-"""Of the longer time, what the difference is at least: a busy machine's times jump."""
+"""The least share of the longer time that is the difference: a busy machine's times vary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def student_pace(shop: Workshop, shape: Shape) -> Pace:
 
 
 def _of_all(data: Dataset, seconds: Callable[[Dataset], float]) -> float:
-    """Return what all training rows take, given what few of them take."""
+    """Return the time for all training rows, given the time for a few of them."""
     less, more = (_few(data, count) for count in _ROWS)
     short_s, long_s = seconds(less), seconds(more)
     rows = len(data.train) + len(data.unlabeled)
@@ -74,7 +74,7 @@ def _of_all(data: Dataset, seconds: Callable[[Dataset], float]) -> float:
 
 
 def _few(data: Dataset, count: int) -> Dataset:
-    """Return rows from all over the training part; with few of validation, which cost time too."""
+    """Return rows from all of the training part, and few validation rows: they cost time."""
     train, validation = _spread(data.train, count), _spread(data.validation, _VALIDATION_ROWS)
     digest = stable_hash([data.digest, "pace", len(train), len(validation)])
     return replace(data, train=train, validation=validation, unlabeled=(), digest=digest)

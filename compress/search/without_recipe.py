@@ -1,4 +1,4 @@
-"""A teacher and a file of rows in, a judged bundle out: compression without a recipe."""
+"""Compression without a recipe: from a teacher and a file of rows to a judged bundle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ from runtimes.errors import InputError
 from runtimes.files import write_text
 
 RECIPE = "recipe.toml"
-"""What the run's folder holds of the choice: `edgepress run` makes the same model of it."""
+"""The file in the run's folder that describes the choice: `edgepress run` makes the same model from
+it."""
 _COPIES = 4
 _ANSWERS = 3
 """The test rows' answers cost so many times the teacher's: its own, the model's, the bundle's."""
@@ -67,22 +68,22 @@ class Prepared:
 
     @property
     def cuts(self) -> bool:
-        """Tell whether the teacher's architecture can be cut."""
+        """Tell whether the teacher's architecture can be pruned."""
         return _cuts(self.survey)
 
     @property
     def tries(self) -> list[str]:
-        """Name what is tried, the fastest first."""
+        """Name the students that are tried, the fastest first."""
         shapes = _shapes(self.request) if self.cuts else []
         return [*map(words, shapes), f"the whole teacher, {_scheme(self.request)}"]
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Return what may go wrong."""
+        """Return the warnings."""
         return self.request.plan.warnings
 
     def to_json(self) -> dict[str, Any]:
-        """Return what will be done as JSON values."""
+        """Return the plan as JSON values."""
         compression = {
             "finetune": self.survey.finetune,
             "text": self.survey.text.column,
@@ -94,7 +95,7 @@ class Prepared:
         return {**self.request.plan.to_json(), "compression": compression}
 
     def lines(self) -> list[str]:
-        """Say what will be done, and how long it takes at most."""
+        """Describe the plan, and its maximum time."""
         goal = self.request.goal
         return [
             *self.survey.lines(),
@@ -107,7 +108,7 @@ class Prepared:
 
 
 def prepare(asked: Asked) -> Prepared:
-    """Look at the teacher and its rows and check everything; nothing is trained or written.
+    """Survey the teacher and its rows, and check everything; nothing is trained or written.
 
     Raises InputError's kinds for the first thing that cannot work.
     """
@@ -142,7 +143,7 @@ def compress(prepared: Prepared) -> tuple[Report, Status]:
 
 
 def _climbed(prepared: Prepared, request: SearchRequest) -> SearchResult | None:
-    """Return what the ladder found, or None where there is no time to begin it."""
+    """Return the ladder's result, None where there is no time to begin."""
     asked, shop = prepared.asked, request.workshop()
     pace = student_pace(shop, _shapes(request)[0])
     most = _ANSWERING_SHARE * asked.limit_s
@@ -226,7 +227,7 @@ def _finetune(found: Survey, epochs: int) -> list[Stage]:
 
 
 def _student(found: Survey, copies: int) -> list[Stage]:
-    """Return what no search decides of the students."""
+    """Return the students' settings that a search does not decide."""
     row = {"kind": "distill", "layers": 1, "augment": copies}
     return [parse_stage(row, "compress")] if _cuts(found) else []
 

@@ -1,1 +1,1 @@
-"""A first recipe, written from a teacher and a file of rows."""
+"""Write a first recipe from a teacher and a file of rows."""

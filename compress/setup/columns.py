@@ -1,4 +1,4 @@
-"""Find the columns of the text and of its class in a file of rows."""
+"""Find the columns of the text and of the class in a file of rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TEXTS = (
     *("comment", "body", "input", "description", "title"),
 )
 _LABELS = ("label", "labels", "category", "class", "intent", "topic", "target", "sentiment", "tag")
-"""Names that such columns often have, the most telling first."""
+"""Common names of such columns, the clearest first."""
 _ROWS_A_CLASS = 2
 
 Columns = Mapping[str, Sequence[str]]
@@ -25,7 +25,7 @@ Columns = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Name a column, and say in words why it was taken."""
+    """Name a column, and the reason for choosing it."""
 
     column: str
     why: str
@@ -53,7 +53,7 @@ def choose_label(
 ) -> Choice:
     """Return the column of the class; `known` are the classes of a fine-tuned teacher.
 
-    Raises DataError where it is asked for and missing, or where several may be meant.
+    Raises DataError for a requested column that is missing, or where several columns are possible.
     """
     if asked is not None:
         return Choice(_existing(columns, asked, "--label"), "as given")
@@ -68,7 +68,7 @@ def choose_label(
 
 
 def choose_text(columns: Columns, asked: str | None, label: str) -> Choice:
-    """Return the column of the text; raise DataError where it is asked for and missing."""
+    """Return the column of the text; raise DataError for a requested column that is missing."""
     if asked is not None:
         return Choice(_existing(columns, asked, "--text"), "as given")
     others = {name: cells for name, cells in columns.items() if name != label and any(cells)}

@@ -1,4 +1,4 @@
-"""Draft a recipe for a surveyed teacher, with what each key means beside it."""
+"""Draft a recipe for a surveyed teacher, with a comment beside each key."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHARE = 0.15
 def draft(survey: Survey, recipe: Path, profiles: Sequence[str] = ("local",)) -> str:
     """Return the text of a recipe at `recipe`, which runs as it is.
 
-    Raises UnknownNameError or ProfileError for a profile that is none.
+    Raises UnknownNameError or ProfileError for an unknown or wrong profile.
     """
     device = load_profile(profiles[0])
     made, name = survey.teacher, recipe_name(survey)
@@ -58,7 +58,7 @@ def recipe_tables(
 
 
 def stage_table(stage: Stage) -> Table:
-    """Return a stage as [[stage]], with the settings that are not its defaults."""
+    """Return a stage as [[stage]], with the settings that differ from its defaults."""
     defaults = {column.name: column.default for column in dataclasses.fields(stage)}
     kept = {
         name: value
@@ -69,7 +69,7 @@ def stage_table(stage: Stage) -> Table:
 
 
 def recipe_name(survey: Survey) -> str:
-    """Return a name for the run: the teacher folder's, of the characters that a name may have."""
+    """Return a name for the run: the teacher folder's name, in the allowed characters."""
     last = survey.given.teacher.rstrip("/").rpartition("/")[2] or survey.teacher.path.name
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", last).strip("._-")
     return plain[:_MOST_NAME] or "model"
@@ -92,7 +92,7 @@ def data_table(survey: Survey, folder: Path) -> Table:
     data, place = survey.given.data, _place(survey.given.data)
     keys = [
         Key("folder", seen_from(folder, place), "where the files are, seen from this recipe"),
-        Key("train", data.name, f"{len(survey.data.train)} rows are learnt from"),
+        Key("train", data.name, f"{len(survey.data.train)} rows are learned from"),
     ]
     said = {
         "validation": "choices are made on these rows",
@@ -112,14 +112,14 @@ def data_table(survey: Survey, folder: Path) -> Table:
 
 
 def seen_from(folder: Path, path: Path) -> str:
-    """Return a relative path, so that both can move together; an absolute one over the root."""
+    """Return a relative path, so that both can move together; absolute over the root."""
     if os.path.commonpath([folder, path]) == folder.anchor:
         return str(path)
     return os.path.relpath(path, folder)
 
 
 def _place(file: Path) -> Path:
-    """Return a file's folder. A link's own name is kept: what it leads to may have no suffix."""
+    """Return a file's folder. A link's own name is kept: its target may have no suffix."""
     return file.expanduser().absolute().parent.resolve()
 
 
@@ -156,7 +156,7 @@ def _form(device: DeviceProfile) -> str:
 
 
 def _stages(survey: Survey, device: DeviceProfile) -> list[Table]:
-    """Return the stages that suit: an architecture that cannot be cut is only quantized."""
+    """Return the suitable stages: an architecture that cannot be pruned is only quantized."""
     cut = all(supports(survey.teacher.model_type, kind) for kind in ("prune", "distill"))
     return [
         *([_finetune()] if survey.finetune else []),

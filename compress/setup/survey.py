@@ -1,4 +1,4 @@
-"""Look at a teacher and a file of rows: what they are, and whether they belong together."""
+"""Survey a teacher and a file of rows: their properties, and whether they fit together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OTHERS = {"test": ("test",), "validation": ("validation", "valid", "val", "dev"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Say what a person names: the teacher, its rows and, where it is not found, the rest.
+    """Hold what the user names: the teacher, its rows, and what cannot be detected.
 
     With `finetune` a new head is trained, whatever head the teacher has.
     """
@@ -35,9 +35,9 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Hold what was found. `layers` is the teacher's depth.
+    """Hold the results of a survey. `layers` is the teacher's depth.
 
-    `splits` are the files of the splits that have one, by their names in [data].
+    `splits` are the files of the splits, by their names in [data].
     """
 
     given: Given
@@ -49,10 +49,10 @@ class Survey:
     splits: dict[str, Path]
     data: Dataset
     found: tuple[str, ...] = field(default=())
-    """The splits whose files were found beside the data, not named."""
+    """The splits whose files were found beside the data, not named by the user."""
 
     def lines(self) -> list[str]:
-        """Say what was found, a line a thing."""
+        """Describe the results, one a line."""
         made, data = self.teacher, self.data
         trained = (
             "to be fine-tuned" if self.finetune else f"fine-tuned for {len(made.labels)} classes"
@@ -75,8 +75,8 @@ def _count(number: int, thing: str) -> str:
 def survey(given: Given) -> Survey:
     """Open the teacher, find the columns and the other splits, and load all rows.
 
-    Raises InputError's kinds for what cannot be opened or read, and DataError where the rows'
-    classes are not those of the teacher's head.
+    Raises a subclass of InputError for files that cannot be opened or read, and DataError where the
+    rows' classes are not those of the teacher's head.
     """
     teacher = open_model(given.teacher, task=DEFAULT_TASK)
     if teacher.format != "huggingface":
@@ -117,7 +117,7 @@ def survey(given: Given) -> Survey:
 
 
 def _beside(data: Path, columns: set[str], named: dict[str, Path]) -> dict[str, Path]:
-    """Return the files beside the data that are its other splits by their names and columns."""
+    """Return the files beside the data that are other splits, by their names and columns."""
     found = {}
     for split, names in _OTHERS.items():
         stems = [

@@ -12,7 +12,7 @@ _WIDTH = 26
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Hold a key with its value and what a person wants to know of it."""
+    """Hold a key with its value and its comment."""
 
     name: str
     value: Any
@@ -43,7 +43,7 @@ def _table(table: Table) -> str:
 
 
 def _value(value: Any) -> str:
-    """Return a value as TOML writes it, which is JSON but for one control character."""
+    """Return a value in TOML's form, which is JSON's but for one control character."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_value, value))}]"
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -71,7 +71,7 @@ def _advice(*given: Any, **more: Any) -> str:
 def test_an_open_retention_needs_rows_and_says_how_many() -> None:
     """91.9 % [89.5, 94.5] of 2,200 rows against 90 %: the machine has no part in it."""
     advice = _advice("accuracy_retention", {"min": 0.9}, (0.919, 0.895, 0.945), samples=2200)
-    assert advice == f"give about 8,100 labelled test rows (2,200 now); {ROWS_ONLY}"
+    assert advice == f"give about 8,100 labeled test rows (2,200 now); {ROWS_ONLY}"
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "worst_class_retention"])
@@ -86,7 +86,7 @@ def test_classes_too_small_to_judge_need_rows_of_their_own() -> None:
     nothing = (None, None, None)
     why = "3 left out, under 20 rows: a, b, c"
     advice = _advice("worst_class_retention", {"min": 0.9}, nothing, why=why)
-    assert advice == "give at least 20 labelled test rows of every class"
+    assert advice == "give at least 20 labeled test rows of every class"
 
 
 def test_accuracy_against_a_baseline_needs_a_baseline_on_the_same_rows() -> None:
@@ -243,7 +243,7 @@ def test_what_keeps_nothing_from_pass_gets_no_advice(changes: dict[str, Any]) ->
 # Everywhere alike
 
 OPEN = _verdict("accuracy_retention", {"min": 0.9}, (0.919, 0.895, 0.945), samples=2200)
-LINE = f"give about 8,100 labelled test rows (2,200 now); {ROWS_ONLY}"
+LINE = f"give about 8,100 labeled test rows (2,200 now); {ROWS_ONLY}"
 
 
 def test_a_run_s_report_says_it_on_the_terminal_in_html_and_in_markdown() -> None:

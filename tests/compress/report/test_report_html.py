@@ -1,4 +1,4 @@
-"""report.html: whole, self-contained, escaped, readable in both colour schemes."""
+"""report.html: whole, self-contained, escaped, readable in both color schemes."""
 
 from __future__ import annotations
 
@@ -198,10 +198,10 @@ def test_tables_and_drawings_can_be_read_aloud() -> None:
         assert set((row.get("aria-labelledby") or "").split()) <= set(ids)
 
 
-def test_status_is_said_in_words_wherever_it_is_coloured() -> None:
+def test_status_is_said_in_words_wherever_it_is_colored() -> None:
     page = html.render(fixture.report(5, "FAIL"))
-    coloured = re.findall(r'class="status \w+"><span[^>]*>[^<]+</span>([A-Z ]+)<', page)
-    assert len(coloured) == page.count('class="status')
+    colored = re.findall(r'class="status \w+"><span[^>]*>[^<]+</span>([A-Z ]+)<', page)
+    assert len(colored) == page.count('class="status')
 
 
 @pytest.mark.parametrize("scheme", [0, 1, 2], ids=["light", "dark", "print"])
@@ -212,12 +212,12 @@ def test_contrast_meets_aa(scheme: int, tone: str) -> None:
     light, own = (
         dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})\b", blocks[place])) for place in (0, scheme)
     )
-    colours = {**light, **own}
+    colors = {**light, **own}
     for ground in ("paper", "raised"):
-        assert _contrast(colours[tone], colours[ground]) >= 4.5
+        assert _contrast(colors[tone], colors[ground]) >= 4.5
 
 
-def test_both_colour_schemes_and_paper_are_styled() -> None:
+def test_both_color_schemes_and_paper_are_styled() -> None:
     assert "@media screen and (prefers-color-scheme: dark)" in CSS
     assert "@media print" in CSS
     assert CSS in html.render(fixture.report())
@@ -244,13 +244,13 @@ def test_pareto_keeps_what_no_other_beats() -> None:
 
 
 def _contrast(one: str, other: str) -> float:
-    """Return the contrast ratio of two colours (WCAG 2.2, definition of contrast ratio)."""
+    """Return the contrast ratio of two colors (WCAG 2.2, definition of contrast ratio)."""
     light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-def _luminance(colour: str) -> float:
-    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+def _luminance(color: str) -> float:
+    channels = [int(color[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     bent = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * bent[0] + 0.7152 * bent[1] + 0.0722 * bent[2]
 
@@ -286,9 +286,9 @@ def test_paper_shows_what_a_screen_folds_away() -> None:
 
 
 def test_no_rule_of_the_style_sheet_stands_twice() -> None:
-    colours = re.findall(r":root \{([^}]*)\}", CSS)
-    light = set(re.findall(r"--[\w-]+: #[0-9a-f]+;", colours[0]))
-    assert not any(light & set(re.findall(r"--[\w-]+: #[0-9a-f]+;", one)) for one in colours[1:])
+    colors = re.findall(r":root \{([^}]*)\}", CSS)
+    light = set(re.findall(r"--[\w-]+: #[0-9a-f]+;", colors[0]))
+    assert not any(light & set(re.findall(r"--[\w-]+: #[0-9a-f]+;", one)) for one in colors[1:])
 
 
 def test_names_in_another_direction_stay_in_their_place() -> None:
