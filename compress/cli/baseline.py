@@ -82,6 +82,8 @@ def save(
         shared=default_cache().shared,
     )
     _print(stored, as_json=as_json)
+    if not as_json:
+        click.echo(f"{'file':<20}{out}")
 
 
 @baseline.command(examples=["edgepress baseline show baseline.json"])

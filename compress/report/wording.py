@@ -250,7 +250,7 @@ def row_counts(rows: RowCounts) -> str:
         f" {rows.classes:,} classes"
     )
     extra = (
-        (rows.unlabeled, "unlabelled"),
+        (rows.unlabeled, "unlabeled"),
         (rows.duplicates, "duplicates"),
         (rows.dropped, "dropped"),
     )
