@@ -174,7 +174,7 @@ def test_the_workflow_as_written(tmp_path: Path, shelf: Path, branch: Path) -> N
     assert "regression" in summary
     assert "accuracy_retention" in summary
     assert summary.count("|") > 20
-    assert JUnitXml.fromfile(str(place / "gate" / "junit.xml")).failures == 0
+    check_junit(place, gated)
     assert (place / "gate" / "gate.md").stat().st_size
     assert (place / "gate" / "samples.jsonl").stat().st_size
     first.in_time()
@@ -205,8 +205,15 @@ def test_the_job_as_written(tmp_path: Path, shelf: Path, branch: Path) -> None:
     git(place, "push", "--quiet", "origin", "HEAD:main")
     done = job.lines(script, "merge request")
     assert done.returncode in DECIDED, done.stdout + done.stderr
-    assert JUnitXml.fromfile(str(place / "gate" / "junit.xml")).failures == 0
+    check_junit(place, done)
     job.in_time()
+
+
+def check_junit(place: Path, gated: subprocess.CompletedProcess[str]) -> None:
+    """Check that the report counts what is undecided, and nothing else, as a failure."""
+    report = JUnitXml.fromfile(str(place / "gate" / "junit.xml"))
+    assert report.tests >= 5
+    assert (report.failures == 0) is (gated.returncode == 0)
 
 
 def clone_of(branch: Path, origin: Path, place: Path) -> None:
