@@ -16,6 +16,12 @@ from tests.compress.importing.exported import openvino_folder
 from tests.compress.tiny_models import LABELS, make_data, make_trained_model
 
 MODELS = ("bundle", "optimum", "olive", "openvino")
+TIMED = [
+    *("bundle", "openvino"),
+    *(pytest.param(model, marks=pytest.mark.slow) for model in ("optimum", "olive")),
+]
+"""Timing all of them takes minutes."""
+
 Ask = Callable[..., str]
 
 
@@ -106,7 +112,7 @@ def test_what_needs_no_timing(ask: Ask, shelf: Path, line: str, model: str, said
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", TIMED)
 @pytest.mark.parametrize(
     ("line", "codes", "said"),
     [
