@@ -42,26 +42,26 @@ class Doubt:
         return f"needs about {self.needed:,} {self.noun} (have {self.have:,})"
 
 
-def doubt_of(budget: Budget, found: Measurement, cause: Cause = "few samples") -> Doubt:
+def doubt_of(budget: Budget, figure: Measurement, cause: Cause = "few samples") -> Doubt:
     """Return why a figure whose interval holds the limit is undecided.
 
     The number of samples that would decide it is extrapolated from the interval's width, which
     shrinks with the square root of the samples. The interval of a paired figure, such as retention,
     is as wide as the two models disagree: its number of rows is that of the discordant pairs.
     """
-    noun, value = noun_of(budget), found.value
-    doubt = Doubt(cause, noun, found.samples)
-    if cause != "few samples" or value is None or found.confidence is None:
+    noun, value = noun_of(budget), figure.value
+    doubt = Doubt(cause, noun, figure.samples)
+    if cause != "few samples" or value is None or figure.confidence is None:
         return doubt
-    beyond = found.lower if value > budget.limit else found.upper
+    beyond = figure.lower if value > budget.limit else figure.upper
     if beyond is None:
         return doubt
-    deviation = abs(beyond - value) / normal_quantile(found.confidence)
+    deviation = abs(beyond - value) / normal_quantile(figure.confidence)
     margin = abs(value - budget.limit)
     if margin <= deviation / _HOPELESS**0.5:
-        return Doubt("on the limit", noun, found.samples)
-    needed = rows_needed(deviation**2 * found.samples, margin, budget.confidence)
-    return Doubt(cause, noun, found.samples, _rounded(needed))
+        return Doubt("on the limit", noun, figure.samples)
+    needed = rows_needed(deviation**2 * figure.samples, margin, budget.confidence)
+    return Doubt(cause, noun, figure.samples, _rounded(needed))
 
 
 def noun_of(budget: Budget) -> Noun:

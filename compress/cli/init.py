@@ -86,34 +86,34 @@ def init(
             action="choose another --out, or --force to replace it",
         )
     check_room(out.absolute().parent, 0)
-    found = survey(Given(teacher, data, **columns))
-    write_text(out, draft(found, out, profiles))
+    surveyed = survey(Given(teacher, data, **columns))
+    write_text(out, draft(surveyed, out, profiles))
     if as_json:
-        print_json(_json(found, out))
+        print_json(_json(surveyed, out))
         return
-    for line in found.lines():
+    for line in surveyed.lines():
         click.echo(line)
-    for warning in found.data.warnings:
+    for warning in surveyed.data.warnings:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"recipe    {out}")
-    click.echo(f"next      edgepress run {out} --out runs/{recipe_name(found)} --dry-run")
+    click.echo(f"next      edgepress run {out} --out runs/{recipe_name(surveyed)} --dry-run")
 
 
-def _json(found: Survey, out: Path) -> dict[str, Any]:
-    made, data = found.teacher, found.data
+def _json(surveyed: Survey, out: Path) -> dict[str, Any]:
+    made, data = surveyed.teacher, surveyed.data
     return {
         "recipe": str(out),
         "teacher": {
             "model_type": made.model_type,
-            "layers": found.layers,
+            "layers": surveyed.layers,
             "parameters": made.parameters,
             "max_length": made.max_length,
             "labels": list(made.labels),
         },
-        "finetune": found.finetune,
-        "text": {"column": found.text.column, "why": found.text.why},
-        "label": {"column": found.label.column, "why": found.label.why},
-        "splits": {name: str(path) for name, path in found.splits.items()},
+        "finetune": surveyed.finetune,
+        "text": {"column": surveyed.text.column, "why": surveyed.text.why},
+        "label": {"column": surveyed.label.column, "why": surveyed.label.why},
+        "splits": {name: str(path) for name, path in surveyed.splits.items()},
         "rows": {
             "train": len(data.train),
             "validation": len(data.validation),

@@ -78,12 +78,12 @@ class LazyGroup(Group):
         """Complete a command's name without importing a command."""
         from click.shell_completion import CompletionItem
 
-        found = [
+        items = [
             CompletionItem(name, help=said)
             for name, said in COMMANDS.items()
             if name.startswith(incomplete)
         ]
-        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+        return [*items, *click.Command.shell_complete(self, ctx, incomplete)]
 
 
 @click.command(
@@ -155,8 +155,8 @@ def _verbose(arguments: list[str]) -> tuple[bool, list[str]]:
             kept.append("-q")
         elif argument not in ("-v", "--verbose"):
             kept.append(argument)
-    found = len(kept) < end or kept != arguments[:end]
-    return found, kept + arguments[end:]
+    verbose = len(kept) < end or kept != arguments[:end]
+    return verbose, kept + arguments[end:]
 
 
 def _interrupted() -> int:

@@ -54,10 +54,10 @@ def run(
     parts = ["edgepress", "run", str(recipe), "--out", str(out)]
     parts += [part for name in profiles for part in ("--profile", name)]
     parts += ["--data", str(data)] if data else []
-    found = read_recipe(recipe, data_folder=data)
-    work = carry_out if found.target is None else partial(find, target=found.target)
+    parsed = read_recipe(recipe, data_folder=data)
+    work = carry_out if parsed.target is None else partial(find, target=parsed.target)
     return work(
-        found,
+        parsed,
         out=out,
         profiles=profiles,
         dry_run=dry_run,

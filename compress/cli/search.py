@@ -30,10 +30,10 @@ class Duration(click.ParamType[float]):
         """Return the seconds."""
         if isinstance(value, float):
             return value
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
-        if found is None or not float(found[1]):
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", str(value))
+        if match is None or not float(match[1]):
             self.fail(f"{value!r} is not a time; write it as 90s, 60m or 3h", param, ctx)
-        return float(found[1]) * _SECONDS[found[2]]
+        return float(match[1]) * _SECONDS[match[2]]
 
 
 @click.command(
@@ -106,7 +106,7 @@ def search(
     """
     from compress.recipe import read_recipe
 
-    found = read_recipe(recipe, data_folder=data)
+    parsed = read_recipe(recipe, data_folder=data)
     given = {name: value for name, value in limits.items() if value is not None}
     parts = ["edgepress", "search", str(recipe), "--out", str(out)]
     parts += [part for name in profiles for part in ("--profile", name)]
@@ -116,8 +116,8 @@ def search(
         shown = f"{value:g}s" if name == "limit_s" else f"{value:g}"
         parts += [f"--{names.get(name, name).replace('_', '-')}", shown]
     return find(
-        found,
-        _target(found, given, recipe.name),
+        parsed,
+        _target(parsed, given, recipe.name),
         out,
         profiles=profiles,
         dry_run=dry_run,

@@ -60,7 +60,7 @@ def validate(
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model
 
-    found = judge_model(
+    validation = judge_model(
         artifact,
         reference,
         DataSettings(train=(), test=data, text=text, label=label),
@@ -71,32 +71,32 @@ def validate(
         stream=samples,
     )
     if as_json:
-        print_json(_json(found))
+        print_json(_json(validation))
     else:
-        _print(found)
-    return found.exit_code
+        _print(validation)
+    return validation.exit_code
 
 
-def _json(found: Any) -> dict[str, Any]:
+def _json(validation: Any) -> dict[str, Any]:
     return {
-        "model": [row.to_json() for row in found.model.measurements.values()],
-        "reference": [row.to_json() for row in found.reference.measurements.values()],
-        "verdicts": [verdict.to_json() for verdict in found.verdicts],
-        "classes": [dataclasses.asdict(row) for row in found.classes],
+        "model": [row.to_json() for row in validation.model.measurements.values()],
+        "reference": [row.to_json() for row in validation.reference.measurements.values()],
+        "verdicts": [verdict.to_json() for verdict in validation.verdicts],
+        "classes": [dataclasses.asdict(row) for row in validation.classes],
     }
 
 
-def _print(found: Any) -> None:
+def _print(validation: Any) -> None:
     from compress.judge.evaluation import figure_lines
     from compress.report.terminal import gate_lines, show
     from compress.sensitivity.classes import class_table
 
-    for line in figure_lines(found.reference, found.model):
+    for line in figure_lines(validation.reference, validation.model):
         click.echo(line)
-    for verdict in found.verdicts:
+    for verdict in validation.verdicts:
         click.echo()
         show(*gate_lines(verdict))
-    if found.classes:
+    if validation.classes:
         click.echo()
-        for line in class_table(found.classes).lines():
+        for line in class_table(validation.classes).lines():
             click.echo(line)

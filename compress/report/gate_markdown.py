@@ -193,10 +193,10 @@ def _facts(report: GateReport) -> Iterator[tuple[str, str]]:
 def _models(models: Sequence[GatedModel]) -> Iterator[str]:
     yield _table(_MODELS, [_line(_model(model)) for model in models])
     metrics = list(dict.fromkeys(f.metric for model in models for f in model.figures))
-    found = [{figure.metric: figure for figure in model.figures} for model in models]
+    by_model = [{figure.metric: figure for figure in model.figures} for model in models]
     head = _line(["metric", *(_cell(model.role) for model in models)])
     lines = [
-        _line([f"`{metric}`", *(escape(shown(figures.get(metric))) for figures in found)])
+        _line([f"`{metric}`", *(escape(shown(figures.get(metric))) for figures in by_model)])
         for metric in metrics[:_MOST_FIGURES]
     ]
     yield _table((head, "|:--|" + "--:|" * len(models)), lines)

@@ -57,8 +57,8 @@ def _printable(text: str) -> str:
     return _UNPRINTABLE.sub(_escaped, redact(_TERMINAL.sub("", text)))
 
 
-def _escaped(found: re.Match[str]) -> str:
-    code = ord(found[0])
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 

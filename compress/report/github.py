@@ -83,12 +83,12 @@ def annotations(report: GateReport, inconclusive: gated.Policy = "fail") -> list
 
     What is met is not told of. Where a level has more, its last one says how many.
     """
-    found = list(_findings(report, inconclusive))
-    return [line for level in get_args(_Level) for line in _of_level(level, found)]
+    findings = list(_findings(report, inconclusive))
+    return [line for level in get_args(_Level) for line in _of_level(level, findings)]
 
 
-def _of_level(level: _Level, found: list[_Finding]) -> Iterator[str]:
-    own = [finding for finding in found if finding.weight == level]
+def _of_level(level: _Level, findings: list[_Finding]) -> Iterator[str]:
+    own = [finding for finding in findings if finding.weight == level]
     fits = len(own) if len(own) <= ANNOTATIONS else ANNOTATIONS - 1
     for finding in own[:fits]:
         yield _command(level, finding.title, finding.text)
@@ -114,14 +114,14 @@ def _findings(report: GateReport, policy: gated.Policy) -> Iterator[_Finding]:
 def _judged(verdict: Verdict, policy: gated.Policy) -> list[_Finding]:
     """Return a verdict's findings; another device is told of once, not at each check."""
     another = verdict.status is Status.WRONG_DEVICE
-    found = [
+    findings = [
         _of_check(check, verdict, policy)
         for check in verdict.checks
         if check.status is not Status.WRONG_DEVICE
     ]
     whole = _of_verdict(verdict, policy)
-    told = any(finding.weight == whole.weight for finding in found)
-    return found if told and not another else [*found, whole]
+    told = any(finding.weight == whole.weight for finding in findings)
+    return findings if told and not another else [*findings, whole]
 
 
 def _of_check(check: Check, verdict: Verdict, policy: gated.Policy) -> _Finding:

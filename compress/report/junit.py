@@ -160,14 +160,14 @@ def _counts(cases: Sequence[_Case]) -> dict[str, str]:
 
 
 def _verdict_properties(verdict: Verdict) -> list[tuple[str, str]]:
-    found = {"profile": verdict.profile, "status": verdict.status.value, "why": verdict.why}
-    found["conditions"] = verdict.conditions
-    return [(name, gated.plain(value)) for name, value in found.items() if value]
+    properties = {"profile": verdict.profile, "status": verdict.status.value, "why": verdict.why}
+    properties["conditions"] = verdict.conditions
+    return [(name, gated.plain(value)) for name, value in properties.items() if value]
 
 
 def _shared_properties(report: GateReport) -> list[tuple[str, str]]:
     candidate = next((model.digest for model in report.models if model.role == "candidate"), "")
-    found = {
+    properties = {
         "tier": report.tier,
         "seed": str(report.seed),
         "looks": f"{report.looks} of at most {report.looks_most}",
@@ -176,7 +176,7 @@ def _shared_properties(report: GateReport) -> list[tuple[str, str]]:
         "noise": "; ".join(report.noise),
     }
     return [
-        *((name, gated.plain(value)) for name, value in found.items() if value),
+        *((name, gated.plain(value)) for name, value in properties.items() if value),
         ("repeat", gated.plain(report.repeat, gated.LONGEST_COMMAND)),
     ]
 

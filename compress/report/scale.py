@@ -44,13 +44,13 @@ class Scale:
         return [round(index * step, 12) for index in range(first, last + 1)]
 
     def _log_ticks(self, most: int) -> list[float]:
-        found = self._decades(_COARSE)
-        if len(found) < _FEW:
-            found = self._decades(_FINE)
-        if len(found) < _FEW:
+        ticks = self._decades(_COARSE)
+        if len(ticks) < _FEW:
+            ticks = self._decades(_FINE)
+        if len(ticks) < _FEW:
             return self._linear_ticks(most)
-        every = math.ceil(len(found) / (2 * most))
-        return found[::every]
+        every = math.ceil(len(ticks) / (2 * most))
+        return ticks[::every]
 
     def _decades(self, digits: Sequence[float]) -> list[float]:
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))

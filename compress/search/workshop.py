@@ -177,13 +177,13 @@ class Workshop:
 
 def _latencies_ms(samples: Samples) -> Floats:
     """Return every run's latency; raise BackendError where there is none."""
-    found = [ms for block in samples.blocks for ms in block.latency_ms]
-    if not found:
+    latencies = [ms for block in samples.blocks for ms in block.latency_ms]
+    if not latencies:
         raise BackendError(
             f"{samples.variant}: its latency was not measured",
             action="see the warnings above; `edgepress doctor` says what works here",
         )
-    return np.array(found)
+    return np.array(latencies)
 
 
 def refit_rows(data: Dataset) -> Dataset:

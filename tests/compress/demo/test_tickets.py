@@ -93,7 +93,7 @@ def test_a_wording_is_in_one_split_only(tickets: tuple[Ticket, ...]) -> None:
     for ticket in tickets:
         if ticket.split != UNLABELED:
             splits[ticket.group].add(ticket.split)
-    assert {len(found) for found in splits.values()} == {1}
+    assert {len(names) for names in splits.values()} == {1}
 
 
 def test_the_inbox_has_tickets_in_every_wording(tickets: tuple[Ticket, ...]) -> None:

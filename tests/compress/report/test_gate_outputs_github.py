@@ -23,14 +23,14 @@ any_text = st.text(st.characters(exclude_categories=()))
 
 def parsed(line: str) -> tuple[str, str, str]:
     """Return level, title and message as the runner does."""
-    found = COMMAND.fullmatch(line)
-    assert found is not None, line
+    match = COMMAND.fullmatch(line)
+    assert match is not None, line
     escapes = {"%25": "%", "%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ","}
     title, data = (
-        re.sub("%25|%0D|%0A|%3A|%2C", lambda m: escapes[m[0]], found[name])
+        re.sub("%25|%0D|%0A|%3A|%2C", lambda m: escapes[m[0]], match[name])
         for name in ("title", "data")
     )
-    return found["level"], title, data
+    return match["level"], title, data
 
 
 def levels(kind: str, policy: Policy = "fail") -> list[str]:
@@ -101,11 +101,11 @@ def test_at_most_ten_a_level_the_worst_first() -> None:
     checks = [fixture.check(Status.FAIL, limit=1.7 - number / 100) for number in range(40)]
     warned = [fixture.warning() for _ in range(10)]
     report = fixture.report(Verdict("local", Status.FAIL, (*checks, *warned)))
-    found = [parsed(line) for line in github.annotations(report)]
-    assert [level for level, _, _ in found] == ["error"] * 10 + ["warning"] * 10
-    assert found[0][1] == "FAIL on local: latency_p90_ms ≤ 1.31"
-    assert found[9][2].startswith("31 more")
-    assert "more" not in found[19][2]
+    annotations = [parsed(line) for line in github.annotations(report)]
+    assert [level for level, _, _ in annotations] == ["error"] * 10 + ["warning"] * 10
+    assert annotations[0][1] == "FAIL on local: latency_p90_ms ≤ 1.31"
+    assert annotations[9][2].startswith("31 more")
+    assert "more" not in annotations[19][2]
 
 
 @settings(deadline=None)

@@ -32,15 +32,15 @@ def said(inline: Token) -> str:
 
 def tables(report: GateReport) -> list[list[list[str]]]:
     """Return the cells' texts, by table and row."""
-    found: list[list[list[str]]] = []
+    all_tables: list[list[list[str]]] = []
     for token, inner in zip(tokens(report), tokens(report)[1:], strict=False):
         if token.type == "table_open":
-            found.append([])
+            all_tables.append([])
         elif token.type == "tr_open":
-            found[-1].append([])
+            all_tables[-1].append([])
         elif token.type in ("th_open", "td_open"):
-            found[-1][-1].append(said(inner))
-    return found
+            all_tables[-1][-1].append(said(inner))
+    return all_tables
 
 
 @pytest.mark.parametrize("status", Status)
@@ -111,12 +111,12 @@ def test_the_fence_is_longer_than_any_inside() -> None:
 def test_any_text_is_shown_as_it_is(text: str) -> None:
     assume(gated.plain(text))
     report = fixture.hostile(text)
-    found = tokens(report)
-    assert [token.type for token in found] == [t.type for t in tokens(fixture.hostile("x"))]
-    inner = {child.type for token in found for child in token.children or ()}
+    shown = tokens(report)
+    assert [token.type for token in shown] == [t.type for t in tokens(fixture.hostile("x"))]
+    inner = {child.type for token in shown for child in token.children or ()}
     assert inner <= {"text", "text_special", "strong_open", "strong_close", "code_inline"}
     assert tables(report)[0][1][5] == gated.plain(text)
-    assert found[[token.type for token in found].index("fence")].content == (
+    assert shown[[token.type for token in shown].index("fence")].content == (
         f"{gated.last_output(text)}\n"
     )
 
