@@ -194,11 +194,11 @@ def compress(
     asked = Asked(
         given=given,
         out=Path(out),
-        profiles=tuple(profiles),
+        profiles=_names(profiles) or ("local",),
         retention=retention,
         limit_s=60 * minutes,
         fresh=fresh,
-        tier=tier,
+        tier=_tier(tier),
         board=_board(progress),
     )
     return Result(Path(out), *work(prepare(asked)))
@@ -232,11 +232,11 @@ def gate(
     request = GateRequest(
         candidate=Path(candidate),
         data=_rows(data, text, label),
-        profiles=tuple(profiles),
+        profiles=_names(profiles),
         reference=None if reference is None else os.fspath(reference),
         baseline=None if baseline is None else Path(baseline),
         budgets=dict(budgets or {}),
-        tier=tier,
+        tier=_tier(tier),
         seed=seed,
         unlabeled=unlabeled,
         repeat=f"edgepress.gate({os.fspath(candidate)!r}, …)",
@@ -269,7 +269,7 @@ def measure(
         None if reference is None else os.fspath(reference),
         _rows(data, text, label),
         profile=profile,
-        tier=tier,
+        tier=_tier(tier),
         seed=seed,
         unlabeled=unlabeled,
         progress=_progress(progress),
@@ -301,10 +301,10 @@ def validate(
         Path(model),
         os.fspath(reference),
         _rows(data, text, label),
-        tuple(profiles),
+        _names(profiles) or ("local",),
         seed=seed,
         progress=_progress(progress),
-        tier=tier,
+        tier=_tier(tier),
     )
 
 
@@ -358,7 +358,9 @@ class Recipe:
         Everything is checked before any training: InputError's kinds say what cannot work.
         """
         work = self._run if self._recipe.target is None else self._search
-        return Result(Path(out), *work(Path(out), tuple(profiles), tier, fresh, _board(progress)))
+        return Result(
+            Path(out), *work(Path(out), _names(profiles), _tier(tier), fresh, _board(progress))
+        )
 
     def _run(
         self, out: Path, profiles: tuple[str, ...], tier: str, fresh: bool, progress: Progress
@@ -402,6 +404,20 @@ def _rows(data: Rows, text: str, label: str) -> DataSettings:
 
     files = [data] if isinstance(data, str | os.PathLike) else data
     return DataSettings(train=(), test=tuple(map(os.fspath, files)), text=text, label=label)
+
+
+def _names(profiles: Sequence[str]) -> tuple[str, ...]:
+    """Return the profiles' names; a name alone is one profile, not its letters."""
+    return (profiles,) if isinstance(profiles, str) else tuple(profiles)
+
+
+def _tier(name: str) -> str:
+    """Return a tier's name; raise UnknownNameError before any work for one that is none."""
+    from compress.judge.tiers import TIERS
+
+    if name not in TIERS:
+        raise UnknownNameError("tier", name, TIERS)
+    return name
 
 
 def _progress(shown: bool) -> Progress:

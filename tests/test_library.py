@@ -98,16 +98,22 @@ def test_the_docstrings_examples_hold() -> None:
     assert doctest.testmod(edgepress).failed == 0
 
 
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a trained teacher and its rows; tests only read them."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_recipe(folder)
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder as the page's examples name it: teacher, rows, recipe and a model."""
-    write_recipe(tmp_path)
     for split in ("train", "validation", "test"):
         (tmp_path / "data").mkdir(exist_ok=True)
-        text = (tmp_path / f"{split}.csv").read_text().replace("text,class", "text,label", 1)
+        text = (inputs / f"{split}.csv").read_text().replace("text,class", "text,label", 1)
         (tmp_path / "data" / f"{split}.csv").write_text(text)
-    (tmp_path / "models").mkdir()
-    shutil.move(tmp_path / "model", tmp_path / "models" / "teacher")
+    shutil.copytree(inputs / "model", tmp_path / "models" / "teacher")
     (tmp_path / "recipe.toml").write_text(
         'schema = 1\nname = "one"\n[teacher]\npath = "models/teacher"\n[data]\nfolder = "data"\n'
         'train = "train.csv"\ntest = "test.csv"\n[[stage]]\nkind = "quantize"\n'
@@ -174,3 +180,22 @@ def test_an_empty_text_is_refused() -> None:
         with pytest.raises(edgepress.DataError, match="expected"):
             model.predict(wrong)  # type: ignore[arg-type]
     assert repr(model).endswith("text-classification, 3 labels)")
+
+
+def test_one_profile_may_be_named_alone() -> None:
+    assert edgepress._names("local") == ("local",)
+    assert edgepress._names(["local", "rpi5"]) == ("local", "rpi5")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"retention": 1.5}, "retention"), ({"minutes": 0}, "minutes"), ({"tier": "all"}, "quick")],
+)
+def test_what_no_option_would_take_is_an_error_of_the_library(
+    place: Path, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(edgepress.InputError, match=said):
+        edgepress.compress("models/teacher", data="data/train.csv", out="runs/x", **wrong)
+    assert not Path("runs/x").exists()
+    with pytest.raises(edgepress.InputError, match="quick"):
+        edgepress.measure(exported("onnx").path, data="data/test.csv", tier="all")

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from compress.finetune.stage import Finetune
 from compress.models.architectures import supports
-from compress.recipe import TargetSettings, parse_recipe, parse_stage
+from compress.recipe import TargetSettings, parse_recipe, parse_stage, recipe_error
 from compress.report.schema import Report
 from compress.run.run_folder import RunFolder
 from compress.search.conclude import judge, section
@@ -193,9 +195,15 @@ def _with_finetuning(prepared: Prepared) -> SearchRequest:
 def _request(asked: Asked, found: Survey, stages: Sequence[Stage]) -> SearchRequest:
     content = tomllib.loads(_recipe(asked, found, stages, Path(RECIPE)))
     recipe = parse_recipe(content, Path.cwd(), "edgepress compress")
-    target = TargetSettings(retention=asked.retention, minutes=asked.limit_s / 60, rungs=EPOCHS)
-    request = request_of(recipe, target, asked.out, fresh=asked.fresh, board=asked.board)
+    request = request_of(recipe, _target(asked), asked.out, fresh=asked.fresh, board=asked.board)
     return replace(request, refits=0)
+
+
+def _target(asked: Asked) -> TargetSettings:
+    try:
+        return TargetSettings(retention=asked.retention, minutes=asked.limit_s / 60, rungs=EPOCHS)
+    except ValidationError as error:
+        raise recipe_error(error, "compress", list(TargetSettings.model_fields)) from error
 
 
 def _recipe(asked: Asked, found: Survey, stages: Sequence[Stage], place: Path) -> str:
