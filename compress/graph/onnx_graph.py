@@ -30,6 +30,7 @@ def load_onnx(path: Path) -> ModelProto:
         onnx.checker.check_model(str(path), full_check=False)
     except Exception as error:  # the checker raises its own types
         raise _damaged(path, error) from error
+    del model.graph.value_info[:]  # another tool's inferred shapes, which quantizers contradict
     return model
 
 

@@ -24,12 +24,18 @@ class QuantizedPair:
     """
 
     def __init__(self, source: ModelProto, quantized: ModelProto) -> None:
+        self._source = source
         self._quantized = quantized
         self._there = GraphIndex(source.graph)
         self._here = GraphIndex(quantized.graph)
 
     def is_source(self) -> bool:
-        """Tell whether the models share constants, and all shared ones are equal."""
+        """Tell whether the models share constants, and all shared ones are equal.
+
+        A model of an older opset was made from another export: it lacks the source's operators.
+        """
+        if _opset(self._source) > _opset(self._quantized):
+            return False
         shared = self._there.tensors.keys() & self._here.tensors.keys()
         return bool(shared) and all(
             np.array_equal(self._there.values(name), self._here.values(name)) for name in shared
@@ -96,6 +102,11 @@ class QuantizedPair:
 def _form(node: NodeProto) -> tuple[object, ...]:
     settings = sorted(one.SerializeToString() for one in node.attribute)
     return (node.op_type, node.domain, tuple(node.input), tuple(settings))
+
+
+def _opset(model: ModelProto) -> int:
+    """Return the version of ONNX's own operators."""
+    return max((one.version for one in model.opset_import if not one.domain), default=0)
 
 
 def _without_suffix(name: str) -> str:

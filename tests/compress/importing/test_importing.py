@@ -242,3 +242,22 @@ def test_a_model_that_takes_one_text_at_a_time_is_warned_of(tmp_path: Path) -> N
     assert progress.warnings == [
         "it takes one text at a time: throughput in batches cannot be measured"
     ]
+
+
+def test_shapes_that_another_exporter_inferred_do_not_stop_a_quantizer(tmp_path: Path) -> None:
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    from onnxruntime.quantization import quantize_dynamic
+
+    from compress.graph.onnx_graph import load_onnx
+
+    model = onnx_graph()
+    head = next(row for row in model.graph.initializer if row.name == "head")
+    turned = np.ascontiguousarray(numpy_helper.to_array(head).T)
+    head.CopyFrom(numpy_helper.from_array(turned, "head"))
+    model.graph.node[-1].CopyFrom(helper.make_node("Gemm", ["mean", "head"], ["logits"], transB=1))
+    shape = helper.make_tensor_value_info("head", TensorProto.FLOAT, list(turned.shape))
+    model.graph.value_info.append(shape)
+    onnx.save(model, tmp_path / "model.onnx")
+    quantize_dynamic(load_onnx(tmp_path / "model.onnx"), tmp_path / "int8.onnx", per_channel=True)
+    assert (tmp_path / "int8.onnx").is_file()

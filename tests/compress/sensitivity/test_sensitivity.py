@@ -245,3 +245,12 @@ def test_rows_are_sampled(tmp_path: Path) -> None:
     assert explanation.figures["sampled_rows"] == 7
     assert explanation.figures["rows"] == len(data().test) > 7
     assert isinstance(data().test, Rows)
+
+
+def test_a_quantized_model_of_an_older_opset_has_another_source() -> None:
+    source = load_onnx(exported("onnx").model_file)
+    older = onnx.ModelProto()
+    older.CopyFrom(source)
+    older.opset_import[0].version = 14
+    assert QuantizedPair(source, source).is_source()
+    assert not QuantizedPair(source, older).is_source()
