@@ -229,9 +229,9 @@ def test_a_head_that_reads_every_token_cannot_learn_from_one_state(
     assert Finetune(method="full").check(outline()) == []
 
 
-def test_checks_warn_of_what_wrecks_or_is_ignored() -> None:
+def test_checks_warn_of_what_damages_or_is_ignored() -> None:
     assert Finetune(learning_rate=1e-3).check(outline()) == []
-    assert "wrecks" in Finetune(learning_rate=2e-3).check(outline())[0]
+    assert "damages" in Finetune(learning_rate=2e-3).check(outline())[0]
     ignored = Finetune(method="frozen", learning_rate=1e-4).check(outline("albert"))
     assert "not used" in ignored[0]
     with pytest.raises(UnsupportedError, match="longformer"):
