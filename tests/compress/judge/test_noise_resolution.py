@@ -24,7 +24,7 @@ from compress.judge.noise import (
 from compress.judge.noise_model import noise_model, noise_texts
 from compress.progress import Silence
 from profiles.noise import FEWEST_ROUNDS
-from runtimes.artifact import Artifact
+from runtimes.artifact import Artifact, write_like
 from runtimes.errors import DataError, QualityError, UnsupportedError
 from runtimes.manifest import MANIFEST
 from runtimes.measure import MeasurePlan
@@ -132,6 +132,5 @@ def _as_torch(artifact: Artifact, folder: Path) -> Path:
     """Copy an artifact under a manifest that says it is a torch model."""
     shutil.copytree(artifact.path, folder)
     (folder / "model.onnx").rename(folder / "model.safetensors")
-    content = {**artifact.to_json(), "format": "huggingface"}
-    (folder / MANIFEST).write_text(json.dumps(content), encoding="utf-8")
-    return folder
+    (folder / MANIFEST).unlink()
+    return write_like(artifact, folder, format="huggingface").path
