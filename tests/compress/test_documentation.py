@@ -77,4 +77,4 @@ def test_the_recipe_of_the_readme_is_valid(tmp_path: Path) -> None:
     block = README.split("```toml\n")[1].split("```")[0]
     (tmp_path / "recipe.toml").write_text(block, encoding="utf-8")
     kinds = [stage.kind for stage in read_recipe(tmp_path / "recipe.toml").stages]
-    assert kinds == ["finetune", "distill", "prune", "quantize"]
+    assert kinds == ["prune", "distill", "quantize"]

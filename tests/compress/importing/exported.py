@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.openvino_runtime import import_openvino
+from tests.absent import needs
 from tests.runtimes.tiny import LABELS, onnx_graph, tiny_tokenizer
 
 CONFIG: Mapping[str, Any] = {
@@ -70,6 +71,7 @@ def openvino(folder: Path, fp16: bool = False) -> Path:
 
 def openvino_folder(model: Any, folder: Path, fp16: bool = False) -> Path:
     """Write an ONNX model as an IR, and what stands for its tokenizer's graphs."""
+    needs("openvino")
     library = import_openvino()
     _save(model, folder / "source.onnx")
     network = library.Core().read_model(folder / "source.onnx")

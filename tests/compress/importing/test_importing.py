@@ -15,6 +15,7 @@ from compress.progress import Silence
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.predict import open_predictor
 from runtimes.runtime import RUNTIMES, TensorSpec, runs_in
+from tests.absent import needs
 from tests.compress.importing import exported
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
 
@@ -150,6 +151,7 @@ def test_int32_inputs_take_int64_afterwards(tmp_path: Path, form: str) -> None:
         value.type.tensor_type.elem_type = TensorProto.INT32
     onnx.save(model, source / "model.onnx")
     if form == "openvino":
+        needs("openvino")
         library = import_openvino()
         network = library.Core().read_model(source / "model.onnx")
         library.save_model(network, source / "openvino_model.xml", compress_to_fp16=False)
