@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from runtimes.errors import ArtifactError
+from runtimes.errors import ArtifactError, first_line
 from runtimes.onnx_external import check_external_data
 
 if TYPE_CHECKING:
@@ -34,24 +34,26 @@ def load_onnx(path: Path) -> ModelProto:
     return model
 
 
-def read_onnx(path: Path) -> ModelProto:
+def read_onnx(path: Path, *, weights: bool = True) -> ModelProto:
     """Parse an ONNX file without checks; raise ArtifactError when that fails.
 
-    Weights outside its folder are refused before they are read.
+    Weights outside its folder are refused before they are read. Without `weights` those beside
+    the file are not read.
     """
     import onnx
 
     check_external_data(path)
     try:
-        return onnx.load_model(str(path))
+        return onnx.load_model(str(path), load_external_data=weights)
     except Exception as error:  # protobuf raises its own types
         raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> ArtifactError:
-    line = (str(error).strip().splitlines() or ["empty"])[0][:300]
     return ArtifactError(
-        f"{path}: not an intact ONNX model ({line})", action="export the model again"
+        f"{path}: not an intact ONNX model ({first_line(error)})",
+        expected="an ONNX model (a protobuf ModelProto)",
+        action="export the model again",
     )
 
 

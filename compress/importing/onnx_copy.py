@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.graph.onnx_graph import read_onnx
 from compress.importing.copied import POSITIONS, Copied, Weights, precision_of
-from runtimes.errors import ArtifactError, UnsupportedError, first_line
+from runtimes.errors import UnsupportedError
 from runtimes.onnx_external import check_external_data, external_locations
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def copy_onnx(source: Path, folder: Path) -> Copied:
     Raises ArtifactError on a damaged file or weights outside its folder, UnsupportedError on
     operators that need a library of their own.
     """
-    check_external_data(source)
-    model = _read(source)
+    model = read_onnx(source, weights=False)
     _check_domains(source, model)
     graph = model.graph
     widened = _widen_inputs(graph)
@@ -60,19 +60,6 @@ def copy_onnx(source: Path, folder: Path) -> Copied:
         producer=f"{model.producer_name} {model.producer_version}".strip(),
         widened=widened,
     )
-
-
-def _read(source: Path) -> ModelProto:
-    import onnx
-
-    try:
-        return onnx.load_model(str(source), load_external_data=False)
-    except Exception as error:  # protobuf raises types of its own
-        raise ArtifactError(
-            f"{source}: not an intact ONNX model ({first_line(error)})",
-            expected="an ONNX model (a protobuf ModelProto)",
-            action="export the model again",
-        ) from error
 
 
 def _check_domains(source: Path, model: ModelProto) -> None:
