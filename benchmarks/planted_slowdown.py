@@ -27,7 +27,6 @@ one), `logits_differ` (the largest difference of a logit)}.
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,12 +36,13 @@ from typing import Any
 import click
 import numpy as np
 
+from benchmarks.command import run
 from benchmarks.planted_work import dense_layers, slow_copy
 from compress.data.reading import read_table
 from profiles.job import Job
 from profiles.statistics import Interval, percentile_interval
 from runtimes.artifact import Artifact, read_artifact
-from runtimes.errors import BackendError, EdgepressError, InputError, UnsupportedError
+from runtimes.errors import BackendError, InputError, UnsupportedError
 from runtimes.files import write_json
 from runtimes.measure import MeasurePlan, Variant
 from runtimes.predict import open_predictor
@@ -85,16 +85,13 @@ class Planted:
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(json_file: Path | None, **options: Any) -> None:
     """Add known slowdowns to copies of an ONNX classifier."""
-    try:
+
+    def measure() -> dict[str, Any]:
         if json_file is not None and not json_file.resolve().parent.is_dir():
             raise InputError(f"--json {json_file}: no such folder")
-        result = plant_all(**options)
-    except EdgepressError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    if json_file is not None:
-        write_json(json_file, result)
-    click.echo(table(result))
+        return plant_all(**options)
+
+    run(measure, table, json_file)
 
 
 def plant_all(
