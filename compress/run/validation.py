@@ -42,9 +42,10 @@ class Validation:
         score = task_of(model.task).score(self._answers(model), self.rows.targets).metric
         if teacher:
             self._teacher = score
-        said = f"validation {score:.1%} of {len(self.rows):,} rows"
-        kept = "" if teacher or not self._teacher else f", {score / self._teacher:.1%} of"
-        return f"{said}{kept} the teacher's" if kept else said
+        line = f"validation {score:.1%} of {len(self.rows):,} rows"
+        if teacher or not self._teacher:
+            return line
+        return f"{line}, {score / self._teacher:.1%} of the teacher's"
 
     def _answers(self, model: Artifact) -> Answers:
         key = [model.digest, model.max_length, list(self.rows.inputs), tool_versions()]
