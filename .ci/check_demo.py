@@ -19,7 +19,8 @@ summary, verdict = report["summary"], report["verdicts"][0]
 retention, speedup = summary["retention"]["value"], summary["speedup"]["value"]
 assert 0.88 < summary["teacher"]["accuracy"] < 0.985, summary["teacher"]
 assert retention >= 0.98, summary["retention"]
-assert speedup >= 20, summary["speedup"]  # 25 on a quiet machine
+assert speedup >= 10, summary["speedup"]  # from text to label; 19 without VNNI
+assert summary["model_speedup"]["value"] >= 20, summary["model_speedup"]
 assert summary["compression"] >= 35, summary["compression"]
 assert verdict["status"] in ("PASS", "INCONCLUSIVE"), verdict
 print(f"demo: {verdict['status']}, retention {retention:.3f}, {speedup:.1f} times faster")

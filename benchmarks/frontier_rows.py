@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from compress.data.rows import Rows
@@ -20,6 +21,8 @@ from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.runtime import runs_in
 
+SPEEDUPS = ("speedup", "model_speedup", "idle_speedup")
+"""From text to label, of the model alone, and after an idle gap."""
 STEPS = (3, 5, 10, 15, 20, 30)
 """The speed-ups at which the front is read."""
 
@@ -72,12 +75,14 @@ def measured_together(
 def figures(one: Contestant, measured: Measured) -> dict[str, Any]:
     """Return a contestant's figures by name; fractions, MB of 10^6 bytes, milliseconds.
 
-    Bounds hold with 95 % confidence each. The teacher's ratios to itself are 1 by definition.
+    `latency_…` and `speedup` are from text to label, `model_…` of the model's part alone, `idle_…`
+    after an idle gap; `size_mb` counts all that must be shipped to answer. Bounds hold with 95 %
+    confidence each. The teacher's ratios to itself are 1 by definition.
     """
     known = {"value": 1.0, "lower": 1.0, "upper": 1.0}
     teacher = one.role == "teacher"
     retention = known if teacher else _interval(measured, "accuracy_retention")
-    speedup = known if teacher else _interval(measured, "speedup")
+    speedups = {name: known if teacher else _interval(measured, name) for name in SPEEDUPS}
     return {
         "name": one.name,
         "version": one.version,
@@ -85,8 +90,11 @@ def figures(one: Contestant, measured: Measured) -> dict[str, Any]:
         "size_mb": round(one.artifact.size_mb, 4),
         "latency_p50_ms": measured.value("latency_p50_ms"),
         "latency_p90_ms": measured.value("latency_p90_ms"),
-        "speedup": speedup["value"],
-        "speedup_bounds": {key: speedup[key] for key in ("lower", "upper")},
+        "encode_latency_p50_ms": measured.value("encode_latency_p50_ms"),
+        "model_latency_p50_ms": measured.value("model_latency_p50_ms"),
+        "idle_latency_p50_ms": measured.value("idle_latency_p50_ms"),
+        **{name: row["value"] for name, row in speedups.items()},
+        **{f"{name}_bounds": _ends(row) for name, row in speedups.items()},
         "compression": 1.0 if teacher else measured.value("compression"),
         "retention": retention,
         "cold_start_p50_ms": measured.value("cold_start_p50_ms"),
@@ -106,6 +114,10 @@ def _interval(measured: Measured, metric: str) -> dict[str, float | None]:
     return {"value": known.value, "lower": known.lower, "upper": known.upper}
 
 
+def _ends(row: Mapping[str, float | None]) -> dict[str, float | None]:
+    return {key: row[key] for key in ("lower", "upper")}
+
+
 def front_at(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return, for each of STEPS, the row with the most retention among those at least that fast."""
     steps = []
@@ -116,7 +128,43 @@ def front_at(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return steps
 
 
-_COLUMNS = ("", "accuracy", "retention", "MB", "smaller", "p50 ms", "speed-up")
+_SPREAD = ("retention", "accuracy", *SPEEDUPS, "latency_p50_ms", "size_mb")
+
+
+def spread(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the mean, the standard deviation and the ends of each figure over the seeds.
+
+    Empty for one seed; a figure that a seed lacks is left out.
+    """
+    figures_: dict[str, dict[str, float]] = {}
+    for name in _SPREAD:
+        given = [row["retention"]["value"] if name == "retention" else row[name] for row in rows]
+        known = [float(value) for value in given if value is not None]
+        if len(known) == len(rows) > 1:
+            figures_[name] = {
+                "mean": mean(known),
+                "deviation": stdev(known),
+                "least": min(known),
+                "most": max(known),
+            }
+    return figures_
+
+
+def spread_table(figures_: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the spread over the seeds as a Markdown table."""
+    heads = ("figure", "mean", "standard deviation", "least", "most")
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for name, known in figures_.items():
+        form = "{:.2%}" if name in ("retention", "accuracy") else "{:.3g}"
+        cells = (known[key] for key in ("mean", "deviation", "least", "most"))
+        lines.append(_line([name, *(form.format(cell) for cell in cells)]))
+    return "\n".join(lines)
+
+
+_COLUMNS = (
+    *("", "accuracy", "retention", "MB", "smaller", "p50 ms", "speed-up"),
+    *("model alone p50 ms", "model alone", "after an idle gap"),
+)
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -130,7 +178,10 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    kept, bounds = row["retention"], row["speedup_bounds"]
+    kept = row["retention"]
+    whole, alone, idle = (
+        _bounded(row[name], row[f"{name}_bounds"], "{:.1f}×") for name in SPEEDUPS
+    )
     return [
         f"{row['name']} {row['version']}".strip(),
         _number(row["accuracy"], "{:.2%}"),
@@ -138,7 +189,10 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
         _number(row["size_mb"], "{:.2f}"),
         _number(row["compression"], "{:.1f}×"),
         _number(row["latency_p50_ms"], "{:.3f}"),
-        _bounded(row["speedup"], bounds, "{:.1f}×"),
+        whole,
+        _number(row["model_latency_p50_ms"], "{:.3f}"),
+        alone,
+        idle,
     ]
 
 

@@ -25,7 +25,8 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 class TeacherSettings(BaseModel):
     """Hold the recipe's [teacher]: a folder, a Hub id or python:PACKAGE/FOLDER, and its task.
 
-    `saw_validation` says whether it was trained on the validation rows; None: find out.
+    `saw_validation` says whether it was trained on the validation rows; None: find out. `base` is
+    what it was fine-tuned from: a search chooses by another teacher made of it without those rows.
     """
 
     model_config = _STRICT
@@ -34,23 +35,20 @@ class TeacherSettings(BaseModel):
     task: str = DEFAULT_TASK
     max_length: Annotated[int, Field(ge=8, le=8192)] | None = None
     saw_validation: bool | None = None
+    base: str | None = None
 
 
 class TargetSettings(BaseModel):
-    """Hold the recipe's [target]: what a search's answer must meet, and the search's limits.
-
-    `retention_lower` is the minimum of retention's lower bound; by default one point less.
-    """
+    """Hold the recipe's [target]: what a search's answer must meet, and the search's limits."""
 
     model_config = _STRICT
 
     retention: Annotated[float, Field(gt=0, le=1)] = 0.99
-    retention_lower: Annotated[float, Field(gt=0, le=1)] | None = None
     latency_p90_ms: Annotated[float, Field(gt=0)] | None = None
     artifact_mb: Annotated[float, Field(gt=0)] | None = None
     minutes: Annotated[float, Field(gt=0)] = 60.0
     max_trials: Annotated[int, Field(ge=1)] | None = None
-    seeds: Annotated[int, Field(ge=1, le=100)] = 1
+    seeds: Annotated[int, Field(ge=1, le=100)] = 3
     rungs: Annotated[tuple[Epochs, ...], Field(min_length=1)] = (3, 8, 20)
 
 

@@ -25,7 +25,8 @@ from runtimes.facts import Facts
 from runtimes.files import stable_hash, write_text
 from runtimes.measure import Samples
 
-SCHEMA = 1
+SCHEMA = 2
+"""2: latencies are from input to answer, and the size counts the tokenizer."""
 DISTURBED = "no run of the model was undisturbed at the machine's full pace"
 """Why a session has no latency to compare."""
 
@@ -49,11 +50,15 @@ class Model(BaseModel):
 
 
 class Machine(BaseModel):
-    """Name the machine and its speed: the median of the micro-probes beside the blocks."""
+    """Name the machine and its speed: the median of the micro-probes beside the blocks.
+
+    `fingerprint` is of its kind, `host` tells machines of one kind apart; None where unknown.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     fingerprint: str
+    host: str | None = None
     cpu_model: str
     probe_ms: _Positive
 
@@ -67,7 +72,7 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    edgepress_baseline: Literal[1]
+    edgepress_baseline: Literal[2]
     created: str
     model: Model
     machine: Machine
@@ -122,6 +127,7 @@ def baseline_of(
         ),
         machine=Machine(
             fingerprint=facts.fingerprint(),
+            host=facts.host,
             cpu_model=facts.cpu_model,
             probe_ms=float(np.median(probes)),
         ),
@@ -134,6 +140,12 @@ def baseline_of(
         artifact_mb=samples.size_mb,
         **({} if scores is None else scores.packed()),
     )
+
+
+def usual_probe_ms(samples: Samples) -> float | None:
+    """Return the median of the micro-probes beside a session's blocks; None without blocks."""
+    probes = [probe for block in samples.blocks for probe in block.probe_ms]
+    return float(np.median(probes)) if probes else None
 
 
 def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
@@ -204,9 +216,13 @@ def _incomparable(metric: str, now: Baseline, then: Baseline) -> str:
 
 def strangeness(now: Baseline, then: Baseline) -> str:
     """Say why machine-bound figures cannot support a FAIL; empty where they can."""
-    if now.machine.fingerprint == then.machine.fingerprint:
-        return ""
-    return f"the baseline is of another machine ({then.machine.cpu_model}): it only warns"
+    if now.machine.fingerprint != then.machine.fingerprint:
+        return f"the baseline is of another machine ({then.machine.cpu_model}): it only warns"
+    if now.machine.host is None or then.machine.host is None:
+        return "the baseline may be of another host of the same kind: it only warns"
+    if now.machine.host != then.machine.host:
+        return "the baseline is of another host of the same kind: it only warns"
+    return ""
 
 
 def remarks(now: Baseline, then: Baseline) -> list[str]:
@@ -242,7 +258,9 @@ def read_baseline(path: Path) -> Baseline:
     if version is None:
         raise _refused(path, f"not a baseline ({_looks_like(content)})")
     if version != SCHEMA:
-        raise _refused(path, f"a baseline of schema {version!r}; this edgepress reads {SCHEMA}")
+        older = " (1 timed the model alone, not from input to answer)" if version == 1 else ""
+        why = f"a baseline of schema {version!r}{older}; this edgepress reads {SCHEMA}"
+        raise _refused(path, why)
     try:
         baseline = Baseline.model_validate(content)
         baseline.scores()

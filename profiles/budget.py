@@ -22,6 +22,8 @@ class Metric:
     `side` is the kind of limit that makes sense. A `machine_bound` figure says nothing about
     another machine. `unit` `fraction` means 0..1, `ratio` any positive number. `against` names what
     the figure is compared with, if anything. A figure that `needs_labels` is absent without them.
+    The `highest` of all processes can only rise with more of them: a limit that is broken is broken
+    for good, and one that a later look meets the earlier one met too, so looks share no risk.
     """
 
     unit: str
@@ -29,29 +31,39 @@ class Metric:
     machine_bound: bool
     against: Against = ""
     needs_labels: bool = False
+    highest: bool = False
 
 
 def _quality(unit: str, against: Against = "") -> Metric:
     return Metric(unit, "min", machine_bound=False, against=against, needs_labels=True)
 
 
+def _timed(*names: str) -> dict[str, Metric]:
+    return {f"{name}_ms": Metric("ms", "max", machine_bound=True) for name in names}
+
+
 METRICS = {
-    "latency_p50_ms": Metric("ms", "max", machine_bound=True),
-    "latency_p90_ms": Metric("ms", "max", machine_bound=True),
-    "latency_p95_ms": Metric("ms", "max", machine_bound=True),
-    "latency_p99_ms": Metric("ms", "max", machine_bound=True),
+    **_timed(*(f"latency_{percentile}" for percentile in ("p50", "p90", "p95", "p99"))),
+    **_timed("model_latency_p50", "model_latency_p90"),
+    **_timed("encode_latency_p50", "encode_latency_p90"),
+    **_timed("idle_latency_p50", "idle_latency_p90"),
     "accuracy": _quality("fraction"),
     "f1_macro": _quality("fraction"),
     "accuracy_retention": _quality("fraction", "reference"),
     "worst_class_retention": _quality("fraction", "reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
-    "rss_peak_mb": Metric("MB", "max", machine_bound=True),
+    "rss_peak_mb": Metric("MB", "max", machine_bound=True, highest=True),
     "cold_start_p50_ms": Metric("ms", "max", machine_bound=True),
     "cold_start_p90_ms": Metric("ms", "max", machine_bound=True),
     "cold_start_uncached_p50_ms": Metric("ms", "max", machine_bound=True),
     "cold_start_uncached_p90_ms": Metric("ms", "max", machine_bound=True),
     "speedup": Metric("ratio", "min", machine_bound=True, against="reference"),
+    "model_speedup": Metric("ratio", "min", machine_bound=True, against="reference"),
+    "encode_speedup": Metric("ratio", "min", machine_bound=True, against="reference"),
+    "idle_speedup": Metric("ratio", "min", machine_bound=True, against="reference"),
     "compression": Metric("ratio", "min", machine_bound=False, against="reference"),
+    "energy_per_answer_mj": Metric("mJ", "max", machine_bound=True),
+    "instructions_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
     "sustained_p90_ratio": Metric("ratio", "max", machine_bound=True),
     "latency_p50_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
     "latency_p90_ratio": Metric("ratio", "max", machine_bound=True, against="reference"),
@@ -65,7 +77,10 @@ METRICS = {
     "artifact_vs_baseline": Metric("ratio", "max", machine_bound=False, against="baseline"),
     "accuracy_vs_baseline": _quality("ratio", "baseline"),
 }
-"""The metrics that a profile's `[budgets]` may name, beside those of THROUGHPUT's form.
+"""The metrics that a profile's `[budgets]` may name, beside those of the forms below.
+
+`latency_…` is from input to answer: a text in, its label out. `encode_latency_…` and
+`model_latency_…` are its parts, `idle_latency_…` is the whole after an idle gap.
 
 `…_ratio` is the candidate's figure over the reference's in the same run, `…_vs_baseline` over
 one that was stored.
@@ -74,11 +89,16 @@ one that was stored.
 THROUGHPUT = re.compile(r"throughput_b([1-9]\d{0,3})_c([1-9]\d{0,2})_rows_per_s")
 """Rows a second in batches of b, with c of them in flight: any b and c may be asked for."""
 
+SERVER = re.compile(r"server_latency_(p50|p90|p99)_at_([1-9]\d{0,4})_per_s_ms")
+"""Latency of requests that arrive at any rate a second: from the arrival to the answer."""
+
 
 def metric_named(name: str) -> Metric | None:
     """Return the metric of this name, None for an unknown name."""
     if THROUGHPUT.fullmatch(name):
         return Metric("rows/s", "min", machine_bound=True)
+    if SERVER.fullmatch(name):
+        return Metric("ms", "max", machine_bound=True)
     return METRICS.get(name)
 
 
@@ -126,6 +146,15 @@ class Budget(BaseModel):
         limit = self.max if self.max is not None else self.min
         assert limit is not None  # the validator below requires one
         return limit
+
+    @property
+    def timed_alone(self) -> bool:
+        """Tell whether the machine's noise alone could break it.
+
+        A reference in the same run is as noisy, and no neighbor makes a process larger.
+        """
+        alone = self.kind.machine_bound and self.kind.against != "reference"
+        return alone and not self.metric.startswith("rss_peak")
 
     def meets(self, value: float) -> bool:
         """Tell whether a value lies on the good side of the limit."""

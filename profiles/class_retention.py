@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from profiles.exact_retention import retention_lower, retention_upper
 from profiles.paired import Paired
 from profiles.scores import RowScores
 from profiles.statistics import Interval
 
 LEAST_ROWS = 20
 """Fewer rows of a class say almost nothing: with all of 20 rows kept, the lower bound is 0.86."""
-
-_NEGLIGIBLE = 1e-12
-_STEPS = 20
-"""The number of halvings of the search interval: they reach a millionth of its width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +49,11 @@ class ClassCounts:
 
     def lower(self, confidence: float) -> float:
         """Return the lower bound of the class's own retention."""
-        turned = _upper_bound(self.both, self.lost, self.gained, 1 - confidence)
-        return 1 / turned if turned else math.inf
+        return retention_lower(self.both, self.gained, self.lost, confidence)
 
     def upper(self, confidence: float) -> float:
         """Return the upper bound; infinite where the reference has no row right."""
-        return _upper_bound(self.both, self.gained, self.lost, 1 - confidence)
+        return retention_upper(self.both, self.gained, self.lost, confidence)
 
 
 def count_classes(
@@ -126,73 +120,3 @@ def _left_out(classes: Sequence[ClassCounts], labels: Sequence[str], shown: int 
         for names, why in reasons
         if names
     )
-
-
-@functools.lru_cache(maxsize=65536)
-def _upper_bound(both: int, gained: int, lost: int, risk: float) -> float:
-    """Return the largest ratio that the counts do not reject at this `risk`.
-
-    The test is unconditional and its probabilities are exact sums. The share of gained rows, a
-    nuisance parameter, takes its most likely value under the hypothesis (the E-test: Lloyd 2008,
-    Biometrics 64; the score test of this ratio: Nam & Blackwelder 2002, Statistics in Medicine 21).
-    Normal approximations fail at the small risks that remain for each of many classes.
-    """
-    if both + lost == 0:
-        return math.inf
-    low = (both + gained) / (both + lost)
-    high = max(2 * low, 1.0)
-    while _as_poor(high, both, gained, lost) > risk:
-        low, high = high, 2 * high
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if _as_poor(middle, both, gained, lost) > risk:
-            low = middle
-        else:
-            high = middle
-    return high
-
-
-def _as_poor(ratio: float, both: int, gained: int, lost: int) -> float:
-    """Return P(lost - ratio · gained is at least as large as observed) if `ratio` is the truth.
-
-    Rows that neither model has right say nothing about the ratio and are left out (the sum is
-    conditional on the number of the others). The ratio then fixes the share lost, given the share
-    gained.
-    """
-    from scipy.special import betainc, gammaln, xlog1py, xlogy
-
-    count = both + gained + lost
-    share_gained = _likeliest_gained(ratio, both, gained, lost)
-    share_lost = 1 - ratio * (1 - share_gained)
-    seen = lost - ratio * gained
-    more = _likely_counts(count, share_gained)
-    chances = np.exp(
-        gammaln(count + 1) - gammaln(more + 1) - gammaln(count - more + 1)
-        + xlogy(more, share_gained) + xlog1py(count - more, -share_gained)
-    )  # fmt: skip
-    least = np.ceil(seen + ratio * more - 1e-9)
-    left = count - more
-    share = min(max(share_lost / (1 - share_gained), 0.0), 1.0) if share_gained < 1 else 0.0
-    # P(X >= k) of a binomial, k from 1 to n: 1 for a smaller k, 0 for a larger one.
-    inside = np.clip(least, 1, np.maximum(left, 1))
-    tails = betainc(inside, left - inside + 1, share, where=left > 0, out=np.zeros_like(left))
-    tails = np.where(least <= 0, 1.0, np.where(least > left, 0.0, tails))
-    return float(np.clip(np.sum(chances * tails), 0, 1))
-
-
-def _likeliest_gained(ratio: float, both: int, gained: int, lost: int) -> float:
-    """Return the likeliest share of gained rows under the ratio, the root of a quadratic."""
-    square = (both + gained + lost) * (1 + ratio) * ratio
-    linear = gained * (2 * ratio**2 - 1) + lost * ratio**2 - both * (1 - ratio**2)
-    constant = gained * ratio * (1 - ratio)
-    root = (linear + math.sqrt(max(linear**2 + 4 * square * constant, 0))) / (2 * square)
-    return min(max(root, 0.0, 1 - 1 / ratio), ratio / (1 + ratio))
-
-
-def _likely_counts(count: int, share: float) -> NDArray[np.float64]:
-    """Return the counts that a binomial takes with a probability worth summing."""
-    from scipy.special import ndtri
-
-    reach = -float(ndtri(_NEGLIGIBLE)) * math.sqrt(count * share * (1 - share)) + 20
-    low, high = max(math.floor(count * share - reach), 0), math.ceil(count * share + reach)
-    return np.arange(low, min(high, count) + 1, dtype=np.float64)

@@ -89,11 +89,15 @@ class TransportSettings(_TomlTable):
 
 
 class RuntimeSettings(_TomlTable):
-    """Name the runtime of the device; with `threads` 0 the runtime chooses."""
+    """Name the runtime of the device; with `threads` 0 the runtime chooses.
+
+    With `cores` the measured processes stay on these, by number: big or little ones, for example.
+    """
 
     name: str = "onnxruntime"
     providers: tuple[str, ...] = ()
     threads: int = Field(default=1, ge=0, le=1024)
+    cores: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = ()
 
     @model_validator(mode="after")
     def _known_runtime(self) -> RuntimeSettings:

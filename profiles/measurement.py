@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
 from profiles.budget import metric_named
+from profiles.counters import WHY_ABSENT, counters
+from profiles.parts import views
+from profiles.selection import Rounds, at_full_pace, by_process, paired_rounds
+from profiles.server_load import server_latencies
+from profiles.slow_processes import PerProcess, per_process
 from profiles.statistics import (
-    Floats,
     Interval,
     clustered_interval,
+    highest_interval,
     mean_interval,
+    ordered_mean_interval,
     percentile_interval,
-    quotient_interval,
     ratio_interval,
 )
+from profiles.sustained import sustained_interval
+from profiles.waiting import unproven, waits_more
 from runtimes.measure import Block, ColdStart, Samples
-
-STEADY = 1.10
-"""A block is left out when a probe beside it took longer than this many times the usual one."""
-
-FULL_PACE = 0.1
-"""The quantile of the session's probes that absolute figures are compared with: the machine's full
-speed, even if it is throttled for most of the session. Ratios, whose two sides slow down together,
-are compared with the median."""
 
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99))
 
@@ -42,13 +41,18 @@ class Provenance:
     artifact_digest: str = ""
 
 
+Side = Literal["each"]
+"""How a confidence counts: each bound holds with it by itself, so both hold with less."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measurement:
     """Hold one figure and its bounds.
 
-    Each bound holds with `confidence` by itself; None says that the figure is a count or a size and
-    has no error. A bound or value is None where the samples do not support it; `why` says how many
-    would.
+    Each bound holds with `confidence` by itself (`side`); None says that the figure is a count or a
+    size and has no error. It is the confidence that the bounds were computed with: above the
+    budget's where several looks share the risk. A bound or value is None where the samples do not
+    support it; `why` says how many would. `freedom` is as in Interval.
     """
 
     metric: str
@@ -60,6 +64,12 @@ class Measurement:
     samples: int
     source: Provenance = Provenance()
     why: str = ""
+    freedom: int | None = None
+
+    @property
+    def side(self) -> Side | None:
+        """Say that each bound holds by itself; None without an error."""
+        return None if self.exact else "each"
 
     @property
     def exact(self) -> bool:
@@ -73,7 +83,7 @@ class Measurement:
 
     def to_json(self) -> dict[str, Any]:
         """Return the figure as JSON values."""
-        return asdict(self)
+        return {**asdict(self), "side": self.side}
 
 
 Sum = Callable[[float], Interval]
@@ -84,35 +94,40 @@ Sum = Callable[[float], Interval]
 class Figures:
     """Hold a model's figures by metric: a function of the confidence, or an exact figure.
 
-    `absent` says why a requested metric is missing.
+    `absent` says why a requested metric is missing. `at_full_pace` bounds figures by the blocks at
+    the machine's full pace alone; `processes` are their values in each process.
     """
 
     sums: Mapping[str, Sum | Interval]
     source: Provenance = Provenance()
     absent: Mapping[str, str] = field(default_factory=dict)
+    at_full_pace: Mapping[str, Sum] = field(default_factory=dict)
+    processes: Mapping[str, PerProcess] = field(default_factory=dict)
 
     def at(self, metric: str, confidence: float, share: float = 1.0) -> Measurement | None:
-        """Return a figure whose bounds hold with `confidence`, None where there is none.
+        """Return a figure whose bounds hold with `confidence` over all looks, None without one.
 
         `share` of the risk is what this look may spend on a machine-bound figure. Other figures are
-        measured once, and spend all of it.
+        measured once, and spend all of it; so does the highest of all processes.
         """
         known = self.sums.get(metric)
         if known is None:
             return None
         kind = metric_named(metric)
-        spent = share if kind is None or kind.machine_bound else 1.0
-        bound = known if isinstance(known, Interval) else known(1 - (1 - confidence) * spent)
+        spent = share if kind is None or (kind.machine_bound and not kind.highest) else 1.0
+        used = 1 - (1 - confidence) * spent
+        bound = known if isinstance(known, Interval) else known(used)
         return Measurement(
             metric=metric,
             unit=kind.unit if kind else "ms",
             value=bound.value,
             lower=bound.lower,
             upper=bound.upper,
-            confidence=None if bound is known else confidence,
+            confidence=None if bound is known else used,
             samples=bound.samples,
             source=self.source,
             why=bound.why,
+            freedom=bound.freedom,
         )
 
     def all(self, confidence: float, share: float = 1.0) -> dict[str, Measurement]:
@@ -122,7 +137,13 @@ class Figures:
 
     def __or__(self, other: Figures) -> Figures:
         """Return the figures of both; they are of the same model."""
-        return Figures({**self.sums, **other.sums}, self.source, {**self.absent, **other.absent})
+        return Figures(
+            {**self.sums, **other.sums},
+            self.source,
+            {**self.absent, **other.absent},
+            {**self.at_full_pace, **other.at_full_pace},
+            {**self.processes, **other.processes},
+        )
 
 
 def summarize(
@@ -130,30 +151,44 @@ def summarize(
 ) -> Figures:
     """Turn a variant's samples into figures; ratios need the reference's samples too.
 
-    Blocks beside a slow probe or a throttled clock are left out. Absolute latencies keep every
-    remaining sample, since users feel preemption too. Ratios use the clean samples alone.
+    Absolute latencies keep every sample, since users feel preemption and throttling too; their
+    lower bounds, which a FAIL needs, also hold for the blocks at full pace alone. Ratios use the
+    pairs that are clean in both.
     """
     at = source or Provenance(runtime=samples.runtime, runtime_version=samples.runtime_version)
-    usual = _probe_ms(samples, reference, 0.5)
-    steady = _steady(samples.blocks, usual)
-    full = _steady(samples.blocks, _probe_ms(samples, reference, FULL_PACE))
+    full = at_full_pace(samples, reference)
     sums: dict[str, Sum | Interval] = {
-        **_latencies(full, steady),
+        **_latencies(samples.blocks, full),
         **_cold_starts("cold_start", samples.cold_starts),
         **_cold_starts("cold_start_uncached", samples.uncached_starts),
         **_once_a_process(samples),
         **_throughputs(samples),
-        **_sustained(samples.blocks),
+        **({"sustained_p90_ratio": _sustained(samples)} if samples.soak else {}),
+        **counters(samples, reference),
+        **server_latencies(samples),
         "artifact_mb": _exact(samples.size_mb),
     }
+    at_pace = _at_full_pace(full)
+    for prefix, own, other in views(samples, reference):
+        full = at_full_pace(own, other)
+        sums |= _latencies(own.blocks, full, prefix)
+        at_pace |= _at_full_pace(full, prefix)
+        if other is not None:
+            sums[f"{prefix}speedup"] = _speedup(paired_rounds(own.blocks, other.blocks))
     if reference is not None:
-        rounds = paired_rounds(steady, _steady(reference.blocks, usual))
-        sums |= _against(samples, reference, rounds)
+        sums |= _against(samples, reference, paired_rounds(samples.blocks, reference.blocks))
+        if why := waits_more(samples, reference):
+            sums |= {
+                name: unproven(name, known, why)
+                for name, known in sums.items()
+                if not isinstance(known, Interval)
+            }
     kept = {
         name: known if isinstance(known, Interval) else functools.cache(known)
         for name, known in sums.items()
     }
-    return Figures(kept, at, _absent(samples))
+    alone = per_process(samples, reference, dict(PERCENTILES))
+    return Figures(kept, at, _absent(samples), at_pace, alone)
 
 
 def conditions(samples: Samples, reference: Samples | None = None) -> str:
@@ -162,7 +197,7 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     if not blocks:
         return "no samples"
     flags = [flag for block in blocks for flag in block.contaminated]
-    steady = _steady(blocks, _probe_ms(samples, reference, FULL_PACE))
+    steady = at_full_pace(samples, reference)
     clean = 1 - sum(flags) / len(flags)
     processes = len({block.process for block in blocks})
     throttled = sum(block.throttled for block in blocks)
@@ -175,66 +210,41 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
 
 def process_quantiles(samples: Samples, q: float) -> list[float]:
     """Return each process's q-quantile of clean latencies, for a ratio to another session."""
-    steady = _steady(samples.blocks, _probe_ms(samples, None, FULL_PACE))
     clean: dict[int, list[float]] = {}
-    for block in steady:
+    for block in at_full_pace(samples):
         kept = zip(block.latency_ms, block.contaminated, strict=True)
         clean.setdefault(block.process, []).extend(ms for ms, dirty in kept if not dirty)
     return [float(np.quantile(values, q)) for _, values in sorted(clean.items()) if values]
 
 
-def _latencies(full: Sequence[Block], usual: Sequence[Block]) -> dict[str, Sum]:
-    """Bound the absolute latencies, from the blocks at `full` speed where there are enough.
+def _latencies(every: Sequence[Block], full: Sequence[Block], prefix: str = "") -> dict[str, Sum]:
+    """Bound the absolute latencies over every block.
 
-    A slower machine makes nothing faster. So where there are not enough, the blocks at the `usual`
-    speed still give an upper bound: a budget can be met by it, but not broken.
+    A slower machine makes nothing faster, and says nothing against the model. So the lower bound is
+    the one at `full` pace where that is lower, and there is none without blocks at full pace.
     """
-    clean, all_of_them = _by_process(full), _by_process(usual)
+    processes, cool = by_process(every), by_process(full)
 
     def bound(q: float) -> Sum:
         def at(confidence: float) -> Interval:
-            best = clustered_interval(clean, q, confidence)
-            if best.upper is not None or len(usual) <= len(full):
-                return best
-            whole = clustered_interval(all_of_them, q, confidence)
-            return Interval(whole.value, None, whole.upper, whole.samples, whole.why)
+            whole = clustered_interval(processes, q, confidence)
+            lowers = (whole.lower, clustered_interval(cool, q, confidence).lower)
+            known = [lower for lower in lowers if lower is not None]
+            return replace(whole, lower=min(known) if len(known) == len(lowers) else None)
 
         return at
 
-    return {f"latency_{name}_ms": bound(q) for name, q in PERCENTILES}
+    return {f"{prefix}latency_{name}_ms": bound(q) for name, q in PERCENTILES}
 
 
-def _by_process(blocks: Sequence[Block]) -> list[Floats]:
-    """Return each process's latencies, or each block's where there is one process."""
-    processes: dict[int, list[float]] = {}
-    for block in blocks:
-        processes.setdefault(block.process, []).extend(block.latency_ms)
-    if len(processes) < 2:
-        return [np.array(block.latency_ms) for block in blocks]
-    return [np.array(values) for _, values in sorted(processes.items())]
+def _at_full_pace(full: Sequence[Block], prefix: str = "") -> dict[str, Sum]:
+    """Bound the absolute latencies at the machine's full pace alone."""
+    cool = by_process(full)
 
+    def bound(q: float) -> Sum:
+        return functools.cache(lambda confidence: clustered_interval(cool, q, confidence))
 
-Rounds = tuple[list[Floats], list[Floats]]
-"""Latencies of two variants on the same rows, clean in both: one array a round for each."""
-
-
-def paired_rounds(mine: Sequence[Block], reference: Sequence[Block]) -> Rounds:
-    """Pair two variants' latencies by row and round, where both are clean."""
-    theirs = {(block.process, block.place): block for block in reference}
-    rounds: dict[int, list[Floats]] = {}
-    for block in mine:
-        other = theirs.get((block.process, block.place))
-        pairs = _clean_pairs(block, other) if other else np.empty((2, 0))
-        if pairs.size:
-            rounds.setdefault(block.process, []).append(pairs)
-    whole = [np.concatenate(parts, axis=1) for parts in rounds.values()]
-    return [own for own, _ in whole], [other for _, other in whole]
-
-
-def _clean_pairs(mine: Block, other: Block) -> Floats:
-    """Return both latencies of each run that is clean in both, shape (2, runs)."""
-    dirty = np.array([mine.contaminated, other.contaminated]).any(axis=0)
-    return np.array([mine.latency_ms, other.latency_ms])[:, ~dirty]
+    return {f"{prefix}latency_{name}_ms": bound(q) for name, q in PERCENTILES}
 
 
 def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, Sum | Interval]:
@@ -243,7 +253,7 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
     starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
     peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
     figures: dict[str, Sum | Interval] = {
-        "speedup": lambda c: ratio_interval(theirs, mine, c),
+        "speedup": _speedup(rounds),
         "latency_p50_ratio": lambda c: ratio_interval(mine, theirs, c),
         "latency_p90_ratio": lambda c: ratio_interval(mine, theirs, c, 0.9),
         "compression": _exact(reference.size_mb / samples.size_mb),
@@ -254,6 +264,11 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
     if peaks:
         figures["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
     return figures
+
+
+def _speedup(rounds: Rounds) -> Sum:
+    mine, theirs = rounds
+    return lambda confidence: ratio_interval(theirs, mine, confidence)
 
 
 def _pairs(mine: Sequence[float], theirs: Sequence[float]) -> list[float]:
@@ -277,9 +292,8 @@ def _cold_starts(prefix: str, starts: Sequence[ColdStart]) -> dict[str, Sum]:
 def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
     figures: dict[str, Sum | Interval] = {}
     if samples.rss_peak_mb:
-        count, highest = len(samples.rss_peak_mb), max(samples.rss_peak_mb)
-        why = f"the highest of {count} processes"
-        figures["rss_peak_mb"] = Interval(highest, highest, highest, count, why)
+        peaks = samples.rss_peak_mb
+        figures["rss_peak_mb"] = lambda confidence: highest_interval(peaks, confidence, "processes")
 
     def bound(values: Sequence[float]) -> Sum:
         return lambda confidence: percentile_interval(values, 0.5, confidence, noun="processes")
@@ -296,50 +310,22 @@ def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
 def _throughputs(samples: Samples) -> dict[str, Sum]:
     seen: dict[str, list[float]] = {}
     for one in samples.throughputs:
-        name = f"throughput_b{one.batch}_c{one.concurrency}_rows_per_s"
-        seen.setdefault(name, []).append(one.rows_per_s)
+        seen.setdefault(one.metric, []).append(one.rows_per_s)
 
     def bound(values: list[float]) -> Sum:
-        return lambda confidence: mean_interval(values, confidence)
+        return lambda confidence: ordered_mean_interval(values, confidence)
 
     return {name: bound(values) for name, values in seen.items()}
 
 
-def _sustained(blocks: Sequence[Block]) -> dict[str, Sum]:
-    """Compare the p90 of the session's last third with its first; empty for a short session."""
-    ordered = sorted(blocks, key=lambda block: block.order)
-    third = len(ordered) // 3
-    if third < 2:
-        return {}
-    first, last = _by_process(ordered[:third]), _by_process(ordered[-third:])
-
-    def bound(confidence: float) -> Interval:
-        split = (1 + confidence) / 2  # half the risk for each of the two
-        return quotient_interval(
-            clustered_interval(last, 0.9, split), clustered_interval(first, 0.9, split)
-        )
-
-    return {"sustained_p90_ratio": bound}
+def _sustained(samples: Samples) -> Sum:
+    return lambda confidence: sustained_interval(samples.soak, confidence)
 
 
 def _absent(samples: Samples) -> dict[str, str]:
     why = samples.uncached_why
     names = ("cold_start_uncached_p50_ms", "cold_start_uncached_p90_ms")
-    return dict.fromkeys(names, why) if why else {}
-
-
-def _probe_ms(samples: Samples, reference: Samples | None, q: float) -> float:
-    """Return a quantile of the session's probes: FULL_PACE or the median."""
-    blocks = samples.blocks + (reference.blocks if reference else ())
-    return float(np.quantile([block.probe_ms for block in blocks], q)) if blocks else 0.0
-
-
-def _steady(blocks: Sequence[Block], usual_ms: float) -> tuple[Block, ...]:
-    return tuple(
-        block
-        for block in blocks
-        if max(block.probe_ms) <= STEADY * usual_ms and not block.throttled
-    )
+    return {**WHY_ABSENT, **(dict.fromkeys(names, why) if why else {})}
 
 
 def _exact(value: float) -> Interval:

@@ -8,12 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from profiles.exact_retention import graded_bounds, retention_lower, retention_upper
 from profiles.scores import RowScores
 from profiles.statistics import Interval
 from runtimes.errors import DataError
 
 _DRAWN_AT_ONCE = 4_000_000
 """The number of counts that a bootstrap draws at a time: 32 MB."""
+
+FEW = 20
+"""With fewer lost (or gained) rows than this, resampled rows that earn more or less than a whole
+row are not trusted alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +96,64 @@ def paired_retention(
     seed: int,
     resamples: int = 10_000,
 ) -> Interval:
-    """Bound the candidate's metric over the reference's, by a paired bootstrap over rows.
+    """Bound the candidate's metric over the reference's, on the same rows.
 
-    A resample of rows is a multinomial draw of the kinds of rows; where rows are right or wrong, of
-    the 2×2 table of which model is right. Half a row of each extreme kind is added first (Agresti &
-    Min 2005, Statistics in Medicine 24): without it, two models that agree on every row would
-    appear certain to agree always. Raises DataError where the reference earns nothing and rows are
-    not simply right or wrong.
+    Where rows are right or wrong, the bounds are those of an exact test of the counts. Other rows
+    are resampled in pairs; half a row of each extreme kind is added first (Agresti & Min 2005,
+    Statistics in Medicine 24): without it, two models that agree on every row would appear certain
+    to agree always. Resampling still leans to the good side where few rows were lost (or, above,
+    gained), so there the bound of `graded_bounds` holds where it is wider. It is still too sure
+    where few rows are lost that weigh much more than the others. Raises DataError where the
+    reference earns nothing and rows are not simply right or wrong.
     """
     pair = Paired(candidate, reference)
     if candidate.binary and reference.binary:
-        return _of_table(pair.table, confidence, seed, resamples)
+        return _of_table(pair.table, confidence)
     if reference.metric <= 0:
         raise DataError("the reference earns nothing on these rows", expected="a score over 0")
     value = candidate.metric / reference.metric
     ratios = _resampled(pair, seed, resamples)
     lower, upper = np.quantile(ratios, [1 - confidence, confidence])
-    return Interval(value, min(float(lower), value), max(float(upper), value), len(candidate))
+    below, above = _of_few(pair, confidence)
+    return Interval(
+        value, min(float(lower), below, value), max(float(upper), above, value), len(candidate)
+    )
 
 
-def _of_table(table: NDArray[np.int64], confidence: float, seed: int, resamples: int) -> Interval:
-    n = int(table.sum())
-    smoothed = (table + 0.5).ravel() / (n + 2)
-    drawn = np.random.default_rng(seed).multinomial(n + 2, smoothed, size=resamples)
-    both, candidate_only, reference_only = drawn[:, 0], drawn[:, 1], drawn[:, 2]
-    ratios = (both + candidate_only) / np.maximum(both + reference_only, 1)
-    lower, upper = np.quantile(ratios, [1 - confidence, confidence])
-    value = float(table[0].sum() / max(int(table[:, 0].sum()), 1))
-    return Interval(value, min(float(lower), value), max(float(upper), value), n)
+def _of_table(table: NDArray[np.int64], confidence: float) -> Interval:
+    (both, gained), (lost, neither) = table.tolist()
+    rows = both + gained + lost + neither
+    value = (both + gained) / max(both + lost, 1)
+    lower = min(retention_lower(both, gained, lost, confidence), value)
+    upper = retention_upper(both, gained, lost, confidence)
+    if not math.isfinite(upper):
+        return Interval(value, lower, None, rows, "the reference has no row right")
+    return Interval(value, lower, max(upper, value), rows)
+
+
+def _of_few(pair: Paired, confidence: float) -> tuple[float, float]:
+    """Return the bounds that few lost rows ask for below, and few gained rows above.
+
+    A bound is the other extreme, which changes nothing, where such rows are not few.
+    """
+    change, one_more = _changes(pair)
+    lost, gained = -change[change < 0], change[change > 0]
+    lower, upper = graded_bounds(lost, gained, one_more, confidence)
+    return (
+        lower if len(lost) < FEW else math.inf,
+        upper if len(gained) < FEW else -math.inf,
+    )
+
+
+def _changes(pair: Paired) -> tuple[NDArray[np.float64], float]:
+    """Return what each row adds to retention - 1, and what losing all of a typical row takes off.
+
+    A row that is the same in both models adds exactly nothing.
+    """
+    mine, theirs, level = pair.candidate, pair.reference, pair.reference.metric
+    whole = max(float(mine.weight.sum()), np.finfo(float).tiny) * level
+    change = mine.value - theirs.value - level * (mine.weight - theirs.weight)
+    return change / whole, float(theirs.value[theirs.value > 0].mean()) / whole
 
 
 def _resampled(pair: Paired, seed: int, resamples: int) -> NDArray[np.float64]:

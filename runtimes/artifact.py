@@ -23,6 +23,7 @@ from runtimes.errors import ArtifactError, UnsupportedError
 from runtimes.files import write_json
 from runtimes.manifest import MANIFEST, Manifest
 from runtimes.runtime import TensorSpec, model_files
+from runtimes.tasks import TASKS
 
 SCHEMA_VERSION = 2
 
@@ -78,8 +79,15 @@ class Artifact:
         return self.path / model_files(self.format)[0]
 
     def size_bytes(self) -> int:
-        """Return the bytes of the model's own files: graph and weights, not the tokenizer."""
-        return sum(self.files[file.name].size_bytes for file in self.model_files())
+        """Return the bytes of all that must be shipped to answer.
+
+        These are the model's own files, what its task reads (a tokenizer), and the manifest.
+        """
+        names = [file.name for file in self.model_files()]
+        names += [name for name in TASKS.resolve(self.task).files if name in self.files]
+        listed = sum(self.files[name].size_bytes for name in dict.fromkeys(names))
+        manifest = self.path / MANIFEST  # a teacher's own folder has none
+        return listed + (manifest.stat().st_size if manifest.is_file() else 0)
 
     def model_files(self) -> list[Path]:
         """Return the model's own files: the one that a runtime is given, then those beside it."""
@@ -89,7 +97,7 @@ class Artifact:
 
     @property
     def size_mb(self) -> float:
-        """Return the model's size in MB (10^6 bytes)."""
+        """Return the size of all that must be shipped to answer, in MB (10^6 bytes)."""
         return self.size_bytes() / 1e6
 
     def to_json(self) -> dict[str, Any]:

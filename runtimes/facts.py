@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.files import stable_hash
+from runtimes.host import host_id
 
 INFERENCE_ISA = (
     *("avx", "avx2", "f16c", "fma", "avx512f", "avx512bw", "avx512_vnni", "avx512_bf16"),
@@ -69,8 +70,8 @@ class Facts:
 
     `cores` counts physical cores, `cpus` what this process may use (affinity and cgroup quota; a
     fraction under a quota). `memory_mb` is the smaller of RAM and the cgroup's limit, in MiB.
-    `steal_percent` is since boot. `environment` lists the platform variables that are set, without
-    their values.
+    `steal_percent` is since boot. `host` tells equal machines apart (`runtimes.host`).
+    `environment` lists the platform variables that are set, without their values.
     """
 
     arch: str
@@ -91,6 +92,7 @@ class Facts:
     load_1m: float | None = None
     steal_percent: float | None = None
     environment: tuple[str, ...] = ()
+    host: str | None = None
 
     @property
     def int8_dot(self) -> bool:
@@ -114,7 +116,8 @@ class Facts:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Facts:
         """Return the facts that `to_json` wrote; JSON lists become tuples."""
-        known: dict[str, Any] = {column.name: content[column.name] for column in fields(cls)}
+        names = (column.name for column in fields(cls))
+        known: dict[str, Any] = {name: content[name] for name in names if name in content}
         listed = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
         return cls(**{**known, **listed})
 
@@ -141,6 +144,7 @@ def probe(root: Path = Path("/")) -> Facts:
         temperature_c=_temperature_c(root),
         load_1m=_load_1m(),
         steal_percent=_steal_percent(root),
+        host=host_id(root),
         environment=tuple(name for name in _PLATFORMS if name in os.environ),
     )
 

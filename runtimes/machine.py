@@ -18,28 +18,33 @@ def preemptions() -> int:
 
 
 def probe_ms() -> float:
-    """Time a fixed piece of integer arithmetic: the shortest of five, in ms.
+    """Time a fixed piece of integer arithmetic: the shortest of three, in ms.
 
     It uses neither the model nor memory, so a change means that the processor's speed changed. The
     shortest, since a preempted piece says nothing about the speed.
     """
-    return min(_probe_once_ms() for _ in range(5))
+    return min(_probe_once_ms() for _ in range(3))
 
 
 def _probe_once_ms() -> float:
     start = time.perf_counter_ns()
     total = 0
-    for i in range(10_000):
+    for i in range(5_000):
         total += i * i
     return (time.perf_counter_ns() - start) / 1e6
 
 
 class State(NamedTuple):
-    """Hold the machine's counters at one moment: throttle events, stolen and total CPU ticks."""
+    """Hold the machine's counters at one moment: throttle events, stolen and total CPU ticks.
+
+    And, where they are shown, its energy and this thread's instructions.
+    """
 
     throttlings: int
     stolen: int | None
     ticks: int
+    energy_mj: float | None = None
+    instructions: int | None = None
 
 
 class MachineMonitor:
@@ -49,6 +54,9 @@ class MachineMonitor:
     """
 
     def __init__(self, root: str | Path = "/") -> None:
+        from runtimes.energy import EnergyMeter
+        from runtimes.instructions import InstructionCounter  # ctypes would slow a cold start
+
         root = Path(root)
         self._cpus = root / "sys/devices/system/cpu"
         counters = self._cpus.glob("cpu[0-9]*/thermal_throttle/*_throttle_count")
@@ -64,12 +72,20 @@ class MachineMonitor:
         self._times = _opened(root / "proc/stat")
         self._own = _opened(root / "proc/self/stat")
         self._clocks: dict[str, int | None] = {}
+        self._energy = EnergyMeter(root)
+        self._instructions = InstructionCounter()
 
     def state(self) -> State:
         """Read the counters, which `evidence` compares with later ones."""
         throttlings = sum(_number(_read(counter)) for counter in self._counters)
         ticks = [int(value) for value in _read(self._times).partition("\n")[0].split()[1:9]]
-        return State(throttlings, ticks[7] if len(ticks) == 8 else None, sum(ticks))
+        return State(
+            throttlings,
+            ticks[7] if len(ticks) == 8 else None,
+            sum(ticks),
+            self._energy.read_mj(),
+            self._instructions.read(),
+        )
 
     def evidence(self, before: State) -> dict[str, Any]:
         """Return what happened since: `throttled`, the clock in `mhz`, the share of `steal`."""
@@ -80,6 +96,8 @@ class MachineMonitor:
             "throttled": now.throttlings > before.throttlings or self._held_back(),
             "mhz": self._mhz(),
             "steal": None if stolen is None or ticks <= 0 else stolen / ticks,
+            "energy_mj": _grown(before.energy_mj, now.energy_mj),
+            "instructions": _grown(before.instructions, now.instructions),
         }
 
     def _held_back(self) -> bool:
@@ -101,6 +119,10 @@ class MachineMonitor:
             self._clocks[cpu] = _opened(self._cpus / f"cpu{cpu}/cpufreq/scaling_cur_freq")
         khz = _read(self._clocks[cpu]).strip()
         return int(khz) / 1e3 if khz.isdigit() else None
+
+
+def _grown(before: float | None, now: float | None) -> float | None:
+    return None if before is None or now is None else now - before
 
 
 def _opened(path: Path) -> int | None:

@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from typing import IO, Any
 
 from runtimes.errors import BackendError
-from runtimes.samples import Block, ColdStart, Effort, Load, Samples, Throughput, Variant
+from runtimes.samples import (
+    Block,
+    ColdStart,
+    Effort,
+    IdleRuns,
+    Load,
+    Samples,
+    ServerRuns,
+    Throughput,
+    Variant,
+)
 
 
 class Recorder:
@@ -39,6 +49,9 @@ class Recorder:
         self._rss_peak_mb: list[float] = []
         self._stable: list[bool] = []
         self._throughputs: list[Throughput] = []
+        self._idle_runs: list[IdleRuns] = []
+        self._soak: list[Block] = []
+        self._server_runs: list[ServerRuns] = []
         self._effort = Effort()
 
     @contextmanager
@@ -57,19 +70,24 @@ class Recorder:
         self._runtime_version = reply["version"]
         self._first_inference_ms.append(reply["first_inference_ms"])
         self._cold_starts.append(start)
-        self._write("start", dataclasses.asdict(start))
+        again = {name: reply[name] for name in ("first_inference_ms", "version")}
+        self._write("start", {**dataclasses.asdict(start), **again})
 
     def started_uncached(self, reply: dict[str, Any]) -> None:
         """Keep a start from storage, or the reason why the first one was not from storage."""
         start = self._first_result(reply)
         if not self._uncached_starts:
             self.uncached_why = why_cached(start, self.variant.artifact.size_mb)
-        if not self.uncached_why:
-            self._uncached_starts.append(start)
-            self._write("uncached_start", dataclasses.asdict(start))
+        if self.uncached_why:
+            self._write("uncached_why", {"why": self.uncached_why})
+            return
+        self._uncached_starts.append(start)
+        self._write("uncached_start", dataclasses.asdict(start))
 
     def passed_over(self, why: str) -> None:
         """Keep the reason why there is no start from storage."""
+        if not self.uncached_why:
+            self._write("uncached_why", {"why": why})
         self.uncached_why = why
         self._report(1, "not started from storage")
 
@@ -84,12 +102,29 @@ class Recorder:
         self._blocks.append(block)
         self._spend(inference_s=sum(block.latency_ms) / 1e3)
         self._write("block", dataclasses.asdict(block))
-        self._report(len(block.rows), f"{min(block.latency_ms):.2f} ms at best")
+        self._report(1, f"{min(block.latency_ms):.2f} ms at best")
+
+    def soaked(self, block: Block, seconds: int) -> None:
+        """Keep a block of the long process, which has run for so many more whole seconds."""
+        self._soak.append(block)
+        self._spend(inference_s=sum(block.latency_ms) / 1e3)
+        self._write("soak", dataclasses.asdict(block))
+        self._report(seconds, f"{min(block.latency_ms):.2f} ms at best")
+
+    def passed(self, seconds: int) -> None:
+        """Report seconds of a long process after its last block."""
+        self._report(seconds, "the long process ends")
 
     def peaked(self, process: int, rss_peak_mb: float | None) -> None:
         """Keep a process's peak memory, where the machine shows it."""
         self._rss_peak_mb += [] if rss_peak_mb is None else [rss_peak_mb]
         self._write("peak", {"process": process, "rss_peak_mb": rss_peak_mb})
+
+    def idled(self, runs: IdleRuns) -> None:
+        """Keep a process's latencies after idle gaps."""
+        self._idle_runs.append(runs)
+        self._spend(inference_s=sum(runs.latency_ms) / 1e3)
+        self._write("idle", dataclasses.asdict(runs))
 
     def bore(self, process: int, load: Load, reply: dict[str, Any]) -> None:
         """Keep a process's throughput under one load."""
@@ -98,6 +133,21 @@ class Recorder:
         self._spend(inference_s=reply["inference_s"])
         self._write("throughput", dataclasses.asdict(throughput))
         self._report(1, f"{throughput.rows_per_s:.0f} rows a second")
+
+    def served(self, process: int, per_s: int, reply: dict[str, Any]) -> None:
+        """Keep the requests that arrived at a process at one rate."""
+        runs = ServerRuns(
+            process=process,
+            per_s=per_s,
+            seconds=reply["seconds"],
+            latency_ms=tuple(reply["latency_ms"]),
+            wait_ms=tuple(reply["wait_ms"]),
+            unanswered=reply["unanswered"],
+        )
+        self._server_runs.append(runs)
+        self._spend(inference_s=reply["inference_s"])
+        self._write("server", dataclasses.asdict(runs))
+        self._report(1, f"{len(runs.latency_ms)} requests at {per_s} a second")
 
     def samples(self) -> Samples:
         """Return all samples."""
@@ -116,6 +166,9 @@ class Recorder:
             uncached_starts=tuple(self._uncached_starts),
             uncached_why=self.uncached_why,
             throughputs=tuple(self._throughputs),
+            idle_runs=tuple(self._idle_runs),
+            soak=tuple(self._soak),
+            server_runs=tuple(self._server_runs),
             effort=self._effort,
             fault=self.fault,
         )

@@ -10,12 +10,13 @@ from runtimes.errors import BackendError
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Name one model to measure, its runtime and its threads."""
+    """Name one model to measure, its runtime and its threads; with `cores` it stays on these."""
 
     name: str
     artifact: Artifact
     runtime: str
     threads: int = 1
+    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,23 @@ class MeasurePlan:
     warms up for `warmup_runs` and `warmup_s` at least, then until its block medians agree,
     `warmup_limit_s` at most. `timeout_s` is how long a process may take to reply. `first_process`
     is the number of the first process and changes the random order, so that a later session extends
-    this one: see `joined`. After its blocks, each process runs each of `loads` for `load_s`.
-    `uncached_starts` counts further fresh processes, their files read from storage.
+    this one: see `joined`. After its blocks, each process runs each of `loads` for `load_s`, then
+    answers requests that arrive at each of `requests_per_s`, for `server_s`.
+    `uncached_starts` counts further fresh processes, their files read from storage. More processes
+    follow until `least_s` have passed.
+
+    Variants alternate block by block. A block has as many rows as the slowest variant answers in
+    `block_ms`, at least FEWEST_BLOCK_RUNS and at most `block_runs`. After its blocks a process
+    answers `idle_runs` rows, each after an idle gap of `idle_gap_ms`. For `soak_s`, one process of
+    each variant answers rows without a break, before all others.
     """
 
     processes: int = 3
-    blocks: int = 6
-    block_runs: int = 40
+    blocks: int = 10
+    block_ms: float = 12.0
+    block_runs: int = 80
+    idle_runs: int = 5
+    idle_gap_ms: float = 10.0
     warmup_runs: int = 10
     warmup_s: float = 1.0
     warmup_limit_s: float = 4.0
@@ -50,12 +61,22 @@ class MeasurePlan:
     first_process: int = 0
     loads: tuple[Load, ...] = ()
     load_s: float = 0.4
+    requests_per_s: tuple[int, ...] = ()
+    server_s: float = 2.0
     uncached_starts: int = 0
+    least_s: float = 0.0
+    soak_s: float = 0.0
+
+
+FEWEST_BLOCK_RUNS = 4
+"""The fewest rows of a block, however slow the model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Hold one uninterrupted series of single-row inferences, in milliseconds.
+    """Hold one uninterrupted series of rows, each timed from input to answer, in milliseconds.
+
+    `encode_ms` and `model_ms` are parts of `latency_ms`: the row becomes arrays, the model runs.
 
     `order` is the block's place in the whole session, so that blocks of two variants that ran side
     by side can be paired. `contaminated[i]` says that sample `i` was preempted or waited. `rows`
@@ -64,7 +85,8 @@ class Block:
 
     `throttled` says that the machine slowed a core down for heat or lack of power, `mhz` is the
     clock of the core that ran the block, and `steal` is the share of the machine's time that its
-    host withheld. None where the machine does not show it.
+    host withheld. `energy_mj` is what the whole machine used meanwhile, `instructions` what the
+    answering thread retired. None where the machine does not show it.
     """
 
     process: int
@@ -77,6 +99,18 @@ class Block:
     throttled: bool = False
     mhz: float | None = None
     steal: float | None = None
+    encode_ms: tuple[float, ...] = ()
+    model_ms: tuple[float, ...] = ()
+    energy_mj: float | None = None
+    instructions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdleRuns:
+    """Hold the latencies of one process after idle gaps, in milliseconds, from input to answer."""
+
+    process: int
+    latency_ms: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +138,37 @@ class Throughput:
     concurrency: int
     rows_per_s: float
 
+    @property
+    def metric(self) -> str:
+        """Return the name of the metric that it is a sample of."""
+        return f"throughput_b{self.batch}_c{self.concurrency}_rows_per_s"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerRuns:
+    """Hold the requests that arrived at one process at `per_s` a second, in milliseconds.
+
+    `latency_ms` is from the scheduled arrival to the answer, `wait_ms` the part of it before the
+    request's own work begins. The last `unanswered` ones were given up: the time so far stands for
+    both. Requests that arrived while the queue settled are left out; the others arrived within
+    `seconds`.
+    """
+
+    process: int
+    per_s: int
+    seconds: float
+    latency_ms: tuple[float, ...]
+    wait_ms: tuple[float, ...]
+    unanswered: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Effort:
     """Hold the time of a variant's processes in the session, in seconds.
 
-    Inference is the warm-up, the timed runs and the loads. Starting lasts from the interpreter to
-    the first result, from storage or from the page cache. The rest of the session's wall time is
-    overhead.
+    Inference is the warm-up, the timed runs and the loads, with the gaps between arrivals. Starting
+    lasts from the interpreter to the first result, from storage or from the page cache. The rest of
+    the session's wall time is overhead.
     """
 
     inference_s: float = 0.0
@@ -123,6 +180,7 @@ class Samples:
     """Hold all samples of one variant.
 
     `stable[i]` says whether process `i` reached steady latency before it was measured.
+    `soak` are blocks of one long process, which is never idle between them.
     `uncached_starts` read their files from storage; `uncached_why` says why there are none although
     they were requested. `fault` is empty, or says how a process of the variant failed: then earlier
     samples stay valid, and nothing was measured afterwards.
@@ -142,6 +200,9 @@ class Samples:
     uncached_starts: tuple[ColdStart, ...] = ()
     uncached_why: str = ""
     throughputs: tuple[Throughput, ...] = ()
+    idle_runs: tuple[IdleRuns, ...] = ()
+    soak: tuple[Block, ...] = ()
+    server_runs: tuple[ServerRuns, ...] = ()
     effort: Effort = Effort()
     fault: str = ""
 
@@ -175,6 +236,9 @@ def joined(first: Samples, more: Samples) -> Samples:
         uncached_starts=first.uncached_starts + more.uncached_starts,
         uncached_why=first.uncached_why or more.uncached_why,
         throughputs=first.throughputs + more.throughputs,
+        idle_runs=first.idle_runs + more.idle_runs,
+        soak=first.soak + more.soak,
+        server_runs=first.server_runs + more.server_runs,
         effort=Effort(
             first.effort.inference_s + more.effort.inference_s,
             first.effort.starting_s + more.effort.starting_s,

@@ -25,24 +25,23 @@ from runtimes.predict import Predictor, load_runtime, load_task, make_task, open
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runtimes.runtime import Feeds
-
 
 class MeasuringServer:
     """Answer the measuring protocol: one JSON object a line in, one a line out.
 
-    `load` loads the model and computes a first result, `rows` encodes rows once, `warm` runs until
-    latency is stable, `run` times single-row inferences, `throughput` counts rows under a load,
-    `peak` reports memory, `answers` returns the model's answers to rows, `forget` drops the model's
-    files from the page cache, `memory` loads the model again and reports the memory after each
-    step. `facts` and `activity` describe the machine and need no model.
+    `load` loads the model and computes a first result, `rows` keeps rows that later requests name,
+    `warm` runs until latency is stable, `run` times single rows from input to answer, `idle` does
+    so after an idle gap each, `throughput` counts rows under a load, `arrivals` answers requests
+    that arrive at a rate, `peak` reports memory, `answers` returns the model's answers to rows,
+    `forget` drops the model's files from the page cache, `memory` loads the model again and reports
+    the memory after each step. `facts` and `activity` describe the machine and need no model.
     """
 
     def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
         self._arguments = arguments
         self._started_ns = started_ns
         self._predictor: Predictor | None = None
-        self._feeds: list[Feeds] = []
+        self._rows: list[Any] = []
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Carry out one request."""
@@ -51,7 +50,9 @@ class MeasuringServer:
             "rows": self.rows,
             "warm": self.warm,
             "run": self.run,
+            "idle": self.idle,
             "throughput": self.throughput,
+            "arrivals": self.arrivals,
             "peak": lambda: {"rss_peak_mb": peak_rss_mb()},
             "answers": self.answers,
             "forget": self.forget,
@@ -66,6 +67,7 @@ class MeasuringServer:
 
     def load(self, row: Any) -> dict[str, Any]:
         """Load everything and answer one row; report how long each step took, in ms."""
+        pin(self._arguments.cores)
         clock = timing.Stopwatch()
         folder = Path(self._arguments.model)
         manifest = self._manifest()
@@ -97,27 +99,42 @@ class MeasuringServer:
         }
 
     def rows(self, rows: list[Any]) -> dict[str, Any]:
-        """Encode the rows that later requests name by index."""
-        self._feeds = [self._loaded().feeds(row) for row in rows]
+        """Keep the rows that later requests name by index."""
+        self._loaded()
+        self._rows = rows
         gc.collect()
         gc.freeze()  # present objects stay; later collections skip them
-        return {"elements": [timing.elements(feeds) for feeds in self._feeds]}
+        return {}
 
     def warm(self, runs: int, seconds: float, limit_s: float) -> dict[str, Any]:
-        """Run blocks of the same rows until their last three medians agree within 2 %."""
-        return timing.warm(self._loaded().infer, self._feeds, runs, seconds, limit_s)
+        """Answer the same rows again until the last three medians agree within 2 %."""
+        return timing.warm(self._loaded(), self._rows, runs, seconds, limit_s)
 
     def run(self, rows: list[int]) -> dict[str, Any]:
-        """Time one inference for each named row, with the garbage collector off."""
-        infer = self._loaded().infer
-        return timing.block(infer, [self._feeds[row] for row in rows], self._machine)
+        """Time each named row from input to answer, with the garbage collector off."""
+        return timing.block(self._loaded(), self._chosen(rows), self._machine)
+
+    def idle(self, rows: list[int], gap_ms: float) -> dict[str, Any]:
+        """Time each named row after an idle gap."""
+        return timing.idle(self._loaded(), self._chosen(rows), gap_ms)
 
     def throughput(
         self, batch: int, concurrency: int, seconds: float, rows: list[int]
     ) -> dict[str, Any]:
         """Count the rows that `concurrency` threads answer in a second, `batch` at a time."""
-        chosen = [self._feeds[row] for row in rows]
-        return timing.throughput(self._loaded(), chosen, batch, concurrency, seconds)
+        return timing.throughput(self._loaded(), self._chosen(rows), batch, concurrency, seconds)
+
+    def arrivals(
+        self, per_s: float, seconds: float, settling_s: float, seed: str, rows: list[int]
+    ) -> dict[str, Any]:
+        """Answer requests that arrive at a rate, and time each from its arrival to its answer."""
+        from runtimes.arrivals import serve_arrivals
+
+        chosen = self._chosen(rows)
+        return serve_arrivals(self._loaded(), chosen, per_s, seconds, settling_s, seed)
+
+    def _chosen(self, rows: list[int]) -> list[Any]:
+        return [self._rows[row] for row in rows]
 
     def answers(self, rows: list[Any], first: int = 0) -> dict[str, Any]:
         """Return the answer to each row alone; the caller limits the rows of one reply.
@@ -193,6 +210,22 @@ def _encoded(answer: Any) -> dict[str, Any]:
     return {"shape": list(answer.shape), "float32": content}
 
 
+def pin(cores: Sequence[int]) -> None:
+    """Keep this process on the named cores; raise BackendError where that is not possible."""
+    if not cores:
+        return
+    try:
+        os.sched_setaffinity(0, cores)
+    except (OSError, AttributeError) as error:
+        allowed: set[int] = getattr(os, "sched_getaffinity", lambda _: set())(0)
+        raise BackendError(
+            f"this process cannot be pinned to the cores {', '.join(map(str, cores))}",
+            expected="cores that the device has and this process may use",
+            available=", ".join(map(str, sorted(allowed))) or "a system that cannot pin a process",
+            action="correct `cores` in the profile's [runtime]",
+        ) from error
+
+
 def serve(arguments: argparse.Namespace) -> None:
     """Answer requests from stdin until it ends, then end the process at once.
 
@@ -210,6 +243,10 @@ def serve(arguments: argparse.Namespace) -> None:
     os._exit(0)
 
 
+def _cores(text: str) -> tuple[int, ...]:
+    return tuple(int(core) for core in text.split(","))
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description="Answer the measuring protocol on stdin.")
@@ -217,6 +254,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runtime", metavar="NAME", help="default: by the model's format")
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="0: as many as it likes"
+    )
+    parser.add_argument(
+        "--cores", type=_cores, default=(), metavar="N,…", help="stay on these; default: any"
     )
     parser.add_argument("--runtime-class", metavar="MODULE:CLASS", help="default: the registered")
     parser.add_argument("--task-class", metavar="MODULE:CLASS", help="default: the registered")

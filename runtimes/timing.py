@@ -1,22 +1,25 @@
-"""Time an opened model in this process: warm it up, time rows, count rows under a load."""
+"""Time an opened model in this process, from a row to its answer."""
 
 from __future__ import annotations
 
+import functools
 import gc
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from runtimes.errors import BackendError, first_line
 from runtimes.machine import preemptions, probe_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from runtimes.machine import MachineMonitor
     from runtimes.predict import Predictor
-    from runtimes.runtime import Feeds
 
-    Infer = Callable[[Feeds], Any]
+_WAITED = 1.1
+"""A run waited when it took this many times its processor time."""
+_OTHER_BYTES = 16 * 2**20
+"""More than the caches of one core hold."""
 
 
 class Stopwatch:
@@ -33,32 +36,51 @@ class Stopwatch:
         return lap
 
 
-def elements(feeds: Feeds) -> int:
-    """Return the number of elements in one inference's feeds."""
-    return sum(array.size for array in feeds.values())
+class Timed(NamedTuple):
+    """Hold the time of one row from the input to the answer, and of its parts, in ms.
 
-
-def timed(infer: Infer, feeds: Feeds) -> tuple[float, bool]:
-    """Time one inference in ms, and tell whether the process was preempted or waited.
-
-    All threads of the process count: a preempted pool thread delays the result as much.
+    `contaminated` says that the process was preempted or waited meanwhile.
     """
+
+    latency_ms: float
+    encode_ms: float
+    model_ms: float
+    contaminated: bool
+
+
+def timed(predictor: Predictor, row: Any) -> Timed:
+    """Time one row from the input to the answer that a user sees.
+
+    The parts are encoding (the row becomes arrays) and the model's own run; the rest is naming the
+    answer. All threads of the process count as contaminated: a preempted pool thread delays the
+    result as much.
+    """
+    task, infer = predictor.task, predictor.infer
     preempted, cpu = preemptions(), time.process_time_ns()
     start = time.perf_counter_ns()
-    infer(feeds)
+    feeds = task.feeds(row)
+    encoded = time.perf_counter_ns()
+    outputs = infer(feeds)
+    ran = time.perf_counter_ns()
+    task.shown(task.answer(outputs), row, 0)
     wall = time.perf_counter_ns() - start
     cpu = time.process_time_ns() - cpu
-    return wall / 1e6, preemptions() > preempted or wall > 1.1 * cpu
+    return Timed(
+        wall / 1e6,
+        (encoded - start) / 1e6,
+        (ran - encoded) / 1e6,
+        preemptions() > preempted or wall > _WAITED * cpu,
+    )
 
 
 def warm(
-    infer: Infer, feeds: Sequence[Feeds], runs: int, seconds: float, limit_s: float
+    predictor: Predictor, rows: Sequence[Any], runs: int, seconds: float, limit_s: float
 ) -> dict[str, Any]:
-    """Run blocks of the same rows until their last three medians agree within 2 %."""
-    rows = [feeds[i % len(feeds)] for i in range(max(runs, 1))]
+    """Answer the same rows again and again until the last three medians agree within 2 %."""
+    chosen = [rows[i % len(rows)] for i in range(max(runs, 1))]
     start, medians, inference_ms = time.perf_counter(), [], 0.0
     while True:
-        samples = [timed(infer, one)[0] for one in rows]
+        samples = [timed(predictor, row).latency_ms for row in chosen]
         medians.append(_median(samples))
         inference_ms += sum(samples)
         last, elapsed = medians[-3:], time.perf_counter() - start
@@ -68,41 +90,65 @@ def warm(
             return {**said, "inference_s": inference_ms / 1e3}
 
 
-def block(infer: Infer, feeds: Sequence[Feeds], machine: MachineMonitor) -> dict[str, Any]:
-    """Time one inference for each row, with the garbage collector off."""
+def block(predictor: Predictor, rows: Sequence[Any], machine: MachineMonitor) -> dict[str, Any]:
+    """Time each row once, with the garbage collector off."""
     before = probe_ms()
     gc.collect()
     gc.disable()
     state = machine.state()
     try:
-        samples = [timed(infer, one) for one in feeds]
+        samples = [timed(predictor, row) for row in rows]
     finally:
         gc.enable()
     return {
-        "latency_ms": [latency for latency, _ in samples],
-        "contaminated": [flag for _, flag in samples],
+        "latency_ms": [sample.latency_ms for sample in samples],
+        "encode_ms": [sample.encode_ms for sample in samples],
+        "model_ms": [sample.model_ms for sample in samples],
+        "contaminated": [sample.contaminated for sample in samples],
         **machine.evidence(state),
         "probe_ms": [before, probe_ms()],
     }
 
 
+def idle(predictor: Predictor, rows: Sequence[Any], gap_ms: float) -> dict[str, Any]:
+    """Time each row once after an idle gap in which other data took the place in the caches."""
+    latencies = []
+    for row in rows:
+        start = time.perf_counter()
+        _fill_caches()
+        time.sleep(max(gap_ms / 1e3 - (time.perf_counter() - start), 0.0))
+        latencies.append(timed(predictor, row).latency_ms)
+    return {"latency_ms": latencies}
+
+
+def _fill_caches() -> None:
+    """Write to more memory than the caches next to a core hold."""
+    _other_data()[:] += 1
+
+
+@functools.cache
+def _other_data() -> Any:
+    import numpy as np
+
+    return np.zeros(_OTHER_BYTES, dtype=np.uint8)
+
+
 def throughput(
-    predictor: Predictor, feeds: Sequence[Feeds], batch: int, concurrency: int, seconds: float
+    predictor: Predictor, rows: Sequence[Any], batch: int, concurrency: int, seconds: float
 ) -> dict[str, Any]:
     """Count the rows that `concurrency` threads answer in a second, `batch` at a time.
 
-    The model stays opened as for single rows. Each thread runs all batches, and repeats them until
-    `seconds` have passed, so that every model gets the same mix of lengths. The widest batch warms
-    it up.
+    The model stays opened as for single rows. Each thread encodes and runs all batches, and repeats
+    them until `seconds` have passed, so that every model gets the same mix of lengths. All batches
+    run once before.
     """
     from concurrent.futures import ThreadPoolExecutor
 
-    batches = _batches(predictor, feeds, batch)
+    batches = _batches(rows, batch)
     start = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
         callers = [
-            pool.submit(_batches_per_s, predictor.infer, batches, seconds)
-            for _ in range(concurrency)
+            pool.submit(_batches_per_s, predictor, batches, seconds) for _ in range(concurrency)
         ]
         try:
             per_s = sum(caller.result() for caller in callers)
@@ -112,18 +158,23 @@ def throughput(
     return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
 
 
-def _batches(predictor: Predictor, feeds: Sequence[Feeds], size: int) -> list[Feeds]:
+def _batches(rows: Sequence[Any], size: int) -> list[list[Any]]:
     """Return all rows in whole batches; the first rows fill the last batch."""
-    whole = (list(feeds) * size)[: max(len(feeds) // size, 1) * size]
-    return [predictor.task.batch(whole[i : i + size]) for i in range(0, len(whole), size)]
+    whole = (list(rows) * size)[: max(len(rows) // size, 1) * size]
+    return [whole[i : i + size] for i in range(0, len(whole), size)]
 
 
-def _batches_per_s(infer: Infer, batches: Sequence[Feeds], seconds: float) -> float:
-    infer(max(batches, key=elements))
+def _batches_per_s(predictor: Predictor, batches: Sequence[Sequence[Any]], seconds: float) -> float:
+    task = predictor.task
+
+    def run_all() -> None:
+        for rows in batches:
+            predictor.infer(task.batch([task.feeds(row) for row in rows]))
+
+    run_all()
     start, done, elapsed = time.perf_counter(), 0, 0.0
     while not done or elapsed < seconds:
-        for feeds in batches:
-            infer(feeds)
+        run_all()
         done += len(batches)
         elapsed = time.perf_counter() - start
     return done / elapsed

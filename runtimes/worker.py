@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -121,9 +121,10 @@ def command_of(python: str) -> list[str]:
     return [python, "-P", "-m", "runtimes.serve"]
 
 
-def arguments_of(folder: str, runtime: str, threads: int) -> list[str]:
+def arguments_of(folder: str, runtime: str, threads: int, cores: Sequence[int] = ()) -> list[str]:
     """Return the command line's arguments for a model to measure."""
-    return ["--model", folder, "--runtime", runtime, "--threads", str(threads)]
+    pinned = ["--cores", ",".join(map(str, cores))] if cores else []
+    return ["--model", folder, "--runtime", runtime, "--threads", str(threads), *pinned]
 
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:

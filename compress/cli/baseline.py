@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from compress.cli.command import Group
+from compress.cli.judged import commit_measured
 from compress.cli.options import (
     FILE,
     FOLDER,
+    history_options,
     json_output,
     output_options,
     print_json,
@@ -46,6 +48,7 @@ def baseline() -> None:
 @unlabeled_option
 @click.option("--out", type=FILE, required=True, help="Write this file.")
 @profile_option("Measure with the runtime and the threads of this profile.")
+@history_options
 @seed_option
 @tier_option
 @output_options
@@ -57,6 +60,9 @@ def save(
     unlabeled: bool,
     out: Path,
     profile: str,
+    history: Path | None,
+    commit: str | None,
+    branch: str | None,
     seed: int,
     tier: str,
     as_json: bool,
@@ -70,6 +76,7 @@ def save(
     from compress.judge.baselines import save_baseline
     from compress.run.cache import default_cache
 
+    measured = commit_measured(history, commit, branch)
     stored = save_baseline(
         artifact,
         out,
@@ -81,6 +88,11 @@ def save(
         progress=terminal(quiet),
         shared=default_cache().shared,
     )
+    if history is not None and measured is not None:
+        from compress.history.recording import record_baseline
+        from profiles.device import load_profile
+
+        record_baseline(stored, load_profile(profile).name, history, measured)
     _print(stored, as_json=as_json)
     if not as_json:
         click.echo(f"{'file':<20}{out}")

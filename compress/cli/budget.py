@@ -66,8 +66,9 @@ def explain(
 ) -> None:
     """Explain METRIC of ARTIFACT: show what it is made of.
 
-    Latency and throughput are split by the runtime's own profiler, size by tensor, cold start
-    and memory by step, accuracy by class, and sustained speed by time.
+    Latency and throughput are split by the runtime's own profiler, latency under a load of
+    requests into work and waiting, size by tensor, cold start and memory by step, accuracy by
+    class, and sustained speed by time.
     """
     from compress.data.dataset import DataSettings
     from compress.explain.explain import explain as find

@@ -34,7 +34,10 @@ COMMANDS = {
     "bundle": "Write the folder that is deployed: model and code.",
     "validate": "Measure a model and judge it by a device's profile.",
     "gate": "Pass a model only when it meets its budgets; for CI.",
+    "judge": "Judge stored samples again, without measuring.",
+    "comment": "Write a gate's verdict as a comment on a pull request.",
     "baseline": "Store a measurement, show it, compare two.",
+    "history": "Show figures commit by commit, and where they changed.",
     "sensitivity": "Show which classes, nodes and layers lose accuracy.",
     "budget": "Explain a figure, and suggest budgets.",
     "report": "Render a run's report as a table, HTML or Markdown.",
@@ -90,7 +93,8 @@ class LazyGroup(Group):
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
     epilog="Exit codes: 0 pass, 1 a budget failed, 2 bad input, 3 inconclusive, 4 wrong or "
-    "unreachable device, 5 tool error, 130 interrupted. Nothing is sent anywhere.",
+    "unreachable device, 5 tool error, 130 interrupted. Only "
+    "`edgepress comment` sends anything anywhere.",
     examples=[
         "edgepress demo",
         "edgepress run recipe.toml --out runs/first",

@@ -133,6 +133,19 @@ rows_options = stack(
 """--data, --text and --label: the rows that a model is measured on."""
 
 
+history_options = stack(
+    click.option("--history", type=NEW_FOLDER, help="Add the figures to this folder's history."),
+    click.option(
+        "--commit",
+        metavar="NAME",
+        help="The commit that is measured.",
+        show_default="CI's or git's",
+    ),
+    click.option("--branch", metavar="NAME", help="Its branch.", show_default="CI's or git's"),
+)
+"""--history, --commit and --branch: where the figures are kept, commit by commit."""
+
+
 def profile_option(help: str) -> Callable[[Decorated], Decorated]:  # noqa: A002 - click's own word
     """Add --profile NAME, which names one device; this machine by default."""
     return click.option("--profile", default="local", type=PROFILE, help=help)

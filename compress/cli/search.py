@@ -52,13 +52,6 @@ class Duration(click.ParamType[float]):
     help="Keep at least this share of the teacher's accuracy.",
 )
 @click.option(
-    "--retention-lower",
-    type=float,
-    metavar="SHARE",
-    show_default="one point below --retention",
-    help="Keep the lower bound of that share above this.",
-)
-@click.option(
     "--max-trials",
     type=click.IntRange(1),
     metavar="N",
@@ -76,7 +69,7 @@ class Duration(click.ParamType[float]):
     "--seeds",
     type=click.IntRange(1, 100),
     metavar="N",
-    show_default="1",
+    show_default="the recipe's [target], or 3",
     help="Train the answer again with N seeds.",
 )
 @click.option(
@@ -197,4 +190,6 @@ def _print(result: SearchResult) -> None:
     if result.answer is None:
         goal = result.request.goal.text()
         show(signed(Status.FAIL, f"no shape meets {goal}", "; * marks the best found"))
+        for line in result.advice:
+            click.echo(f"  {line}")
         click.echo(f"models  {result.request.out / 'search'}")

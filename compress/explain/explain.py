@@ -14,9 +14,15 @@ from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError, UnknownNameError, UnsupportedError
 
 FAMILIES = {
-    "latency": "compress.explain.operators:explain",
-    "speedup": "compress.explain.operators:explain",
+    "latency": "compress.explain.latency:explain",
+    "speedup": "compress.explain.latency:explain",
+    "idle": "compress.explain.latency:explain",
+    "encode": "compress.explain.latency:explain_parts",
+    "energy": "compress.explain.latency:explain",
+    "instructions": "compress.explain.operators:explain",
+    "model": "compress.explain.operators:explain",
     "throughput": "compress.explain.operators:explain",
+    "server": "compress.explain.server:explain",
     "artifact": "compress.explain.size:explain",
     "compression": "compress.explain.size:explain",
     "cold_start": "compress.explain.cold_start:explain",
@@ -26,6 +32,7 @@ FAMILIES = {
 """The explanation of each family of metrics, by prefix; a task explains its own metrics."""
 
 _HEADLINES = {
+    "compress.explain.latency:explain": "compress.explain.operators:headline",
     "compress.explain.operators:explain": "compress.explain.operators:headline",
     "compress.explain.size:explain": "compress.explain.size:headline",
 }

@@ -42,12 +42,12 @@ class Products:
 def explain(question: Question) -> Explanation:
     """Find the operators that take a run's time, and the precision that each computes in.
 
-    figures: latency_p50_ms (by the clock, without the profiler), waited (the share of it in which
-    other work had the core), profiler_overhead (0.2 is 20 % slower), node_floor_ms (the profiler's
-    own time, subtracted from each node), total_ms (a run's mean without waiting; shares are of it),
-    operators_ms, outside_ms, batch, runs, rounds, float_path_nodes and float_path_share (products
-    with weights that compute in floating point). tables: kinds, ops, nodes; compared with a
-    reference also `against`.
+    figures: model_latency_p50_ms (by the clock, without the profiler), waited (the share of it in
+    which other work had the core), profiler_overhead (0.2 is 20 % slower), node_floor_ms (the
+    profiler's own time, subtracted from each node), total_ms (a run's mean without waiting; shares
+    are of it), operators_ms, outside_ms, batch, runs, rounds, float_path_nodes and float_path_share
+    (products with weights that compute in floating point). tables: kinds, ops, nodes; compared with
+    a reference also `against`.
     """
     texts = question.texts()
     match = THROUGHPUT.fullmatch(question.metric)
@@ -140,7 +140,7 @@ def _float_path(timing: Profile) -> tuple[int, float]:
 def _figures(timing: Profile) -> dict[str, float]:
     count, share = _float_path(timing)
     return {
-        "latency_p50_ms": timing.p50_ms,
+        "model_latency_p50_ms": timing.p50_ms,
         "profiler_overhead": timing.overhead,
         "waited": timing.waited,
         "total_ms": timing.total_ms,

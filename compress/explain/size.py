@@ -17,13 +17,17 @@ _SIZE = (Column("mb", "MB", ".3f"), Column("share", "share", "%"))
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Hold a model's size in bytes and its constant tensors, the largest first."""
+    """Hold the bytes of all that must be shipped, and the model's tensors, the largest first.
+
+    `beside` are the bytes of what stands beside the model: the tokenizer and the manifest.
+    """
 
     total: int
+    beside: int
     tensors: tuple[Tensor, ...]
 
     def share(self, tensors: Sequence[Tensor]) -> float:
-        """Return the tensors' part of the model's size."""
+        """Return the tensors' part of the whole size."""
         return _bytes(tensors) / self.total
 
     @property
@@ -45,8 +49,9 @@ class Contents:
 def explain(question: Question) -> Explanation:
     """Break a model's bytes down by type, by tensor and by file.
 
-    figures: artifact_mb, tensors_mb, graph_mb (everything but tensors), embedding_share, float_mb,
-    float_share, duplicate_mb; with a reference also compression. tables: dtypes, tensors, floats
+    figures: artifact_mb (all that must be shipped), tensors_mb, graph_mb (the model's files but for
+    tensors), beside_mb (tokenizer and manifest), embedding_share, float_mb, float_share,
+    duplicate_mb; with a reference also compression. tables: dtypes, tensors, floats
     (of an integer model), duplicates, files; with a reference `against`.
     """
     artifact = question.artifact
@@ -77,11 +82,14 @@ def headline(artifact: Artifact, texts: list[str], threads: int, seconds: float)
 
 
 def _contents(artifact: Artifact) -> Contents:
-    return Contents(artifact.size_bytes(), tuple(tensors(artifact)))
+    total = artifact.size_bytes()
+    own = sum(artifact.files[file.name].size_bytes for file in artifact.model_files())
+    return Contents(total, total - own, tuple(tensors(artifact)))
 
 
 def _answer(contents: Contents, artifact: Artifact) -> str:
-    said = [f"{contents.total / 1e6:.2f} MB"]
+    beside = f"{contents.beside / 1e6:.2f} MB of it tokenizer and manifest"
+    said = [f"{contents.total / 1e6:.2f} MB, {beside}"]
     if embedding := contents.embedding:
         types = "/".join(dict.fromkeys(tensor.dtype for tensor in embedding))
         shares = f"{_bytes(embedding) / 1e6:.2f} MB, {percent(contents.share(embedding))}"
@@ -103,7 +111,8 @@ def _figures(contents: Contents) -> dict[str, float]:
     return {
         "artifact_mb": contents.total / 1e6,
         "tensors_mb": stored / 1e6,
-        "graph_mb": (contents.total - stored) / 1e6,
+        "graph_mb": (contents.total - contents.beside - stored) / 1e6,
+        "beside_mb": contents.beside / 1e6,
         "embedding_share": contents.share(contents.embedding),
         "float_mb": _bytes(contents.floats) / 1e6,
         "float_share": contents.share(contents.floats),
@@ -114,17 +123,19 @@ def _figures(contents: Contents) -> dict[str, float]:
 def _notes(contents: Contents, artifact: Artifact) -> tuple[str, ...]:
     if not contents.tensors:
         return (f"format {artifact.format} does not show its tensors; only its files are listed",)
-    return ("artifact_mb counts graph and weights, not the tokenizer",)
+    return ("artifact_mb counts graph, weights, tokenizer and manifest, not Python packages",)
 
 
 def _by_dtype(contents: Contents) -> Table:
     groups = _by_type(contents)
-    rest = contents.total - _bytes(contents.tensors)
+    rest = contents.total - contents.beside - _bytes(contents.tensors)
     rows: list[tuple[str, int | None, float, float]] = [
         (dtype, len(group), _bytes(group) / 1e6, contents.share(group))
         for dtype, group in groups.items()
     ]
+    beside = contents.beside
     rows.append(("graph and names", None, rest / 1e6, rest / contents.total))
+    rows.append(("tokenizer and manifest", None, beside / 1e6, beside / contents.total))
     rows.sort(key=lambda row: -row[2])
     columns = (Column("dtype", "type"), Column("tensors", "tensors", "d"), *_SIZE)
     return Table("dtypes", "by type", columns, tuple(rows) if contents.tensors else ())

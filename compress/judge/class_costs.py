@@ -33,6 +33,8 @@ def _row(cost: ClassCost) -> ClassRow:
             value=counts.retention,
             lower=counts.lower(CONFIDENCE) if known else None,
             upper=counts.upper(CONFIDENCE) if known else None,
+            confidence=CONFIDENCE if known else None,
+            side="each" if known else None,
         ),
         confused=dict(cost.taken_for),
     )

@@ -42,7 +42,7 @@ class Evaluation:
     With a `reference` every other candidate is compared with it. Without labels in `rows` there is
     no accuracy. The judged one is also compared with a stored `baseline`, if given. `missing` says
     why a metric that a budget needs is absent. Without `threads`, the first profile's number is
-    used.
+    used. The first look lasts `least_s` at least.
     """
 
     candidates: Sequence[Candidate]
@@ -55,6 +55,7 @@ class Evaluation:
     baseline: Baseline | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
     threads: int | None = None
+    least_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,12 @@ _SHOWN = (
     "worst_class_retention",
     "latency_p50_ms",
     "latency_p90_ms",
+    "encode_latency_p50_ms",
+    "model_latency_p50_ms",
+    "idle_latency_p50_ms",
     "speedup",
+    "model_speedup",
+    "idle_speedup",
     "cold_start_p50_ms",
     "rss_peak_mb",
     "artifact_mb",
@@ -136,9 +142,9 @@ _SHOWN = (
 
 def figure_lines(reference: Measured, model: Measured) -> list[str]:
     """Return a plain table: each figure of the reference and of the model."""
-    head = f"{'':<20}{'reference':>28}{'model':>28}"
+    head = f"{'':<22}{'reference':>28}{'model':>28}"
     lines = [head]
     for metric in _SHOWN:
         both = (reference.measurements.get(metric), model.measurements.get(metric))
-        lines.append(f"{metric:<20}" + "".join(f"{shown(figure):>28}" for figure in both))
+        lines.append(f"{metric:<22}" + "".join(f"{shown(figure):>28}" for figure in both))
     return lines

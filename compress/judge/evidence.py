@@ -50,6 +50,8 @@ TOOLS = (
 _WORST = 5
 """The number of classes that a report shows; `edgepress sensitivity` shows all."""
 
+_PARTS = ("model_latency_p50_ms", "encode_latency_p50_ms", "idle_latency_p50_ms")
+
 _UNITY = Estimate(value=1.0)
 """The teacher's figures relative to itself."""
 
@@ -85,8 +87,10 @@ def stage_row(
         digest=made.digest,
         teacher=teacher,
         selected=selected,
-        retention=_UNITY if teacher else estimate(measured.measurements.get("accuracy_retention")),
-        speedup=_UNITY if teacher else estimate(measured.measurements.get("speedup")),
+        retention=_against(measured, "accuracy_retention", teacher),
+        speedup=_against(measured, "speedup", teacher),
+        model_speedup=_against(measured, "model_speedup", teacher),
+        idle_speedup=_against(measured, "idle_speedup", teacher),
     )
 
 
@@ -102,9 +106,12 @@ def _figures(measured: Measured) -> dict[str, Any]:
         "accuracy": accuracy.value,
         "accuracy_lower": accuracy.lower,
         "accuracy_upper": accuracy.upper,
+        "accuracy_confidence": accuracy.confidence,
+        "accuracy_side": accuracy.side,
         "f1_macro": measured.value("f1_macro"),
         "latency_p50_ms": measured.value("latency_p50_ms"),
         "latency_p90_ms": measured.value("latency_p90_ms"),
+        **{name: measured.value(name) for name in _PARTS},
         "rss_peak_mb": measured.value("rss_peak_mb"),
         "cold_start_ms": measured.value("cold_start_p50_ms"),
     }
@@ -115,8 +122,10 @@ def summary(teacher: Measured, model: Measured) -> Summary:
     return Summary(
         teacher=figures(teacher),
         model=figures(model),
-        retention=estimate(model.measurements.get("accuracy_retention")),
-        speedup=estimate(model.measurements.get("speedup")),
+        retention=_against(model, "accuracy_retention"),
+        speedup=_against(model, "speedup"),
+        model_speedup=_against(model, "model_speedup"),
+        idle_speedup=_against(model, "idle_speedup"),
         compression=model.value("compression"),
     )
 
@@ -131,9 +140,19 @@ def worst_classes(teacher: Measured, model: Measured, truth: Sequence[Any]) -> t
     return class_rows(costs[:_WORST])
 
 
+def _against(measured: Measured, metric: str, teacher: bool = False) -> Estimate:
+    """Return a figure relative to the teacher, which is 1 for the teacher itself."""
+    return _UNITY if teacher else estimate(measured.measurements.get(metric))
+
+
 def estimate(figure: Measurement | None) -> Estimate:
     """Return a figure's value and bounds."""
-    return Estimate() if figure is None else Estimate(figure.value, figure.lower, figure.upper)
+    if figure is None:
+        return Estimate()
+    bounds = figure.lower, figure.upper
+    if bounds == (None, None):
+        return Estimate(figure.value)
+    return Estimate(figure.value, *bounds, figure.confidence, figure.side)
 
 
 def verdict(judged: Verdict) -> VerdictRow:
@@ -156,7 +175,8 @@ def _check(check: Check) -> CheckRow:
         bound=budget.side,
         status=check.status.value,
         level="error" if check.counts else "warn",
-        confidence=None if figure and figure.exact else budget.confidence,
+        confidence=figure.confidence if figure else None,
+        side=figure.side if figure else None,
         value=figure.value if figure else None,
         lower=figure.lower if figure else None,
         upper=figure.upper if figure else None,

@@ -14,7 +14,7 @@ from compress.judge.evidence import now
 from compress.judge.validate import load_rows, measure_beside, runnable
 from compress.progress import Progress
 from compress.report.gate_report import Fault, GatedModel, GateReport
-from profiles.baseline import Baseline, read_baseline, remarks
+from profiles.baseline import Baseline, read_baseline, remarks, usual_probe_ms
 from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Status, Verdict
@@ -22,7 +22,7 @@ from profiles.job import Job
 from runtimes.artifact import read_artifact
 from runtimes.errors import InputError, UnknownNameError
 from runtimes.facts import Facts
-from runtimes.files import write_text
+from runtimes.files import stable_hash
 
 CANDIDATE = "candidate"
 _EXPLAINED_ROWS = 200
@@ -35,7 +35,7 @@ class GateRequest:
     Without `profiles`, the shipped `regression` profiles apply, for a reference or a baseline that
     is given. `budgets` (metric to limit) are added to every profile, or are judged alone. With
     `unlabeled` rows, budgets on accuracy are left out. `repeat` is the command line that repeats
-    the gate.
+    the gate. The first look lasts `least_s` at least.
     """
 
     candidate: Path
@@ -49,6 +49,7 @@ class GateRequest:
     samples: Path | None = None
     unlabeled: bool = False
     repeat: str = ""
+    least_s: float = 0.0
 
 
 def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -> GateReport:
@@ -76,9 +77,8 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
         seed=request.seed,
         baseline=stored,
         missing=_missing(request),
+        least_s=request.least_s,
     )
-    if request.samples:
-        write_text(request.samples, "")  # an earlier gate's samples would look like these
     outcome = measure_beside(
         evaluation,
         artifact,
@@ -206,6 +206,8 @@ def _report(
         noise=outcome.noise.reasons,
         faults=tuple(faults),
         warnings=_warnings(outcome, device.facts(), rows, stored),
+        rows_digest=stable_hash(list(rows.inputs)),
+        probe_ms=usual_probe_ms(outcome.of(CANDIDATE).samples),
     )
 
 
@@ -243,6 +245,7 @@ def _model(row: Measured) -> GatedModel:
         runtime=row.candidate.runtime,
         runtime_version=row.samples.runtime_version,
         figures=tuple(row.measurements.values()),
+        threads=row.samples.threads,
     )
 
 

@@ -11,20 +11,22 @@ from pathlib import Path
 from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
+from compress.judge.figures import Answered, model_figures
+from compress.judge.session_file import SessionFile, heading, packed
+from compress.judge.surroundings import Surroundings
 from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of
 from compress.progress import Progress
 from compress.report.advice import Measuring, advised
-from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
-from profiles.budget import METRICS
 from profiles.device import DeviceProfile
-from profiles.gate import Circumstances, Verdict, judge
+from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.job import Job
-from profiles.measurement import Figures, Provenance, conditions, summarize
-from profiles.noise import Noise
-from profiles.statistics import Interval
+from profiles.measurement import Figures, Provenance, conditions
 from runtimes.errors import BackendError
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined
+
+_OTHERS = 5
+"""Processes of a model that no budget judges, such as an earlier stage's."""
 
 
 def measure_and_judge(
@@ -61,6 +63,7 @@ class _SequentialTest:
         self._progress = progress
         self._shared = shared
         self._stream = stream
+        self._session = SessionFile(stream)
         self._tier: Tier = TIERS[evaluation.tier]
         self._demand: Demand = demand_of(
             evaluation.profiles, self._tier, device, evaluation.threads
@@ -73,36 +76,83 @@ class _SequentialTest:
     def outcome(self) -> Outcome:
         """Measure and judge; repeat while more samples may decide something."""
         started = time.perf_counter()
-        seen = self._device.noise(self._demand.threads)
-        self._look(0, list(self._candidates))
+        around = self._around = self._surroundings()
+        threads = self._demand.threads
+        self._session.begin(heading(self._evaluation, self._device, threads, self._tier.looks))
+        self._session.add("noise", {"reasons": around.worst.reasons})
+        self._soak()
+        self._look(0)
         self._start_cold([name for name, one in self._candidates.items() if one.deployable])
+        self._looked()
         self._answer()
-        taken, verdicts = 1, self._verdicts(0, seen)
+        taken, verdicts = 1, self._verdicts(0)
         while taken < len(self._tier.looks) and self._undecided(verdicts):
             self._progress.note(f"undecided: look {taken + 1} of at most {len(self._tier.looks)}")
-            self._look(taken, self._pair())
-            taken, verdicts = taken + 1, self._verdicts(taken, seen)
+            self._look(taken)
+            self._looked()
+            taken, verdicts = taken + 1, self._verdicts(taken, verdicts)
         seconds = time.perf_counter() - started
-        measuring = Measuring(self._tier.looks[taken - 1], MOST_PROCESSES, seen.reasons)
+        overhead = max(0.0, 1 - self._worked_s() / seconds)
+        self._session.add("end", {"looks": taken, "seconds": seconds, "overhead": overhead})
+        measuring = Measuring(self._tier.looks[taken - 1], MOST_PROCESSES, around.worst.reasons)
         return Outcome(
             measured=tuple(self._measured(name, taken - 1) for name in self._candidates),
             verdicts=tuple(self._advised(verdict, measuring) for verdict in verdicts),
-            noise=seen,
+            noise=around.worst,
             looks=taken,
             looks_most=len(self._tier.looks),
             seconds=seconds,
-            overhead=max(0.0, 1 - self._worked_s() / seconds),
+            overhead=overhead,
         )
+
+    def _surroundings(self) -> Surroundings:
+        """Observe the noise; after each session too, where a budget is timed alone."""
+        profiles = [one for one in self._evaluation.profiles if self._device.fits(one)]
+        budgets = [budget for profile in profiles for budget in profile.budgets.values()]
+        once = not any(budget.timed_alone for budget in budgets)
+        return Surroundings(lambda: self._device.noise(self._demand.threads), once=once)
+
+    def _looked(self) -> None:
+        """Note the noise after a look."""
+        if seen := self._around.after_session():
+            self._session.add("noise", {"reasons": seen.reasons})
 
     def _advised(self, verdict: Verdict, measuring: Measuring) -> Verdict:
         history = self._candidates[self._evaluation.judged].artifact.history
         return advised(verdict, measuring, {record.kind: record.settings for record in history})
 
-    def _look(self, number: int, names: Sequence[str]) -> None:
-        before = self._tier.looks[number - 1] if number else 0
-        processes = self._tier.looks[number] - before
+    def _look(self, number: int) -> None:
+        """Measure the pair up to a look's processes; with the first look, the others beside it."""
+        before = self._processes() if number else 0
+        if not number and set(self._candidates) != set(self._pair()):
+            before = self._others()
+            self._time(list(self._candidates), 0, before)
+        self._time(self._pair(), before, self._tier.looks[number])
+
+    def _processes(self) -> int:
+        """Return the number of processes of the judged model so far."""
+        blocks = self._samples[self._evaluation.judged].blocks
+        return max((block.process for block in blocks), default=-1) + 1
+
+    def _others(self) -> int:
+        """Return the number of processes of models that no budget judges."""
+        looks = self._tier.looks
+        return min(_OTHERS, looks[0]) if self._evaluation.profiles else looks[0]
+
+    def _time(self, names: Sequence[str], first: int, end: int) -> None:
         plan = self._demand.plan(self._tier, self._evaluation.seed)
-        self._measure("latency", names, replace(plan, processes=processes, first_process=before))
+        if first < end:
+            whole = end == self._tier.looks[0]  # only then is nothing measured after it
+            least_s = self._evaluation.least_s if whole else 0.0
+            plan = replace(plan, processes=end - first, first_process=first, least_s=least_s)
+            self._measure("latency", names, plan)
+
+    def _soak(self) -> None:
+        """Keep one process of the judged model busy, first: the machine is still cool."""
+        if self._tier.soak_s:
+            plan = self._demand.plan(self._tier, self._evaluation.seed)
+            plan = replace(plan, soak_s=self._tier.soak_s)
+            self._measure("soak", [self._evaluation.judged], plan)
 
     def _start_cold(self, names: Sequence[str]) -> None:
         """Run the cold starts that are missing beyond those of the latency processes."""
@@ -125,10 +175,13 @@ class _SequentialTest:
         for name, samples in measured.items():
             earlier = self._samples.get(name)
             self._samples[name] = joined(earlier, samples) if earlier else samples
+            if name == self._evaluation.judged:
+                self._around.took(samples)
 
     def _variant(self, name: str) -> Variant:
         candidate = self._candidates[name]
-        return Variant(name, candidate.artifact, candidate.runtime, self._demand.threads)
+        threads, cores = self._demand.threads, self._demand.cores
+        return Variant(name, candidate.artifact, candidate.runtime, threads, cores)
 
     def _fault(self, name: str) -> str:
         return self._samples[name].fault if name in self._samples else ""
@@ -140,8 +193,10 @@ class _SequentialTest:
             if self._evaluation.rows.targets and not self._fault(name):
                 try:
                     self._found[name] = self._answers(name)
+                    self._session.add("answers", {"variant": name, **packed(self._found[name])})
                 except BackendError as error:
                     self._samples[name] = replace(self._samples[name], fault=str(error))
+                    self._session.add("fault", {"variant": name, "fault": str(error)})
         self._answering_s = time.perf_counter() - started
 
     def _answers(self, name: str) -> Answers:
@@ -167,28 +222,42 @@ class _SequentialTest:
             return False
         return any(verdict.open for verdict in verdicts)
 
-    def _verdicts(self, number: int, seen: Noise) -> list[Verdict]:
+    def _verdicts(self, number: int, earlier: Sequence[Verdict] = ()) -> list[Verdict]:
         row = self._measured(self._evaluation.judged, number)
-        figures, at = row.figures, self._circumstances(number, seen)
-        if self._evaluation.baseline and row.samples.blocks:
-            fresh = as_baseline(row, self._evaluation.rows, self._device.facts())
-            figures |= compare(fresh, self._evaluation.baseline, self._evaluation.seed)
-            at = replace(at, foreign=strangeness(fresh, self._evaluation.baseline))
-        return [
-            judge(profile, figures, self._device.facts(), self._seen_by(profile, at))
-            for profile in self._evaluation.profiles
-        ]
+        at = self._circumstances(number)
+        figures, foreign = self._beside_baseline(row)
+        at = replace(at, foreign=foreign, calm=self._calm(row) if at.noise else None)
+        cases = [(profile, self._seen_by(profile, at)) for profile in self._evaluation.profiles]
+        return judge_all(cases, figures, self._device.facts(), earlier)
+
+    def _beside_baseline(self, row: Measured) -> tuple[Figures, str]:
+        """Return the figures, with those over a baseline's; and why that supports no FAIL."""
+        baseline = self._evaluation.baseline
+        if baseline is None or not row.samples.blocks:
+            return row.figures, ""
+        fresh = as_baseline(row, self._evaluation.rows, self._device.facts())
+        compared = compare(fresh, baseline, self._evaluation.seed)
+        return row.figures | compared, strangeness(fresh, baseline)
+
+    def _calm(self, row: Measured) -> Figures | None:
+        """Return the figures of the looks that nothing disturbed, None where there is none."""
+        samples = self._around.quiet_samples()
+        if samples is None:
+            return None
+        figures = model_figures(samples, None, None, source=row.figures.source, seed=0)
+        return self._beside_baseline(replace(row, samples=samples, figures=figures))[0]
 
     def _seen_by(self, profile: DeviceProfile, at: Circumstances) -> Circumstances:
         return replace(at, elsewhere=self._device.why_elsewhere(profile))
 
-    def _circumstances(self, number: int, seen: Noise) -> Circumstances:
+    def _circumstances(self, number: int) -> Circumstances:
         name, reference = self._evaluation.judged, self._evaluation.reference
         beside = self._samples[reference] if reference else None
         return Circumstances(
             share=self._tier.shares[number],
+            looks=self._tier.looks[: number + 1],
             today=datetime.now(UTC).date(),
-            noise="; ".join(seen.reasons),
+            noise="; ".join(self._around.worst.reasons),
             missing=self._evaluation.missing,
             conditions=conditions(self._samples[name], beside),
         )
@@ -205,25 +274,25 @@ class _SequentialTest:
 
     def _figures(self, name: str) -> Figures:
         reference = self._evaluation.reference
-        source = self._source(name)
-        figures = Figures({}, source)
-        beside = self._samples[reference] if reference else None
-        own = summarize(self._samples[name], beside, source=source)
-        figures |= own if self._samples[name].blocks else _exact(own)
-        if name in self._found:
-            artifact = self._candidates[name].artifact
-            figures |= task_of(artifact.task).figures(
-                self._found[name],
-                self._evaluation.rows.targets,
-                artifact.labels,
-                self._found.get(reference) if reference else None,
-                seed=self._evaluation.seed,
-                source=source,
-            )
-        if fault := self._samples[name].fault:
-            why = f"the process failed: {fault.splitlines()[0]}"
-            figures |= Figures({}, source, dict.fromkeys(METRICS, why))
-        return figures
+        return model_figures(
+            self._samples[name],
+            self._samples[reference] if reference else None,
+            self._answered(name),
+            source=self._source(name),
+            seed=self._evaluation.seed,
+        )
+
+    def _answered(self, name: str) -> Answered | None:
+        if name not in self._found:
+            return None
+        reference, artifact = self._evaluation.reference, self._candidates[name].artifact
+        return Answered(
+            artifact.task,
+            artifact.labels,
+            self._evaluation.rows.targets,
+            self._found[name],
+            self._found.get(reference) if reference else None,
+        )
 
     def _source(self, name: str) -> Provenance:
         candidate = self._candidates[name]
@@ -238,9 +307,3 @@ class _SequentialTest:
         """Return the seconds of inference and of starting models."""
         efforts = [samples.effort for samples in self._samples.values()]
         return self._answering_s + sum(one.inference_s + one.starting_s for one in efforts)
-
-
-def _exact(figures: Figures) -> Figures:
-    """Keep the figures that need no process, such as sizes."""
-    kept = {name: known for name, known in figures.sums.items() if isinstance(known, Interval)}
-    return Figures(kept, figures.source)

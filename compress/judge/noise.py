@@ -16,8 +16,8 @@ from compress.data.reading import read_table
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
 from profiles.job import Job
-from profiles.measurement import paired_rounds
 from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
+from profiles.selection import paired_rounds
 from profiles.statistics import Interval, mean_interval
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import DataError, QualityError
@@ -212,7 +212,8 @@ def _round(work: Workload, device: Job, plan: MeasurePlan) -> Round:
     measured = device.measure(twins, work.texts, replace(plan, processes=1, cold_starts=0))
     for samples in measured.values():
         samples.raise_fault()
-    one, other = paired_rounds(*(measured[twin.name].blocks for twin in twins))
+    mine, theirs = (measured[twin.name].blocks for twin in twins)
+    one, other = paired_rounds(mine, theirs)
     return (one[0].tolist(), other[0].tolist()) if one else ([], [])
 
 

@@ -29,6 +29,9 @@ _ALLOWANCES = {
 }
 """By metric: the share by which a figure may change although the model has not."""
 
+_CONFIDENCE = 0.95
+"""What a budget asks for by default, and what models are measured with for a suggestion."""
+
 _WARN = ("cold_start_p50_ms", "cold_start_p90_ms")
 
 
@@ -65,7 +68,10 @@ def suggest_budgets(
         figure = figures.get(metric)
         if figure is None:
             continue
-        bad = figure.upper if METRICS[metric].side == "max" else figure.lower
+        kind = METRICS[metric]
+        bad = figure.upper if kind.side == "max" else figure.lower
+        if kind.highest:
+            bad = figure.value  # the allowance covers what few processes do not show
         if figure.value is None or bad is None:
             refused.append(f"{metric}: {figure.why or 'not measured'}")
         elif 2 * bad <= figure.value:
@@ -88,7 +94,7 @@ def _suggestion(figure: Measurement, value: float, bad: float, headroom: float) 
         side=kind.side,
         limit=limit,
         level="warn" if figure.metric in _WARN else "error",
-        confidence=figure.confidence,
+        confidence=None if figure.exact else _CONFIDENCE,
         reason="; ".join(parts),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from profiles.budget import THROUGHPUT, Budget
+from profiles.budget import SERVER, THROUGHPUT, Budget
 from profiles.device import DeviceProfile
 from profiles.job import Job
 from profiles.statistics import samples_needed, spent
@@ -14,10 +14,14 @@ from runtimes.measure import Load, MeasurePlan
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """Say how much is measured: `looks` are the numbers of processes by the end of each look."""
+    """Say how much is measured: `looks` are the numbers of processes by the end of each look.
+
+    Before them, one process of the judged model runs for `soak_s` without a break.
+    """
 
     looks: tuple[int, ...]
     plan: MeasurePlan
+    soak_s: float = 0.0
 
     @property
     def shares(self) -> tuple[float, ...]:
@@ -25,14 +29,18 @@ class Tier:
         return spent([processes / self.looks[-1] for processes in self.looks])
 
 
+_BRIEF = MeasurePlan(warmup_s=0.1, warmup_limit_s=0.4)
+
 TIERS = {
-    "quick": Tier((3, 6), MeasurePlan(blocks=3, block_runs=25, warmup_s=0.3, warmup_limit_s=1.0)),
-    "ci": Tier((5, 10, 16), MeasurePlan(blocks=4, warmup_s=0.5, warmup_limit_s=1.2)),
-    "release": Tier((12, 24, 36), MeasurePlan(blocks=8)),
-    "soak": Tier((4,), MeasurePlan(blocks=150, block_runs=100)),
+    "quick": Tier((6, 30), replace(_BRIEF, blocks=4)),
+    "ci": Tier((12, 36, 48), _BRIEF),
+    "release": Tier((30, 60, 90), MeasurePlan(blocks=20, server_s=6.0)),
+    "soak": Tier((12, 36, 48), _BRIEF, soak_s=240.0),
 }
-"""Seconds for quick, about a minute for ci, minutes for release; soak runs for minutes without a
-break, which shows whether the machine keeps its speed."""
+"""Half a minute for quick, about a minute for ci, minutes for release; soak is ci after one process
+that runs for four minutes, which shows whether the machine keeps its speed. Processes are many and
+short, since some may be slow: 29 without a slow one show that at most one in ten is (0.9^29 < 5 %).
+"""
 
 MOST_PROCESSES = max(tier.looks[-1] for tier in TIERS.values())
 """Processes of a model that the largest tier starts."""
@@ -45,14 +53,23 @@ class Demand:
     """Say what the profiles' budgets need from a measurement; counts are per model."""
 
     threads: int
+    cores: tuple[int, ...]
     confidence: float
     cold_starts: int
     uncached_starts: int
     loads: tuple[Load, ...]
+    requests_per_s: tuple[int, ...] = ()
 
     def plan(self, tier: Tier, seed: int) -> MeasurePlan:
         """Return the plan of a session at this tier, without the processes of its looks."""
-        return replace(tier.plan, seed=seed, processes=0, cold_starts=0, loads=self.loads)
+        return replace(
+            tier.plan,
+            seed=seed,
+            processes=0,
+            cold_starts=0,
+            loads=self.loads,
+            requests_per_s=self.requests_per_s,
+        )
 
 
 def demand_of(
@@ -69,10 +86,12 @@ def demand_of(
     budgets = [budget for profile in fitting for budget in profile.budgets.values()]
     return Demand(
         threads=profiles[0].runtime.threads if threads is None else threads,
+        cores=profiles[0].runtime.cores if profiles else (),
         confidence=confidence,
         cold_starts=max(_starts("cold_start_", budgets, tier), median),
         uncached_starts=_starts("cold_start_uncached_", budgets, tier),
         loads=tuple(dict.fromkeys(_loads(budgets))),
+        requests_per_s=tuple(dict.fromkeys(_requests_per_s(budgets))),
     )
 
 
@@ -91,3 +110,8 @@ def _starts(prefix: str, budgets: Sequence[Budget], tier: Tier) -> int:
 def _loads(budgets: Sequence[Budget]) -> list[Load]:
     matches = (THROUGHPUT.fullmatch(budget.metric) for budget in budgets)
     return [Load(int(name[1]), int(name[2])) for name in matches if name]
+
+
+def _requests_per_s(budgets: Sequence[Budget]) -> list[int]:
+    matches = (SERVER.fullmatch(budget.metric) for budget in budgets)
+    return [int(name[2]) for name in matches if name]

@@ -76,6 +76,12 @@ LEVERS: Mapping[str, tuple[Lever, ...]] = {
     "latency": _FASTER,
     "speedup": _FASTER,
     "throughput": _FASTER,
+    "server": _FASTER,
+    "idle": _FASTER,
+    "model": _FASTER,
+    "instructions": _FASTER,
+    "energy": _FASTER,
+    "encode": (),
     "artifact": _SMALLER,
     "compression": _SMALLER,
     "rss_peak": _SMALLER,
@@ -91,6 +97,7 @@ _ELSEWHERE = (
     "this is not the profile's device: copy the model there and run `edgepress gate` on it"
     " with the same --profile and --data"
 )
+_SUSTAINED = "`--tier soak` measures how far it slows down under load"
 _QUIETER = "on a quieter machine"
 
 
@@ -130,11 +137,15 @@ def _decide(check: Check, doubt: Doubt, measuring: Measuring) -> str:
             return "the figure lies on its limit: move the limit, or change the model"
         case "noise":
             return f"repeat it {_quieter(measuring)}"
+        case "slowed":
+            return f"let the machine cool, or fix its clock rate, and repeat it; {_SUSTAINED}"
         case _ if doubt.noun == "rows":
             return _rows(check, doubt)
+        case "slow processes" if "none of" not in doubt.detail:
+            return "find what slows some processes down: `edgepress gate --samples FILE` keeps each"
         case "many checks":
             return f"{_larger_tier(measuring)}, or give the profile fewer budgets"
-    return _processes(doubt, measuring)
+    return _memory(doubt, measuring) if _of_memory(check) else _timed(doubt, measuring)
 
 
 def _rows(check: Check, doubt: Doubt) -> str:
@@ -147,7 +158,18 @@ def _rows(check: Check, doubt: Doubt) -> str:
     return f"{said}; a larger tier or a quieter machine does not help"
 
 
-def _processes(doubt: Doubt, measuring: Measuring) -> str:
+def _of_memory(check: Check) -> bool:
+    return check.budget.metric.startswith("rss_peak")
+
+
+def _memory(doubt: Doubt, measuring: Measuring) -> str:
+    """Say what narrows the interval of a figure of memory, which noise does not widen."""
+    if measuring.reaches(doubt):
+        return f"repeat it with `{_LARGEST_TIER}`, which takes more {doubt.noun}"
+    return f"no tier takes so many {doubt.noun}: move the limit, or change the model"
+
+
+def _timed(doubt: Doubt, measuring: Measuring) -> str:
     """Say what narrows the interval of a figure that was timed."""
     if measuring.reaches(doubt):
         larger = f"with `{_LARGEST_TIER}`, which takes more {doubt.noun}"

@@ -33,6 +33,7 @@ class GatedModel:
     runtime: str
     runtime_version: str
     figures: tuple[Measurement, ...]
+    threads: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,9 @@ class GateReport:
     noise: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
     warnings: tuple[str, ...] = ()
+    rows_digest: str = ""
+    probe_ms: float | None = None
+    """The median time of the fixed piece of work beside the candidate's blocks."""
 
     @property
     def status(self) -> Status:
@@ -88,6 +92,8 @@ class GateReport:
             "noise": list(self.noise),
             "faults": [{"model": fault.model, "said": fault.said} for fault in self.faults],
             "warnings": list(self.warnings),
+            "rows_digest": self.rows_digest,
+            "probe_ms": self.probe_ms,
             "models": [_model_json(model) for model in self.models],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
         }
@@ -101,5 +107,6 @@ def _model_json(model: GatedModel) -> dict[str, Any]:
         "format": model.format,
         "runtime": model.runtime,
         "runtime_version": model.runtime_version,
+        "threads": model.threads,
         "figures": [figure.to_json() for figure in model.figures],
     }

@@ -74,6 +74,8 @@ def _key_figures(summary: Summary) -> Iterator[tuple[str, str, str]]:
     for name, written in (
         ("retention", units.percent_interval(summary.retention)),
         ("speed-up", units.ratio_interval(summary.speedup)),
+        ("model's part alone", units.ratio_interval(summary.model_speedup)),
+        ("after an idle gap", units.ratio_interval(summary.idle_speedup)),
     ):
         value, bracket, bounds = written.partition(" [")
         if value != units.MISSING:
@@ -83,6 +85,9 @@ def _key_figures(summary: Summary) -> Iterator[tuple[str, str, str]]:
         ("size", "size_mb", "MB"),
         ("latency p50", "latency_p50_ms", "ms"),
         ("latency p90", "latency_p90_ms", "ms"),
+        ("model's part p50", "model_latency_p50_ms", "ms"),
+        ("encoding p50", "encode_latency_p50_ms", "ms"),
+        ("after an idle gap p50", "idle_latency_p50_ms", "ms"),
         ("accuracy", "accuracy", "fraction"),
         ("peak memory", "rss_peak_mb", "MB"),
         ("cold start", "cold_start_ms", "ms"),

@@ -10,8 +10,8 @@ from compress.report.schema import ClassRow, Report, Search, StageRow, VerdictRo
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
 _STAGES = (
-    "stage|retention|speed-up|MB|accuracy|p50 ms|p90 ms|parameters",
-    ":--|--:|--:|--:|--:|--:|--:|--:",
+    "stage|retention|speed-up|model alone|MB|accuracy|p50 ms|p90 ms|parameters",
+    ":--|--:|--:|--:|--:|--:|--:|--:|--:",
 )
 _SHAPES = ("front|MB|accuracy|retention|speed-up", ":--|--:|--:|--:|--:")
 _CLASSES = ("|".join(wording.CLASS_COLUMNS), ":--|--:|--:|--:|--:|:--")
@@ -61,6 +61,7 @@ def _stage(row: StageRow) -> list[str]:
         f"**{name}**" if row.selected else name,
         units.percent_interval(row.retention),
         units.ratio_interval(row.speedup),
+        units.ratio_interval(row.model_speedup),
         units.megabytes(row.size_mb),
         units.percent(row.accuracy),
         units.number(row.latency_p50_ms),
@@ -120,6 +121,14 @@ def _search(search: Search) -> Iterator[str]:
             if row.front
         ],
     )
+    if search.spread is not None:
+        spread = search.spread
+        yield (
+            f"{len(search.seeds)} seeds on the test rows: retention {units.percent(spread.mean)} on"
+            f" average, from {units.percent(spread.least)} to {units.percent(spread.most)}"
+        )
+    if search.advice:
+        yield _bullets(escape(line) for line in search.advice)
 
 
 def _details(report: Report) -> str:

@@ -23,25 +23,33 @@ SCHEMA_VERSION = 1
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_MEASURED", "WRONG_DEVICE"]
 Bound = Literal["max", "min"]
 Level = Literal["error", "warn"]
+Side = Literal["each", "together"]
 
 _SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Hold an estimate and its confidence bounds; None where there is none."""
+    """Hold an estimate and its confidence bounds; None where there is none.
+
+    With `side` `each`, each bound holds with `confidence` by itself; with `together`, the bounds of
+    all rows of a table do. Both are None where there is no bound.
+    """
 
     value: float | None = None
     lower: float | None = None
     upper: float | None = None
+    confidence: float | None = None
+    side: Side | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelFigures:
     """Hold what was measured of one model and how it was run.
 
-    Accuracy and F1 are fractions; MB are 10^6 bytes. None says "not measured", as for a
-    percentile that the sample does not support.
+    Accuracy and F1 are fractions; MB are 10^6 bytes. Latencies are from input to answer, those
+    with a prefix a part of it or after an idle gap. `size_mb` is all that must be shipped to
+    answer. None says "not measured", as for a percentile that the sample does not support.
     """
 
     format: str
@@ -52,9 +60,14 @@ class ModelFigures:
     accuracy: float | None = None
     accuracy_lower: float | None = None
     accuracy_upper: float | None = None
+    accuracy_confidence: float | None = None
+    accuracy_side: Side | None = None
     f1_macro: float | None = None
     latency_p50_ms: float | None = None
     latency_p90_ms: float | None = None
+    model_latency_p50_ms: float | None = None
+    encode_latency_p50_ms: float | None = None
+    idle_latency_p50_ms: float | None = None
     rss_peak_mb: float | None = None
     cold_start_ms: float | None = None
 
@@ -64,7 +77,7 @@ class StageRow(ModelFigures):
     """Hold one stage and the figures of the model after it.
 
     `teacher` marks the row whose model is the teacher, `selected` the one that is the final
-    model. `retention` and `speedup` are against the teacher.
+    model. `retention` and the speed-ups are against the teacher.
     """
 
     kind: str
@@ -77,6 +90,8 @@ class StageRow(ModelFigures):
     selected: bool = False
     retention: Estimate = field(default_factory=Estimate)
     speedup: Estimate = field(default_factory=Estimate)
+    model_speedup: Estimate = field(default_factory=Estimate)
+    idle_speedup: Estimate = field(default_factory=Estimate)
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
@@ -84,14 +99,16 @@ class StageRow(ModelFigures):
 class Summary:
     """Hold the teacher, the final model and how they compare.
 
-    `retention` is a fraction of the teacher's accuracy; `speedup` and `compression` are
-    ratios, teacher over model.
+    `retention` is a fraction of the teacher's accuracy; the speed-ups (from input to answer, of
+    the model's part, after an idle gap) and `compression` are ratios, teacher over model.
     """
 
     teacher: ModelFigures
     model: ModelFigures
     retention: Estimate = field(default_factory=Estimate)
     speedup: Estimate = field(default_factory=Estimate)
+    model_speedup: Estimate = field(default_factory=Estimate)
+    idle_speedup: Estimate = field(default_factory=Estimate)
     compression: float | None = None
 
 
@@ -120,7 +137,8 @@ class CheckRow:
 
     `unit` is "ms", "MB", "s", "fraction" (shown as percent), "ratio" (shown as ×) or a word of
     the metric's own. `level` says whether a broken budget fails the verdict or only warns.
-    `advice` says what to do next, where the check keeps the verdict from PASS.
+    `confidence` is what each bound holds with by itself: the budget's, or more where several looks
+    share the risk. `advice` says what to do next, where the check keeps the verdict from PASS.
     """
 
     metric: str
@@ -130,6 +148,7 @@ class CheckRow:
     status: Status
     level: Level = "error"
     confidence: float | None = None
+    side: Side | None = None
     value: float | None = None
     lower: float | None = None
     upper: float | None = None
@@ -199,7 +218,8 @@ class SearchTrial:
     """Hold a shape's longest training in a search, judged on the validation rows.
 
     `deployed` says that the quantized model was judged, not the fp32 student; `front` that no
-    other deployed one beats it in retention, speed-up and size.
+    other deployed one beats it in retention, speed-up and size. `retention` is the mean of `seeds`
+    trainings, and its lower bound allows for the number of shapes that were judged.
     """
 
     name: str
@@ -213,6 +233,7 @@ class SearchTrial:
     latency_p90_ms: float
     size_mb: float
     seconds: float
+    seeds: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,10 +247,21 @@ class SeedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeedSpread:
+    """Hold the retention of several seeds on the test rows; `deviation` is their standard one."""
+
+    mean: float
+    deviation: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """Hold what a search looked at and what it chose, by the trials' names.
 
-    `control` is the model that retention is measured against, and `why` it.
+    `control` is the model that retention is measured against, and `why` it. `advice` says what
+    would help where there is no answer.
     """
 
     goal: str
@@ -241,6 +273,8 @@ class Search:
     seconds: float
     rss_peak_mb: float | None
     seeds: tuple[SeedRow, ...] = ()
+    spread: SeedSpread | None = None
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,10 @@ _TAKEN_FOR = 2
 
 _METRICS = {
     "accuracy_retention": "accuracy retention",
-    "artifact_mb": "model size",
+    "artifact_mb": "size",
+    "encode_speedup": "speed-up of encoding",
+    "idle_speedup": "speed-up after an idle gap",
+    "model_speedup": "speed-up of the model alone",
     "f1_macro": "macro F1",
     "rss_peak_mb": "peak memory",
     "speedup": "speed-up",
@@ -112,7 +115,7 @@ def measured(check: CheckRow) -> str:
 
 def confidence(check: CheckRow) -> str:
     """Write a check's confidence: 95 %."""
-    return units.MISSING if check.confidence is None else f"{100 * check.confidence:g} %"
+    return units.MISSING if check.confidence is None else f"{100 * check.confidence:.4g} %"
 
 
 def moment(created: str) -> str:
@@ -130,7 +133,11 @@ def gains(summary: Summary) -> str:
     parts = []
     if summary.retention.value is not None:
         parts = [f"{kept[0]} of the teacher's accuracy{kept[1]}{kept[2]}"]
-    parts += _times(summary.speedup.value, "faster", "slower")
+    faster = _times(summary.speedup.value, "faster", "slower")
+    alone = summary.model_speedup.value
+    if faster and alone is not None:
+        faster = [f"{faster[0]} (the model alone {units.ratio(alone)})"]
+    parts += faster
     parts += _times(summary.compression, "smaller", "larger")
     return ", ".join(parts) or "nothing measured yet"
 
@@ -179,7 +186,14 @@ def table_rows(report: Report) -> tuple[StageRow, ...]:
     shared = {name: getattr(figures, name) for name in figures.__dataclass_fields__}
     unity = Estimate(1.0)
     teacher = StageRow(
-        kind="teacher", name="teacher", teacher=True, retention=unity, speedup=unity, **shared
+        kind="teacher",
+        name="teacher",
+        teacher=True,
+        retention=unity,
+        speedup=unity,
+        model_speedup=unity,
+        idle_speedup=unity,
+        **shared,
     )
     return (teacher, *report.stages)
 

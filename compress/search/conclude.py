@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from statistics import mean, stdev
 
 from compress.answers.deployed import answers
 from compress.data.dataset import Dataset
 from compress.judge import evidence
 from compress.models.outline import outline_of
-from compress.report.schema import Estimate, Report, Search, SearchTrial, SeedRow
+from compress.report.schema import Estimate, Report, Search, SearchTrial, SeedRow, SeedSpread
 from compress.run.pipeline import Run
 from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
 from compress.run.steps import lay_out
 from compress.search.choice import Goal, Standing
+from compress.search.evidence import RISK
 from compress.search.request import SearchRequest, SearchResult
 from compress.search.workshop import refit_rows
 from compress.stage import Stage
@@ -25,6 +27,9 @@ from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.runtime import runs_in
+
+_CONFIDENCE = 0.95
+"""What each bound of a seed's retention holds with."""
 
 
 def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[Report, Status]:
@@ -80,7 +85,7 @@ def _planned(request: SearchRequest, stages: Sequence[Stage], refit: Dataset | N
 
 def _budgets(goal: Goal) -> dict[str, Budget]:
     limits = {
-        "accuracy_retention": ("min", goal.retention_lower),
+        "accuracy_retention": ("min", goal.retention),
         "latency_p90_ms": ("max", goal.latency_p90_ms),
         "artifact_mb": ("max", goal.artifact_mb),
     }
@@ -106,8 +111,8 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
         request.board.note(f"refit with seed {seed}")
         model = result.refit(row.trial.shape, row.trial.epochs, seed)
         scores = _scores(result, model)
-        kept = paired_retention(scores, reference, 0.95, seed)
-        retention = Estimate(kept.value, kept.lower, kept.upper)
+        kept = paired_retention(scores, reference, _CONFIDENCE, seed)
+        retention = Estimate(kept.value, kept.lower, kept.upper, _CONFIDENCE, "each")
         size_mb = round(model.size_mb, 4)
         rows.append(
             SeedRow(seed=seed, accuracy=scores.metric, retention=retention, size_mb=size_mb)
@@ -166,7 +171,17 @@ def section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
         seconds=round(result.seconds, 1),
         rss_peak_mb=result.rss_peak_mb,
         seeds=seeds,
+        spread=_spread(seeds),
+        advice=result.advice,
     )
+
+
+def _spread(seeds: Sequence[SeedRow]) -> SeedSpread | None:
+    """Return the mean and the spread of the seeds' retention; None for less than two."""
+    kept = [row.retention.value for row in seeds if row.retention.value is not None]
+    if len(kept) < 2:
+        return None
+    return SeedSpread(mean=mean(kept), deviation=stdev(kept), least=min(kept), most=max(kept))
 
 
 def _trial(row: Standing, front: bool) -> SearchTrial:
@@ -177,10 +192,11 @@ def _trial(row: Standing, front: bool) -> SearchTrial:
         deployed=trial.deployed,
         front=front,
         accuracy=trial.accuracy,
-        retention=Estimate(row.retention, row.lower, None),
+        retention=Estimate(row.retention, row.lower, None, 1 - RISK, "together"),
         speedup=trial.latency.speedup,
         latency_p50_ms=trial.latency.p50_ms,
         latency_p90_ms=trial.latency.p90_ms,
         size_mb=trial.size_mb,
         seconds=trial.seconds,
+        seeds=row.seeds,
     )

@@ -27,6 +27,26 @@ def teacher_saw_validation(plan: Plan) -> tuple[bool, str]:
     return True, "the teacher came finished and the validation rows are split off its train file"
 
 
+def unseen_rows_wanted(plan: Plan) -> list[str]:
+    """Warn of validation and test rows that a finished teacher has probably learned."""
+    if not teacher_saw_validation(plan)[0]:
+        return []
+    settings, wanted = plan.recipe, []
+    if settings.teacher.base is None and not settings.data.validation:
+        wanted.append(
+            "the finished teacher has probably learned the validation rows: a student is the"
+            " control, which is only as good as it is near the teacher; better are [teacher] base"
+            " (what it was fine-tuned from) or [data] validation (rows that it has not seen)"
+        )
+    if not settings.data.test:
+        wanted.append(
+            "the test rows are split off the train file, which the finished teacher has probably"
+            " learned: its accuracy there is too high and the final retention too low; name rows"
+            " that it has not seen as [data] test"
+        )
+    return wanted
+
+
 def control_shape(space: Space) -> Shape:
     """Return the least compressed of the first shapes."""
     return max(space.first(), key=space.work)
@@ -38,7 +58,7 @@ def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | Non
     Like the other students, it was not trained on these rows. What its copied layers know of them
     makes it stronger, and retention lower.
     """
-    plain = [trial for trial in trials if trial.shape == shape]
+    plain = [trial for trial in trials if trial.shape == shape and trial.seed is None]
     if not plain:
         return None
     longest = max(plain, key=lambda trial: trial.epochs)
@@ -49,7 +69,8 @@ def control_of(trials: Iterable[Trial], shape: Shape, why: str) -> Control | Non
 def provisional(trials: Sequence[Trial]) -> Control:
     """Return the most accurate student, which ranks the others until there is a control."""
     if not trials:
-        return Control("nothing", RowScores.right([True]), "no student was trained")
+        why = "no student was trained"
+        return Control("nothing", RowScores.right([True]), why, stands_in=True)
     best = max(trials, key=lambda trial: trial.student.metric)
-    why = "the control is not trained yet; this is the most accurate student"
-    return Control(f"student {best.name}, fp32", best.student, why)
+    why = "there was no time to train the control; this is the most accurate student"
+    return Control(f"student {best.name}, fp32", best.student, why, stands_in=True)

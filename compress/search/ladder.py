@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from compress.search import schedule
 from compress.search.choice import Goal, Standing, fastest, meets
 from compress.search.clock import SearchClock
 from compress.search.control import control_shape
-from compress.search.request import SearchRequest, SearchResult
+from compress.search.request import SearchRequest
 from compress.search.schedule import SearchState, Training
 from compress.search.search import SearchRun
 from compress.search.shape import Shape
@@ -111,12 +110,6 @@ class Ladder(SearchRun):
             if row.trial.deployed and row.trial.name not in self._said:
                 self._said.add(row.trial.name)
                 self._request.board.note(f"kept      {verdict(row, state.goal)}")
-
-    def _chosen(self) -> SearchResult:
-        result = super()._chosen()
-        if self._state.teacher is None and result.control.shape is None:
-            return replace(result, answer=None, smallest=None)
-        return result
 
 
 def words(shape: Shape) -> str:

@@ -10,10 +10,11 @@ from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.distill.rows import TrainingRows
 from compress.finetune.stage import Finetune
-from compress.progress import Silence
+from compress.progress import Progress, Silence
 from compress.run.cache import Cache
 from compress.run.maker import Maker
 from compress.run.plan import Plan
+from compress.search.selection import TUNING, base_of
 from compress.search.shape import Shape
 from compress.search.workshop import Workshop
 from runtimes.files import stable_hash
@@ -21,6 +22,8 @@ from runtimes.files import stable_hash
 _ROWS = (64, 576)
 """Both times include the start; their difference is the time of the rows."""
 _VALIDATION_ROWS = 64
+_BASE_SHARE = 0.4
+"""The share of a search's time that fine-tuning the teacher's base may take."""
 _LEAST_SHARE = 0.1
 """The least share of the longer time that is the difference: a busy machine's times vary."""
 
@@ -83,3 +86,20 @@ def _few(data: Dataset, count: int) -> Dataset:
 def _spread(rows: Rows, count: int) -> Rows:
     step = max(1, len(rows) // count)
     return Rows(rows.inputs[::step][:count], rows.targets[::step][:count])
+
+
+def with_time_for_base(plan: Plan, cache: Cache, limit_s: float | None, said: Progress) -> Plan:
+    """Return the plan, without its base where fine-tuning that takes too much of the time."""
+    base = base_of(plan)
+    if base is None or limit_s is None:
+        return plan
+    needed_s = TUNING.epochs * finetune_pace(replace(plan, teacher=base), cache)
+    if needed_s <= _BASE_SHARE * limit_s:
+        return plan
+    said.warn(
+        f"[teacher] base: to fine-tune it without the validation rows takes {needed_s / 60:.0f}"
+        f" minutes, more than {_BASE_SHARE:.0%} of the time: a student is the control instead; give"
+        f" at least --time {needed_s / _BASE_SHARE / 60:.0f}m"
+    )
+    teacher = plan.recipe.teacher.model_copy(update={"base": None})
+    return replace(plan, recipe=replace(plan.recipe, teacher=teacher))

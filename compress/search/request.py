@@ -11,14 +11,15 @@ from compress.progress import Progress, Silence
 from compress.recipe import Recipe, TargetSettings
 from compress.run.cache import Cache, default_cache
 from compress.run.plan import Plan, make_plan
-from compress.search.choice import Goal, Standing
+from compress.search.choice import Goal, Standing, nearest
+from compress.search.control import unseen_rows_wanted
+from compress.search.selection import base_of
 from compress.search.shape import DECIDED, Shape, settings_kept, stages_of
 from compress.search.trial import Control
 from compress.search.workshop import Workshop, refit_rows
 from compress.stage import Stage
 from runtimes.artifact import Artifact
-
-_ONE_POINT = 0.01
+from runtimes.errors import QualityError
 
 
 class Board(Progress, Protocol):
@@ -93,7 +94,8 @@ class SearchResult:
     """Hold what a search found on the validation rows; `rows` are the fastest first.
 
     `answer` is the fastest one that meets the goal, None if none does. `models` are the deployed
-    models of the front, by the trial's name, trained without the validation rows.
+    models of the front, by the trial's name, trained without the validation rows. `advice` says
+    what would help where there is no answer.
     """
 
     request: SearchRequest
@@ -105,6 +107,22 @@ class SearchResult:
     models: dict[str, Path]
     seconds: float
     rss_peak_mb: float | None
+    advice: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> Standing:
+        """Return the answer, or else the shape that comes nearest to the goal.
+
+        Raises QualityError where no student was trained.
+        """
+        chosen = self.answer or nearest(self.rows)
+        if chosen is None:
+            raise QualityError(
+                "the search ended before any student was trained",
+                expected="time for at least one training",
+                action="give more time",
+            )
+        return chosen
 
     def stages(self, row: Standing) -> tuple[Stage, ...]:
         """Return the stages that make a shape, in a recipe's form."""
@@ -132,16 +150,12 @@ def request_of(
     Raises what `make_plan` does.
     """
     tuning = tuple(stage for stage in recipe.stages if stage.teaches)
-    lower = target.retention_lower
-    goal = Goal(
-        target.retention,
-        max(target.retention - _ONE_POINT, 0.0) if lower is None else lower,
-        target.latency_p90_ms,
-        target.artifact_mb,
-    )
+    goal = Goal(target.retention, target.latency_p90_ms, target.artifact_mb)
     plan = make_plan(replace(recipe, stages=tuning), out, profiles=profiles)
+    left_out = _left_out(recipe.stages)
+    base_of(plan)  # refuses a base that does not fit before any work
     return SearchRequest(
-        plan=replace(plan, warnings=(*plan.warnings, *_left_out(recipe.stages))),
+        plan=replace(plan, warnings=(*plan.warnings, *unseen_rows_wanted(plan), *left_out)),
         cache=default_cache(),
         out=out,
         goal=goal,

@@ -6,15 +6,18 @@ import dataclasses
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from compress.run.run_folder import RunFolder
 from compress.run.sources import code_digest
 from compress.search import schedule
-from compress.search.choice import Standing, fastest, pareto, smallest
+from compress.search.advice import cannot_tell, what_helps
+from compress.search.choice import SEEDS, Standing, fastest, pareto, smallest
 from compress.search.clock import SearchClock
 from compress.search.control import control_shape, teacher_saw_validation
+from compress.search.pace import with_time_for_base
 from compress.search.request import SearchRequest, SearchResult
 from compress.search.schedule import SearchState, Training
 from compress.search.shape import DECIDED, Shape
@@ -49,15 +52,16 @@ class SearchRun:
     """Carry out a search; `rules` say what is trained next, the first that has something."""
 
     rules: ClassVar[Sequence[Callable[[SearchState], Iterator[Training]]]] = (
-        *(schedule.first, schedule.control, schedule.faster, schedule.smaller),
-        *(schedule.nearby, schedule.rest, schedule.beside),
+        *(schedule.first, schedule.control, schedule.faster, schedule.confirm),
+        *(schedule.smaller, schedule.nearby, schedule.rest, schedule.beside),
     )
     """The answer first, then the front's rest, then what lies beside it."""
 
     def __init__(self, request: SearchRequest) -> None:
-        self._request = request
         self._clock = SearchClock(request.limit_s)
         RunFolder(request.out).claim(request.plan.recipe.name, fresh=request.fresh)
+        plan = with_time_for_base(request.plan, request.cache, request.limit_s, request.board)
+        self._request = request = replace(request, plan=plan)
         self._shop = request.workshop()
         scheme = request.plan.profiles[0].quantization.scheme
         self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form)
@@ -69,7 +73,7 @@ class SearchRun:
         progress, state = self._request.board, self._state
         for warning in self._request.plan.warnings:
             progress.warn(warning)
-        named = "a student" if state.teacher is None else "the teacher"
+        named = "a student" if state.teacher is None else state.teacher.name
         progress.note(f"control   {named}: {state.why}")
         begun = time.monotonic()
         self._shop.ask_teacher()
@@ -132,15 +136,17 @@ class SearchRun:
         if new and not state.worth(shape, latency, size_mb):
             return None
         self._request.board.note(f"{shape.name}: {training.epochs} epochs")
-        student = self._shop.student(shape, training.epochs)
+        student = self._shop.student(shape, training.epochs, seed=training.seed)
         seconds = student.history[-1].seconds
         self._clock.trained(self._space.work(shape), training.epochs, seconds)
         scores = self._shop.scores(student)
-        deployed = self._deployed_scores(student, shape) if training.deploy else None
-        return Trial(shape, training.epochs, latency, size_mb, seconds, scores, deployed)
+        deployed = self._deployed_scores(student, training) if training.deploy else None
+        return Trial(
+            *(shape, training.epochs, latency, size_mb, seconds, scores, deployed, training.seed)
+        )
 
-    def _deployed_scores(self, student: Artifact, shape: Shape) -> RowScores:
-        return self._shop.scores(self._shop.deployed(student, shape))
+    def _deployed_scores(self, student: Artifact, training: Training) -> RowScores:
+        return self._shop.scores(self._shop.deployed(student, training.shape, seed=training.seed))
 
     def _screened(self, shape: Shape) -> tuple[Latency, float]:
         """Return a shape's latency and size; the first shapes are measured side by side."""
@@ -164,8 +170,9 @@ class SearchRun:
 
     def _chosen(self) -> SearchResult:
         state = self._state
-        rows, front = state.rows, pareto(state.rows)
-        answer, least = fastest(rows, state.goal), smallest(rows, state.goal)
+        rows, front, goal = state.rows, pareto(state.rows), state.goal
+        able = [] if state.control.stands_in else rows
+        answer, least = fastest(able, goal), smallest(able, goal)
         self._warn(answer, state.control)
         folder = RunFolder(self._request.out / FOLDER)
         models = {row.trial.name: self._model(row, folder) for row in front}
@@ -179,6 +186,18 @@ class SearchRun:
             models=models,
             seconds=self._clock.spent_s,
             rss_peak_mb=_rss_peak_mb(),
+            advice=what_helps(
+                rows,
+                goal,
+                len(self._shop.data.validation),
+                state.control,
+                time_is_up=self._time_is_up(),
+            ),
+        )
+
+    def _time_is_up(self) -> bool:
+        return any(
+            not self._fits(training) for rule in self.rules for training in rule(self._state)
         )
 
     def _model(self, row: Standing, folder: RunFolder) -> Path:
@@ -187,19 +206,25 @@ class SearchRun:
         return folder.keep(model, row.trial.name).path
 
     def _warn(self, answer: Standing | None, control: Control) -> None:
-        if answer is None or self._state.teacher is not None:
+        board, state = self._request.board, self._state
+        few = cannot_tell(state.rows, state.goal, len(self._shop.data.validation))
+        if few is not None:
+            board.warn(few)
+        if answer is None:
             return
-        if control.shape is None:
-            self._request.board.warn(
-                "there was no time to train the control: retention on the validation rows is"
-                " against the most accurate student only; give more --time"
+        if answer.seeds < SEEDS:
+            board.warn(
+                f"the answer was trained with {answer.seeds} of {SEEDS} seeds: its retention may"
+                " be luck, for which its bound allows; give more --time"
             )
-        elif answer.trial.shape == control.shape:
-            self._request.board.warn(
+        if control.shape is None:
+            return
+        if answer.trial.shape == control.shape:
+            board.warn(
                 "the answer is the control itself: its retention is only what quantizing costs"
             )
         elif answer.trial.epochs > control.epochs:
-            self._request.board.warn(
+            board.warn(
                 f"the control was trained for {control.epochs} epochs only, the answer for"
                 f" {answer.trial.epochs}: retention is overestimated; give more --time"
             )
@@ -208,7 +233,11 @@ class SearchRun:
         """Return the state that an earlier process of this search left."""
         plan, request = self._request.plan, self._request
         saw, why = teacher_saw_validation(plan)
-        teacher = None if saw else Control("teacher", self._shop.scores(self._shop.reference), why)
+        name = "teacher"
+        if saw and (base := plan.recipe.teacher.base) is not None:
+            saw, name = False, "another teacher"
+            why = f"fine-tuned from {base} without the validation rows, which the teacher has seen"
+        teacher = None if saw else Control(name, self._shop.scores(self._shop.control), why)
         trials = list(self._study.trials)
         for trial in trials:
             self._clock.trained(self._space.work(trial.shape), trial.epochs, trial.seconds)
@@ -228,7 +257,8 @@ class SearchRun:
         plan, shop = self._request.plan, self._shop
         code = [code_digest(STAGES.resolve(kind).__module__) for kind in DECIDED]
         return [
-            *(shop.teacher.digest, shop.data.digest, plan.recipe.seed, plan.facts.fingerprint()),
+            *(shop.teacher.digest, shop.selection.digest, shop.data.digest),
+            *(plan.recipe.seed, plan.facts.fingerprint()),
             *(shop.form, dict(shop.kept), dataclasses.asdict(plan.target), code, tool_versions()),
             *(self._request.rungs, self._space.choices),
         ]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from compress.search.shape import Shape
-from profiles.paired import paired_retention
 from profiles.scores import RowScores, unpacked
-from profiles.statistics import Interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +25,7 @@ class Trial:
     """Hold one training of a shape, which took `seconds`.
 
     `student` holds the validation scores of the fp32 student, `model` those of the deployable
-    model, None before that is made.
+    model, None before that is made. `seed` is that of a repeated training, None in the first.
     """
 
     shape: Shape
@@ -38,6 +35,7 @@ class Trial:
     seconds: float
     student: RowScores
     model: RowScores | None = None
+    seed: int | None = None
 
     @property
     def name(self) -> str:
@@ -70,6 +68,7 @@ class Trial:
             "rows": len(self.student),
             "student": self.student.packed(),
             "model": None if self.model is None else self.model.packed(),
+            "seed": self.seed,
         }
 
 
@@ -86,6 +85,7 @@ def trial_from_json(content: Mapping[str, Any]) -> Trial:
         seconds=content["seconds"],
         student=student,
         model=unpacked(content["model"] or {}, rows),
+        seed=content.get("seed"),
     )
 
 
@@ -93,7 +93,8 @@ def trial_from_json(content: Mapping[str, Any]) -> Trial:
 class Control:
     """Hold the model that retention is measured against, its scores, and why it was chosen.
 
-    `shape` and `epochs` are those of a student, if the teacher has seen the validation rows.
+    `shape` and `epochs` are those of a student, if the teacher has seen the validation rows. One
+    that only `stands_in` ranks the shapes until there is a control, and no answer is judged by it.
     """
 
     name: str
@@ -101,13 +102,4 @@ class Control:
     why: str
     shape: Shape | None = None
     epochs: int = 0
-
-    def retention(self, trial: Trial, seed: int) -> Interval:
-        """Bound a trial's metric over the control's at 95 % confidence, paired by row."""
-        return _retention(trial.scores, self.scores, seed)
-
-
-@functools.lru_cache(maxsize=4096)
-def _retention(scores: RowScores, control: RowScores, seed: int) -> Interval:
-    """Return the retention by its arguments: a search asks for it again and again."""
-    return paired_retention(scores, control, 0.95, seed)
+    stands_in: bool = False

@@ -18,6 +18,7 @@ from compress.progress import Progress
 from compress.run.cache import Cache
 from compress.run.maker import Maker
 from compress.run.plan import Plan
+from compress.search.selection import TUNING, base_of
 from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
 from compress.search.trial import Latency
 from compress.stage import Stage
@@ -33,7 +34,12 @@ from runtimes.runtime import format_for, runs_in
 
 @dataclass(slots=True)
 class Workshop:
-    """Carry out stages on a plan's rows; the test split is left out and never used."""
+    """Carry out stages on a plan's rows; the test split is left out and never used.
+
+    `selection` teaches and judges the students of the choice: the teacher, or where that has
+    learned the validation rows and the recipe names its base, one fine-tuned without them. Students
+    of other rows, such as the refit's, learn from the teacher.
+    """
 
     plan: Plan
     kept: Settings
@@ -42,6 +48,7 @@ class Workshop:
     data: Dataset = field(init=False)
     teacher: Artifact = field(init=False)
     reference: Artifact = field(init=False)
+    selection: Artifact = field(init=False)
 
     def __post_init__(self) -> None:
         self.data = replace(self.plan.data, test=Rows((), ()))
@@ -51,7 +58,20 @@ class Workshop:
                 self.teacher, _ = self._maker.make(
                     step.stage, self.teacher, data=self.data, teacher=None
                 )
+        self.selection = self._selected()
         self.reference = self._make(Export(format="onnx"), self.teacher)
+
+    def _selected(self) -> Artifact:
+        base = base_of(self.plan)
+        if base is None:
+            return self.teacher
+        maker = Maker(replace(self.plan, teacher=base), self.cache, self.progress)
+        return maker.make(TUNING, maker.imported(), data=self.data, teacher=None)[0]
+
+    @property
+    def control(self) -> Artifact:
+        """Return the fp32 ONNX that the choice's retention is measured against."""
+        return self._make(Export(format="onnx"), self.selection)
 
     @property
     def form(self) -> str:
@@ -78,7 +98,7 @@ class Workshop:
         self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
     ) -> Artifact:
         """Return the trained fp32 student."""
-        cut = self._make(cut_of(shape, self.kept), self.teacher, data=data, seed=seed)
+        cut = self._make(cut_of(shape, self.kept), self._teacher(data), data=data, seed=seed)
         return self._make(training_of(shape, epochs, self.kept), cut, data=data, seed=seed)
 
     def deployed(
@@ -102,8 +122,8 @@ class Workshop:
         from compress.distill.rows import TrainingRows
 
         augment = int(self.kept.get("distill", {}).get("augment", 0))
-        context = self._maker.context(self.data, self.teacher)
-        TrainingRows.of(self.data, augment).teacher_answers(self.teacher, context)
+        context = self._maker.context(self.data, self.selection)
+        TrainingRows.of(self.data, augment).teacher_answers(self.selection, context)
 
     def scores(self, model: Artifact) -> RowScores:
         """Return a model's scores on the validation rows; a torch model runs as in training."""
@@ -172,7 +192,12 @@ class Workshop:
         seed: int | None = None,
     ) -> Artifact:
         rows = self.data if data is None else data
-        return self._maker.make(stage, source, data=rows, teacher=self.teacher, seed=seed)[0]
+        made, _ = self._maker.make(stage, source, data=rows, teacher=self._teacher(data), seed=seed)
+        return made
+
+    def _teacher(self, data: Dataset | None) -> Artifact:
+        """Return the teacher of the choice's students, or of those that learn from other rows."""
+        return self.selection if data is None else self.teacher
 
 
 def _latencies_ms(samples: Samples) -> Floats:

@@ -22,7 +22,7 @@ from profiles.measurement import Figures, Provenance, Sum
 from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
-from profiles.statistics import f1_macro_interval, wilson_interval
+from profiles.statistics import f1_macro_interval, share_interval
 from runtimes.errors import DataError, UnsupportedError
 from runtimes.runtime import TensorSpec
 
@@ -230,7 +230,7 @@ class TextClassification:
         scores = self.score(answers, targets)
         counts = confusion(targets, predicted, len(labels))
         sums: dict[str, Sum] = {
-            "accuracy": lambda c: wilson_interval(int(scores.value.sum()), len(scores), c),
+            "accuracy": lambda c: share_interval(int(scores.value.sum()), len(scores), c),
             "f1_macro": lambda c: f1_macro_interval(counts, c, seed),
         }
         if reference is not None:

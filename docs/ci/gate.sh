@@ -10,8 +10,9 @@
 #              must name budgets: so does the first model, which has nothing to be compared with.
 #   OPTION     of `edgepress gate`, such as --profile rpi5, --text COLUMN, --inconclusive warn
 #
-# GATE_OUT (gate) is the folder for junit.xml, gate.md and samples.jsonl; GATE_TIER (ci) says how
-# much to measure. The exit code is edgepress's own. Nothing is installed.
+# GATE_OUT (gate) is the folder for junit.xml, gate.md, comment.md (for `edgepress comment`) and
+# samples.jsonl (for `edgepress judge`); GATE_TIER (ci) says how much to measure. The exit code is
+# edgepress's own. Nothing is installed.
 set -euo pipefail
 
 refuse() {
@@ -45,7 +46,8 @@ fi
 out=${GATE_OUT:-gate}
 code=0
 edgepress gate "$candidate" --data "$rows" --tier "${GATE_TIER:-ci}" \
-  --junit "$out/junit.xml" --markdown "$out/gate.md" --samples "$out/samples.jsonl" \
+  --junit "$out/junit.xml" --markdown "$out/gate.md" --comment "$out/comment.md" \
+  --samples "$out/samples.jsonl" \
   "$@" || code=$?
 
 case $code in

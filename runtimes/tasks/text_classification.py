@@ -78,12 +78,21 @@ class TextClassification:
 
         Raises BackendError when the answer is not a number.
         """
-        scores = softmax(answer)
-        order = scores.argsort(kind="stable")[::-1][: max(top, 1)]
-        ranked = [{"label": self._labels[i], "score": round(float(scores[i]), 6)} for i in order]
+        ranked = self._ranked(answer, top) if top else [self._best(answer)]
         if math.isnan(ranked[0]["score"]):
             raise BackendError("the model answered NaN", action="export or quantize it again")
         return {**ranked[0], "text": row, **({"top": ranked} if top else {})}
+
+    def _best(self, answer: NDArray[np.float32]) -> dict[str, Any]:
+        """Return the first of `_ranked`; sorting would take as long as a small model."""
+        best = int(answer.argmax())
+        score = 1.0 / float(np.exp(answer - answer[best], dtype=np.float64).sum())
+        return {"label": self._labels[best], "score": round(score, 6)}
+
+    def _ranked(self, answer: NDArray[np.float32], top: int) -> list[dict[str, Any]]:
+        scores = softmax(answer)
+        order = (-scores).argsort(kind="stable")[:top]
+        return [{"label": self._labels[i], "score": round(float(scores[i]), 6)} for i in order]
 
     def line(self, shown: dict[str, Any]) -> str:
         """Return label and score."""

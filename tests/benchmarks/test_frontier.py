@@ -10,11 +10,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.frontier import QUICK, against, main, recipe_of, report
+from benchmarks.frontier import QUICK, Frontier, against, main, recipe_of, report
 from benchmarks.frontier_ablation import AS_CHOSEN, VARIANTS
-from benchmarks.frontier_rows import STEPS, front_at, table
+from benchmarks.frontier_rows import SPEEDUPS, STEPS, front_at, spread, table
 from compress.recipe import parse_recipe
+from compress.search.conclude import conclude
+from compress.search.search import search
 from compress.search.shape import Shape
+from compress.search.workshop import Workshop
+from tests.compress.search.test_search import asked, timed
+from tests.compress.searching import write_recipe
 from tests.compress.tiny_models import LABELS, make_data, make_model
 
 
@@ -27,8 +32,9 @@ def row(name: str, speedup: float | None, retention: float, size_mb: float = 2.0
         "size_mb": size_mb,
         "compression": 90 / size_mb,
         "latency_p50_ms": 0.1,
-        "speedup": speedup,
-        "speedup_bounds": {"lower": speedup, "upper": None},
+        "model_latency_p50_ms": 0.05,
+        **dict.fromkeys(SPEEDUPS, speedup),
+        **{f"{name}_bounds": {"lower": speedup, "upper": None} for name in SPEEDUPS},
         "retention": bounds,
     }
 
@@ -63,6 +69,11 @@ def test_the_table_shows_a_dash_for_what_was_not_measured() -> None:
     lines = table([row("teacher", 1.0, 1.0), row("crashed", None, 0.99)]).splitlines()
     assert len(lines) == 4
     assert lines[3].endswith("| – [–, –] |")
+
+
+def test_one_seed_has_no_spread() -> None:
+    assert spread([row("seed 7", 5.0, 0.97)]) == {}
+    assert "speedup" not in spread([row("a", 5.0, 0.97), row("crashed", None, 0.97)])
 
 
 def test_variants_are_one_ingredient_away() -> None:
@@ -115,10 +126,12 @@ def test_the_report_says_what_fell_short() -> None:
             "seconds": 60,
             "refit_seconds": 60,
             "rss_peak_mb": 2000.0,
+            "advice": ["rows: about 9,000 validation rows would show it"],
         },
         "data": {"train": 1, "validation": 1, "test": 1, "classes": 2},
         "teacher": row("teacher", 1.0, 1.0),
         "seeds": [row("seed 7", 5.0, 0.97)],
+        "spread": spread([row("seed 7", 5.0, 0.97), row("seed 8", 6.0, 0.99)]),
         "peers": [],
         "peers_failed": [{"name": "olive", "error": "pip ended with 1"}],
         "front": [],
@@ -127,6 +140,26 @@ def test_the_report_says_what_fell_short() -> None:
         "ablation": [],
     }
     said = report(content)
-    assert "NOT met" in said
+    assert "not shown on validation" in said
+    assert "rows: about 9,000" in said
+    assert "| retention | 98.00% | 1.41% | 97.00% | 99.00% |" in said
     assert "olive: pip ended with 1" in said
     assert "≥ 10×: none" in said
+
+
+@pytest.mark.slow
+def test_the_benchmark_trains_what_the_search_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compare the two from one study: what `edgepress search` bundles, and the first refit."""
+    monkeypatch.setattr(Workshop, "timed", timed)
+    request = asked(write_recipe(tmp_path), tmp_path / "out", max_trials=3)
+    answered = search(request)
+    assert answered.answer is not None
+    report_, _ = conclude(answered, command="edgepress search", tier="quick")
+    again = search(request)
+    effort = dataclasses.replace(QUICK, seeds=1)
+    refits, _ = Frontier(request, effort, (), tmp_path / "out.json")._refits(again, again.chosen)
+    assert refits[0].notes["shape"] == answered.answer.trial.shape.to_json()
+    made = next(row for row in report_.stages if row.selected)
+    assert refits[0].artifact.digest == made.digest

@@ -36,8 +36,8 @@ validation = "validation.csv"
 test = "test.csv"
 label = "class"
 [target]
-retention = 0.9
-retention_lower = 0.8
+retention = 0.5
+seeds = 1
 rungs = [1]
 max_trials = 3
 """

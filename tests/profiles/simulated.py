@@ -2,7 +2,8 @@
 
 Both run the same rows, whose lengths differ, so that latencies are wide and skewed. Each fresh
 process has a random memory layout (1.5 %), each block its own level (0.8 %), each run its noise. A
-machine adds effects on both: heavy tails, drift, throttling, preemption.
+machine adds effects on both: heavy tails, drift, throttling, preemption. A candidate may be slower
+in some of its processes, or in blocks in which it slows the core itself.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 CI = TIERS["ci"]
-PLACES, RUNS = CI.plan.blocks, CI.plan.block_runs
+PLACES, RUNS = 4, 20
+"""Blocks of a process and runs of a block: few, so that thousands of gates take minutes."""
+
 LAYOUT, LEVEL, NOISE = 0.015, 0.008, 0.03
 ROWS = 1_000
 THROTTLED_PACE = 1.35
+BURST_PACE, BURST_BLOCKS = 1.3, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,37 @@ class SimulatedMachine:
     `tail` is the share of runs with a Pareto delay (exponent 1.5), `drift` how much slower it is by
     the end of the longest session, `throttled` the share of sessions in which it slows down for
     good half-way through the first look, `preempted` the share of preempted runs: 5 % of those are
-    missed, and 1 % of the others are flagged by mistake.
+    missed, and 1 % of the others are flagged by mistake. With `cool_blocks` every session slows
+    down to `pace` after so many blocks of each variant. `bursts` is the share of the time
+    in which a neighbor slows the core to BURST_PACE, for six blocks on average.
     """
 
     tail: float = 0.0
     drift: float = 0.0
     throttled: float = 0.0
     preempted: float = 0.0
+    cool_blocks: int | None = None
+    pace: float = THROTTLED_PACE
+    bursts: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCandidate:
+    """Describe what the candidate alone does; by default it is as fast as the reference.
+
+    A share of `slow_processes` takes `process_factor` times as long. In a share of `slowing_blocks`
+    it slows the core by `block_factor`, which the probe after the block shows; where `it_lingers`,
+    the core is still slow at the probe before the next block.
+    """
+
+    slow_processes: float = 0.0
+    process_factor: float = 1.0
+    slowing_blocks: float = 0.0
+    block_factor: float = 1.0
+    it_lingers: bool = False
+
+
+EQUAL = SimulatedCandidate()
 
 
 MACHINES = {
@@ -72,15 +100,20 @@ class Raw:
 
 
 class SimulatedSession:
-    """Show two models that are equally fast, look by look as the ci tier takes them."""
+    """Show two models, equally fast by default, look by look as the ci tier takes them."""
 
-    def __init__(self, machine: SimulatedMachine, seed: int) -> None:
+    def __init__(
+        self, machine: SimulatedMachine, seed: int, candidate: SimulatedCandidate = EQUAL
+    ) -> None:
         rng = np.random.default_rng(seed)
         throttles = rng.random() < machine.throttled
         middle = CI.looks[0] * PLACES  # of twice as many blocks, both variants'
         self._machine = machine
+        self._candidate = candidate
         self._seed = seed
         self._throttles_at = middle + float(rng.uniform(-4, 4)) if throttles else math.inf
+        if machine.cool_blocks is not None:
+            self._throttles_at = 2.0 * machine.cool_blocks
         self._shows_throttling = rng.random() < 0.5  # a machine may not report it
         self._samples: list[tuple[Samples, Samples]] = []
         self._figures: list[Figures] = []
@@ -93,7 +126,7 @@ class SimulatedSession:
 
     def _look(self, number: int) -> None:
         before = CI.looks[number - 1] if number else 0
-        pair = _both(self.raw(CI.looks[number] - before, before))
+        pair = both(self.raw(CI.looks[number] - before, before))
         if self._samples:
             known = self._samples[-1]
             pair = (_longer(known[0], pair[0]), _longer(known[1], pair[1]))
@@ -111,18 +144,47 @@ class SimulatedSession:
         if machine.tail:
             ms += (rng.random(shape) < machine.tail) * rng.pareto(1.5, shape)
         ms *= self._pace(slot, np.arange(RUNS) / RUNS)
+        probe_ms = self._probe(rng, slot)
+        if self._candidate is not EQUAL:
+            self._slow_down(rng, ms, probe_ms, slot)
         flagged = np.zeros(shape, dtype=bool)
         if machine.preempted:
             flagged = _preempt(rng, machine.preempted, ms)
         throttled = (slot + 1 > self._throttles_at) & self._shows_throttling
-        return Raw(first_process, ms, flagged, self._probe(rng, slot), throttled, slot)
+        return Raw(first_process, ms, flagged, probe_ms, throttled, slot)
+
+    def _slow_down(
+        self, rng: np.random.Generator, ms: Floats, probe_ms: Floats, slot: NDArray[np.int64]
+    ) -> None:
+        """Slow the candidate down in place: variant 0."""
+        own = self._candidate
+        slow = rng.random(ms.shape[1]) < own.slow_processes
+        ms[0, slow] *= own.process_factor
+        slowing = rng.random(ms.shape[1:3]) < own.slowing_blocks
+        ms[0, slowing] *= own.block_factor
+        probe_ms[0, slowing, 1] *= own.block_factor
+        if own.it_lingers:
+            after = np.isin(slot, slot[0][slowing] + 1)
+            probe_ms[after, 0] *= own.block_factor
 
     def _pace(self, slot: NDArray[np.int64], within: Floats) -> Floats:
         """Return how much longer everything takes, at the places `within` each block (0 to 1)."""
         at = slot[..., None] + within
         drift = 1 + self._machine.drift * at / (2 * PLACES * CI.looks[-1])
-        pace: Floats = drift * np.where(at >= self._throttles_at, THROTTLED_PACE, 1.0)
+        pace: Floats = drift * np.where(at >= self._throttles_at, self._machine.pace, 1.0)
+        if self._machine.bursts:
+            pace = pace * np.where(self._in_burst(at), BURST_PACE, 1.0)
         return pace
+
+    def _in_burst(self, at: Floats) -> Bools:
+        """Tell whether a neighbor is busy: it is idle and busy in turn, each for random times."""
+        share, rng = self._machine.bursts, np.random.default_rng([self._seed, 1, 1])
+        slots = 2 * PLACES * CI.looks[-1]
+        turns = 2 * int(slots / BURST_BLOCKS) + 20
+        idle = BURST_BLOCKS * (1 - share) / share
+        ends = np.cumsum(rng.exponential(1.0, turns) * np.tile([idle, BURST_BLOCKS], turns // 2))
+        busy: Bools = np.searchsorted(ends, at) % 2 == 1
+        return busy
 
     def _probe(self, rng: np.random.Generator, slot: NDArray[np.int64]) -> Floats:
         """Probe the pace, 1 % off, and once in a hundred times preempted."""
@@ -163,7 +225,8 @@ def _slots(rng: np.random.Generator, processes: int) -> NDArray[np.int64]:
     return np.stack([pairs + second, pairs + 1 - second])
 
 
-def _both(raw: Raw) -> tuple[Samples, Samples]:
+def both(raw: Raw) -> tuple[Samples, Samples]:
+    """Return what was drawn as samples of both models."""
     return _samples(raw, 0), _samples(raw, 1)
 
 

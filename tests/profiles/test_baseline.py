@@ -150,7 +150,8 @@ def test_another_runtime_version_is_remarked() -> None:
         ("{", "not JSON"),
         ("[]", "not a baseline (a JSON list)"),
         ('{"schema_version": 1, "status": "PASS"}', "its keys are schema_version, status"),
-        ({"edgepress_baseline": 0}, "schema 0; this edgepress reads 1"),
+        ({"edgepress_baseline": 0}, "schema 0; this edgepress reads 2"),
+        ({"edgepress_baseline": 1}, "timed the model alone, not from input to answer"),
         ({"edgepress_baseline": "new"}, "schema 'new'"),
         ({"rows": 0}, "rows: "),
         ({"latency_p50_ms": []}, "latency_p50_ms: "),
@@ -193,3 +194,21 @@ def test_a_session_without_an_undisturbed_run_compares_all_but_latency(tmp_path:
     write_baseline(path, busy)
     with pytest.raises(InputError, match="no process's latency"):
         read_baseline(path)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "why"),
+    [
+        ("0a", "0a", ""),
+        ("0a", "0b", "another host of the same kind: it only warns"),
+        (None, "0a", "may be of another host of the same kind: it only warns"),
+        ("0a", None, "may be of another host of the same kind: it only warns"),
+    ],
+)
+def test_a_host_of_the_same_kind_only_warns(now: str | None, then: str | None, why: str) -> None:
+    """Rented machines of one kind share a fingerprint, and differ in speed by their neighbors."""
+    here, there = (dataclasses.replace(HERE, host=host) for host in (now, then))
+    assert here.fingerprint() == there.fingerprint()
+    said = strangeness(stored(facts=here), stored(facts=there))
+    assert said.endswith(why)
+    assert bool(said) == bool(why)

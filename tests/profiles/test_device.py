@@ -83,7 +83,7 @@ def test_a_shipped_profile_tags_its_facts(name: str) -> None:
 def test_every_board_has_a_profile() -> None:
     expected = {"rpi5", "rk3588", "intel-n100", "lambda-arm64", "graviton4", "gpu-h200", "local"}
     assert expected <= set(shipped())
-    assert len(shipped()) == 31
+    assert len(shipped()) == 32
 
 
 def test_a_path_loads(tmp_path: Path) -> None:

@@ -10,15 +10,17 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from profiles.budget import Budget
 from profiles.device import DeviceProfile
-from profiles.gate import Circumstances, Status, Verdict, combine, judge, render, worst
+from profiles.gate import Check, Circumstances, Status, Verdict, combine, judge, render, worst
 from profiles.measurement import Figures
-from profiles.statistics import Interval
+from profiles.statistics import Interval, highest_interval
+from profiles.verdict import shown
 from runtimes.facts import Facts, probe
 
 ALL = list(Status)
@@ -152,7 +154,7 @@ def test_each_budget_is_judged_at_its_own_confidence(here: Facts) -> None:
     verdict = judge(profile, Figures({"latency_p90_ms": bound}), here, Circumstances(share=0.25))
     assert asked == pytest.approx([1 - 0.01 * 0.25] * len(asked))
     assert verdict.checks[0].measurement is not None
-    assert verdict.checks[0].measurement.confidence == 0.99
+    assert verdict.checks[0].measurement.confidence == pytest.approx(0.9975)
 
 
 def test_looks_spend_no_risk_on_what_they_do_not_measure_again(here: Facts) -> None:
@@ -421,3 +423,43 @@ def test_a_verdict_on_what_another_transport_reached_is_of_the_wrong_device(here
     verdict = judge(profile, figures, here, Circumstances(elsewhere=why))
     assert (verdict.status, verdict.why) == (Status.WRONG_DEVICE, why)
     assert [check.status for check in verdict.checks] == [Status.PASS, Status.WRONG_DEVICE]
+
+
+# The highest of all processes
+
+
+def _peaks(here: Facts, peaks: list[float], share: float) -> Check:
+    profile = _profile({"rss_peak_mb": {"max": 100}})
+    figures = Figures({"rss_peak_mb": lambda c: highest_interval(peaks, c, "processes")})
+    return judge(profile, figures, here, Circumstances(share=share)).checks[0]
+
+
+def test_a_process_over_the_limit_is_a_fact(here: Facts) -> None:
+    check = _peaks(here, [90.0, 101.0], 0.2)
+    assert check.status is Status.FAIL
+
+
+def test_few_processes_within_the_limit_show_little(here: Facts) -> None:
+    check = _peaks(here, [90.0] * 12, 0.2)
+    assert check.status is Status.INCONCLUSIVE
+    assert check.why == "needs 29 processes (have 12)"
+    assert shown(check.measurement) == "90.00 [90.00, ?]"
+
+
+def test_thirty_processes_within_the_limit_pass_whatever_the_look(here: Facts) -> None:
+    check = _peaks(here, [90.0] * 30, 0.2)
+    assert check.status is Status.PASS
+    assert check.measurement is not None
+    assert check.measurement.confidence == pytest.approx(0.95)
+
+
+def test_looks_at_the_highest_share_no_risk() -> None:
+    """One process in ten and a bit exceeds the limit: ever to pass at 30, 46 or 90 is unlikely."""
+    rng, passed = np.random.default_rng(1), 0
+    for _ in range(2_000):
+        peaks = np.where(rng.random(90) < 0.101, 110.0, 90.0)
+        passed += any(
+            highest_interval(peaks[:count], 0.95, "processes").upper == 90.0
+            for count in (12, 30, 46, 90)
+        )
+    assert passed / 2_000 <= 0.05

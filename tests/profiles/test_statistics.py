@@ -16,6 +16,7 @@ from profiles.statistics import (
     Interval,
     clustered_interval,
     f1_macro_interval,
+    highest_interval,
     holm,
     mean_interval,
     percentile_interval,
@@ -23,9 +24,9 @@ from profiles.statistics import (
     ratio_interval,
     rows_needed,
     samples_needed,
+    share_interval,
     spent,
     unpaired_ratio_interval,
-    wilson_interval,
 )
 from tests.absent import needs
 
@@ -112,6 +113,20 @@ def test_percentile_bounds_cover_a_heavy_tail(q: float, n: int) -> None:
     assert max(misses) <= 0.06
 
 
+# The highest
+
+
+@pytest.mark.parametrize(("confidence", "needed"), [(0.9, 22), (0.95, 29), (0.99, 44)])
+def test_the_highest_is_a_bound_from_so_many_figures_on(confidence: float, needed: int) -> None:
+    """Without simulation: all of n processes lie among the lower 90 % with probability 0.9^n."""
+    enough = highest_interval(np.arange(needed) + 1.0, confidence, "processes")
+    assert (enough.lower, enough.value, enough.upper) == (needed, needed, needed)
+    assert 0.9**needed <= 1 - confidence < 0.9 ** (needed - 1)
+    few = highest_interval(np.arange(needed - 1) + 1.0, confidence, "processes")
+    assert (few.lower, few.upper) == (needed - 1, None)
+    assert few.why == f"needs {needed} processes (have {needed - 1})"
+
+
 # Clusters
 
 
@@ -184,7 +199,7 @@ def test_a_ratio_is_of_numpys_quantiles(a: list[float], b: list[float], q: float
 def test_one_round_bounds_no_ratio() -> None:
     interval = ratio_interval([[1.0, 2.0]], [[2.0, 4.0]], 0.95)
     assert (interval.value, interval.lower, interval.upper) == (None, None, None)
-    assert interval.why == "needs 2 processes (have 1)"
+    assert interval.why == "needs 2 processes in which runs of both were undisturbed (have 1)"
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0.2, 5))
@@ -244,16 +259,16 @@ def test_a_quotient_takes_the_worst_of_both_bounds() -> None:
 # Accuracy
 
 
-def test_wilson_is_the_published_figure() -> None:
-    # 81 of 263, two-sided 95 %: 0.2553 to 0.3662 (Newcombe 1998, Statistics in Medicine 17).
-    interval = wilson_interval(81, 263, 0.975)
-    assert interval.lower == pytest.approx(0.2553, abs=5e-5)
-    assert interval.upper == pytest.approx(0.3662, abs=5e-5)
+def test_a_share_has_the_published_bounds() -> None:
+    # 81 of 263, two-sided 95 %: 0.2527 to 0.3676 (Newcombe 1998, Statistics in Medicine 17).
+    interval = share_interval(81, 263, 0.975)
+    assert interval.lower == pytest.approx(0.2527, abs=5e-5)
+    assert interval.upper == pytest.approx(0.3676, abs=5e-5)
 
 
 @given(st.integers(0, 50), st.integers(1, 50))
-def test_wilson_stays_within_a_share(hits: int, more: int) -> None:
-    interval = wilson_interval(hits, hits + more, 0.95)
+def test_the_bounds_of_a_share_stay_within_0_and_1(hits: int, more: int) -> None:
+    interval = share_interval(hits, hits + more, 0.95)
     assert interval.lower is not None
     assert interval.value is not None
     assert interval.upper is not None

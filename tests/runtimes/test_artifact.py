@@ -94,7 +94,7 @@ def test_other_files_change_nothing(artifact: Artifact) -> None:
     (artifact.path / "elsewhere").symlink_to("/nowhere")
     artifact.verify()
     assert read_artifact(artifact.path) == artifact
-    assert artifact.size_bytes() == 100
+    assert artifact.size_bytes() == _bytes_of(artifact, "model.onnx", "tokenizer.json", MANIFEST)
 
 
 def test_a_copy_holds_the_listed_files_alone(artifact: Artifact, tmp_path: Path) -> None:
@@ -125,10 +125,16 @@ def test_the_list_must_hold_the_model(artifact: Artifact) -> None:
         read_artifact(artifact.path)
 
 
-def test_the_size_is_of_graph_and_weights(artifact: Artifact) -> None:
-    assert artifact.size_bytes() == 100
+def test_the_size_is_of_all_that_is_shipped_to_answer(artifact: Artifact) -> None:
     (artifact.path / "model.onnx.data").write_bytes(b"w" * 900)
-    assert write(artifact.path).size_mb == pytest.approx(0.001)
+    (artifact.path / "README.md").write_text("not read by anything")
+    both = write(artifact.path)
+    shipped = ("model.onnx", "model.onnx.data", "tokenizer.json", MANIFEST)
+    assert both.size_mb == pytest.approx(_bytes_of(both, *shipped) / 1e6)
+
+
+def _bytes_of(artifact: Artifact, *names: str) -> int:
+    return sum((artifact.path / name).stat().st_size for name in names)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pytest
 from runtimes.errors import BackendError
 from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs
 from runtimes.process import oom_kills
+from runtimes.stored import stored_samples
 from runtimes.worker import Worker
 from tests.runtimes.launching import measure, process
 from tests.runtimes.tiny import TEXTS, tiny_onnx
@@ -85,6 +86,8 @@ def test_a_crash_costs_its_own_variant_alone(tmp_path: Path) -> None:
     assert "signal 11, SIGSEGV" in doomed.fault
     assert len(doomed.blocks) == 1
     assert len(doomed.cold_starts) == 1
+    read = stored_samples(lines, "doomed", runtime="onnxruntime", threads=1, size_mb=1.0)
+    assert (read.fault, read.blocks) == (doomed.fault, doomed.blocks)
     assert doomed.size_mb > 0
     with pytest.raises(BackendError, match="SIGSEGV"):
         doomed.raise_fault()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
+from runtimes.instructions import InstructionCounter
 from runtimes.machine import MachineMonitor
 
 CPU = "sys/devices/system/cpu"
@@ -27,8 +29,8 @@ def _ticks(steal: int, user: int) -> str:
 
 def test_a_machine_that_shows_nothing(tmp_path: Path) -> None:
     machine = MachineMonitor(tmp_path)
-    nothing = {"throttled": False, "mhz": None, "steal": None}
-    assert machine.evidence(machine.state()) == nothing
+    nothing = {"throttled": False, "mhz": None, "steal": None, "energy_mj": None}
+    assert nothing.items() <= machine.evidence(machine.state()).items()
 
 
 @pytest.mark.parametrize("counter", ["core_throttle_count", "package_throttle_count"])
@@ -121,3 +123,66 @@ def test_reads_this_machine() -> None:
     assert evidence["throttled"] in (True, False)
     assert evidence["mhz"] is None or 50 < evidence["mhz"] < 10_000
     assert evidence["steal"] is None or 0 <= evidence["steal"] <= 1
+
+
+def _rapl(root: Path, name: str, energy_uj: int, most_uj: int = 10**9) -> None:
+    folder = f"sys/class/powercap/{name}"
+    _write(root, f"{folder}/energy_uj", f"{energy_uj}\n")
+    _write(root, f"{folder}/max_energy_range_uj", f"{most_uj}\n")
+
+
+def test_the_energy_of_all_packages_is_counted(tmp_path: Path) -> None:
+    for name, start_uj in (("intel-rapl:0", 5_000), ("intel-rapl:1", 7_000)):
+        _rapl(tmp_path, name, start_uj)
+    _rapl(tmp_path, "intel-rapl:0:0", 1_000)  # a part of package 0
+    machine = MachineMonitor(tmp_path)
+    before = machine.state()
+    _rapl(tmp_path, "intel-rapl:0", 9_000)
+    _rapl(tmp_path, "intel-rapl:1", 8_000)
+    _rapl(tmp_path, "intel-rapl:0:0", 500_000)
+    assert machine.evidence(before)["energy_mj"] == pytest.approx(5.0)
+
+
+def test_an_energy_counter_may_wrap(tmp_path: Path) -> None:
+    _rapl(tmp_path, "intel-rapl:0", 900, most_uj=1_000)
+    machine = MachineMonitor(tmp_path)
+    before = machine.state()
+    _rapl(tmp_path, "intel-rapl:0", 300, most_uj=1_000)
+    assert machine.evidence(before)["energy_mj"] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [{"power_now": 4_000_000}, {"current_now": -800_000, "voltage_now": 5_000_000}],
+)
+def test_a_discharging_battery_shows_energy(tmp_path: Path, shown: dict[str, int]) -> None:
+    supply = "sys/class/power_supply/BAT0"
+    _write(tmp_path, f"{supply}/status", "Discharging\n")
+    for name, value in shown.items():
+        _write(tmp_path, f"{supply}/{name}", f"{value}\n")
+    machine = MachineMonitor(tmp_path)
+    before, start = machine.state(), time.perf_counter()
+    time.sleep(0.05)
+    used_mj = machine.evidence(before)["energy_mj"]
+    assert used_mj == pytest.approx(4_000 * (time.perf_counter() - start), rel=0.2)
+    _write(tmp_path, f"{supply}/status", "Charging\n")
+    assert MachineMonitor(tmp_path).state().energy_mj is None
+
+
+def test_a_counter_counts_or_says_why_not() -> None:
+    """A virtual machine often has no hardware counters; the kernel's own clock always counts."""
+    software, task_clock = 1, 1  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_TASK_CLOCK in ns
+    for kind, config in ((0, 1), (software, task_clock)):
+        counter = InstructionCounter(kind, config)
+        before = counter.read()
+        sum(range(200_000))
+        after = counter.read()
+        if before is None:
+            assert counter.why
+            assert after is None
+        else:
+            assert not counter.why
+            assert after is not None
+            assert after > before
+        counter.close()
+        assert counter.read() is None

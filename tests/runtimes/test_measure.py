@@ -21,8 +21,9 @@ import pytest
 
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, InputError, UnsupportedError
-from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs
+from runtimes.measure import Effort, Load, MeasurePlan, Samples, Variant, expected_runs
 from runtimes.process import HostProcess
+from runtimes.stored import stored_samples
 from runtimes.worker import Worker
 from tests.runtimes.launching import measure, process
 from tests.runtimes.tiny import TEXTS, tiny_onnx, tiny_openvino
@@ -41,6 +42,8 @@ PLAN = MeasurePlan(
     timeout_s=60,
     loads=(Load(1, 1), Load(4, 2)),
     load_s=0.1,
+    requests_per_s=(40,),
+    server_s=0.5,
 )
 
 
@@ -75,6 +78,18 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> MeasuredSession:
     return MeasuredSession(samples, lines, advances, wall_s)
 
 
+def test_the_lines_hold_all_that_was_measured(session: MeasuredSession) -> None:
+    for name, samples in session.samples.items():
+        read = stored_samples(
+            session.lines,
+            name,
+            runtime=samples.runtime,
+            threads=samples.threads,
+            size_mb=samples.size_mb,
+        )
+        assert read == dataclasses.replace(samples, effort=Effort())
+
+
 def test_more_work_measures_slower(session: MeasuredSession) -> None:
     medians = {
         name: statistics.median(ms for block in samples.blocks for ms in block.latency_ms)
@@ -86,8 +101,12 @@ def test_more_work_measures_slower(session: MeasuredSession) -> None:
 def test_holds_as_many_samples_as_planned(session: MeasuredSession) -> None:
     for samples in session.samples.values():
         assert [block.process for block in samples.blocks] == [0] * 4 + [1] * 4
-        assert all(len(block.latency_ms) == 15 for block in samples.blocks)
-        assert all(len(block.contaminated) == 15 for block in samples.blocks)
+        for block in samples.blocks:
+            assert 4 <= len(block.latency_ms) <= 15
+            assert len(block.latency_ms) == len(block.encode_ms) == len(block.model_ms)
+            assert len(block.latency_ms) == len(block.contaminated) == len(block.rows)
+        assert [runs.process for runs in samples.idle_runs] == [0, 1]
+        assert all(len(runs.latency_ms) == PLAN.idle_runs for runs in samples.idle_runs)
         assert len(samples.cold_starts) == len(samples.session_ms) == 3
         assert len(samples.first_inference_ms) == 3
         assert len(samples.rss_peak_mb) == len(samples.stable) == 2
@@ -122,16 +141,27 @@ def test_a_cold_start_is_the_sum_of_its_steps(session: MeasuredSession) -> None:
 
 def test_streams_what_it_sees_as_it_comes(session: MeasuredSession) -> None:
     kinds = [line["kind"] for line in session.lines]
-    counts = {"start": 6, "warm_up": 4, "block": 16, "peak": 4, "throughput": 8}
+    counts = {
+        "start": 6,
+        "warm_up": 4,
+        "block": 16,
+        "peak": 4,
+        "idle": 4,
+        "throughput": 8,
+        "server": 4,
+    }
     assert {kind: kinds.count(kind) for kind in kinds} == counts
     fast = session.samples["fast"]
     for kind, seen in (
         ("block", fast.blocks),
         ("start", fast.cold_starts),
         ("throughput", fast.throughputs),
+        ("idle", fast.idle_runs),
+        ("server", fast.server_runs),
     ):
         lines = [line for line in session.of_kind(kind) if line["variant"] == "fast"]
-        assert [_line(kind, row) for row in seen] == lines
+        for row, line in zip(seen, lines, strict=True):
+            assert _line(kind, row).items() <= line.items()
     orders = [line["order"] for line in session.of_kind("block")]
     assert orders == sorted(orders)
 
@@ -152,6 +182,17 @@ def test_the_larger_model_bears_less(session: MeasuredSession) -> None:
     assert loads == [(0, 1, 1), (0, 4, 2), (1, 1, 1), (1, 4, 2)]
     for one, other in zip(fast, slow, strict=True):
         assert one.rows_per_s > other.rows_per_s > 0
+
+
+def test_both_see_the_same_requests_arrive(session: MeasuredSession) -> None:
+    fast, slow = (session.samples[name].server_runs for name in ("fast", "slow"))
+    assert [(runs.process, runs.per_s, runs.seconds) for runs in fast] == [
+        (0, 40, 0.375),
+        (1, 40, 0.375),
+    ]
+    for one, other in zip(fast, slow, strict=True):
+        assert len(one.latency_ms) == len(one.wait_ms) == len(other.latency_ms) > 3
+        assert all(0 <= wait < ms for wait, ms in zip(one.wait_ms, one.latency_ms, strict=True))
 
 
 def test_accounts_for_most_of_its_time(session: MeasuredSession) -> None:
@@ -306,3 +347,16 @@ def _runs(pid: int) -> bool:
 
 def _command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+
+
+def test_a_session_lasts_as_long_as_was_asked(tmp_path: Path) -> None:
+    plan = dataclasses.replace(
+        PLAN, processes=1, cold_starts=1, blocks=1, loads=(), idle_runs=0, least_s=2.0
+    )
+    plan = dataclasses.replace(plan, requests_per_s=())
+    start = time.monotonic()
+    samples = measure([Variant("one", tiny_onnx(tmp_path), "onnxruntime")], TEXTS, plan)["one"]
+    assert time.monotonic() - start >= 2.0
+    processes = [block.process for block in samples.blocks]
+    assert processes == list(range(len(processes)))
+    assert len(processes) > 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtimes.measure import MeasurePlan, Variant
-from runtimes.samples import Block, ColdStart, Effort, Samples, Throughput, joined
+from runtimes.samples import Block, ColdStart, Effort, Samples, ServerRuns, Throughput, joined
 from tests.runtimes.launching import measure
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
@@ -36,6 +36,7 @@ def session(processes: range, blocks: int, first_order: int = 0) -> Samples:
         size_mb=1.0,
         stable=(True,) * len(processes),
         throughputs=tuple(Throughput(process, 1, 1, 9.0) for process in processes),
+        server_runs=tuple(ServerRuns(process, 50, 1.5, (9.0,), (1.0,)) for process in processes),
         effort=Effort(inference_s=float(len(processes)), starting_s=0.5),
     )
 
@@ -54,6 +55,7 @@ def test_processes_and_orders_stay_unique_and_increasing(
     assert orders == sorted(set(orders))
     assert whole.session_ms == tuple(float(process) for process in range(before + after))
     assert len(whole.cold_starts) == len(whole.throughputs) == len(whole.stable) == before + after
+    assert [runs.process for runs in whole.server_runs] == [*range(before + after)]
     assert whole.effort == Effort(before + after, 1.0)
 
 

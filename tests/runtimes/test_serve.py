@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -60,12 +62,15 @@ def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
     assert all(loaded[step] > 0 for step in steps)
     assert sum(loaded[step] for step in steps) <= loaded["total_ms"] * 1.001
     assert loaded["first_inference_ms"] <= loaded["first_result_ms"]
-    assert conversation.ask(do="rows", rows=list(TEXTS))["elements"][2] == 8
+    assert conversation.ask(do="rows", rows=list(TEXTS)) == {}
     warmed = conversation.ask(do="warm", runs=5, seconds=0.05, limit_s=1)
     assert len(warmed["medians_ms"]) >= 1
     block = conversation.ask(do="run", rows=[0, 1, 2, 0])
     assert len(block["latency_ms"]) == len(block["contaminated"]) == 4
-    assert all(sample > 0 for sample in block["latency_ms"])
+    parts = zip(block["latency_ms"], block["encode_ms"], block["model_ms"], strict=True)
+    assert all(0 < encode < whole - model < whole for whole, encode, model in parts)
+    idle = conversation.ask(do="idle", rows=[0, 1], gap_ms=1)
+    assert len(idle["latency_ms"]) == 2
     assert all(probe > 0 for probe in block["probe_ms"])
     assert block["throttled"] in (True, False)
     assert {"mhz", "steal"} <= block.keys()
@@ -131,13 +136,31 @@ def test_a_bad_request_is_answered_and_survived(conversation: Conversation) -> N
     assert conversation.ask(do="load", row="my card")["runtime"] == "onnxruntime"
 
 
-def test_waiting_is_flagged_and_working_is_not() -> None:
-    def wait(_: Any) -> None:
-        time.sleep(0.02)
+def _slow_predictor(encode_s: float, infer_s: float, name_s: float) -> Any:
+    """Return a predictor that sleeps in each step from a row to its answer."""
 
-    milliseconds, contaminated = timing.timed(wait, {})
-    assert milliseconds >= 20
-    assert contaminated
+    class Task:
+        feeds = staticmethod(lambda _row: time.sleep(encode_s))
+        answer = staticmethod(lambda _outputs: None)
+        shown = staticmethod(lambda _answer, _row, _top: time.sleep(name_s))
+
+    return SimpleNamespace(task=Task(), infer=lambda _feeds: time.sleep(infer_s))
+
+
+def test_an_idle_gap_comes_before_each_row() -> None:
+    start = time.perf_counter()
+    slow = _slow_predictor(encode_s=0.0, infer_s=0.01, name_s=0.0)
+    latencies = timing.idle(slow, ["a", "b", "c"], gap_ms=30)["latency_ms"]
+    assert time.perf_counter() - start >= 3 * 0.04
+    assert all(10 <= latency < 30 for latency in latencies)
+
+
+def test_waiting_is_flagged_and_working_is_not() -> None:
+    seen = timing.timed(_slow_predictor(encode_s=0.02, infer_s=0.01, name_s=0.03), "row")
+    assert seen.latency_ms >= 60
+    assert 20 <= seen.encode_ms < 30
+    assert 10 <= seen.model_ms < 20
+    assert seen.contaminated
     assert machine.preemptions() >= 0
     assert machine.probe_ms() > 0
 
@@ -146,3 +169,24 @@ def test_the_kernel_knows_when_a_process_started() -> None:
     age_ns = time.perf_counter_ns() - machine.started_ns(None, serve._ENTERED_NS)
     assert age_ns > time.perf_counter_ns() - serve._ENTERED_NS
     assert machine.started_ns(5, 0) == 5
+
+
+def test_a_pinned_process_stays_on_its_cores(tmp_path: Path) -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system cannot pin a process")
+    core = min(os.sched_getaffinity(0))
+    arguments = serve.parse(["--model", str(tiny_onnx(tmp_path).path), "--cores", str(core)])
+    assert arguments.cores == (core,)
+    before = os.sched_getaffinity(0)
+    try:
+        serve.pin(arguments.cores)
+        assert os.sched_getaffinity(0) == {core}
+    finally:
+        os.sched_setaffinity(0, before)
+    serve.pin(())
+    assert os.sched_getaffinity(0) == before
+
+
+def test_a_core_that_is_not_there_is_said() -> None:
+    with pytest.raises(BackendError, match=r"pinned to the cores 4095[\s\S]*available: \d"):
+        serve.pin((4095,))

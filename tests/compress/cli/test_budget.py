@@ -40,9 +40,10 @@ def test_json_has_the_documented_keys(explained: Any) -> None:
     content = json.loads(out)
     assert code == 0
     assert list(content) == ["schema_version", "metric", "answer", "figures", "tables", "notes"]
-    assert set(content["tables"]) == {"kinds", "ops", "nodes"}
+    assert set(content["tables"]) == {"parts", "kinds", "ops", "nodes"}
     assert set(content["figures"]) == {
-        *("latency_p50_ms", "waited", "profiler_overhead", "node_floor_ms", "total_ms"),
+        *("latency_p50_ms", "encode_latency_p50_ms", "model_latency_p50_ms"),
+        *("idle_latency_p50_ms", "waited", "profiler_overhead", "node_floor_ms", "total_ms"),
         *("operators_ms", "outside_ms", "batch", "runs", "rounds"),
         *("float_path_nodes", "float_path_share"),
     }

@@ -23,10 +23,11 @@ import yaml
 from junitparser import JUnitXml
 
 from compress.cli.main import edgepress
+from compress.judge.stored_session import Heading
 from compress.judge.tiers import TIERS
-from profiles.budget import METRICS, THROUGHPUT, Budget, Waiver, metric_named
+from profiles.budget import METRICS, SERVER, THROUGHPUT, Budget, Waiver, metric_named
 from profiles.gate import Status
-from runtimes.samples import Block, ColdStart, Throughput
+from runtimes.samples import Block, ColdStart, IdleRuns, ServerRuns, Throughput
 from tests.compress.report import gate_fixture
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
@@ -39,6 +40,8 @@ GATE = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")
 WORKFLOW = CI / "github-actions.yml"
 JOB = CI / "gitlab-ci.yml"
 SCRIPT = CI / "gate.sh"
+HISTORIES = (CI / "github-history.yml", CI / "gitlab-history.yml")
+KEEPER = CI / "history.sh"
 
 
 def table(heading: str) -> list[list[str]]:
@@ -64,11 +67,15 @@ def documented_metrics() -> dict[str, tuple[str, ...]]:
 
 def test_each_metric_has_a_row_and_each_row_is_a_metric() -> None:
     rows = documented_metrics()
-    form = rows.pop("throughput_bB_cC_rows_per_s")
+    throughput = rows.pop("throughput_bB_cC_rows_per_s")
+    server = rows.pop("server_latency_P_at_R_per_s_ms")
     assert rows.keys() == METRICS.keys()
-    known = {**METRICS, "form": metric_named("throughput_b8_c2_rows_per_s")}
-    for metric, said in {**rows, "form": form}.items():
-        kind = known[metric]
+    forms = {
+        "throughput_b8_c2_rows_per_s": throughput,
+        "server_latency_p99_at_50_per_s_ms": server,
+    }
+    for metric, said in {**rows, **forms}.items():
+        kind = metric_named(metric)
         assert kind is not None
         bound = "yes" if kind.machine_bound else "no"
         assert said == (kind.unit, kind.side, kind.against or "–", bound), metric
@@ -79,6 +86,20 @@ def test_the_throughput_form_takes_what_is_said_of_it() -> None:
     assert THROUGHPUT.fullmatch("throughput_b9999_c999_rows_per_s")
     for beyond in ("b10000_c1", "b1_c1000", "b0_c1", "b1_c0"):
         assert not THROUGHPUT.fullmatch(f"throughput_{beyond}_rows_per_s")
+
+
+def test_the_server_form_takes_what_is_said_of_it() -> None:
+    assert "`server_latency_p99_at_50_per_s_ms`, from" in GATE
+    assert "R to 99999" in GATE
+    assert SERVER.fullmatch("server_latency_p90_at_99999_per_s_ms")
+    for beyond in ("p95_at_50", "p99_at_0", "p99_at_100000"):
+        assert not SERVER.fullmatch(f"server_latency_{beyond}_per_s_ms")
+
+
+def test_what_is_said_of_a_queue_is_what_is_measured() -> None:
+    seconds = {name: tier.plan.server_s for name, tier in TIERS.items()}
+    assert seconds == {"quick": 2.0, "ci": 2.0, "release": 6.0, "soak": 2.0}
+    assert "2 s (6 s in tier `release`), and the first quarter is left out" in GATE
 
 
 def test_each_key_of_a_budget_is_documented_with_its_default() -> None:
@@ -143,13 +164,18 @@ def test_the_keys_of_sample_lines_are_documented() -> None:
     said = {
         name: set(names(row[1])) for row in table("Lines of --samples") for name in names(row[0])
     }
+    said["start"] -= {"first_inference_ms", "version"}
     models: dict[str, Any] = {"start": ColdStart, "block": Block, "throughput": Throughput}
+    models["idle"] = IdleRuns
+    models["server"] = ServerRuns
     for kind, model in models.items():
         assert said[kind] == {field.name for field in dataclasses.fields(model)}, kind
-    assert said["uncached_start"] == said["start"]
+    assert said["session"] == set(Heading.model_fields) | {"looks"}
 
 
-@pytest.mark.parametrize("option", ["json", "junit", "markdown", "github", "samples"])
+@pytest.mark.parametrize(
+    "option", ["json", "junit", "markdown", "comment", "github", "history", "samples"]
+)
 def test_each_output_is_documented(option: str) -> None:
     assert any(names(row[0])[0].split()[0] == f"--{option}" for row in table("Outputs"))
 
@@ -160,13 +186,15 @@ def command_lines() -> Iterator[tuple[str, str]]:
         yield from (("gate.md", line) for line in block.splitlines() if line.startswith("edge"))
     for span in re.findall(r"`(edgepress [^`]+)`", GATE):
         yield "gate.md", span
-    for path in (WORKFLOW, JOB):
+    for path in (WORKFLOW, JOB, *HISTORIES):
         for step in runs(yaml.safe_load(path.read_text(encoding="utf-8"))):
             yield from ((path.name, line) for line in step.splitlines() if "edgepress " in line)
         for span in re.findall(r"`(edgepress [^`]+)`", path.read_text(encoding="utf-8")):
             yield path.name, span
-    script = SCRIPT.read_text(encoding="utf-8").replace("\\\n", " ")
-    yield from (("gate.sh", line) for line in script.splitlines() if line.startswith("edgepress "))
+    for path in (SCRIPT, KEEPER):
+        script = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        lines = (line.strip() for line in script.splitlines())
+        yield from ((path.name, line) for line in lines if line.startswith("edgepress "))
 
 
 def runs(value: Any) -> Iterator[str]:
@@ -211,7 +239,7 @@ def test_every_command_line_of_the_documents_exists(place: str, line: str) -> No
 
 def test_each_recipe_and_the_page_has_a_gate_in_it() -> None:
     gated = {place for place, line in command_lines() if "edgepress gate " in line}
-    assert gated == {"gate.md", "gate.sh", "github-actions.yml", "gitlab-ci.yml"}
+    assert gated == {"gate.md", "gate.sh", "history.sh", "github-actions.yml", "gitlab-ci.yml"}
 
 
 def test_a_command_line_that_is_wrong_would_be_found() -> None:
@@ -234,6 +262,19 @@ def test_the_workflow_is_safe_to_run_on_any_pull_request() -> None:
     assert all(re.fullmatch(r"actions/[a-z-]+@v\d+", s["uses"]) for s in steps if "uses" in s)
 
 
+def test_a_job_has_no_more_rights_than_it_uses() -> None:
+    steps = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["gate"]
+    assert steps["permissions"] == {"contents": "read", "pull-requests": "write"}
+    holding = [step["name"] for step in steps["steps"] if "GITHUB_TOKEN" in step.get("env", {})]
+    assert holding == ["Comment on the pull request"]
+    flow = yaml.safe_load(HISTORIES[0].read_text(encoding="utf-8"))
+    assert (flow[True], flow["permissions"]) == (
+        {"push": {"branches": ["main"], "paths": ["models/**", "data/**", "constraints.txt"]}},
+        {"contents": "write"},
+    )
+    assert flow["concurrency"]["cancel-in-progress"] is False
+
+
 def test_the_workflow_keeps_its_reports_when_the_gate_fails() -> None:
     steps = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]["gate"]["steps"]
     gate = next(step for step in steps if "edgepress gate" in step.get("run", ""))
@@ -254,9 +295,9 @@ def test_the_job_reports_junit_and_lets_only_the_undecided_through() -> None:
     assert job["rules"][0]["if"] == '$CI_PIPELINE_SOURCE == "merge_request_event"'
 
 
-def test_both_recipes_install_this_version_within_the_constraints() -> None:
+def test_every_recipe_installs_this_version_within_the_constraints() -> None:
     wanted = f"edgepress=={version('edgepress')}"
-    for path in (WORKFLOW, JOB):
+    for path in (WORKFLOW, JOB, *HISTORIES):
         flow = yaml.safe_load(path.read_text(encoding="utf-8"))
         installs = [line for line in runs(flow) if "pip install" in line]
         assert installs == [f"python -m pip install --constraint constraints.txt {wanted}"]

@@ -172,6 +172,34 @@ def test_samples_are_json_lines_of_both_models(ground: Path, passed: Said) -> No
     assert {"candidate", "reference"} <= variants
 
 
+def test_the_samples_hold_what_judging_them_takes(ground: Path, passed: Said) -> None:
+    text = (ground / "out" / "samples.jsonl").read_text(encoding="utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    first = lines[0]
+    assert (first["kind"], first["judged"], first["reference"]) == (
+        "session",
+        "candidate",
+        "reference",
+    )
+    models = {row["role"]: row["digest"] for row in passed.report["models"]}
+    assert {row["variant"]: row["digest"] for row in first["models"]} == models
+    assert first["machine"]["fingerprint"] == passed.report["machine"]["fingerprint"]
+    assert len(first["targets"]) == first["rows"] == 48
+    assert not any(row in text for row in TEXTS)
+    answered = [line["variant"] for line in lines if line["kind"] == "answers"]
+    assert sorted(answered) == ["candidate", "reference"]
+    assert lines[-1]["kind"] == "end"
+    assert lines[-1]["looks"] == passed.report["looks"]
+
+
+def test_samples_are_kept_where_the_reference_cannot_be_opened(ground: Path, gate: Gate) -> None:
+    (ground / "kept.jsonl").write_text("an earlier gate's\n")
+    (ground / "broken").mkdir()
+    said = gate("model", "--reference", "broken", "--samples", "kept.jsonl")
+    assert said.code == 2
+    assert (ground / "kept.jsonl").read_text() == "an earlier gate's\n"
+
+
 @pytest.fixture(scope="module")
 def failed(ground: Path, gate: Gate) -> Said:
     """Gate a model that is too large for four profiles; one of them has no waiver."""
@@ -473,8 +501,8 @@ def test_a_truncated_candidate_is_refused(ground: Path, refused: Callable[..., s
         ("{", "not JSON"),
         ("[1]", "not a baseline (a JSON list)"),
         ('{"schema_version": 1, "status": "PASS"}', "not a baseline (its keys are"),
-        ('{"edgepress_baseline": 0}', "schema 0; this edgepress reads 1"),
-        ('{"edgepress_baseline": 1}', "created: field required"),
+        ('{"edgepress_baseline": 0}', "schema 0; this edgepress reads 2"),
+        ('{"edgepress_baseline": 2}', "created: field required"),
         ("\udcff", "not UTF-8"),
     ],
 )

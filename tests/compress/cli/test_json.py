@@ -74,7 +74,13 @@ RESULTS = {
     "baseline compare": ("baseline", "compare", "old.json", "new.json"),
 }
 
-ELSEWHERE = {"predict": "test_json_is_an_object_a_line", "demo": "test_the_demonstration_s_plan"}
+ELSEWHERE = {
+    "predict": "test_json_is_an_object_a_line",
+    "demo": "test_the_demonstration_s_plan",
+    "judge": "tests/compress/cli/test_judge.py",
+    "comment": "tests/compress/comment/test_comment.py",
+    "history": "tests/compress/history/test_history.py",
+}
 
 
 @pytest.fixture

@@ -55,6 +55,6 @@ def test_a_dry_run_of_a_recipe_with_a_target_says_what_is_searched(
 ) -> None:
     assert run(["run", str(recipe), "--out", str(tmp_path / "out"), "--dry-run"]) == 0
     said = capsys.readouterr().out
-    assert "goal      retention ≥ 90.00%" in said
+    assert "goal      retention ≥ 50.00%" in said
     assert "at most 3 trainings, 1 epochs" in said
     assert not (tmp_path / "out").exists()

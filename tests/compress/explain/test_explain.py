@@ -19,9 +19,10 @@ from tests.compress.text_models import TASK
 from tests.runtimes import tiny
 
 THROUGHPUTS = ("throughput_b1_c1_rows_per_s", "throughput_b32_c4_rows_per_s")
+SERVER = "server_latency_p99_at_50_per_s_ms"
 
 
-@pytest.mark.parametrize("metric", [*METRICS, *THROUGHPUTS])
+@pytest.mark.parametrize("metric", [*METRICS, *THROUGHPUTS, SERVER])
 def test_every_metric_has_one_family(metric: str) -> None:
     families = (*FAMILIES, *TASK.explained_by)
     assert len([family for family in families if metric.startswith(family)]) == 1

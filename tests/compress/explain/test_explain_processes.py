@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compress.data.dataset import DataSettings
-from compress.explain import cold_start, memory, sustained
+from compress.explain import cold_start, memory, server, sustained
 from compress.explain.explain import explain
 from compress.explain.explanation import Explanation
 from compress.explain.question import Question
@@ -75,6 +76,36 @@ def test_a_process_that_cannot_load_the_model_says_why(tmp_path: Path) -> None:
     model.model_file.write_bytes(b"no model")
     with pytest.raises(BackendError, match=r"model\.onnx: not an intact ONNX file"):
         asked("rss_peak_mb", model, tmp_path)
+
+
+def test_a_load_is_split_into_work_and_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_PLAN", replace(server._PLAN, warmup_s=0.05, server_s=0.8))
+    metric = "server_latency_p90_at_50_per_s_ms"
+    explanation = asked(metric, tiny.tiny_onnx(tmp_path / "m"), tmp_path)
+    figures = explanation.figures
+    assert figures["utilization"] == pytest.approx(50 * figures["work_mean_ms"] / 1e3)
+    assert figures["wait_share"] == pytest.approx(
+        figures["wait_mean_ms"] / (figures["wait_mean_ms"] + figures["work_mean_ms"])
+    )
+    assert 0 < figures["work_mean_ms"] < figures[metric] * 2
+    assert [row["part"] for row in rows_of(explanation)] == [
+        "wait in the queue",
+        "the request's own work",
+    ]
+    assert "at 50 requests a second the model is busy" in explanation.answer
+
+
+def test_a_load_that_is_too_high_is_said_to_grow_the_queue(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_PLAN", replace(server._PLAN, warmup_s=0.05, server_s=0.2))
+    model = tiny.tiny_onnx(tmp_path / "m", layers=8, hidden=256)
+    explanation = asked("server_latency_p99_at_99999_per_s_ms", model, tmp_path)
+    assert "the queue grows without end" in explanation.answer
+    assert explanation.figures["unanswered"] > 0
+    assert "requests were not answered in time" in explanation.notes[0]
 
 
 def test_a_session_is_shown_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,11 @@ def test_the_parts_add_up_to_the_whole(artifact: Artifact) -> None:
     explanation = explain(Question("artifact_mb", artifact, top=1000))
     figures = explanation.figures
     assert figures["artifact_mb"] == artifact.size_mb
-    assert figures["tensors_mb"] + figures["graph_mb"] == pytest.approx(artifact.size_mb)
+    parts = figures["tensors_mb"] + figures["graph_mb"] + figures["beside_mb"]
+    assert parts == pytest.approx(artifact.size_mb)
+    shipped = ("tokenizer.json", "artifact.json")
+    beside = sum((artifact.path / name).stat().st_size for name in shipped)
+    assert figures["beside_mb"] == pytest.approx(beside / 1e6)
     assert 0 <= figures["graph_mb"] < artifact.size_mb
     tables = {table.key: table.to_json() for table in explanation.tables}
     assert sum(row["mb"] for row in tables["dtypes"]) == pytest.approx(artifact.size_mb)

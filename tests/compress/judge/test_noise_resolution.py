@@ -47,7 +47,7 @@ def _rounds(spread: float, count: int) -> list[Round]:
 def test_a_noisier_machine_resolves_less() -> None:
     calm, noisy = (resolution("latency_p50_ratio", _rounds(spread, 20)) for spread in (0.005, 0.05))
     assert calm.resolves < 0.02 < noisy.resolves
-    assert noisy.catches_from(1.05) > 0.05 + noisy.resolves
+    assert noisy.catches_from(1.05) > 0.05 + noisy.gate_resolves
 
 
 def test_the_spread_of_the_rounds_is_what_it_is_made_of() -> None:

@@ -52,11 +52,17 @@ def stage_row(index: int, selected: bool) -> StageRow:
         accuracy=accuracy,
         accuracy_lower=accuracy - 0.009,
         accuracy_upper=accuracy + 0.008,
+        accuracy_confidence=0.95,
+        accuracy_side="each",
         f1_macro=accuracy - 0.002,
         latency_p50_ms=p50,
         latency_p90_ms=round(p50 * 1.31, 3),
-        retention=Estimate(kept, kept - 0.009, kept + 0.008) if bounded else Estimate(1.0),
-        speedup=Estimate(gain, gain * 0.97, gain * 1.04) if bounded else Estimate(1.0),
+        retention=Estimate(kept, kept - 0.009, kept + 0.008, 0.95, "each")
+        if bounded
+        else Estimate(1.0),
+        speedup=Estimate(gain, gain * 0.97, gain * 1.04, 0.9785, "each")
+        if bounded
+        else Estimate(1.0),
         seconds=seconds,
         settings={"layers": 3, "temperature": 4.0},
         cached=index == 1,
@@ -74,6 +80,7 @@ def check(metric: str = "latency_p90_ms", **changes: Any) -> CheckRow:
         "bound": "max",
         "status": "PASS",
         "confidence": 0.95,
+        "side": "each",
         "value": 1.85,
         "lower": 1.79,
         "upper": 1.93,

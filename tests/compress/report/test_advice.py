@@ -105,7 +105,7 @@ def test_what_was_timed_needs_a_larger_tier(metric: str, noun: str) -> None:
     assert advice == f"repeat it with `--tier release`, which takes more {noun}"
 
 
-@pytest.mark.parametrize("metric", ["latency_p90_ms", "cold_start_p50_ms", "rss_peak_ratio"])
+@pytest.mark.parametrize("metric", ["latency_p90_ms", "cold_start_p50_ms"])
 def test_what_no_tier_decides_is_said(metric: str) -> None:
     for measuring in (CI, Measuring(36, 36)):
         advice = _advice(metric, {"max": 40}, (39, 30, 50), samples=20, measuring=measuring)
@@ -131,6 +131,34 @@ def test_noise_says_nothing_of_accuracy() -> None:
     noisy = Measuring(16, 36, (NOISE,))
     advice = _advice("accuracy", {"min": 0.9}, (0.91, 0.89, 0.93), measuring=noisy)
     assert NOISE not in advice
+
+
+@pytest.mark.parametrize("metric", ["rss_peak_ratio", "rss_peak_vs_baseline"])
+@pytest.mark.parametrize("found", [(1.0, 0.95, 1.2), (1.08, 0.95, 1.2)])
+def test_noise_says_nothing_of_memory(metric: str, found: Found) -> None:
+    noisy = Measuring(16, 36, (NOISE,))
+    advice = _advice(metric, {"max": 1.1}, found, samples=16, measuring=noisy)
+    assert "processes" in advice
+    assert "quieter" not in advice
+
+
+@pytest.mark.parametrize(
+    "open_", ["accuracy", "f1_macro", "accuracy_retention", "worst_class_retention"]
+)
+def test_on_a_noisy_machine_an_open_retention_still_needs_rows_alone(open_: str) -> None:
+    """Its latencies pass; the only advice is the open check's."""
+    figures: dict[str, Any] = {
+        "latency_p50_ms": lambda _confidence: Interval(30, 29, 31, 900),
+        "rss_peak_ratio": lambda _confidence: Interval(0.5, 0.4, 0.6, 16),
+        open_: lambda _confidence: Interval(0.91, 0.89, 0.93, 500),
+    }
+    limits = {"latency_p50_ms": {"max": 40}, "rss_peak_ratio": {"max": 1.1}, open_: {"min": 0.9}}
+    profile = DeviceProfile.model_validate({"schema": 1, "name": "mine", "budgets": limits})
+    verdict = judge(profile, Figures(figures), HERE, Circumstances(noise=NOISE))
+    assert verdict.status is Status.INCONCLUSIVE
+    (line,) = advised(verdict, Measuring(16, 36, (NOISE,)), RAN).advice
+    assert line.startswith(f"{open_}: give about ")
+    assert line.endswith(ROWS_ONLY)
 
 
 @pytest.mark.parametrize("metric", ["latency_p90_ms", "accuracy_retention"])

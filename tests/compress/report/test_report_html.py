@@ -155,7 +155,7 @@ def test_what_was_not_measured_is_a_dash() -> None:
     )
     page = html.render(replace(report, stages=(report.stages[0], blank)))
     last_row = page.split("<tr")[-1].split("</tr>")[0]
-    assert last_row.count("<td>–</td>") == 5
+    assert last_row.count("<td>–</td>") == 6
     assert len(re.findall('<circle [^>]*class="mark', page)) == 2  # the teacher, in both drawings
 
 

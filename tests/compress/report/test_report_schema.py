@@ -20,6 +20,7 @@ from compress.report.schema import Estimate, Report, from_json, read_report, to_
 from runtimes.errors import InputError
 from tests.compress.report import report_fixture as fixture
 
+ESTIMATE = {"value", "lower", "upper", "confidence", "side"}
 DOCUMENT = Path(__file__).parents[3] / "docs" / "report.md"
 
 
@@ -41,7 +42,7 @@ def test_numbers_that_are_not_finite_become_null() -> None:
     nothing = Estimate(float("nan"), float("-inf"), float("inf"))
     rows = (dataclasses.replace(fixture.stage_row(1, True), retention=nothing),)
     content = to_json(dataclasses.replace(fixture.report(1), stages=rows))
-    assert content["stages"][0]["retention"] == {"value": None, "lower": None, "upper": None}
+    assert content["stages"][0]["retention"] == dict.fromkeys(ESTIMATE)
     json.dumps(content, allow_nan=False)
     assert from_json(content).stages[0].retention == Estimate()
 
@@ -53,7 +54,9 @@ def test_the_keys_that_others_read() -> None:
         assert all(isinstance(model[key], int | float) for key in figures)
     assert {"format", "precision", "runtime"} <= content["summary"]["model"].keys()
     for gain in ("retention", "speedup"):
-        assert content["summary"][gain].keys() == {"value", "lower", "upper"}
+        assert content["summary"][gain].keys() == ESTIMATE
+        assert content["summary"][gain]["side"] == "each"
+        assert 0.9 < content["summary"][gain]["confidence"] < 1
     assert content["summary"]["compression"] == pytest.approx(90.9 / 4.8)
     assert {"kind", "name", "settings", "seconds", "cached", "digest", "selected", *figures} <= (
         content["stages"][0].keys()

@@ -39,7 +39,7 @@ def shape(name: str, *, front: bool = True, deployed: bool = True) -> SearchTria
 
 
 SEARCH = Search(
-    goal="retention ≥ 99.00% (lower bound ≥ 98.00%)",
+    goal="retention ≥ 99.00%",
     control="student 3-layer, fp32",
     why="the teacher came finished",
     answer="one",

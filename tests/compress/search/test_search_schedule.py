@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from compress.search import schedule
-from compress.search.choice import Goal, fastest, pareto, smallest
+from compress.search.choice import SEEDS, Goal, fastest, pareto, smallest
 from compress.search.clock import CLOSING_S, SearchClock
 from compress.search.control import control_shape
 from compress.search.schedule import SearchState, Training
@@ -17,15 +17,15 @@ from tests.compress.searching import SPACE, control, right
 
 RUNGS = (3, 8, 20)
 RULES: tuple[Callable[[SearchState], Iterator[Training]], ...] = (
-    *(schedule.first, schedule.control, schedule.faster, schedule.smaller, schedule.nearby),
-    schedule.rest,
+    *(schedule.first, schedule.control, schedule.faster, schedule.confirm, schedule.smaller),
+    *(schedule.nearby, schedule.rest),
 )
 
 
 def known(*, seen: bool = False) -> SearchState:
     """Return the state of a search at its beginning."""
     teacher = None if seen else control()
-    return SearchState(SPACE, Goal(0.99, 0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
+    return SearchState(SPACE, Goal(0.98), RUNGS, 7, teacher, control_shape(SPACE), "why")
 
 
 def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -> Trial:
@@ -36,7 +36,10 @@ def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -
     rows = right(count)
     latency = Latency(work, 2 * work, 8 / work)
     deployed = rows if training.deploy else None
-    return Trial(training.shape, training.epochs, latency, size_mb, 10 * work, rows, deployed)
+    return Trial(
+        *(training.shape, training.epochs, latency, size_mb, 10 * work, rows, deployed),
+        training.seed,
+    )
 
 
 def played(state: SearchState, hits: Callable[[Shape], int], most: int = 400) -> list[Training]:
@@ -47,6 +50,7 @@ def played(state: SearchState, hits: Callable[[Shape], int], most: int = 400) ->
         if (
             state.worth(training.shape, trial.latency, trial.size_mb)
             or training.shape in SPACE.first()
+            or training.seed is not None
         ):
             state.trials.append(trial)
         else:
@@ -173,3 +177,40 @@ def test_where_there_is_one_rung_it_is_the_last() -> None:
     state = known()
     state.rungs = (20,)
     assert all(training.deploy for training in schedule.first(state))
+
+
+def test_what_would_be_the_answer_is_trained_with_fresh_seeds() -> None:
+    state = known()
+    played(state, lambda shape: 900)
+    repeated: dict[Shape, list[int | None]] = {}
+    for one in state.trials:
+        repeated.setdefault(one.shape, []).extend([one.seed] if one.seed is not None else [])
+    answer, least = fastest(state.rows, state.goal), smallest(state.rows, state.goal)
+    assert answer is not None
+    assert least is not None
+    for row in (answer, least):
+        assert row.seeds == SEEDS
+        assert repeated[row.trial.shape] == [8, 9]
+    assert list(schedule.confirm(state)) == []
+
+
+def test_what_is_far_from_the_goal_or_failed_is_not_trained_again() -> None:
+    state = known()
+    shape = SPACE.first()[0]
+    state.trials.append(made(Training(shape, 20, deploy=True), lambda shape: 850))
+    assert list(schedule.confirm(state)) == []
+    state.trials = [made(Training(shape, 20, deploy=True))]
+    assert list(schedule.confirm(state)) == [Training(shape, 20, deploy=True, seed=8)]
+    state.closed.add(shape)
+    assert list(schedule.confirm(state)) == []
+
+
+def test_a_lucky_first_seed_is_no_answer_after_the_others() -> None:
+    state = known()
+    shape = SPACE.first()[0]
+    state.trials = [made(Training(shape, 20, deploy=True))]
+    assert fastest(state.rows, state.goal) is not None
+    for _ in range(SEEDS - 1):
+        again = next(schedule.confirm(state))
+        state.trials.append(made(again, lambda shape: 870))
+    assert fastest(state.rows, state.goal) is None

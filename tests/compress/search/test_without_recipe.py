@@ -140,7 +140,7 @@ def test_without_time_for_a_student_the_whole_teacher_is_quantized(
     assert (bundle.precision, bundle.format) == ("int8", "onnx")
     assert report.complete
     kept = [c for c in report.verdicts[0].checks if c.metric == "accuracy_retention"]
-    assert kept[0].limit == pytest.approx(0.89)
+    assert kept[0].limit == pytest.approx(0.9)
 
 
 @pytest.mark.slow
@@ -148,7 +148,7 @@ def test_the_recipe_of_the_choice_makes_the_same_model(
     place: Path, tmp_path: Path, capsys: Shown
 ) -> None:
     out, again = tmp_path / "out", tmp_path / "again"
-    assert command(place, out, "--tier", "quick", "--retention", "0.9") in (0, 1, 3)
+    assert command(place, out, "--tier", "quick", "--retention", "0.5") in (0, 1, 3)
     said = capsys.readouterr()
     assert "kept      1 layer" in said.err
     assert f"repeat  edgepress run {out / 'recipe.toml'}" in said.out

@@ -1,0 +1,1 @@
+"""One comment on a pull request, made or updated: GitHub and GitLab."""

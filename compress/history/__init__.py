@@ -1,0 +1,1 @@
+"""History: figures commit by commit, their trend, and where a change began."""
