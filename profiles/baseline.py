@@ -16,10 +16,10 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from profiles.measurement import Figures, Sum, process_quantiles
+from profiles.measurement import Figures, process_quantiles
 from profiles.paired import paired_retention
 from profiles.scores import RowScores, unpacked
-from profiles.statistics import Interval, unpaired_ratio_interval
+from profiles.statistics import Interval, Sum, unpaired_ratio_interval
 from runtimes.errors import DataError, InputError
 from runtimes.facts import Facts
 from runtimes.files import stable_hash, write_text
@@ -113,7 +113,9 @@ def baseline_of(
     created: str,
 ) -> Baseline:
     """Return the baseline of a measured session."""
-    probes = [probe for block in samples.blocks for probe in block.probe_ms]
+    probe_ms = usual_probe_ms(samples)
+    if probe_ms is None:
+        raise ValueError("a session without blocks is no baseline")
     return Baseline(
         edgepress_baseline=SCHEMA,
         created=created,
@@ -129,7 +131,7 @@ def baseline_of(
             fingerprint=facts.fingerprint(),
             host=facts.host,
             cpu_model=facts.cpu_model,
-            probe_ms=float(np.median(probes)),
+            probe_ms=probe_ms,
         ),
         rows=len(texts),
         rows_digest=stable_hash(list(texts)),

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from profiles.quantiles import t_quantile
 from profiles.statistics import Floats
 
 PERMUTATIONS = 1_999
@@ -245,7 +246,7 @@ def _change(
     size = float(step @ row / (step @ step))
     freedom = max(len(row) - len(set(part.strata)) - 1, 1)
     error = float(np.square(row - size * step).sum()) / freedom
-    reach = _t_quantile(freedom) * math.sqrt(error / float(step @ step))
+    reach = t_quantile(0.95, freedom) * math.sqrt(error / float(step @ step))
     fits = _fits(logs, setting, before, after)
     best = fits.get(place, max(fits.values(), default=0.0))
     likely = [at for at, gain in fits.items() if best - gain <= _DATED * error + _NOTHING]
@@ -258,9 +259,3 @@ def _change(
         upper=math.exp(size + reach),
         p=p,
     )
-
-
-def _t_quantile(freedom: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(0.95, freedom))

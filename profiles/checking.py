@@ -154,12 +154,6 @@ class Bench:
         return missing.get(budget.metric) or missing.get(budget.kind.against) or "not measured"
 
 
-def _timed_alone(budget: Budget) -> bool:
-    """Tell whether noise alone could explain it; a reference in the same run is as noisy."""
-    beside = budget.kind.against == "reference"
-    return budget.kind.machine_bound and not beside and not budget.metric.startswith("rss_peak")
-
-
 def _expired(budget: Budget, at: Circumstances) -> str:
     waiver = budget.waiver
     past = waiver is not None and at.today > waiver.expires

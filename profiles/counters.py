@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from profiles.statistics import Interval, mean_interval
+from profiles.statistics import Sum, mean_interval
 from runtimes.samples import Block, Samples
 
 WHY_ABSENT = {
@@ -19,9 +19,9 @@ WHY_ABSENT = {
 }
 
 
-def counters(samples: Samples, reference: Samples | None) -> dict[str, Callable[[float], Interval]]:
+def counters(samples: Samples, reference: Samples | None) -> dict[str, Sum]:
     """Bound the counted figures, where the machine shows them: a value a process."""
-    figures: dict[str, Callable[[float], Interval]] = {}
+    figures: dict[str, Sum] = {}
     energy = _energies_mj(samples)
     if energy:
         values = list(energy.values())

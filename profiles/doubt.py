@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from profiles.budget import Budget
+from profiles.deciding import samples_to_decide
 from profiles.measurement import Measurement
-from profiles.statistics import samples_to_decide
 
 Noun = Literal["rows", "cold starts", "processes", "samples"]
 Cause = Literal["few samples", "on the limit", "noise", "many checks", "slowed", "slow processes"]

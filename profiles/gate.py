@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 from profiles.budget import Budget
 from profiles.checking import Bench, Circumstances
+from profiles.deciding import holm
 from profiles.device import DeviceProfile
 from profiles.measurement import Figures
 from profiles.probe import matches
-from profiles.statistics import holm
 from profiles.verdict import (
     Check,
     Status,

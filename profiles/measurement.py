@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from profiles.server_load import server_latencies
 from profiles.slow_processes import PerProcess, per_process
 from profiles.statistics import (
     Interval,
+    Sum,
     clustered_interval,
     highest_interval,
     mean_interval,
@@ -84,10 +85,6 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return the figure as JSON values."""
         return {**asdict(self), "side": self.side}
-
-
-Sum = Callable[[float], Interval]
-"""Bound a figure at the given confidence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,16 +170,8 @@ def summarize(
         full = at_full_pace(own, other)
         sums |= _latencies(own.blocks, full, prefix)
         at_pace |= _at_full_pace(full, prefix)
-        if other is not None:
-            sums[f"{prefix}speedup"] = _speedup(paired_rounds(own.blocks, other.blocks))
     if reference is not None:
-        sums |= _against(samples, reference, paired_rounds(samples.blocks, reference.blocks))
-        if why := waits_more(samples, reference):
-            sums |= {
-                name: unproven(name, known, why)
-                for name, known in sums.items()
-                if not isinstance(known, Interval)
-            }
+        sums |= _against(samples, reference)
     kept = {
         name: known if isinstance(known, Interval) else functools.cache(known)
         for name, known in sums.items()
@@ -247,15 +236,11 @@ def _at_full_pace(full: Sequence[Block], prefix: str = "") -> dict[str, Sum]:
     return {f"{prefix}latency_{name}_ms": bound(q) for name, q in PERCENTILES}
 
 
-def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, Sum | Interval]:
+def _against(samples: Samples, reference: Samples) -> dict[str, Sum | Interval]:
     """Return the ratios to a reference of the same session, round by round."""
-    mine, theirs = rounds
     starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
     peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
     figures: dict[str, Sum | Interval] = {
-        "speedup": _speedup(rounds),
-        "latency_p50_ratio": lambda c: ratio_interval(mine, theirs, c),
-        "latency_p90_ratio": lambda c: ratio_interval(mine, theirs, c, 0.9),
         "compression": _exact(reference.size_mb / samples.size_mb),
         "artifact_ratio": _exact(samples.size_mb / reference.size_mb),
     }
@@ -263,7 +248,25 @@ def _against(samples: Samples, reference: Samples, rounds: Rounds) -> dict[str, 
         figures["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
     if peaks:
         figures["rss_peak_ratio"] = lambda c: mean_interval(peaks, c)
-    return figures
+    beside = _latencies_beside(samples, reference)
+    if why := waits_more(samples, reference):
+        beside = {name: unproven(name, known, why) for name, known in beside.items()}
+    return {**figures, **beside}
+
+
+def _latencies_beside(samples: Samples, reference: Samples) -> dict[str, Sum]:
+    """Return the ratios of latencies, which leave out the runs that waited."""
+    rounds = paired_rounds(samples.blocks, reference.blocks)
+    mine, theirs = rounds
+    ratios: dict[str, Sum] = {
+        "speedup": _speedup(rounds),
+        "latency_p50_ratio": lambda c: ratio_interval(mine, theirs, c),
+        "latency_p90_ratio": lambda c: ratio_interval(mine, theirs, c, 0.9),
+    }
+    for prefix, own, other in views(samples, reference):
+        if other is not None:
+            ratios[f"{prefix}speedup"] = _speedup(paired_rounds(own.blocks, other.blocks))
+    return ratios
 
 
 def _speedup(rounds: Rounds) -> Sum:

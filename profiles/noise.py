@@ -149,10 +149,10 @@ def _spread_bound(values: Sequence[float]) -> float:
 def _standard_errors_needed(freedom: int, confidence: float, power: float) -> float:
     """Return the noncentrality at which a one-sided t-test has the power."""
     from scipy.optimize import brentq
-    from scipy.stats import nct, t
+    from scipy.stats import nct
 
-    critical = float(t.ppf(confidence, freedom))
-    most = 2 * (critical + float(t.ppf(power, freedom)))
+    critical = t_quantile(confidence, freedom)
+    most = 2 * (critical + t_quantile(power, freedom))
     return float(brentq(lambda shift: nct.sf(critical, freedom, shift) - power, 0.0, most))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from profiles.statistics import Floats, Interval, clustered_interval, mean_interval
+from profiles.statistics import Floats, Interval, Sum, clustered_interval, mean_interval
 from runtimes.samples import Samples, ServerRuns
 
 _PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
@@ -16,7 +16,7 @@ _RELAXATIONS = 8.0
 """Relaxation times of the queue that a process must observe before its percentiles are trusted."""
 
 
-def server_latencies(samples: Samples) -> dict[str, Callable[[float], Interval]]:
+def server_latencies(samples: Samples) -> dict[str, Sum]:
     """Return the percentiles' bounds at each rate, by metric.
 
     Each process is a cluster: requests of one process wait in one queue. There is no upper bound,
@@ -29,7 +29,7 @@ def server_latencies(samples: Samples) -> dict[str, Callable[[float], Interval]]
     without the rule on the queue up to 99 %.
     """
 
-    def bound(processes: Sequence[ServerRuns], q: float) -> Callable[[float], Interval]:
+    def bound(processes: Sequence[ServerRuns], q: float) -> Sum:
         clusters = [runs.latency_ms for runs in processes if runs.latency_ms]
 
         def at(confidence: float) -> Interval:

@@ -1,4 +1,4 @@
-"""Bounds, tests and sample sizes: pure functions, each with its source.
+"""Bounds of figures: pure functions, each with its source.
 
 Every bound holds with `confidence` **by itself**: the truth is above `upper` at most 1 - confidence
 of the time, and below `lower` at most as often. Both together hold with 2 · confidence - 1. A gate
@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from profiles.quantiles import t_quantile
+
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2_000
 
 RARE = 0.9
 """The share of processes that may not exceed the highest figure seen."""
-
-_FIXED_POINT_STEPS = 8
 
 _BATCHES = 4
 """The fewest batches of neighbors whose means are compared."""
@@ -46,6 +46,10 @@ class Interval:
     samples: int
     why: str = ""
     freedom: int | None = None
+
+
+Sum = Callable[[float], Interval]
+"""Bound a figure at the given confidence."""
 
 
 def percentile_interval(
@@ -277,39 +281,11 @@ def unpaired_ratio_interval(
     return Interval(math.exp(value), low, high, count)
 
 
-def quotient_interval(numerator: Interval, denominator: Interval) -> Interval:
-    """Bound a quotient of two positive figures by their own bounds.
-
-    By Bonferroni's inequality the risk of each bound is the sum of its two parts' risks, so give
-    both parts half the risk.
-    """
-    samples = min(numerator.samples, denominator.samples)
-    why = numerator.why or denominator.why
-    return Interval(
-        _divide(numerator.value, denominator.value),
-        _divide(numerator.lower, denominator.upper),
-        _divide(numerator.upper, denominator.lower),
-        samples,
-        why,
-    )
-
-
-def _divide(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a / b
-
-
 def _t_reach(values: Floats, confidence: float) -> float:
     """Return the distance of a one-sided t-bound from the mean."""
     count = len(values)
     standard_error = float(values.std(ddof=1)) / math.sqrt(count)
-    return _t_quantile(confidence, count - 1) * standard_error
-
-
-@functools.lru_cache(maxsize=4096)
-def _t_quantile(confidence: float, freedom: int) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(confidence, freedom))
+    return t_quantile(confidence, count - 1) * standard_error
 
 
 def share_interval(hits: int, rows: int, confidence: float) -> Interval:
@@ -359,80 +335,3 @@ def _macro_f1(
     support = cells @ (of_truth.astype(np.int64) + of_predicted)
     f1: Floats = (2 * hits / np.maximum(support, 1))[:, present].mean(axis=1)
     return f1
-
-
-def rows_needed(variance: float, margin: float, confidence: float, power: float = 0.8) -> int:
-    """Return the rows that decide a one-sided question with the given power.
-
-    n = (z_confidence + z_power)² · variance / margin² (Connor 1987, Biometrics 43(1), for pairs).
-    `variance` is that of one row's paired difference, about the share of rows on which the two
-    models disagree: 3 % of them and a margin of 0.76 points need about 3,200 rows.
-    """
-    reach = normal_quantile(confidence) + normal_quantile(power)
-    return math.ceil(reach**2 * variance / margin**2)
-
-
-def samples_to_decide(
-    samples: int,
-    reach: float,
-    margin: float,
-    confidence: float,
-    freedom: int | None = None,
-    power: float = 0.8,
-) -> int:
-    """Return the samples that put a bound on the value's side of a limit with the given power.
-
-    `samples` left the bound `reach` away from the value, which lies `margin` from the limit. The
-    reach is a standard error times the quantile of `confidence`: of t with so many degrees of
-    `freedom`, which grow with the samples, or else of the normal distribution.
-    """
-    error = reach / _quantile_of(confidence, freedom)
-    needed = rows_needed(error**2 * samples, margin, confidence, power)
-    if freedom is None:
-        return needed
-    for _ in range(_FIXED_POINT_STEPS):
-        later = max(round((freedom + 1) * needed / samples) - 1, 1)
-        together = _t_quantile(confidence, later) + _t_quantile(power, later)
-        needed = math.ceil(samples * (together * error / margin) ** 2)
-    return needed
-
-
-def _quantile_of(probability: float, freedom: int | None) -> float:
-    return normal_quantile(probability) if freedom is None else _t_quantile(probability, freedom)
-
-
-def spent(information: Sequence[float]) -> tuple[float, ...]:
-    """Return the share of the risk that each look at growing data may spend.
-
-    `information[k]` is the share of the maximal data that look k sees. The shares of risk add up to
-    at most 1, and to 1 when the last look sees all data. Lan & DeMets (1983), Biometrika 70(3),
-    with the spending function ln(1 + (e - 1) t), which is nearly Pocock's. Each look's bounds use
-    its own share alone, so by Bonferroni's inequality they hold together, however dependent the
-    looks are (repeated confidence intervals: Jennison & Turnbull 1989, JRSS B 51).
-    """
-    used = [math.log(1 + (math.e - 1) * t) for t in information]
-    return tuple(now - before for now, before in zip(used, [0.0, *used], strict=False))
-
-
-@functools.cache
-def normal_quantile(probability: float) -> float:
-    """Return the standard normal distribution's quantile."""
-    from scipy.special import ndtri
-
-    return float(ndtri(probability))
-
-
-def holm(rejects: Callable[[int, float], bool], count: int) -> frozenset[int]:
-    """Return which of `count` hypotheses Holm's test rejects (1979, Scand. J. Stat. 6).
-
-    `rejects(i, share)` tells whether hypothesis i is rejected with that share of its risk. The
-    probability that any true hypothesis is rejected is at most the largest risk among them.
-    """
-    fallen: set[int] = set()
-    while len(fallen) < count:
-        share = 1 / (count - len(fallen))
-        more = {i for i in range(count) if i not in fallen and rejects(i, share)}
-        if not more:
-            break
-        fallen |= more
-    return frozenset(fallen)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from profiles.quantiles import t_quantile
 from profiles.statistics import Floats, Interval
 from runtimes.samples import Block
 
@@ -57,13 +58,11 @@ def _welch_reach(one: Floats, other: Floats, confidence: float) -> float:
 
     With two samples of one size n, its degrees of freedom lie between n - 1 and 2 (n - 1).
     """
-    from scipy.stats import t
-
     a, b = (float(part.var(ddof=1)) / len(part) for part in (one, other))
     if a + b == 0:
         return 0.0
     freedom = (a + b) ** 2 * (len(one) - 1) / (a**2 + b**2)
-    return float(t.ppf(confidence, freedom)) * math.sqrt(a + b)
+    return t_quantile(confidence, freedom) * math.sqrt(a + b)
 
 
 def _inflation(one: Floats, other: Floats) -> float:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from profiles.statistics import Interval, mean_of_differences
+from profiles.budget import METRICS
+from profiles.statistics import Interval, Sum, mean_of_differences
 from runtimes.samples import Samples
-
-Sum = Callable[[float], Interval]
 
 MOST_MORE = 0.10
 """The share of a model's runs that may wait beyond what its reference's runs explain."""
@@ -47,13 +45,11 @@ def waits_more(samples: Samples, reference: Samples) -> str:
 
 
 def unproven(metric: str, bound: Sum, why: str) -> Sum:
-    """Take the bound away by which a ratio of latencies would pass; other figures stay."""
-    if not metric.endswith(("speedup", "latency_p50_ratio", "latency_p90_ratio")):
-        return bound
+    """Take away the bound by which a ratio of latencies would pass."""
 
     def without(confidence: float) -> Interval:
         whole = bound(confidence)
-        if metric.endswith("speedup"):
+        if METRICS[metric].side == "min":
             return replace(whole, lower=None, why=why)
         return replace(whole, upper=None, why=why)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -139,8 +139,6 @@ def pooled(sessions: Sequence[Session]) -> dict[str, Samples]:
 
 
 def _named(samples: Samples, variant: str) -> Samples:
-    from dataclasses import replace
-
     return replace(samples, variant=variant)
 
 

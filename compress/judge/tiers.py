@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from profiles.budget import SERVER, THROUGHPUT, Budget
+from profiles.deciding import spent
 from profiles.device import DeviceProfile
 from profiles.job import Job
-from profiles.statistics import samples_needed, spent
+from profiles.statistics import samples_needed
 from runtimes.measure import Load, MeasurePlan
 
 

@@ -63,13 +63,6 @@ class Space:
             if 0 <= place < len(choices):
                 yield dataclasses.replace(shape, **{name: choices[place]})
 
-    def as_large(self, shape: Shape, other: Shape) -> bool:
-        """Tell whether a shape is not cut more than another in any dimension."""
-        return all(
-            choices.index(getattr(shape, name)) <= choices.index(getattr(other, name))
-            for name, choices in self.choices.items()
-        )
-
     def work(self, shape: Shape) -> float:
         """Return a training step's work in multiples of one whole layer's.
 

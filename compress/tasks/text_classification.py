@@ -18,11 +18,11 @@ from compress.data.rows import Record, Rows
 from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost, class_costs
 from profiles.class_retention import count_classes, worst_class_interval
-from profiles.measurement import Figures, Provenance, Sum
+from profiles.measurement import Figures, Provenance
 from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
-from profiles.statistics import f1_macro_interval, share_interval
+from profiles.statistics import Sum, f1_macro_interval, share_interval
 from runtimes.errors import DataError, UnsupportedError
 from runtimes.runtime import TensorSpec
 

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from profiles.budget import Budget
+from profiles.deciding import samples_to_decide
 from profiles.doubt import doubt_of
 from profiles.measurement import Figures
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
-from profiles.statistics import Interval, clustered_interval, mean_interval, samples_to_decide
+from profiles.statistics import Interval, clustered_interval, mean_interval
 
 FEWEST, MOST = 0.75, 0.95
 """The share of checks that the number decides, where the truth is what was seen."""

@@ -14,9 +14,10 @@ from compress.data.dataset import DataSettings
 from compress.data.rows import Record, Rows
 from compress.tasks import heads
 from compress.tasks.text_classification import TextClassification
-from profiles.measurement import Figures, Provenance, Sum
+from profiles.measurement import Figures, Provenance
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
+from profiles.statistics import Sum
 from runtimes.errors import DataError
 
 if TYPE_CHECKING:
