@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from profiles.quantiles import t_quantile
 from runtimes.activity import Activity, Counters
 from runtimes.facts import Facts
 
