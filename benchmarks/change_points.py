@@ -59,9 +59,12 @@ def _ruptures(logs: Floats) -> list[int]:
 
 def _otava(risk: float) -> Method:
     def method(logs: Floats) -> list[int]:
-        found, _ = import_module("otava.analysis").compute_change_points(
-            np.exp(logs), 50, risk, 0.0
-        )
+        try:
+            found, _ = import_module("otava.analysis").compute_change_points(
+                np.exp(logs), 50, risk, 0.0
+            )
+        except ValueError:  # Otava 0.8 ends so where one side of a candidate is empty
+            return []
         return [int(point.index) for point in found]
 
     return method

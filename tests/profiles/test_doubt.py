@@ -74,7 +74,7 @@ def test_so_many_processes_decide_it_four_times_of_five(
     confidence = 1 - 0.05 * SHARE
     needed, have = _mean_needed(budget, draw, rng, processes)
     later = round(processes * needed / have)
-    decided = [_decided(budget, draw(rng, later, confidence)) for _ in range(800)]
+    decided = [_decided(budget, draw(rng, later, confidence)) for _ in range(300)]
     assert fewest <= np.mean(decided) <= MOST
 
 

@@ -1,6 +1,6 @@
 """The gate on simulated sessions whose truth is known: how often is it wrong?
 
-Each question is asked for 250 sessions of every kind of machine, and for 2,000 where slow tests
+Each question is asked for 100 sessions of every kind of machine, and for 2,000 where slow tests
 run, look by look as in tier ci. The two models are equally fast. For another true ratio, the limit
 is scaled instead, since every bound scales with the latencies.
 """
@@ -24,7 +24,7 @@ from profiles.statistics import mean_interval
 from tests.profiles.simulated import CI, MACHINES, Floats, SimulatedSession, true_quantile
 from tests.profiles.simulated_gates import gate, limited
 
-FEW, MANY = 250, 2_000
+FEW, MANY = 100, 2_000
 GATES = pytest.mark.parametrize("gates", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 RATIOS = ("latency_p50_ratio", "latency_p90_ratio")
 ABSOLUTE = ("latency_p50_ms", "latency_p90_ms")

@@ -20,7 +20,7 @@ from tests.profiles.simulated import (
 )
 from tests.profiles.simulated_gates import HERE, gate_all, limited, statuses
 
-GATES = 200
+GATES = 120
 CALM = MACHINES["calm"]
 REGRESSION = {"latency_p50_ratio": 1.05, "latency_p90_ratio": 1.10}
 
@@ -83,7 +83,7 @@ def test_slow_processes_do_not_pass(share: float, factor: float, metric: str) ->
 
 def test_several_profiles_at_the_limit_keep_the_risk_of_one() -> None:
     """Judged anew at each look, 10 sessions of 300 had a FAIL that a later look took back."""
-    gates = 300
+    gates = 120
     limits = {
         "latency_p50_ms": true_quantile(CALM, 0.5),
         "latency_p90_ms": true_quantile(CALM, 0.9),
