@@ -2,8 +2,8 @@
 
 The functions are those behind the commands of the same names, and say nothing unless
 `progress=True`. Importing this module loads nothing heavy; each function loads what it needs.
-docs/library.md has examples. Nothing is sent anywhere: libraries are loaded with the same
-settings as on the command line, as far as the environment does not say otherwise.
+docs/library.md has examples. Nothing is sent anywhere: libraries that are
+imported after this module have their telemetry switched off.
 
 Errors are EdgepressError and its kinds: they say what was received, what was expected, what is
 available and what to do next, each a text of its own or None.

@@ -246,9 +246,10 @@ def _tell(name: str, number: int, turn: Turn) -> None:
 
 
 def _accuracy(teacher: Artifact, data: Dataset) -> float:
-    from compress.models.torch_model import load_model, load_tokenizer
+    from compress.models.torch_model import load_model
     from compress.training.batches import encode
     from compress.training.loop import answers_of
+    from runtimes.tokenizing import load_tokenizer
 
     model = load_model(teacher.path, teacher.task)
     tokenizer = load_tokenizer(teacher.path, teacher.max_length)

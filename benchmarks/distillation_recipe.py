@@ -125,8 +125,9 @@ def edgepress(job: TrainingJob, turns: Turns) -> None:
     import transformers.modeling_utils  # noqa: F401
 
     from compress.distill.train import distill
-    from compress.models.torch_model import load_model, load_tokenizer
+    from compress.models.torch_model import load_model
     from compress.training.loop import TrainPlan
+    from runtimes.tokenizing import load_tokenizer
 
     turns.wait()
     distill(

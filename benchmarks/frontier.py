@@ -53,7 +53,6 @@ from benchmarks.frontier_rows import (
 from benchmarks.peers.make import PEERS, make_peers
 from compress.judge.evaluation import Outcome
 from compress.models.teacher import open_model
-from compress.models.torch_model import load_tokenizer
 from compress.recipe import parse_recipe
 from compress.run.run_folder import RunFolder
 from compress.search.board import TerminalBoard
@@ -64,6 +63,7 @@ from profiles.job import Job
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
 from runtimes.files import write_json, write_text
+from runtimes.tokenizing import load_tokenizer
 
 RETENTION = 0.99
 SEED = 7

@@ -7,9 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from runtimes.printing import escaped, styled
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from rich.console import Console
     from rich.progress import Progress as Bars
 
@@ -124,7 +128,7 @@ def clock(seconds: float) -> str:
 
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[Advance]:
-    with bars(_stderr()) as progress:
+    with bars(console(sys.stderr)) as progress:
         bar = progress.add_task(name, total=max(total, 1), note="")
 
         def advance(units: int, note: str) -> None:
@@ -177,7 +181,14 @@ def _lines(name: str, total: int) -> Iterator[Advance]:
         print(f"  {name}: done in {clock(meter.elapsed_s)}", file=sys.stderr, flush=True)
 
 
-def _stderr() -> Console:
+def console(stream: TextIO) -> Console:
+    """Return rich's console on a stream; what it draws has control characters only as styles."""
     from rich.console import Console
+    from rich.segment import Segment
 
-    return Console(stderr=True)
+    class Clean(Console):
+        def render(self, *args: Any, **settings: Any) -> Iterator[Segment]:
+            for text, style, control in super().render(*args, **settings):
+                yield Segment(text if control else escaped(text), style, control)
+
+    return Clean(file=styled(stream), highlight=False)

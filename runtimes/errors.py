@@ -110,6 +110,14 @@ def suggest(name: str, known: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
+def unexpected(error: BaseException) -> BackendError:
+    """Return the error that carries what no border expected, where no traceback is shown."""
+    return BackendError(
+        f"{type(error).__name__}: {first_line(error)}",
+        action="try it with another text; where that fails too, make the model again",
+    )
+
+
 def first_line(error: BaseException) -> str:
     """Return the first informative line of a vendor's message, shortened.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.onnx_external import check_external_data
-from runtimes.packages import imported_quietly, package_availability
+from runtimes.packages import import_package, package_availability
 from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
 
 if TYPE_CHECKING:
@@ -55,8 +55,11 @@ class OnnxRuntime:
 
 
 def import_onnxruntime() -> Any:
-    """Import onnxruntime; its Windows builds would otherwise send usage events."""
-    onnxruntime = imported_quietly("onnxruntime")
+    """Import onnxruntime.
+
+    The variable that `runtimes` sets keeps Linux builds silent; Windows builds have this call.
+    """
+    onnxruntime = import_package("onnxruntime")
     onnxruntime.disable_telemetry_events()
     return onnxruntime
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.onnx_external import check_external_data
-from runtimes.packages import imported_quietly, package_availability
+from runtimes.packages import import_package, package_availability
 from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
 
 if TYPE_CHECKING:
@@ -56,8 +56,8 @@ class OpenVINO:
 
 
 def import_openvino() -> Any:
-    """Import openvino without openvino_telemetry."""
-    return imported_quietly("openvino")
+    """Import openvino; raise UnsupportedError, naming what to install, when it is missing."""
+    return import_package("openvino")
 
 
 @functools.lru_cache(maxsize=1)

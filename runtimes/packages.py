@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +12,8 @@ if TYPE_CHECKING:
     from runtimes.runtime import Runtime
 
 
-def imported_quietly(package: str) -> Any:
-    """Import a package with the telemetry of every known backend off, and return the module.
-
-    Raises UnsupportedError, naming what to install, when it is missing.
-    """
-    quiet()
+def import_package(package: str) -> Any:
+    """Import and return a package; raise UnsupportedError, naming what to install, without it."""
     import importlib
 
     try:
@@ -79,19 +74,6 @@ def extras() -> dict[str, tuple[str, ...]]:
         if name and extra and name[0] != "edgepress":
             found[extra[1]] += (name[0].lower(),)
     return found
-
-
-def quiet() -> None:
-    """Switch off the telemetry of packages that are imported later.
-
-    ONNX Runtime reads its variable when it is imported. `import openvino` sends an event and
-    writes below the home folder as soon as openvino_telemetry can be imported; where it cannot,
-    openvino (and nncf) use a stub that does nothing. None in sys.modules is Python's way to say
-    that a module cannot be imported.
-    """
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def package_availability(module: str, *distributions: str) -> Availability:

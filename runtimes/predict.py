@@ -15,9 +15,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtimes.errors import ArtifactError, DataError, EdgepressError, InputError, UnsupportedError
+from runtimes.errors import (
+    ArtifactError,
+    DataError,
+    EdgepressError,
+    InputError,
+    UnsupportedError,
+    unexpected,
+)
 from runtimes.manifest import Manifest, read_manifest
-from runtimes.packages import imported_quietly
+from runtimes.packages import import_package
+from runtimes.printing import guarded
 from runtimes.registry import imported
 from runtimes.rows import STDIN, read_rows
 from runtimes.runtime import RUNTIMES, require_loads, runs_in
@@ -70,7 +78,7 @@ def open_predictor(
 
 def load_runtime(manifest: Manifest, name: str | None) -> Runtime:
     """Return the runtime to use, with its packages imported; by default the format's first."""
-    imported_quietly("numpy")
+    import_package("numpy")
     runtime: Runtime = _runtime_class(manifest, name)()
     if manifest.format not in runtime.formats:
         raise UnsupportedError(
@@ -79,7 +87,7 @@ def load_runtime(manifest: Manifest, name: str | None) -> Runtime:
             action="run `edgepress export` first",
         )
     for package in runtime.packages:
-        imported_quietly(package)
+        import_package(package)
     return runtime
 
 
@@ -107,7 +115,7 @@ def load_task(manifest: Manifest) -> type[DeviceTask]:
     """Return the task's class, with its packages imported."""
     task = _task_class(manifest)
     for package in task.packages:
-        imported_quietly(package)
+        import_package(package)
     return task
 
 
@@ -211,6 +219,7 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
     parser = argparse.ArgumentParser(
         description="Classify texts: prints label and score, separated by a tab.",
         epilog="exit codes: 0 done, 2 bad input or something missing, 5 the runtime failed",
+        allow_abbrev=False,
     )
     add = parser.add_argument
     add("rows", nargs="*", metavar="TEXT", help="a text to classify; - reads stdin")
@@ -231,13 +240,17 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
 
 def main(model: Path, arguments: Sequence[str] | None = None) -> int:
     """Answer a bundle's command line and return its exit code."""
-    try:
-        answer(parse(arguments, model))
-    except EdgepressError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    except KeyboardInterrupt:
-        return 130
+    with guarded():
+        try:
+            answer(parse(arguments, model))
+        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except KeyboardInterrupt:
+            return 130
+        except SystemExit:  # the parser's
+            raise
+        except BaseException as error:  # whatever a library raises; a panic is no Exception
+            known = error if isinstance(error, EdgepressError) else unexpected(error)
+            print(f"error: {known}", file=sys.stderr)
+            return known.exit_code
     return 0

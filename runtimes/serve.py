@@ -17,7 +17,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from runtimes import timing  # noqa: E402
-from runtimes.errors import BackendError, EdgepressError, InputError, first_line  # noqa: E402
+from runtimes.errors import BackendError, EdgepressError, InputError, first_line, unexpected  # noqa: E402
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
@@ -239,6 +239,10 @@ def serve(arguments: argparse.Namespace) -> None:
             reply = worker.answer(json.loads(line))
         except EdgepressError as error:
             reply = {"error": str(error)}
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise  # the process ends, and its parent says why
+        except BaseException as error:  # whatever a library raises; a panic is no Exception
+            reply = {"error": str(unexpected(error))}
         print(json.dumps(reply), file=replies, flush=True)
     os._exit(0)
 
@@ -249,7 +253,9 @@ def _cores(text: str) -> tuple[int, ...]:
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(description="Answer the measuring protocol on stdin.")
+    parser = argparse.ArgumentParser(
+        description="Answer the measuring protocol on stdin.", allow_abbrev=False
+    )
     parser.add_argument("--model", metavar="FOLDER", help="the artifact folder")
     parser.add_argument("--runtime", metavar="NAME", help="default: by the model's format")
     parser.add_argument(

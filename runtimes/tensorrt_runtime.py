@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from runtimes.errors import ArtifactError, BackendError, first_line
-from runtimes.packages import imported_quietly, package_availability, require_available
+from runtimes.packages import import_package, package_availability, require_available
 from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class TensorRT:
         engine is damaged, or made for another TensorRT or GPU.
         """
         require_available(self)
-        tensorrt = imported_quietly("tensorrt")
+        tensorrt = import_package("tensorrt")
         runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
         try:
             engine = runtime.deserialize_cuda_engine(model.read_bytes())

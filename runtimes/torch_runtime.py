@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtimes.artifact import refuse_pickles
 from runtimes.errors import ArtifactError, BackendError, UnsupportedError, first_line
-from runtimes.packages import imported_quietly, package_availability
+from runtimes.packages import import_package, package_availability
 from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Torch:
 
         Raises ArtifactError on a pickle or a damaged file.
         """
-        torch = imported_quietly("torch")
+        torch = import_package("torch")
         folder = model.parent
         refuse_pickles(folder)
         _refuse_uneven_heads(folder)

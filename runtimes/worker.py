@@ -123,15 +123,11 @@ def command_of(python: str) -> list[str]:
 
 def arguments_of(folder: str, runtime: str, threads: int, cores: Sequence[int] = ()) -> list[str]:
     """Return the command line's arguments for a model to measure."""
-    pinned = ["--cores", ",".join(map(str, cores))] if cores else []
-    return ["--model", folder, "--runtime", runtime, "--threads", str(threads), *pinned]
+    pinned = [f"--cores={','.join(map(str, cores))}"] if cores else []
+    return [f"--model={folder}", f"--runtime={runtime}", f"--threads={threads}", *pinned]
 
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:
     """Return the process's environment variables; `paths` is its PYTHONPATH."""
-    settings = {
-        "TOKENIZERS_PARALLELISM": "false",
-        "ORT_DISABLE_TELEMETRY": "1",
-        "PYTHONPATH": paths,
-    }
+    settings = {"PYTHONPATH": paths}
     return {**settings, "OMP_NUM_THREADS": str(threads)} if threads else settings

@@ -55,12 +55,12 @@ def test_the_import_costs_less_than_python_s_own_start() -> None:
     assert fastest("import edgepress") < 2 * fastest("pass")
 
 
-def test_the_import_switches_telemetry_off_and_leaves_what_is_set() -> None:
+def test_the_import_switches_telemetry_off_whatever_is_set() -> None:
     code = (
         "import os; os.environ['HF_HUB_DISABLE_TELEMETRY'] = '0'; import edgepress;"
         "print(os.environ['HF_HUB_DISABLE_TELEMETRY'], os.environ['ORT_DISABLE_TELEMETRY'])"
     )
-    assert _run(code).split() == ["0", "1"]
+    assert _run(code).split() == ["1", "1"]
 
 
 def test_what_is_promised_is_there_and_documented() -> None:

@@ -20,6 +20,7 @@ _WHOLE = "requirements.txt"
 _QUIET = {
     "HF_HUB_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
+    "ORT_DISABLE_TELEMETRY": "1",
     "OLIVE_DISABLE_TELEMETRY": "1",
     "CUDA_VISIBLE_DEVICES": "",
     "PYTHONPATH": str(REPOSITORY),

@@ -31,7 +31,8 @@ class Inference:
     @classmethod
     def of(cls, model: Artifact, rows: Sequence[Any]) -> Inference:
         """Load a model and encode rows for it."""
-        from compress.models.torch_model import load_model, load_tokenizer
+        from compress.models.torch_model import load_model
+        from runtimes.tokenizing import load_tokenizer
 
         task = task_of(model.task)
         network = load_model(model.path, model.task)

@@ -147,6 +147,7 @@ def _write(
     from compress.report import github as actions
     from compress.report import junit as xml
     from runtimes.files import write_text
+    from runtimes.printing import raw
 
     if junit:
         write_text(junit, xml.render(report, inconclusive))
@@ -157,7 +158,8 @@ def _write(
     if github:
         actions.write_summary(report, os.environ)
         for line in actions.annotations(report, inconclusive):
-            click.echo(line, err=True)  # the runner reads both streams; stdout stays the result
+            # The runner reads both streams; stdout stays the result.
+            print(line, file=raw(sys.stderr), flush=True)
 
 
 def _print(report: GateReport) -> None:

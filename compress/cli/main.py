@@ -123,7 +123,20 @@ def main(args: list[str] | None = None) -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Return the exit code of a command line; errors are printed, not raised, without -v."""
+    """Return the exit code of a command line; errors are printed, never raised.
+
+    1 is a verdict alone: what nobody expected, a library's panic among it, is 5.
+    """
+    from runtimes.printing import guarded
+
+    with guarded():
+        try:
+            return _run(arguments)
+        except BrokenPipeError:  # there is nobody left to tell an error to
+            return PIPE_CLOSED
+
+
+def _run(arguments: list[str]) -> int:
     verbose, arguments = _verbose(arguments)
     stdout, stderr = sys.stdout, sys.stderr
     try:
@@ -145,7 +158,7 @@ def run(arguments: list[str]) -> int:
             sys.stdout, sys.stderr = stdout, stderr
             return PIPE_CLOSED
         return stop.code if isinstance(stop.code, int) else 5
-    except Exception as error:
+    except BaseException as error:  # a panic of a library in Rust is no Exception
         return _stopped(error) or _failed(error, verbose)
     return result if isinstance(result, int) else 0
 
@@ -168,7 +181,7 @@ def _interrupted() -> int:
     return INTERRUPTED
 
 
-def _stopped(error: Exception) -> int | None:
+def _stopped(error: BaseException) -> int | None:
     """Return the exit code of the signal behind an error; an interrupted library raises its own."""
     for cause in _causes(error):
         if isinstance(cause, KeyboardInterrupt):
@@ -192,7 +205,7 @@ def _unknown_command(error: click.exceptions.NoSuchCommand) -> Exception:
     return UnknownNameError("command", error.command_name, known)
 
 
-def _failed(error: Exception, verbose: bool) -> int:
+def _failed(error: BaseException, verbose: bool) -> int:
     """Print an error, with its traceback when asked, and return its exit code."""
     from runtimes.errors import EdgepressError
 
@@ -211,7 +224,7 @@ def _failed(error: Exception, verbose: bool) -> int:
     return 5
 
 
-def _without_package(error: Exception) -> Exception | None:
+def _without_package(error: BaseException) -> Exception | None:
     """Return what to install for a module that only an extra brings; None for other errors."""
     if not isinstance(error, ModuleNotFoundError):
         return None
@@ -221,7 +234,7 @@ def _without_package(error: Exception) -> Exception | None:
     return missing_package("this command", module) if extra_of(module) else None
 
 
-def _translated(error: Exception) -> Exception:
+def _translated(error: BaseException) -> BaseException:
     """Turn an error of the operating system into an InputError; return others unchanged."""
     from runtimes.errors import EdgepressError, InputError
 
@@ -249,7 +262,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _disk_is_full(error: Exception) -> bool:
+def _disk_is_full(error: BaseException) -> bool:
     """Tell whether a disk ran full; libraries in Rust and C++ say so in words only."""
     return any(
         (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))

@@ -30,8 +30,8 @@ def recover(
     changed.
     """
     from compress.distill.train import distill
-    from compress.models.torch_model import load_tokenizer
     from compress.training.loop import TrainPlan
+    from runtimes.tokenizing import load_tokenizer
 
     assert context.teacher is not None
     fitted = distill(

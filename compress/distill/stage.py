@@ -88,7 +88,8 @@ class Distill(Stage):
         import torch
 
         from compress.distill.train import distill
-        from compress.models.torch_model import load_tokenizer, save_model
+        from compress.models.torch_model import save_model
+        from runtimes.tokenizing import load_tokenizer
 
         torch.manual_seed(context.seed)  # it draws a new head and projections
         teacher = context.teacher or source
@@ -160,8 +161,9 @@ class Distill(Stage):
             return None
         from compress.distill.internals import Internals
         from compress.distill.rows import TrainingRows
-        from compress.models.torch_model import load_model, load_tokenizer
+        from compress.models.torch_model import load_model
         from compress.training.batches import encode
+        from runtimes.tokenizing import load_tokenizer
 
         if tokenizer.to_str() != load_tokenizer(teacher.path, teacher.max_length).to_str():
             raise RecipeError(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runtimes.printing import one_line
+
 SCHEMA = 1
 
 
@@ -97,4 +99,4 @@ def _cell(value: Any, column: Column) -> str:
         return ""
     if column.form == "%":
         return percent(value)
-    return format(value, column.form) if column.form else str(value)
+    return format(value, column.form) if column.form else one_line(str(value))

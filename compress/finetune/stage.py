@@ -83,7 +83,8 @@ class Finetune(Stage):
         """Train, keep the epoch with the best validation figures, and write it."""
         import torch
 
-        from compress.models.torch_model import load_model, load_tokenizer, save_model
+        from compress.models.torch_model import load_model, save_model
+        from runtimes.tokenizing import load_tokenizer
 
         labels = context.data.labels
         task = task_of(source.task)

@@ -13,6 +13,8 @@ from runtimes.errors import InputError
 
 _BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA")
+_NO_OPTIONS = "--end-of-options"
+"""A commit may be named as an option of git is, such as one that writes a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def commit_of(
                 expected="a git checkout on a branch, or the variables of GitHub or GitLab",
                 action=f"give --{option}",
             )
-    return Commit(_git(folder, "rev-parse", f"{sha}^{{commit}}") or sha, line, _date(folder, sha))
+    whole = _git(folder, "rev-parse", "--verify", _NO_OPTIONS, f"{sha}^{{commit}}")
+    return Commit(whole or sha, line, _date(folder, sha))
 
 
 def _pull_request_head(environ: Mapping[str, str]) -> str:
@@ -59,7 +62,7 @@ def _pull_request_head(environ: Mapping[str, str]) -> str:
 
 
 def _date(folder: Path, sha: str) -> str:
-    seconds = _git(folder, "show", "--no-patch", "--format=%ct", f"{sha}^{{commit}}")
+    seconds = _git(folder, "show", "--no-patch", "--format=%ct", _NO_OPTIONS, f"{sha}^{{commit}}")
     if not seconds.isdigit():
         return ""
     from datetime import UTC, datetime

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from compress.importing.found import Found, read_settings
-from compress.models.slow_tokenizer import FAST, SLOW_FILES, open_tokenizer
+from compress.models.slow_tokenizer import SLOW_FILES, open_tokenizer
 from compress.models.teacher import DEFAULT_MAX_LENGTH, check_tokenizer, usable_positions
 from compress.models.torch_model import TOKENIZER_FILES
 from compress.tasks.heads import numbered_names
 from runtimes.errors import ArtifactError, InputError, UnsupportedError
 from runtimes.packages import require_packages
+from runtimes.tokenizing import TOKENIZER
 
 _LABEL_FILES = ("labels.json", "labels.txt", "labels")
 _LONGEST = 1_000_000
@@ -52,14 +53,14 @@ def labels_of(found: Found, given: str | None, outputs: int) -> tuple[str, ...]:
 def tokenizer_folder(found: Found, given: Path | None) -> Path:
     """Return the folder with the model's tokenizer; raise ArtifactError without one."""
     folders = (given,) if given else found.folders
-    wanted = (FAST, *SLOW_FILES)
+    wanted = (TOKENIZER, *SLOW_FILES)
     for folder in folders:
         if any((folder / name).is_file() for name in wanted):
             return folder
     known = found.made_from
     raise ArtifactError(
         f"{given or found.folders[0]}: no tokenizer",
-        expected=f"{FAST}, as transformers saves it",
+        expected=f"{TOKENIZER}, as transformers saves it",
         action=f"--tokenizer {known or 'FOLDER, the one of the model that was exported'}",
     )
 
@@ -72,9 +73,9 @@ def copy_tokenizer(source: Path, folder: Path, config: Mapping[str, Any], max_le
     for name in TOKENIZER_FILES:
         if (source / name).is_file():
             shutil.copyfile(source / name, folder / name)
-    if not (folder / FAST).is_file():
-        require_packages(f"{source}: converting its tokenizer to {FAST}", "transformers")
-        open_tokenizer(source, max_length).save(str(folder / FAST))
+    if not (folder / TOKENIZER).is_file():
+        require_packages(f"{source}: converting its tokenizer to {TOKENIZER}", "transformers")
+        open_tokenizer(source, max_length).save(str(folder / TOKENIZER))
     embeddings = config.get("vocab_size")
     tokenizer = open_tokenizer(folder, max_length)
     if isinstance(embeddings, int):

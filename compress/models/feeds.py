@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.models.opening import Opening
-from compress.models.torch_model import load_tokenizer
 from runtimes.artifact import Artifact
+from runtimes.tokenizing import load_tokenizer
 
 Feeds = dict[str, NDArray[np.int64]]
 """Inputs by name, each of shape (rows, tokens)."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compress.models.torch_model import load_tokenizer
+from runtimes.tokenizing import encode_all, load_tokenizer
 
 _PROBES = ("", "a", "Ünïcode 漢字 \t\n", "word " * 600)
 
@@ -28,7 +28,7 @@ class Opening:
         tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         first, types = _template(tree.get("post_processor"))
         tokenizer = load_tokenizer(folder, max_length)
-        rows = [tokenizer.encode(text) for text in _PROBES]
+        rows = encode_all(tokenizer, _PROBES)
         if any(row.ids[:1] != [first] for row in rows):
             first = None
         return cls(first, types <= {0} and all(not any(row.type_ids) for row in rows))

@@ -6,13 +6,13 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compress.models.torch_model import load_tokenizer, quiet_transformers
+from compress.models.torch_model import quiet_transformers
 from runtimes.errors import ArtifactError
+from runtimes.tokenizing import TOKENIZER, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FAST = "tokenizer.json"
 SLOW_FILES = (
     "vocab.txt",
     "vocab.json",
@@ -29,12 +29,12 @@ def open_tokenizer(folder: Path, max_length: int) -> Tokenizer:
 
     Raises ArtifactError when there is no tokenizer, or it cannot be converted.
     """
-    if (folder / FAST).is_file():
+    if (folder / TOKENIZER).is_file():
         return load_tokenizer(folder, max_length)
     if not any((folder / name).is_file() for name in SLOW_FILES):
         raise ArtifactError(
-            f"{folder}: no {FAST}",
-            expected=f"{FAST}, or {', '.join(SLOW_FILES[:4])} to make it from",
+            f"{folder}: no {TOKENIZER}",
+            expected=f"{TOKENIZER}, or {', '.join(SLOW_FILES[:4])} to make it from",
             action="save it beside the model: tokenizer.save_pretrained(folder)",
         )
     tokenizer = _converted(folder)
@@ -53,10 +53,12 @@ def _converted(folder: Path) -> Tokenizer:
                 folder, local_files_only=True, trust_remote_code=False
             )
         tokenizer: Tokenizer = slow.backend_tokenizer
-    except Exception as error:  # transformers raises many types
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # transformers raises many types, and tokenizers panics
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise ArtifactError(
-            f"{folder}: its tokenizer cannot be converted to {FAST} ({reason})",
+            f"{folder}: its tokenizer cannot be converted to {TOKENIZER} ({reason})",
             expected="a tokenizer that transformers has a fast version of",
             action="convert it elsewhere: AutoTokenizer.from_pretrained(…).save_pretrained(folder)",
         ) from error

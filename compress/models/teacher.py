@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from compress.models.adapters import is_adapter, merge_adapter
 from compress.models.architectures import FULL, PARTIAL
-from compress.models.slow_tokenizer import FAST, SLOW_FILES, open_tokenizer
+from compress.models.slow_tokenizer import SLOW_FILES, open_tokenizer
 from compress.models.weights import INDEX, WEIGHTS, read_shapes, weight_files, write_whole
 from compress.places import cache_root
 from compress.stage import TORCH
@@ -29,6 +29,7 @@ from runtimes.contents import describe_files
 from runtimes.errors import ArtifactError, UnsupportedError, suggest
 from runtimes.files import new_folder
 from runtimes.packages import install_command, require_packages
+from runtimes.tokenizing import TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -106,8 +107,8 @@ def import_model(source: Artifact, target: Path) -> Artifact:
                 shutil.copyfile(source.path / name, folder / name)
         if not (folder / WEIGHTS).is_file():
             write_whole(source.path, folder / WEIGHTS)
-        if not (folder / FAST).is_file():
-            open_tokenizer(source.path, source.max_length).save(str(folder / FAST))
+        if not (folder / TOKENIZER).is_file():
+            open_tokenizer(source.path, source.max_length).save(str(folder / TOKENIZER))
         write_like(source, folder, history=())
     return read_artifact(target)
 

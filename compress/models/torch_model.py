@@ -17,7 +17,6 @@ from runtimes.errors import ArtifactError, first_line
 from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
@@ -105,25 +104,6 @@ def load_config(folder: Path) -> Any:
     except Exception as error:
         raise ArtifactError(f"{folder}/config.json: {first_line(error)}") from error
     return config
-
-
-def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
-    """Load tokenizer.json; truncate at `max_length` tokens and never pad.
-
-    Training, the pipeline's checks and the bundle use the same library and file.
-    """
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    except Exception as error:  # the library raises plain Exception
-        raise ArtifactError(
-            f"{folder}/tokenizer.json: cannot be read ({first_line(error)})",
-            expected="a fast tokenizer's file, as transformers saves it",
-        ) from error
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
-    return tokenizer
 
 
 def save_model(

@@ -97,7 +97,7 @@ def retained_share(importance: NDArray[np.float64], kept: list[NDArray[np.int64]
 
 def drawn_rows(model: nn.Module, source: Artifact, context: RunContext, rows: int) -> Encoded:
     """Return at most `rows` training rows, drawn at random, as the model reads them."""
-    from compress.models.torch_model import load_tokenizer
+    from runtimes.tokenizing import load_tokenizer
 
     inputs = context.data.train.inputs
     order = np.random.default_rng(context.seed).permutation(len(inputs))

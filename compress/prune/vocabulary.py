@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.models.architectures import architecture, part
-from compress.models.torch_model import load_tokenizer
 from compress.prune.pieces import PieceChoice, choose_pieces, token_ids, unknown_id
 from compress.prune.slicing import keep_rows
 from compress.prune.tokenizer_json import (
@@ -27,6 +26,7 @@ from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError
 from runtimes.files import write_json
+from runtimes.tokenizing import encode_all, load_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -82,14 +82,14 @@ def prune_vocabulary(
 def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64]:
     """Return how often each id occurs in the texts."""
     counts = np.zeros(tokenizer.get_vocab_size(), dtype=np.int64)
-    for row in tokenizer.encode_batch(list(texts)):
+    for row in encode_all(tokenizer, texts):
         np.add.at(counts, row.ids, 1)
     return counts
 
 
 def spelling(tokenizer: Tokenizer, texts: Sequence[str], unknown: int | None) -> Spelling:
     """Return the mean length and the share of unknown pieces over some texts."""
-    rows = tokenizer.encode_batch(list(texts), add_special_tokens=False)
+    rows = encode_all(tokenizer, texts, add_special_tokens=False)
     tokens = sum(len(row.ids) for row in rows)
     unknowns = sum(int(index == unknown) for row in rows for index in row.ids)
     return Spelling(tokens / max(1, len(rows)), unknowns / max(1, tokens))
@@ -138,7 +138,7 @@ def _check_rows(
     Raises QualityError unless every row whose pieces all stay is split into the same pieces as
     before, and no row has more unknown pieces.
     """
-    before, after = old.encode_batch(list(texts)), new.encode_batch(list(texts))
+    before, after = encode_all(old, texts), encode_all(new, texts)
     for text, was, now in zip(texts, before, after, strict=True):
         ids = table[was.ids]
         whole = bool((ids >= 0).all())

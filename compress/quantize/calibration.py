@@ -6,9 +6,9 @@ import numpy as np
 
 from compress.data.dataset import Dataset
 from compress.models.feeds import Feeds
-from compress.models.torch_model import load_tokenizer
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError
+from runtimes.tokenizing import encode, load_tokenizer
 
 LEAST_ROWS = 32
 
@@ -28,7 +28,7 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
         )
     encoder = load_tokenizer(source.path, source.max_length)
     names = [spec.name for spec in source.inputs]
-    return [_feeds(encoder.encode(text), names) for text in spaced_texts(data, rows)]
+    return [_feeds(encode(encoder, text), names) for text in spaced_texts(data, rows)]
 
 
 def spaced_texts(data: Dataset, count: int) -> list[str]:

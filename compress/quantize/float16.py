@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from compress.graph.onnx_graph import load_onnx, save_onnx
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
-from runtimes.packages import quiet
 
 if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: Path) -> None:  # noqa: ARG001 - every scheme has this signature
     """Convert weights and operators to fp16; inputs and logits keep their types."""
-    quiet()
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     model = load_onnx(source.model_file)

@@ -10,7 +10,6 @@ from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.qdq import quiet_quantizer
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
-from runtimes.packages import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -40,7 +39,6 @@ def quantize_products(
     """Return the model with MatMulNBits for the named MatMul nodes, or for all."""
     if names is not None and not names:
         return model
-    quiet()
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
     with quiet_quantizer():

@@ -12,7 +12,6 @@ from compress.quantize.int4_weight_only import quantize_products
 from compress.quantize.one_token import one_token_products
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
-from runtimes.packages import quiet
 
 if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
@@ -30,7 +29,6 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     With `weights` int4, the weights of one-token products are written in 4 bits instead. Without an
     8-bit dot product, weights keep 7 bits, because x86's `vpmaddubsw` saturates (onnxruntime#6004).
     """
-    quiet()
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from compress.graph.onnx_graph import dense_nodes, load_onnx, save_onnx
 from compress.models.feeds import Feeds
-from runtimes.packages import quiet
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -32,7 +31,6 @@ def quantize_qdq(
     activations S8 with zero point 0, as TensorRT takes them; else they are U8. Nodes named in
     `exclude` stay fp32.
     """
-    quiet()
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 

@@ -1,4 +1,4 @@
-"""Import NNCF without its telemetry, its log and its progress bars."""
+"""Import NNCF without its log and its progress bars."""
 
 from __future__ import annotations
 
@@ -14,11 +14,7 @@ from runtimes.openvino_runtime import import_openvino
 
 @contextmanager
 def quiet_nncf() -> Iterator[Any]:
-    """Yield the nncf module; its output within the block is discarded.
-
-    Without openvino_telemetry, which `import_openvino` keeps out, NNCF's own telemetry is a stub
-    that sends nothing.
-    """
+    """Yield the nncf module; its output within the block is discarded."""
     import_openvino()
     with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")  # deprecations within NNCF's own imports of torch

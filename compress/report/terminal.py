@@ -6,6 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
+from compress.progress import console
 from compress.report import units, wording
 from compress.report.schema import Report, StageRow
 from profiles import gate
@@ -28,12 +29,11 @@ _PLAIN_WIDTH = 80
 
 def show(*parts: RenderableType) -> None:
     """Print parts on stdout: in colors on a terminal that has them, lines as long as they are."""
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(file=sys.stdout, highlight=False)
+    stdout = console(sys.stdout)
     for part in parts:
-        console.print(part, soft_wrap=isinstance(part, Text))
+        stdout.print(part, soft_wrap=isinstance(part, Text))
 
 
 def plain(*parts: RenderableType) -> str:
@@ -41,9 +41,9 @@ def plain(*parts: RenderableType) -> str:
     from rich.console import Console
 
     stream = io.StringIO()
-    console = Console(file=stream, width=_PLAIN_WIDTH, color_system=None)
+    drawn = Console(file=stream, width=_PLAIN_WIDTH, color_system=None)
     for part in parts:
-        console.print(part)
+        drawn.print(part)
     return stream.getvalue()
 
 

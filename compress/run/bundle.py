@@ -93,8 +93,9 @@ def _predicted(folder: Path, runtime: str, rows: Sequence[Any]) -> list[Any]:
     source = folder.with_name(f".{folder.name}-rows.jsonl")
     lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
     source.write_text(lines, encoding="utf-8")
-    command = [sys.executable, "-B", str(folder / PREDICT), "--rows", str(source), "--json"]
-    command += ["--runtime", runtime]
+    # absolute, and behind "=": no path is taken for an option
+    command = [sys.executable, "-B", str(folder.absolute() / PREDICT), f"--rows={source}", "--json"]
+    command += [f"--runtime={runtime}"]
     try:
         done = subprocess.run(
             command, capture_output=True, encoding="utf-8", timeout=_TIMEOUT_S, check=False

@@ -14,6 +14,7 @@ from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
 from runtimes.errors import ProfileError, RecipeError, UnsupportedError
 from runtimes.runtime import RUNTIMES, Runtime, format_for, runs_in
+from runtimes.tokenizing import encode_all
 
 _COPIES = 8
 """A run writes about this many times the teacher's weights: stages, exports, checkpoints."""
@@ -90,7 +91,7 @@ def cut_texts(teacher: Artifact, texts: Sequence[str]) -> list[str]:
     step = max(1, len(texts) // _SAMPLE)
     sample = list(texts[::step])
     tokenizer = open_tokenizer(teacher.path, teacher.max_length)
-    cut = sum(bool(row.overflowing) for row in tokenizer.encode_batch(sample))
+    cut = sum(bool(row.overflowing) for row in encode_all(tokenizer, sample))
     if cut / len(sample) <= _MUCH_CUT:
         return []
     return [

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from compress.progress import Advance, Meter, Terminal
+from compress.progress import Advance, Meter, Terminal, console
 from compress.report import units
 from compress.search.choice import Goal, Standing, fastest, meets, pareto
 
@@ -40,10 +40,9 @@ class TerminalBoard(Terminal):
         if self.quiet or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console
         from rich.live import Live
 
-        with Live(console=Console(stderr=True), refresh_per_second=4, transient=True) as live:
+        with Live(console=console(sys.stderr), refresh_per_second=4, transient=True) as live:
             self.live = live
             try:
                 yield

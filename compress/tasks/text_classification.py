@@ -25,6 +25,7 @@ from profiles.scores import RowScores
 from profiles.statistics import Sum, f1_macro_interval, share_interval
 from runtimes.errors import DataError, UnsupportedError
 from runtimes.runtime import TensorSpec
+from runtimes.tokenizing import encode_all
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -141,7 +142,7 @@ class TextClassification:
 
     def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
         """Return the tokens of each text."""
-        return tokenizer.encode_batch(list(inputs)) if inputs else []
+        return encode_all(tokenizer, inputs) if inputs else []
 
     def weights(
         self, targets: Sequence[Any], labels: tuple[str, ...], balance: str

@@ -35,10 +35,10 @@ def serve(transport: Transport, variant: Variant | None = None) -> Worker:
     if variant is not None:
         place = transport.put(variant.artifact.path)
         command += arguments_of(place, variant.runtime, variant.threads, variant.cores)
-        command += [part for option, row in added for part in (option, row)]
+        command += [f"{option}={row}" for option, row in added]
     env = environment_of(variant.threads if variant else 1, _paths(transport, added))
     if transport.here:
-        command += ["--spawned", str(time.perf_counter_ns())]
+        command += [f"--spawned={time.perf_counter_ns()}"]
     name = str(variant.artifact.path) if variant else f"transport {transport.kind}"
     return Worker(transport.run(command, env=env), name)
 

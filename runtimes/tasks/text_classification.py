@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from runtimes.errors import ArtifactError, BackendError, UnsupportedError, first_line
+from runtimes.errors import BackendError, UnsupportedError
+from runtimes.printing import one_line
+from runtimes.tokenizing import TOKENIZER, encode, load_tokenizer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +33,7 @@ class TextClassification:
 
     name: ClassVar[str] = "text-classification"
     packages: ClassVar[tuple[str, ...]] = ("tokenizers",)
-    files: ClassVar[tuple[str, ...]] = ("tokenizer.json",)
+    files: ClassVar[tuple[str, ...]] = (TOKENIZER,)
 
     def __init__(self, folder: Path, manifest: Manifest, inputs: Sequence[str]) -> None:
         if unknown := sorted(set(inputs) - set(_COLUMNS)):
@@ -45,7 +47,7 @@ class TextClassification:
 
     def feeds(self, row: Any) -> Feeds:
         """Return the model's inputs for one text: int64 arrays of shape (1, tokens)."""
-        encoding = self._tokenizer.encode(row)
+        encoding = encode(self._tokenizer, row)
         return {
             name: np.array([getattr(encoding, column)], dtype=np.int64)
             for name, column in self._columns.items()
@@ -96,23 +98,7 @@ class TextClassification:
 
     def line(self, shown: dict[str, Any]) -> str:
         """Return label and score."""
-        return f"{shown['label']}\t{shown['score']:.4f}"
-
-
-def load_tokenizer(folder: Path, max_length: int) -> Any:
-    """Load tokenizer.json; truncate at the model's length and never pad."""
-    from tokenizers import Tokenizer
-
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise ArtifactError(f"{path}: no such file")
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # the library raises plain Exception
-        raise ArtifactError(f"{path}: cannot be read ({first_line(error)})") from None
-    tokenizer.no_padding()
-    tokenizer.enable_truncation(max_length)
-    return tokenizer
+        return f"{one_line(shown['label'])}\t{shown['score']:.4f}"
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -341,7 +341,7 @@ def encode(artifact: Artifact, texts: list[str]) -> dict[str, Any]:
     """Return the padded int64 torch tensors, (texts, longest), that a model takes."""
     import torch
 
-    from compress.models.torch_model import load_tokenizer
+    from runtimes.tokenizing import load_tokenizer
 
     tokenizer = load_tokenizer(artifact.path, artifact.max_length)
     specials = _TOKENIZERS[artifact.model_type][1]

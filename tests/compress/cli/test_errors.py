@@ -12,6 +12,11 @@ import pytest
 
 from compress.cli.main import PIPE_CLOSED, run
 
+
+class Panic(BaseException):
+    """A panic of a library in Rust, which is no Exception in Python."""
+
+
 HEAD = 'schema = 1\nname = "t"\n'
 DATA = '[data]\ntrain = "train.csv"\ntest = "test.csv"\n'
 Refused = Callable[..., str]
@@ -177,6 +182,9 @@ def test_v_shows_the_traceback_wherever_it_stands(
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), PIPE_CLOSED, ""),
         (ValueError("deep inside"), 5, "run it again with -v"),
         (KeyboardInterrupt(), 130, "give the same command again"),
+        (Panic("index out of bounds"), 5, "Panic: index out of bounds"),
+        (GeneratorExit(), 5, "GeneratorExit"),
+        (RecursionError("too deep"), 5, "run it again with -v"),
     ],
 )
 def test_what_the_system_says_becomes_a_code_and_a_message(

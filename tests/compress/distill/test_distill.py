@@ -18,12 +18,12 @@ from compress.distill.stage import Distill
 from compress.distill.teacher_answers import teacher_answers
 from compress.distill.train import distill
 from compress.models.architectures import FULL
-from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
 from compress.stage import RunContext, Stage, execute
 from compress.training.loop import TrainPlan
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.contract_stage import StageContract
 from tests.compress.finetune.test_finetune import KillAfter, Killed
 from tests.compress.outlines import outline

@@ -10,7 +10,7 @@ import torch
 
 from compress.distill.first_token import first_token_only
 from compress.models.architectures import FULL
-from compress.models.torch_model import load_tokenizer
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import encode, load_model
 from tests.compress.tiny_models import make_data, make_model
 

@@ -22,7 +22,6 @@ from compress.export.stage import Export
 from compress.graph.onnx_graph import load_onnx
 from compress.models.architectures import FULL
 from compress.models.feeds import ExampleFeeds
-from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
 from compress.quantize.embeddings import BLOCK, pack_rows
 from compress.quantize.one_token import one_token_products
@@ -32,6 +31,7 @@ from compress.training import batches
 from compress.training.compact import compact_vocabulary
 from compress.training.loop import TrainPlan, fit
 from runtimes.predict import open_predictor
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.exported import context as make_context
 from tests.compress.exported import data, trained
 from tests.compress.text_models import TASK, load_model, logits_of

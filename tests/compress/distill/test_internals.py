@@ -16,8 +16,8 @@ from compress.distill.losses import hidden_state_loss, relation_loss
 from compress.distill.stage import _matched
 from compress.models.architectures import FULL
 from compress.models.layers import keep_layers
-from compress.models.torch_model import load_tokenizer
 from compress.training.compact import compact_vocabulary
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import encode, load_model
 from tests.compress.tiny_models import make_data, make_model
 

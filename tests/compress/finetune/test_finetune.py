@@ -18,11 +18,11 @@ from compress.data.rows import Rows
 from compress.finetune.features import features, without_backbone
 from compress.finetune.stage import Finetune
 from compress.models.architectures import FULL, PARTIAL
-from compress.models.torch_model import load_tokenizer
 from compress.progress import Advance, Silence
 from compress.stage import RunContext, Stage, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.contract_stage import StageContract
 from tests.compress.outlines import outline
 from tests.compress.text_models import TASK, encode, load_model, logits_of

@@ -239,6 +239,12 @@ def test_a_short_name_becomes_the_whole_one(checkout: Path) -> None:
     assert commit_of({}, checkout, commit="v9-unknown").sha == "v9-unknown"
 
 
+def test_a_commit_is_never_an_option_of_git(checkout: Path) -> None:
+    written = checkout / "written"
+    assert commit_of({}, checkout, commit=f"--output={written}").committed == ""
+    assert list(checkout.glob("written*")) == []
+
+
 def test_a_ci_system_knows_the_branch_of_a_detached_checkout(checkout: Path) -> None:
     git(checkout, "checkout", "--quiet", "--detach")
     with pytest.raises(InputError, match="--history without --branch"):

@@ -15,13 +15,13 @@ import transformers
 from compress.models.torch_model import (
     describe,
     load_config,
-    load_tokenizer,
     model_inputs,
     quiet_transformers,
     save_model,
 )
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import load_model
 from tests.compress.tiny_models import MODEL_TYPES, encode, make_data, make_model
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from compress.models.teacher import import_model, open_model, resolve
-from compress.models.torch_model import load_tokenizer, quiet_transformers
+from compress.models.torch_model import quiet_transformers
 from compress.models.weights import INDEX, WEIGHTS
 from runtimes.errors import ArtifactError, InputError, UnknownNameError, UnsupportedError
 from runtimes.manifest import MANIFEST
+from runtimes.tokenizing import load_tokenizer
 from tests.absent import needs
 from tests.compress.text_models import load_model
 from tests.compress.tiny_models import LABELS, encode, make_model

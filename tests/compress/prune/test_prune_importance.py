@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from compress.models.architectures import FULL, architecture, part
-from compress.models.torch_model import load_tokenizer
 from compress.prune.importance import (
     Importance,
     _masks,
@@ -21,6 +20,7 @@ from compress.prune.importance import (
 from compress.prune.slicing import prune_ffn
 from compress.training.batches import Encoded
 from runtimes.artifact import Artifact
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import TASK, encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model, make_trained_model
 

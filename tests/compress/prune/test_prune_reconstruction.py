@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from compress.models.architectures import FULL, architecture, part
-from compress.models.torch_model import load_tokenizer
 from compress.prune.reconstruction import _TOKENS, _first_tokens, reconstruct
 from compress.prune.slicing import prune_ffn, prune_heads
 from compress.training.batches import Encoded
 from runtimes.artifact import Artifact
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import encode, load_model, logits_of
 from tests.compress.tiny_models import make_data, make_model
 

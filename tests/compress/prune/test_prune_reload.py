@@ -15,11 +15,12 @@ import transformers
 
 from compress.export.stage import Export
 from compress.models.architectures import FULL
-from compress.models.torch_model import load_tokenizer, quiet_transformers, save_model
+from compress.models.torch_model import quiet_transformers, save_model
 from compress.prune.stage import Prune
 from compress.stage import RunContext, execute
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import ArtifactError
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import load_model
 from tests.compress.tiny_models import encode, make_data, make_model
 

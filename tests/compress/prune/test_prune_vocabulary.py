@@ -17,7 +17,6 @@ from transformers import BertConfig
 
 from compress.data.dataset import Dataset
 from compress.models.architectures import FULL
-from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
 from compress.prune.pieces import PieceChoice, choose_pieces, unknown_id
 from compress.prune.tokenizer_json import (
@@ -31,6 +30,7 @@ from compress.prune.vocabulary import count_pieces, prune_vocabulary, spelling
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, UnsupportedError
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import load_model
 from tests.compress.tiny_models import encode, make_data, make_model
 

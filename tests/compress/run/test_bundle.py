@@ -18,10 +18,11 @@ from compress.cli.main import run as cli
 from compress.data.dataset import DataSettings
 from compress.run.bundle import bundle as make_bundle
 from compress.run.bundle import check_bundle, write_bundle
-from runtimes.artifact import read_artifact
+from runtimes.artifact import read_artifact, write_like
 from runtimes.errors import ArtifactError, QualityError
 from runtimes.predict import open_predictor
 from runtimes.tasks import TASKS
+from tests.runtimes.panics import ON_READING, ON_TEXTS, harm_tokenizer
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 MANIFEST = (
@@ -365,3 +366,50 @@ def test_a_bundle_that_would_answer_otherwise_is_not_left(
     with pytest.raises(QualityError, match="otherwise than the pipeline"):
         make_bundle(bundle, tmp_path / "again", DataSettings(train=(), test=(str(rows),)))
     assert list(tmp_path.iterdir()) == [rows]
+
+
+@pytest.mark.parametrize("parts", [*ON_READING.values(), *ON_TEXTS.values()])
+def test_a_tokenizer_that_makes_its_library_panic_is_bad_input(
+    bundle: Path, tmp_path: Path, parts: dict[str, Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = shutil.copytree(bundle, tmp_path / "bundle")
+    harm_tokenizer(broken, parts)
+    done = run(broken, "my card")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert cli(["predict", str(broken), "my card"]) == 2
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_what_nobody_expected_is_a_tool_s_error_without_a_traceback(
+    bundle: Path, tmp_path: Path
+) -> None:
+    broken = shutil.copytree(bundle, tmp_path / "bundle")
+    rows = broken / "runtimes" / "rows.py"
+    rows.write_text(rows.read_text() + "\n\ndef _opened(source):\n    raise OverflowError(7)\n")
+    done = run(broken, "--rows", "texts.txt")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "error: OverflowError: 7\n  next: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_label_starts_no_command_and_no_line(tmp_path: Path) -> None:
+    sound = tiny_onnx(tmp_path / "model")
+    labels = tuple(f"::error::\n::error::\x1b[2J{label}" for label in sound.labels)
+    done = run(
+        write_bundle(write_like(sound, sound.path, labels=labels), tmp_path / "b"), "my card"
+    )
+    assert done.returncode == 0
+    assert done.stdout.startswith("\\u003a:error::\\n::error::\\u001b[2J")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_a_folder_s_name_is_no_option(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = Path("rows.csv")
+    rows.write_text("text\nmy card is lost\n", encoding="utf-8")
+    for out in ("-c", "--json"):
+        assert cli(["bundle", str(bundle), f"--out={out}", "--data", str(rows)]) == 0
+        assert (tmp_path / out / "predict.py").is_file()

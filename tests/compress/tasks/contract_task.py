@@ -19,13 +19,14 @@ from compress.data.dataset import DataSettings, load_dataset, load_inputs, load_
 from compress.data.rows import Record
 from compress.export.stage import Export
 from compress.finetune.stage import Finetune
-from compress.models.torch_model import load_config, load_model, load_tokenizer
+from compress.models.torch_model import load_config, load_model
 from compress.stage import RunContext, execute
 from compress.tasks import TASKS, Answer, Task, task_of
 from compress.training.batches import encode
 from compress.training.loop import answers_of
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.tiny_models import make_model
 
 

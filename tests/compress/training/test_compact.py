@@ -10,12 +10,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from compress.models.torch_model import load_tokenizer
 from compress.progress import Silence
 from compress.training.batches import Encoded
 from compress.training.compact import compact_vocabulary
 from compress.training.loop import TrainPlan, fit
 from runtimes.artifact import Artifact
+from runtimes.tokenizing import load_tokenizer
 from tests.compress.text_models import TASK, encode, load_model, logits_of
 from tests.compress.tiny_models import MODEL_TYPES, make_data, make_model
 
