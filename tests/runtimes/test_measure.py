@@ -298,14 +298,19 @@ def test_a_hanging_worker_is_stopped(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_every_worker(tmp_path: Path) -> None:
+    # A shell starts background jobs with SIGINT ignored, and Python keeps that.
+    before_signal = signal.signal(signal.SIGINT, signal.default_int_handler)
     plan = dataclasses.replace(PLAN, warmup_s=30, warmup_limit_s=30)
     variant = Variant("fast", tiny_onnx(tmp_path), "onnxruntime")
     before = _children()
     timer = threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
     start = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        measure([variant], TEXTS, plan)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            measure([variant], TEXTS, plan)
+    finally:
+        signal.signal(signal.SIGINT, before_signal)
     assert time.monotonic() - start < 20
     assert _children() <= before
 

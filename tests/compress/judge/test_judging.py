@@ -155,7 +155,7 @@ def test_what_is_ten_times_over_fails_on_a_noisy_machine(model: Artifact, usual_
 def test_a_noisy_start_excuses_nothing_that_a_quiet_look_shows(
     model: Artifact, usual_ms: float
 ) -> None:
-    profile = _profile(latency_p50_ms={"max": usual_ms / 2})
+    profile = _profile(latency_p50_ms={"max": usual_ms / 2.5})
     outcome, looked = _watched(model, [NOISY, QUIET], profile)
     assert outcome.verdicts[0].status is Status.FAIL
     assert (outcome.looks, looked) == (2, 3)
@@ -163,7 +163,7 @@ def test_a_noisy_start_excuses_nothing_that_a_quiet_look_shows(
 
 
 def test_what_no_quiet_look_shows_stays_undecided(model: Artifact, usual_ms: float) -> None:
-    profile = _profile(latency_p50_ms={"max": usual_ms / 2})
+    profile = _profile(latency_p50_ms={"max": usual_ms / 2.5})
     outcome, _ = _watched(model, [NOISY, QUIET, NOISY], profile)
     (check,) = outcome.verdicts[0].checks
     assert check.status is Status.INCONCLUSIVE
