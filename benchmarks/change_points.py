@@ -59,12 +59,10 @@ def _ruptures(logs: Floats) -> list[int]:
 
 def _otava(risk: float) -> Method:
     def method(logs: Floats) -> list[int]:
-        try:
-            found, _ = import_module("otava.analysis").compute_change_points(
-                np.exp(logs), 50, risk, 0.0
-            )
-        except ValueError:  # Otava 0.8 ends so where one side of a candidate is empty
-            return []
+        # A list: given an array, Otava 0.8 ends with ValueError for most series.
+        found, _ = import_module("otava.analysis").compute_change_points(
+            np.exp(logs).tolist(), 50, risk, 0.0
+        )
         return [int(point.index) for point in found]
 
     return method
