@@ -12,7 +12,7 @@ import numpy as np
 from runtimes.artifact import Artifact, read_artifact, write_like
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder
-from runtimes.manifest import MANIFEST
+from runtimes.listed import MANIFEST
 
 _SCALE = 1e-30
 

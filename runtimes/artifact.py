@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from runtimes.contents import (
-    ListedFile,
-    check_files,
-    digest_of,
-    files_from_json,
-    files_to_json,
-    list_files,
-)
+from runtimes import fields
+from runtimes.contents import check_files, digest_of, list_files, stamp_of
 from runtimes.errors import ArtifactError, UnsupportedError
-from runtimes.files import write_json
-from runtimes.manifest import MANIFEST, Manifest
+from runtimes.files import stable_hash
+from runtimes.listed import MANIFEST, ListedFile, files_from_json, files_to_json
+from runtimes.manifest import MOST_TOKENS, Manifest, malformed, read_content, write_content
 from runtimes.runtime import TensorSpec, model_files
 from runtimes.tasks import TASKS
 
-SCHEMA_VERSION = 2
-
+_NOT_DESCRIBED = {"path", "files", "history"}
 _PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -65,13 +59,16 @@ class Artifact:
 
     @property
     def digest(self) -> str:
-        """Return the SHA-256 over the listed files: lineage and timings do not change it."""
-        return digest_of(self.files)
+        """Return the SHA-256 over the files and what the manifest says of the model.
+
+        The lineage does not change it, with its timings, nor does the folder's place.
+        """
+        return stable_hash([self._description(), digest_of(self.files)])
 
     @property
     def device_manifest(self) -> Manifest:
         """Return what running the model needs of the manifest."""
-        return Manifest(self.format, self.task, self.labels, self.max_length)
+        return Manifest(self.format, self.task, self.labels, self.max_length, self.files)
 
     @property
     def model_file(self) -> Path:
@@ -102,21 +99,44 @@ class Artifact:
 
     def to_json(self) -> dict[str, Any]:
         """Return the manifest's content; no path of this machine is in it."""
-        content = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        del content["path"], content["history"]
-        for key in ("inputs", "outputs"):
-            content[key] = [spec._asdict() for spec in content[key]]
         return {
-            "schema_version": SCHEMA_VERSION,
-            **content,
+            **self._description(),
             "digest": self.digest,
             "files": files_to_json(self.files),
             "history": [dataclasses.asdict(record) for record in self.history],
         }
 
+    def _description(self) -> dict[str, Any]:
+        """Return what the manifest says of the model itself."""
+        names = {column.name for column in dataclasses.fields(self)}
+        content = {name: getattr(self, name) for name in sorted(names - _NOT_DESCRIBED)}
+        for key in ("inputs", "outputs"):
+            content[key] = [spec._asdict() for spec in content[key]]
+        return content
+
     def verify(self) -> None:
         """Raise ArtifactError when a listed file is missing or not as it was written."""
         check_files(self.path, self.files)
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Raise ArtifactError unless the files are as written, and not replaced inside the block.
+
+        A file that is put back before the block ends is found too, by its times.
+        """
+        self.verify()
+        before = self._stamps()
+        yield
+        self.verify()
+        if replaced := [name for name, stamp in self._stamps().items() if stamp != before[name]]:
+            raise ArtifactError(
+                f"{self.path}: {replaced[0]} was replaced while the model was in use",
+                expected="files that stay as they are until the command ends",
+                action="run the command again; give a copy that nothing else writes to",
+            )
+
+    def _stamps(self) -> dict[str, tuple[int, ...]]:
+        return {name: stamp_of(self.path / name) for name in self.files}
 
     def copy(self, folder: Path) -> None:
         """Copy the manifest and the files that it lists into a folder."""
@@ -155,25 +175,28 @@ def write_artifact(
         history=history,
         model_type=model_type,
     )
-    write_json(folder / MANIFEST, artifact.to_json())
+    write_content(folder, artifact.to_json())
     return artifact
 
 
 def write_like(source: Artifact, folder: Path, **changes: Any) -> Artifact:
     """Write the manifest of a finished folder with `source`'s description but for `changes`."""
     artifact = dataclasses.replace(source, path=folder, files=list_files(folder), **changes)
-    write_json(folder / MANIFEST, artifact.to_json())
+    write_content(folder, artifact.to_json())
     return artifact
 
 
 def read_artifact(folder: Path) -> Artifact:
     """Read an artifact folder's manifest.
 
-    Raises ArtifactError when the folder, the manifest or the model file is missing, or was
-    written by another schema.
+    Raises ArtifactError when the folder, the manifest or the model file is missing, or the manifest
+    is of another schema, was edited, or has a field of another type.
     """
-    content = _read_manifest(folder)
-    artifact = _described(folder, content)
+    content = read_content(folder)
+    try:
+        artifact = _described(folder, content)
+    except (ValueError, TypeError) as error:
+        raise malformed(folder, error) from error
     if content.get("digest") != artifact.digest:
         raise ArtifactError(
             f"{folder / MANIFEST}: its digest is not that of the files that it lists",
@@ -224,51 +247,36 @@ def refuse_pickles(folder: Path) -> None:
             )
 
 
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        raise ArtifactError(
-            f"{folder}: not an artifact folder",
-            expected=f"a folder with {MANIFEST}, as every edgepress step writes it",
-            available="no such folder" if not folder.is_dir() else "a folder without it",
-        )
-    try:
-        content = json.loads(manifest.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{manifest}: not JSON ({error})") from error
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ArtifactError(
-            f"{manifest}: schema_version {version!r}",
-            expected=str(SCHEMA_VERSION),
-            action="make the artifact again with this version of edgepress",
-        )
-    return dict(content)
-
-
 def _described(folder: Path, content: Mapping[str, Any]) -> Artifact:
-    try:
-        return Artifact(
-            path=folder,
-            format=content["format"],
-            precision=content["precision"],
-            task=content["task"],
-            labels=tuple(content["labels"]),
-            max_length=content["max_length"],
-            inputs=tuple(_spec(row) for row in content["inputs"]),
-            outputs=tuple(_spec(row) for row in content["outputs"]),
-            parameters=content["parameters"],
-            files=files_from_json(content["files"]),
-            history=tuple(StageRecord(**row) for row in content["history"]),
-            model_type=content.get("model_type", "unknown"),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ArtifactError(
-            f"{folder / MANIFEST}: a field is missing or malformed ({error})",
-            expected=f"a manifest of schema_version {SCHEMA_VERSION}",
-            action="make the artifact again with this version of edgepress",
-        ) from error
+    """Return the artifact that a manifest describes; raise ValueError for a malformed field."""
+    return Artifact(
+        path=folder,
+        format=fields.text(content, "format"),
+        precision=fields.text(content, "precision"),
+        task=fields.text(content, "task"),
+        labels=fields.texts(content, "labels"),
+        max_length=fields.whole(content, "max_length", 1, MOST_TOKENS),
+        inputs=tuple(map(_spec, fields.rows(content, "inputs"))),
+        outputs=tuple(map(_spec, fields.rows(content, "outputs"))),
+        parameters=fields.whole(content, "parameters", 0),
+        files=files_from_json(fields.mapping(content, "files")),
+        history=tuple(map(_record, fields.rows(content, "history"))),
+        model_type=fields.text(content, "model_type"),
+    )
+
+
+def _record(row: Mapping[str, Any]) -> StageRecord:
+    return StageRecord(
+        kind=fields.text(row, "kind"),
+        settings=fields.mapping(row, "settings"),
+        seconds=fields.number(row, "seconds"),
+        tools=fields.named_texts(row, "tools"),
+        metrics=fields.mapping(row, "metrics"),
+    )
 
 
 def _spec(row: Mapping[str, Any]) -> TensorSpec:
-    return TensorSpec(row["name"], row["dtype"], tuple(row["shape"]))
+    shape = row.get("shape")
+    if not isinstance(shape, list) or not all(type(size) in (int, str) for size in shape):
+        raise ValueError(f"'shape' is {shape!r}; expected a list of sizes and of names")
+    return TensorSpec(fields.text(row, "name"), fields.text(row, "dtype"), tuple(shape))

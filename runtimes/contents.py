@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any, NamedTuple
+from pathlib import Path, PurePosixPath
 
 from runtimes.errors import ArtifactError
 from runtimes.files import file_sha256, stable_hash
-from runtimes.manifest import MANIFEST
+from runtimes.listed import LITTER, MANIFEST, ListedFile, belongs
 
 _SHOWN = 5
-_LITTER = ("__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
-"""Files that Python and desktops add to folders."""
+_SETTLED_NS = 2_000_000_000
+"""A file that changed within so long before it was read could change again under the same time."""
 
-
-class ListedFile(NamedTuple):
-    """Hold what a manifest says of one file: its length, and the SHA-256 of its bytes."""
-
-    size_bytes: int
-    sha256: str
+_read: dict[str, tuple[tuple[int, ...], str]] = {}
+"""The SHA-256 of files that this process has read, with what told them from others."""
 
 
 def list_files(folder: Path) -> dict[str, ListedFile]:
@@ -28,7 +24,7 @@ def list_files(folder: Path) -> dict[str, ListedFile]:
     The manifest, hidden files and `__pycache__` do not belong to an artifact. Raises ArtifactError
     for a symbolic link: its target may change, or be missing on another machine.
     """
-    names = [name for name in _paths(folder) if not _left_out(name)]
+    names = [name for name in _paths(folder) if belongs(name)]
     if links := [name for name in names if _through_link(folder, name)]:
         raise ArtifactError(
             f"{folder / links[0]}: a symbolic link",
@@ -56,7 +52,8 @@ def digest_of(files: Mapping[str, ListedFile]) -> str:
 def check_files(folder: Path, files: Mapping[str, ListedFile]) -> None:
     """Raise ArtifactError when a listed file is missing, changed or a symbolic link.
 
-    Files that are not listed are ignored.
+    A file is read once; later its size and times tell whether it is still the same. Files that are
+    not listed are ignored.
     """
     faults = [f"{name} {why}" for name, one in files.items() if (why := _fault(folder, name, one))]
     if faults:
@@ -72,23 +69,7 @@ def check_files(folder: Path, files: Mapping[str, ListedFile]) -> None:
 def unlisted(folder: Path, files: Mapping[str, ListedFile]) -> list[str]:
     """Return the names of the files in a folder that its manifest does not list."""
     names = (name for name in _paths(folder) if name not in files)
-    return [name for name in names if not set(_LITTER) & set(name.split("/"))]
-
-
-def files_to_json(files: Mapping[str, ListedFile]) -> dict[str, dict[str, Any]]:
-    """Return the list in the manifest's form, sorted by name."""
-    return {name: files[name]._asdict() for name in sorted(files)}
-
-
-def files_from_json(content: Mapping[str, Mapping[str, Any]]) -> dict[str, ListedFile]:
-    """Read a manifest's list; raise ValueError for a name that could leave the folder."""
-    for name in content:
-        if not _stays_inside(name):
-            raise ValueError(f"it lists {name!r}, which is no path of a file in the folder")
-    return {
-        name: ListedFile(int(row["size_bytes"]), str(row["sha256"]))
-        for name, row in content.items()
-    }
+    return [name for name in names if not set(LITTER) & set(name.split("/"))]
 
 
 def _paths(folder: Path) -> Iterator[str]:
@@ -97,10 +78,6 @@ def _paths(folder: Path) -> Iterator[str]:
         name = path.relative_to(folder).as_posix()
         if name != MANIFEST and (path.is_symlink() or not path.is_dir()):
             yield name
-
-
-def _left_out(name: str) -> bool:
-    return any(part.startswith(".") or part in _LITTER for part in name.split("/"))
 
 
 def _through_link(folder: Path, name: str) -> bool:
@@ -119,19 +96,25 @@ def _fault(folder: Path, name: str, listed: ListedFile) -> str:
     size = path.stat().st_size
     if size != listed.size_bytes:
         return f"has {size:,} bytes in place of {listed.size_bytes:,}"
-    return "" if file_sha256(path) == listed.sha256 else "was changed"
+    return "" if _sha256(path) == listed.sha256 else "was changed"
 
 
-def _stays_inside(name: str) -> bool:
-    """Tell whether a name is a plain relative path with `/`, on every system."""
-    path = PurePosixPath(name)
-    plain = path.as_posix() == name and "\\" not in name and "\0" not in name
-    return (
-        plain
-        and bool(path.name)
-        and not path.is_absolute()
-        and not PureWindowsPath(name).drive
-        and ".." not in path.parts
-        and name != MANIFEST
-        and not _left_out(name)
-    )
+def _sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, which is read again only where its size or times differ."""
+    key, stamp = str(path.absolute()), stamp_of(path)
+    known = _read.get(key)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    digest = file_sha256(path)
+    if time.time_ns() - max(stamp[-2:]) > _SETTLED_NS and stamp_of(path) == stamp:
+        _read[key] = (stamp, digest)
+    return digest
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return what tells a file from a later one in its place: device, number, size and times.
+
+    No program can set the time of the last change (ctime) on Linux or macOS.
+    """
+    found = path.stat()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,14 +38,13 @@ def write_text(path: Path, text: str) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file atomically: temporary file beside it, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
+    temporary = _beside(path)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)  # less the umask
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -65,9 +64,9 @@ def new_folder(target: Path) -> Iterator[Path]:
     another name, so it is never taken for a result.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    temporary = _beside(target)
+    temporary.mkdir()  # with the permissions that the umask leaves
     try:
-        temporary.chmod(0o755)
         yield temporary
         for path in temporary.rglob("*"):
             if path.is_file():
@@ -79,11 +78,17 @@ def new_folder(target: Path) -> Iterator[Path]:
         raise
 
 
+def _beside(target: Path) -> Path:
+    """Return a new hidden name beside a target."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+
+
 def _replace_folder(source: Path, target: Path) -> None:
     if not target.exists():
         source.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    old = _beside(target.with_name(f"{target.name}.old"))
+    old.mkdir()
     target.rename(old / "folder")
     source.rename(target)
     shutil.rmtree(old, ignore_errors=True)

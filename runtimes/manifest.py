@@ -1,4 +1,8 @@
-"""What running a model needs of its artifact.json: no more than a bundle carries."""
+"""artifact.json: read with strict types, and only as it was written.
+
+It holds a digest of its own content, in which the files' digests stand. So a single change to it,
+or to a file that it lists, is found.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runtimes import fields
 from runtimes.errors import ArtifactError
+from runtimes.files import stable_hash, write_json
+from runtimes.listed import MANIFEST, ListedFile, files_from_json
 
-MANIFEST = "artifact.json"
+SCHEMA_VERSION = 3
+MOST_BYTES = 64 * 2**20
+"""No manifest is larger; a sharded model's has some hundred kB."""
+MOST_TOKENS = 2**31 - 1
+
+_OWN = "manifest_digest"
 
 
 class Manifest(NamedTuple):
-    """Say what a folder's model is and what runs it.
+    """Say what a folder's model is, of which files, and what runs it.
 
     In a bundle `runtimes` and `task_class` name the classes, as "module:Class"; elsewhere the
     registries do.
@@ -23,30 +35,84 @@ class Manifest(NamedTuple):
     task: str
     labels: tuple[str, ...]
     max_length: int
+    files: Mapping[str, ListedFile] = {}
     runtimes: Mapping[str, str] = {}
     task_class: str = ""
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a folder's manifest; raise ArtifactError when it is missing, damaged or foreign."""
-    path = folder / MANIFEST
+    """Read what running a folder's model needs of its manifest.
+
+    Raises ArtifactError as `read_content` does, and for a field that is missing or of another type.
+    """
+    content = read_content(folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return _manifest(content)
-    except FileNotFoundError:
+        return Manifest(
+            format=fields.text(content, "format"),
+            task=fields.text(content, "task"),
+            labels=fields.texts(content, "labels"),
+            max_length=fields.whole(content, "max_length", 1, MOST_TOKENS),
+            files=files_from_json(fields.mapping(content, "files")),
+            runtimes=fields.named_texts(content, "runtimes") if "runtimes" in content else {},
+            task_class=fields.text(content, "task_class") if "task_class" in content else "",
+        )
+    except ValueError as error:
+        raise malformed(folder, error) from error
+
+
+def read_content(folder: Path) -> dict[str, Any]:
+    """Read a folder's manifest as JSON.
+
+    Raises ArtifactError when it is missing, damaged, of another schema, or was edited.
+    """
+    content = _parsed(folder)
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if type(version) is not int or version != SCHEMA_VERSION:
         raise ArtifactError(
-            f"{path}: no such file", action="give an artifact folder with --model FOLDER"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtifactError(f"{path}: not an artifact's manifest ({error!r})") from None
+            f"{folder / MANIFEST}: schema_version {version!r}",
+            expected=str(SCHEMA_VERSION),
+            action="make the artifact again with this version of edgepress",
+        )
+    written = content.pop(_OWN, None)
+    if written != stable_hash(content):
+        raise ArtifactError(
+            f"{folder / MANIFEST}: it is not as it was written",
+            expected=f"the content of its {_OWN}",
+            available=str(written)[:70],
+            action="make or copy the artifact again; the manifest was edited",
+        )
+    return dict(content)
 
 
-def _manifest(content: dict[str, Any]) -> Manifest:
-    return Manifest(
-        format=str(content["format"]),
-        task=str(content["task"]),
-        labels=tuple(content["labels"]),
-        max_length=int(content["max_length"]),
-        runtimes=dict(content.get("runtimes", {})),
-        task_class=str(content.get("task_class", "")),
+def write_content(folder: Path, content: Mapping[str, Any]) -> None:
+    """Write a manifest, with the schema's version and the digest of its own content."""
+    plain = json.loads(json.dumps({"schema_version": SCHEMA_VERSION, **content}))
+    write_json(folder / MANIFEST, {**plain, _OWN: stable_hash(plain)})
+
+
+def malformed(folder: Path, error: Exception) -> ArtifactError:
+    """Return the error for a manifest that lacks a field or has one of another type."""
+    return ArtifactError(
+        f"{folder / MANIFEST}: a field is missing or malformed ({error})",
+        expected=f"a manifest of schema_version {SCHEMA_VERSION}",
+        action="make the artifact again with this version of edgepress",
     )
+
+
+def _parsed(folder: Path) -> Any:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ArtifactError(
+            f"{folder}: not an artifact folder",
+            expected=f"a folder with {MANIFEST}, as every edgepress step writes it",
+            available="no such folder" if not folder.is_dir() else "a folder without it",
+            action="give an artifact's folder or a bundle's",
+        )
+    if (size := path.stat().st_size) > MOST_BYTES:
+        raise ArtifactError(f"{path}: {size:,} bytes", expected=f"at most {MOST_BYTES:,}")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(
+            f"{path}: not JSON ({error})", action="make or copy the artifact again"
+        ) from error

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from runtimes.contents import check_files
 from runtimes.errors import (
     ArtifactError,
     DataError,
@@ -62,14 +63,22 @@ def open_predictor(
     runtime: str | None = None,
     threads: int = 1,
     manifest: Manifest | None = None,
+    bundled: bool = False,
 ) -> Predictor:
     """Open an artifact folder; `threads` 0 leaves the number to the runtime.
 
-    `manifest` describes a folder that has none yet. Raises ArtifactError when a file is missing or
-    damaged, UnsupportedError when a package is missing or the runtime does not load the format,
+    `manifest` describes a folder that has none yet. The classes that a bundle's manifest names are
+    used by the code in it alone (`bundled`); elsewhere only registered ones run.
+
+    Raises ArtifactError when a file is missing or is not the one that the manifest lists,
+    UnsupportedError when a package is missing or the runtime does not load the format,
     BackendError when the runtime refuses the model.
     """
-    manifest = manifest or read_manifest(folder)
+    if manifest is None:
+        manifest = read_manifest(folder)
+        check_files(folder, manifest.files)
+    if not bundled:
+        manifest = manifest._replace(runtimes={}, task_class="")
     backend = load_runtime(manifest, runtime)
     task = load_task(manifest)
     opened = open_model(folder, manifest, backend, threads)
@@ -151,6 +160,7 @@ class Request(NamedTuple):
     top: int = 0
     threads: int = 1
     runtime: str | None = None
+    bundled: bool = False
 
 
 def answer(request: Request) -> None:
@@ -161,7 +171,12 @@ def answer(request: Request) -> None:
     """
     _check(request)
     rows = _rows(request)
-    predictor = open_predictor(request.model, runtime=request.runtime, threads=request.threads)
+    predictor = open_predictor(
+        request.model,
+        runtime=request.runtime,
+        threads=request.threads,
+        bundled=request.bundled,
+    )
     for line in _lines(predictor, rows, request):
         print(line, flush=True)
 
@@ -235,7 +250,7 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
     add("--top", type=int, default=0, metavar="K", help="with --json: the best K")
     add("--threads", type=int, default=1, metavar="N", help="0: as many as it likes")
     add("--runtime", metavar="NAME", help="default: by the model's format")
-    return Request(**vars(parser.parse_args(arguments)))
+    return Request(**vars(parser.parse_args(arguments)), bundled=True)
 
 
 def main(model: Path, arguments: Sequence[str] | None = None) -> int:

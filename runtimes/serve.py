@@ -17,6 +17,7 @@ from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from runtimes import timing  # noqa: E402
+from runtimes.contents import check_files  # noqa: E402
 from runtimes.errors import BackendError, EdgepressError, InputError, first_line, unexpected  # noqa: E402
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
@@ -74,10 +75,12 @@ class MeasuringServer:
         runtime = load_runtime(manifest, self._arguments.runtime)
         task_class = load_task(manifest)
         imports_ms = clock.lap_ms()
+        check_files(folder, manifest.files)
+        checking_ms = clock.lap_ms()
         opened = open_model(folder, manifest, runtime, self._arguments.threads)
         session_ms = clock.lap_ms()
         task = make_task(task_class, folder, manifest, opened)
-        load_ms = clock.lap_ms()
+        load_ms = checking_ms + clock.lap_ms()
         self._predictor = Predictor(task, opened)
         feeds = task.feeds(row)
         encode_ms = clock.lap_ms()

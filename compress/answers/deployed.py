@@ -9,11 +9,13 @@ from typing import Any
 from compress.answers import Answers
 from compress.answers.kept import kept_answers
 from compress.progress import Progress
+from compress.sources import code_digest
 from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
 from runtimes.runtime import RUNTIMES
 from runtimes.samples import Variant
+from runtimes.tasks import TASKS
 
 
 def answers(
@@ -31,8 +33,9 @@ def answers(
 
     The bundle's own code computes them, on the device or else on this machine, so the report
     describes what is deployed. Answers are kept in `shared` by the model's digest, the runtime's
-    version, the rows and, where it is another machine, the device. Raises BackendError when the
-    runtime does not load the model or fails on a row.
+    version, the code that answers, the rows and, where it is another machine, the device.
+
+    Raises BackendError when the runtime does not load the model or fails on a row.
     """
     device = device or Job()
     variant = Variant(name, artifact, runtime, threads)
@@ -52,8 +55,15 @@ def _file(variant: Variant, rows: Sequence[Any], shared: Path | None, device: Jo
     if shared is None or not rows:
         return None
     artifact, runtime = variant.artifact, variant.runtime
-    key = [artifact.digest, artifact.max_length, runtime, *_place(variant, rows, device)]
+    key = [artifact.digest, runtime, *_place(variant, rows, device), *_code(variant)]
     return shared / f"answers-{stable_hash([*key, list(rows)])[:32]}.npz"
+
+
+def _code(variant: Variant) -> list[str]:
+    """Return the digests of the code that answers."""
+    classes = (RUNTIMES.row(variant.runtime), TASKS.row(variant.artifact.task))
+    modules = ("runtimes.serve", *(row.partition(":")[0] for row in classes))
+    return [code_digest(module) for module in modules]
 
 
 def _place(variant: Variant, rows: Sequence[Any], device: Job) -> list[str]:

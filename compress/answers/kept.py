@@ -1,4 +1,8 @@
-"""Cached answers: each file's name is a digest of what the answers depend on."""
+"""Cached answers: each file's name is a digest of what the answers depend on.
+
+A file is sealed under its name. An attacker who can write to the cache could otherwise make a bad
+model pass.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import io
 import itertools
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +18,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.answers import Answers
+from compress.seal import sealed, unsealed
 from runtimes.files import write_bytes
 
 
 def kept_answers(file: Path | None, rows: int, compute: Callable[[], Answers]) -> Answers:
     """Return the answers in `file`, or compute them and keep them there.
 
-    A file that cannot be read, or holds another number of rows, is replaced. Without a file the
-    answers are computed.
+    A file that cannot be read, is not this user's, or holds another number of rows, is replaced.
+    Without a file, or where none can be written, the answers are computed.
     """
     cached = _read(file, rows)
     if cached is not None:
         return cached
     answers = compute()
     if file is not None:
-        write_answers(file, answers)
+        with suppress(OSError):  # a cache that takes no file costs time, not the answers
+            write_answers(file, answers)
     return answers
 
 
 def write_answers(file: Path, answers: Answers) -> None:
-    """Write answers as an .npz: all values in one array, with each answer's rank and shape."""
+    """Write answers as a sealed .npz: the values in one array, with all ranks and shapes."""
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -40,14 +47,17 @@ def write_answers(file: Path, answers: Answers) -> None:
         ranks=np.array([one.ndim for one in answers], dtype=np.int64),
         sizes=np.array([size for one in answers for size in one.shape], dtype=np.int64),
     )
-    write_bytes(file, buffer.getvalue())
+    write_bytes(file, sealed(file.name, buffer.getvalue()))
 
 
 def _read(file: Path | None, rows: int) -> Answers | None:
     if file is None or not file.is_file():
         return None
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as kept:
+        content = unsealed(file.name, file.read_bytes())
+        if content is None:
+            return None
+        with np.load(io.BytesIO(content), allow_pickle=False) as kept:
             answers = _cut(kept["values"], kept["ranks"], kept["sizes"])
     except Exception:  # numpy and zipfile raise eight types for a damaged file
         return None

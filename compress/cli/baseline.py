@@ -14,11 +14,13 @@ from compress.cli.options import (
     FOLDER,
     history_options,
     json_output,
+    kept_answers_option,
     output_options,
     print_json,
     profile_option,
     rows_options,
     seed_option,
+    shared_cache,
     terminal,
     tier_option,
     unlabeled_option,
@@ -48,6 +50,7 @@ def baseline() -> None:
 @unlabeled_option
 @click.option("--out", type=FILE, required=True, help="Write this file.")
 @profile_option("Measure with the runtime and the threads of this profile.")
+@kept_answers_option
 @history_options
 @seed_option
 @tier_option
@@ -60,6 +63,7 @@ def save(
     unlabeled: bool,
     out: Path,
     profile: str,
+    kept_answers: bool,
     history: Path | None,
     commit: str | None,
     branch: str | None,
@@ -74,7 +78,6 @@ def save(
     """
     from compress.data.dataset import DataSettings
     from compress.judge.baselines import save_baseline
-    from compress.run.cache import default_cache
 
     measured = commit_measured(history, commit, branch)
     stored = save_baseline(
@@ -86,7 +89,7 @@ def save(
         seed=seed,
         unlabeled=unlabeled,
         progress=terminal(quiet),
-        shared=default_cache().shared,
+        shared=shared_cache(kept_answers),
     )
     if history is not None and measured is not None:
         from compress.history.recording import record_baseline

@@ -22,10 +22,12 @@ from compress.cli.options import (
     FOLDER,
     MODEL,
     history_options,
+    kept_answers_option,
     output_options,
     profiles_option,
     rows_options,
     seed_option,
+    shared_cache,
     terminal,
     tier_option,
     unlabeled_option,
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Measure for so long at least.",
 )
+@kept_answers_option
 @history_options
 @seed_option
 @tier_option
@@ -82,6 +85,7 @@ def gate(
     seed: int,
     samples: Path | None,
     least_s: float,
+    kept_answers: bool,
     junit: Path | None,
     markdown: Path | None,
     comment: Path | None,
@@ -102,7 +106,6 @@ def gate(
     from compress.data.dataset import DataSettings
     from compress.judge.gating import GateRequest
     from compress.judge.gating import gate as judge_model
-    from compress.run.cache import default_cache
 
     request = GateRequest(
         candidate=artifact,
@@ -121,7 +124,7 @@ def gate(
     prepare(samples, junit, markdown, comment, github=github)
     measured = commit_measured(history, commit, branch)
     progress = terminal(quiet)
-    report = judge_model(request, progress, default_cache().shared)
+    report = judge_model(request, progress, shared_cache(kept_answers))
     for warning in report.warnings:
         progress.warn(warning)
     if history is not None and measured is not None:

@@ -32,6 +32,7 @@ COMMANDS = {
     "import": "Import an ONNX or OpenVINO model of another tool.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",
     "bundle": "Write the folder that is deployed: model and code.",
+    "verify": "Check that a model is the one that was written.",
     "validate": "Measure a model and judge it by a device's profile.",
     "gate": "Pass a model only when it meets its budgets; for CI.",
     "judge": "Judge stored samples again, without measuring.",

@@ -90,6 +90,11 @@ json_output = click.option("--json", "as_json", is_flag=True, help="Print the re
 output_options = stack(json_output, quietness, verbosity)
 """--json, -q and -v: the last options of every command that shows progress."""
 
+kept_answers_option = click.option(
+    "--kept-answers",
+    is_flag=True,
+    help="Take answers that an earlier command computed from the cache, and keep them there.",
+)
 seed_option = click.option(
     "--seed",
     default=7,
@@ -154,6 +159,13 @@ def profile_option(help: str) -> Callable[[Decorated], Decorated]:  # noqa: A002
 def profiles_option(help: str, **rules: Any) -> Callable[[Decorated], Decorated]:  # noqa: A002
     """Add --profile NAME, which may be repeated, as `profiles`."""
     return click.option("--profile", "profiles", multiple=True, type=PROFILE, help=help, **rules)
+
+
+def shared_cache(kept_answers: bool) -> Path | None:
+    """Return the cache's folder of answers where --kept-answers is given."""
+    from compress.run.cache import default_cache
+
+    return default_cache().shared if kept_answers else None
 
 
 def terminal(quiet: bool) -> Terminal:

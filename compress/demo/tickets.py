@@ -1,8 +1,7 @@
 """The demonstration's data set: support tickets to route, written by this project."""
 
 import csv
-import os
-import tempfile
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from compress.demo.dice import Dice
 from compress.demo.drafts import drafts
 from compress.demo.lexicon import lexicon
 from compress.demo.splits import ROWS, UNLABELED
+from runtimes.files import write_text
 
 COLUMNS = ("text", "label", "group")
 
@@ -58,18 +58,9 @@ def write(folder: Path, seed: int = 7, rows: Mapping[str, int] = ROWS) -> dict[s
 
 
 def _write_csv(path: Path, columns: Sequence[str], tickets: Iterable[Ticket]) -> None:
-    """Write the rows beside the target, then rename: a reader never sees half a file."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows([getattr(ticket, name) for name in columns] for ticket in tickets)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner may read
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Write the rows whole or not at all."""
+    lines = io.StringIO(newline="")
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([getattr(ticket, name) for name in columns] for ticket in tickets)
+    write_text(path, lines.getvalue())

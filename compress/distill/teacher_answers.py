@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compress.answers import Answers
 from compress.answers.kept import kept_answers
 from compress.answers.trained import trained_answers
+from compress.sources import code_digest
 from compress.stage import RunContext, tool_versions
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 def teacher_answers(teacher: Artifact, inputs: Sequence[Any], context: RunContext) -> Answers:
     """Return the teacher's answers, from the cache if it has them.
 
-    The key is the teacher, the inputs and the tools, so all stages that distill from the same
-    teacher share one forward pass. A file that cannot be read is replaced.
+    The key is the teacher, the inputs, the code and the tools, so all stages that distill from the
+    same teacher share one forward pass. A file that cannot be read is replaced.
     """
     return kept_answers(
         _file(teacher, inputs, context),
@@ -32,7 +33,8 @@ def teacher_answers(teacher: Artifact, inputs: Sequence[Any], context: RunContex
 def _file(teacher: Artifact, inputs: Sequence[Any], context: RunContext) -> Path | None:
     if context.shared is None:
         return None
-    key = stable_hash([teacher.digest, teacher.max_length, list(inputs), tool_versions()])
+    code = code_digest("compress.answers.trained")
+    key = stable_hash([teacher.digest, list(inputs), tool_versions(), code])
     return context.shared / f"logits-{key[:32]}.npz"
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from compress.explain.op_kinds import onnx_compute
 from compress.explain.profiler import Node
+from compress.scratch import scratch_folder
 from runtimes.errors import BackendError, first_line
 from runtimes.onnx_runtime import open_session, session_options
 
@@ -29,12 +30,13 @@ class OnnxProfiler:
     counts_itself: ClassVar[bool] = True
 
     def __init__(self, model: Path, threads: int) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="edgepress-")
+        self._ending = ExitStack()
+        scratch = self._ending.enter_context(scratch_folder())
         self._model = model
-        self._optimized = Path(self._scratch.name) / "optimized.onnx"
+        self._optimized = scratch / "optimized.onnx"
         options = session_options(threads)
         options.enable_profiling = True
-        options.profile_file_prefix = str(Path(self._scratch.name) / "profile")
+        options.profile_file_prefix = str(scratch / "profile")
         options.optimized_model_filepath = str(self._optimized)
         self._session: Any = open_session(model, threads, options)
         self._types: dict[str, dict[str, Any]] = {}
@@ -86,7 +88,7 @@ class OnnxProfiler:
         trace: TracebackType | None,
     ) -> None:
         self._session = None
-        self._scratch.cleanup()
+        self._ending.close()
 
 
 class _OnnxOperators:

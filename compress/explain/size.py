@@ -9,7 +9,7 @@ from compress.explain.explanation import Column, Explanation, Table, percent, pl
 from compress.explain.question import Question
 from compress.explain.tensors import Tensor, duplicates, tensors
 from runtimes.artifact import Artifact
-from runtimes.manifest import MANIFEST
+from runtimes.listed import MANIFEST
 
 _FLOATS = ("fp32", "fp16", "bf16", "fp64")
 _SIZE = (Column("mb", "MB", ".3f"), Column("share", "share", "%"))

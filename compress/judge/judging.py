@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,9 +43,13 @@ def measure_and_judge(
     Latencies are interleaved in one session on the same rows at their real lengths. After a look
     that leaves a machine-bound budget undecided, the judged model and the reference are measured
     again, up to the tier's number of looks. A model whose process fails keeps its samples
-    (`Samples.fault`), and the others go on.
+    (`Samples.fault`), and the others go on. Raises ArtifactError for a model that is changed or
+    replaced while it is measured.
     """
-    return _SequentialTest(evaluation, device, progress, shared, stream).outcome()
+    with ExitStack() as still:
+        for candidate in evaluation.candidates:
+            still.enter_context(candidate.artifact.unchanged())
+        return _SequentialTest(evaluation, device, progress, shared, stream).outcome()
 
 
 class _SequentialTest:

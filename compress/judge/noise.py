@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import textwrap
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from compress.data.reading import read_table
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
+from compress.scratch import scratch_folder
 from profiles.job import Job
 from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
 from profiles.selection import paired_rounds
@@ -126,8 +126,8 @@ def builtin_noise(*, seconds: float, threads: int, seed: int, progress: Progress
     """Measure the machine's noise with a small model made in a temporary folder."""
     from compress.judge.noise_model import noise_model, noise_texts
 
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        artifact = noise_model(Path(scratch))
+    with scratch_folder() as scratch:
+        artifact = noise_model(scratch)
         work = Workload("the built-in model", artifact, tuple(noise_texts(seed)), threads)
         return measure_noise(work, seconds=seconds, seed=seed, progress=progress)
 

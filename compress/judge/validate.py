@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from compress.judge.evidence import stage_row, summary, worst_classes
 from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
+from compress.scratch import scratch_folder
 from compress.tasks import task_of
 from profiles.device import load_profile
 from profiles.gate import Status, Verdict, combine
@@ -137,12 +137,12 @@ def measure_beside(
 
     A torch reference is deleted after the measurement.
     """
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+    with scratch_folder() as scratch:
         wanted = evaluation.profiles[0].runtime.name if evaluation.profiles else ""
         candidates = [deployable(evaluation.judged, artifact, wanted)]
         if reference is not None:
             reference_model = open_reference(
-                reference, artifact, Path(scratch), evaluation.seed, progress
+                reference, artifact, scratch, evaluation.seed, progress
             )
             candidates.insert(0, deployable(REFERENCE, reference_model, wanted))
             evaluation = replace(evaluation, reference=REFERENCE)

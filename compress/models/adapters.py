@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from compress.seal import is_sealed_folder, seal_folder
 from runtimes.contents import describe_files, digest_of
 from runtimes.errors import ArtifactError
 from runtimes.files import new_folder
@@ -31,7 +32,7 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
     the adapter is not a classifier's.
     """
     target = kept / digest_of(describe_files(folder, _names(folder)))[:32]
-    if (target / "config.json").is_file():
+    if is_sealed_folder(target):
         return target
     require_packages(f"{folder}: a LoRA adapter", "peft", "torch")
     base = resolve(str(_settings(folder)["base_model_name_or_path"]))
@@ -41,6 +42,7 @@ def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], 
         for source in (base, folder):  # the adapter's own tokenizer takes precedence
             for file in source.glob("*token*.json"):
                 shutil.copyfile(file, made / file.name)
+    seal_folder(target)
     return target
 
 

@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import runtimes
 from compress.answers.folder import folder_answers
 from compress.data.dataset import DataSettings, load_inputs
 from compress.run.single import check_out
-from compress.run.sources import sources
+from compress.sources import sources
 from compress.tasks import Answer, task_of
-from runtimes import launcher
 from runtimes.artifact import Artifact, open_artifact, read_artifact
 from runtimes.contents import list_files
 from runtimes.errors import QualityError
-from runtimes.files import new_folder, write_json
-from runtimes.manifest import MANIFEST
+from runtimes.files import new_folder
+from runtimes.manifest import write_content
 from runtimes.predict import open_predictor
 from runtimes.runtime import RUNTIMES, runs_in, runtimes_of
 from runtimes.tasks import TASKS, DeviceTask
@@ -62,7 +62,7 @@ def write_bundle(
             shutil.copyfile(file, folder / file.name)
         classes = _write_code(artifact, folder)
         bundled = dataclasses.replace(artifact, path=folder, files=list_files(folder))
-        write_json(folder / MANIFEST, {**bundled.to_json(), **classes})
+        write_content(folder, {**bundled.to_json(), **classes})
         check(folder)
     return target
 
@@ -73,7 +73,7 @@ def check_bundle(folder: Path, runtime: str, rows: Sequence[Any], answers: Seque
     Raises QualityError when what it prints is not what the pipeline found. Scores are left
     aside: their last digits may differ from one machine or number of threads to another.
     """
-    task = open_predictor(folder, runtime=runtime).task
+    task = open_predictor(folder, runtime=runtime, bundled=True).task
     wanted = [task.shown(answer, row, 0) for answer, row in zip(answers, rows, strict=True)]
     given = _predicted(folder, runtime, rows)
     if len(given) != len(wanted):
@@ -122,12 +122,12 @@ def _write_code(artifact: Artifact, folder: Path) -> dict[str, Any]:
 
     With the classes' names a bundle needs no entry points, which its device does not have.
     """
-    shutil.copyfile(Path(launcher.__file__), folder / PREDICT)
-    runtimes = {name: RUNTIMES.row(name) for name in runtimes_of(artifact.format)}
+    shutil.copyfile(Path(runtimes.__file__).with_name("launcher.py"), folder / PREDICT)
+    backends = {name: RUNTIMES.row(name) for name in runtimes_of(artifact.format)}
     task = TASKS.row(artifact.task)
-    for row in ("runtimes.predict", task, *runtimes.values()):
+    for row in ("runtimes.predict", task, *backends.values()):
         _copy_modules(row.partition(":")[0], folder)
-    return {"runtimes": runtimes, "task_class": task}
+    return {"runtimes": backends, "task_class": task}
 
 
 def _copy_modules(module: str, folder: Path) -> None:

@@ -14,10 +14,12 @@ from filelock import FileLock, Timeout
 
 from compress.models.teacher import open_model
 from compress.places import cache_root
-from compress.run.sources import code_digest
+from compress.run.cache_owner import check_ours, claim
+from compress.seal import is_sealed_folder, seal_folder
+from compress.sources import code_digest
 from compress.stage import RunContext, Stage, Target, execute, settings_of, tool_versions
 from compress.tasks import task_of
-from runtimes.artifact import Artifact, is_artifact, read_artifact
+from runtimes.artifact import Artifact, is_artifact, open_artifact, read_artifact
 from runtimes.errors import ArtifactError
 from runtimes.files import folder_bytes, stable_hash
 
@@ -49,9 +51,11 @@ class Cache:
     ) -> tuple[Artifact, bool]:
         """Return the stage's artifact and whether it was there already.
 
-        A cached artifact whose files were changed is made again. The work of a killed process is
-        continued, since the scratch folder belongs to the key. `fresh` starts again without both.
+        A cached artifact that was changed, or that another user made, is made again. The work of a
+        killed process is continued, since the scratch folder belongs to the key. `fresh` starts
+        again without both.
         """
+        claim(self.root)
         key = stage_key(stage, source, context)
         target = self.root / "stages" / key
         context = dataclasses.replace(
@@ -68,14 +72,16 @@ class Cache:
                 os.utime(target)
                 return kept, True
             made = execute(stage, source, context, target)
+            seal_folder(target)
             shutil.rmtree(context.scratch, ignore_errors=True)
             return made, False
 
     def entries(self) -> list[Entry]:
-        """List the entries, the largest first."""
+        """List the entries, the largest first; raise InputError where the folder is another's."""
+        check_ours(self.root)
         entries = [
             _entry(path)
-            for part in ("stages", "scratch", "shared")
+            for part in ("stages", "scratch", "shared", "merged")
             for path in sorted((self.root / part).glob("*"))
         ]
         return sorted((entry for entry in entries if entry), key=lambda entry: -entry.size_mb)
@@ -118,8 +124,6 @@ def stage_key(stage: Stage, source: Artifact, context: RunContext) -> str:
     return stable_hash(
         {
             "source": source.digest,
-            "labels": source.labels,
-            "max_length": source.max_length,
             "kind": stage.kind,
             "settings": settings_of(stage),
             "models": _model_digests(stage, source.task),
@@ -143,16 +147,16 @@ def _model_digests(stage: Stage, task: str) -> dict[str, str]:
 
 
 def intact(folder: Path) -> Artifact | None:
-    """Return a cached artifact; remove one whose files were changed."""
+    """Return a cached artifact; remove one that was changed, or that is not this user's."""
     if not is_artifact(folder):
         return None
     try:
-        artifact = read_artifact(folder)
-        artifact.verify()
+        if is_sealed_folder(folder):
+            return open_artifact(folder)
     except ArtifactError:
-        shutil.rmtree(folder, ignore_errors=True)
-        return None
-    return artifact
+        pass  # it is made again, like one without a seal
+    shutil.rmtree(folder, ignore_errors=True)
+    return None
 
 
 def _key(path: Path) -> str:
@@ -176,7 +180,7 @@ def _entry(path: Path) -> Entry | None:
 
 def _kind(path: Path) -> str:
     if path.parent.name != "stages":
-        return "unfinished" if path.parent.name == "scratch" else "logits"
+        return {"scratch": "unfinished", "merged": "merged adapter"}.get(path.parent.name, "logits")
     if path.name.startswith(".") or not is_artifact(path):
         return "left by a killed run"
     try:

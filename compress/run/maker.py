@@ -9,7 +9,9 @@ from compress.data.dataset import Dataset
 from compress.models.teacher import import_model
 from compress.progress import Progress
 from compress.run.cache import Cache, intact
+from compress.run.cache_owner import claim
 from compress.run.plan import Plan
+from compress.seal import seal_folder
 from compress.stage import RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
@@ -28,7 +30,12 @@ class Maker:
         """Return the plan's teacher as an artifact of the cache."""
         source = self.plan.teacher
         target = self.cache.root / "stages" / stable_hash(["teacher", source.to_json()])
-        return intact(target) or import_model(source, target)
+        if (kept := intact(target)) is not None:
+            return kept
+        claim(self.cache.root)
+        made = import_model(source, target)
+        seal_folder(target)
+        return made
 
     def make(
         self,

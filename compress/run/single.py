@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from compress.data.dataset import Dataset, DataSettings, load_dataset, no_rows
@@ -11,6 +10,7 @@ from compress.models.teacher import import_model, open_model
 from compress.places import check_apart, check_room
 from compress.progress import Progress
 from compress.run.plan import target_for
+from compress.scratch import scratch_folder
 from compress.stage import RunContext, Stage, check_format, execute
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
@@ -56,16 +56,16 @@ def run_stage(
         progress.warn(warning)
     stage.leaves(outline)
     rows = _rows(data, artifact, stage, seed, progress)
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+    with scratch_folder() as scratch:
         context = RunContext(
             data=rows,
-            teacher=_own_copy(original, Path(scratch) / "teacher") if original else None,
+            teacher=_own_copy(original, scratch / "teacher") if original else None,
             seed=seed,
-            scratch=Path(scratch) / "work",
+            scratch=scratch / "work",
             target=target,
             progress=progress,
         )
-        return execute(stage, _own_copy(artifact, Path(scratch) / "source"), context, out)
+        return execute(stage, _own_copy(artifact, scratch / "source"), context, out)
 
 
 def check_out(out: Path, *inputs: Path, size: int = 0) -> None:

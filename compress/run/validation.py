@@ -11,6 +11,7 @@ from compress.answers.kept import kept_answers
 from compress.answers.trained import trained_answers
 from compress.data.rows import Rows
 from compress.quantize.check import pick_rows
+from compress.sources import code_digest
 from compress.stage import TORCH, tool_versions
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
@@ -48,7 +49,8 @@ class Validation:
         return f"{line}, {score / self._teacher:.1%} of the teacher's"
 
     def _answers(self, model: Artifact) -> Answers:
-        key = [model.digest, model.max_length, list(self.rows.inputs), tool_versions()]
+        code = code_digest(__name__)
+        key = [model.digest, list(self.rows.inputs), tool_versions(), code]
         file = self.shared / f"validation-{stable_hash(key)[:32]}.npz"
         return kept_answers(file, len(self.rows), lambda: self._computed(model))
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import ClassVar
 
 from compress.run.run_folder import RunFolder
-from compress.run.sources import code_digest
 from compress.search import schedule
 from compress.search.advice import cannot_tell, what_helps
 from compress.search.choice import SEEDS, Standing, fastest, pareto, smallest
@@ -24,6 +23,7 @@ from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
 from compress.search.study import Study
 from compress.search.trial import Control, Latency, Trial
+from compress.sources import code_digest
 from compress.stage import STAGES, tool_versions
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from compress.models.teacher import open_model
 from compress.progress import Progress, Silence
 from compress.quantize.check import pick_rows
 from compress.report.wording import KL_NOTE
+from compress.scratch import scratch_folder
 from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
@@ -61,8 +61,8 @@ def sensitivity(request: SensitivityRequest) -> Explanation:
 
     Raises ArtifactError, DataError or UnsupportedError for models or rows that do not fit.
     """
-    with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
-        folder = Path(scratch)
+    with scratch_folder() as scratch:
+        folder = scratch
         model = _opened(request.model, folder / "model", request)
         reference = open_reference(
             request.reference, model.runs, folder / "known", request.seed, request.progress

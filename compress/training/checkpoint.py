@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.seal import is_sealed_file, seal_file
 from runtimes.files import stable_hash
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Checkpoint:
     """Keep weights, optimizer and state after each epoch, and the best epoch's weights.
 
     `plan` and the parameters' shapes identify the training: the file of another training is
-    ignored, and so is one that cannot be read.
+    ignored, and so is one that cannot be read or is not this user's.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Checkpoint:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(self._path)
+        seal_file(self._path)
 
     def load_best(self) -> None:
         """Load the best epoch's weights into the model."""
@@ -77,6 +79,8 @@ class Checkpoint:
 
         import torch
 
+        if not is_sealed_file(self._path):
+            return {}
         try:
             content = torch.load(self._path, weights_only=True, map_location="cpu")
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
-from runtimes.manifest import MANIFEST
+from runtimes.listed import MANIFEST
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,11 +17,14 @@ from runtimes.artifact import (
     read_artifact,
     refuse_pickles,
     write_artifact,
+    write_like,
 )
-from runtimes.contents import digest_of, list_files
 from runtimes.errors import ArtifactError
-from runtimes.manifest import MANIFEST
+from runtimes.files import file_sha256
+from runtimes.listed import MANIFEST
+from runtimes.manifest import read_manifest, write_content
 from runtimes.runtime import TensorSpec
+from tests.runtimes.sealed import rewritten
 
 
 @pytest.fixture
@@ -61,12 +67,42 @@ def test_the_digest_is_of_the_content_alone(artifact: Artifact, tmp_path: Path) 
     cache = artifact.path / "__pycache__"
     cache.mkdir()
     (cache / "predict.pyc").write_bytes(b"compiled")
-    assert digest_of(list_files(artifact.path)) == artifact.digest
+    assert write_like(artifact, artifact.path).digest == artifact.digest
 
 
 def test_the_digest_covers_names_and_bytes(artifact: Artifact) -> None:
     (artifact.path / "tokenizer.json").rename(artifact.path / "renamed.json")
-    assert digest_of(list_files(artifact.path)) != artifact.digest
+    assert write_like(artifact, artifact.path).digest != artifact.digest
+
+
+@pytest.mark.parametrize(
+    "changes", [{"labels": ("yes", "no")}, {"max_length": 32}, {"precision": "fp32"}]
+)
+def test_the_digest_covers_what_the_manifest_says_of_the_model(
+    artifact: Artifact, changes: dict[str, Any]
+) -> None:
+    assert dataclasses.replace(artifact, **changes).digest != artifact.digest
+
+
+def test_a_file_is_read_once_while_its_times_stay(
+    artifact: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtimes.contents._SETTLED_NS", 0)
+    time.sleep(0.02)  # the clock of a file system is coarse
+    artifact.verify()
+    read: list[Path] = []
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return file_sha256(path)
+
+    monkeypatch.setattr("runtimes.contents.file_sha256", reading)
+    artifact.verify()
+    assert read == []
+    artifact.model_file.write_bytes(artifact.model_file.read_bytes()[::-1])
+    with pytest.raises(ArtifactError, match=r"model\.onnx was changed"):
+        artifact.verify()
+    assert read == [artifact.model_file]
 
 
 def test_tampering_is_caught(artifact: Artifact) -> None:
@@ -106,21 +142,24 @@ def test_a_copy_holds_the_listed_files_alone(artifact: Artifact, tmp_path: Path)
     assert read_artifact(tmp_path / "copy").digest == artifact.digest
 
 
-def test_an_edited_list_is_refused(artifact: Artifact) -> None:
+def test_an_edited_manifest_is_refused(artifact: Artifact) -> None:
     manifest = artifact.path / MANIFEST
-    content = json.loads(manifest.read_text())
-    del content["files"]["tokenizer.json"]
-    manifest.write_text(json.dumps(content))
+    manifest.write_text(manifest.read_text().replace('"yes"', '"Yes"'))
+    for read in (read_artifact, read_manifest):
+        with pytest.raises(ArtifactError, match="not as it was written"):
+            read(artifact.path)
+
+
+def test_a_digest_that_is_another_ones_is_refused(artifact: Artifact) -> None:
+    rewritten(artifact.path, digest="0" * 64)
     with pytest.raises(ArtifactError, match="digest is not that of the files"):
         read_artifact(artifact.path)
 
 
 def test_the_list_must_hold_the_model(artifact: Artifact) -> None:
-    manifest = artifact.path / MANIFEST
-    content = json.loads(manifest.read_text())
-    del content["files"]["model.onnx"]
-    content["digest"] = digest_of({"tokenizer.json": artifact.files["tokenizer.json"]})
-    manifest.write_text(json.dumps(content))
+    files = {"tokenizer.json": artifact.files["tokenizer.json"]}
+    rest = dataclasses.replace(artifact, files=files)
+    write_content(artifact.path, rest.to_json())
     with pytest.raises(ArtifactError, match=r"expected:  model\.onnx"):
         read_artifact(artifact.path)
 
@@ -142,10 +181,12 @@ def _bytes_of(artifact: Artifact, *names: str) -> int:
     [
         (None, "not an artifact folder"),
         ("{", "not JSON"),
-        ('{"schema_version": 1}', "make the artifact again"),
+        ('{"schema_version": 2}', "make the artifact again"),
+        ('{"schema_version": true}', "schema_version True"),
         ("[]", "schema_version None"),
         ('{"schema_version": 99}', "schema_version 99"),
-        ('{"schema_version": 2}', "'format'"),
+        ('{"schema_version": 3}', "not as it was written"),
+        ("[" * 100_000, "not JSON"),
         (b"\xff\xfe", "not JSON"),
     ],
 )
@@ -174,25 +215,49 @@ def test_a_missing_model_is_refused(artifact: Artifact) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format", "unheard of"),
-        ("format", 7),
-        ("labels", None),
+        *(("format", value) for value in ("unheard of", 7, "", None)),
+        *(("labels", value) for value in (None, "abc", ["a", "a"], ["a", 1], {"a": 0})),
+        *(("max_length", value) for value in (0, -1, "64", 64.0, True, 2**40, None)),
+        *(("parameters", value) for value in ("1", -1, 1.5)),
+        *(("task", value) for value in (["text-classification"], "")),
+        *(("precision", value) for value in (8, None)),
         ("inputs", [{"odd": 1}]),
+        ("inputs", [{"name": "x", "dtype": "int64", "shape": "batch"}]),
+        ("inputs", [{"name": "x", "dtype": "int64", "shape": [True]}]),
         ("outputs", "logits"),
         ("history", [{"odd": 1}]),
+        ("history", [{"kind": "x", "settings": [], "seconds": 1, "tools": {}, "metrics": {}}]),
         ("files", ["model.onnx"]),
         ("files", {"model.onnx": 7}),
-        ("files", {"../model.onnx": {"size_bytes": 1, "sha256": ""}}),
+        ("files", {"model.onnx": {"size_bytes": "1", "sha256": "0" * 64}}),
+        ("files", {"model.onnx": {"size_bytes": 1, "sha256": "0"}}),
+        ("files", {"../model.onnx": {"size_bytes": 1, "sha256": "0" * 64}}),
     ],
 )
 def test_a_malformed_field_is_an_artifact_error(
     artifact: Artifact, field: str, value: object
 ) -> None:
-    manifest = artifact.path / MANIFEST
-    content = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**content, field: value}))
-    with pytest.raises(ArtifactError):
+    rewritten(artifact.path, **{field: value})
+    with pytest.raises(ArtifactError, match=r"malformed|is missing|digest is not that"):
         read_artifact(artifact.path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("labels", value) for value in ("abc", ["a", "a"], [1])),
+        *(("max_length", value) for value in (0, "64", True)),
+        *(("runtimes", value) for value in ("onnxruntime", {"onnxruntime": 1})),
+        ("task_class", 7),
+        ("files", {"/etc/passwd": {"size_bytes": 1, "sha256": "0" * 64}}),
+    ],
+)
+def test_a_bundle_reads_its_manifest_as_strictly(
+    artifact: Artifact, field: str, value: object
+) -> None:
+    rewritten(artifact.path, **{field: value})
+    with pytest.raises(ArtifactError, match="malformed"):
+        read_manifest(artifact.path)
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "best.pt", "epoch-3.ckpt", "model.pkl"])

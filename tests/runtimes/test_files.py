@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,18 @@ def test_a_killed_process_leaves_no_result(tmp_path: Path) -> None:
     with new_folder(tmp_path / "stage") as folder:
         (folder / "whole").touch()
     assert (tmp_path / "stage" / "whole").exists()
+
+
+@pytest.mark.parametrize(
+    ("umask", "file", "folder"), [(0o027, 0o640, 0o750), (0o002, 0o664, 0o775)]
+)
+def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int, file: int, folder: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_text(tmp_path / "report.json", "{}")
+        with new_folder(tmp_path / "model") as made:
+            (made / "weights").write_text("w")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "report.json").stat().st_mode) == file
+    assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == folder

@@ -82,6 +82,27 @@ _FOREIGN = {
 }
 
 
+def test_a_well_formed_file_of_another_is_made_again(tmp_path: Path) -> None:
+    """Its content would make a bad model pass."""
+    file, wanted = tmp_path / "a.npz", _answers((3,), (3,))
+    file.write_bytes(_npz(values=_VALUES, ranks=[1, 1], sizes=[3, 3]))
+    assert _same(kept_answers(file, 2, lambda: wanted), wanted)
+
+
+def test_the_answers_of_another_model_are_made_again(tmp_path: Path) -> None:
+    """A file's name is a digest of the model, the rows, the runtime and the code."""
+    file, wanted, others = tmp_path / "a.npz", _answers((3,), (3,)), _answers((3,), (3,))
+    kept_answers(tmp_path / "b.npz", 2, lambda: others)
+    (tmp_path / "b.npz").rename(file)
+    assert _same(kept_answers(file, 2, lambda: wanted), wanted)
+
+
+def test_a_cache_that_takes_no_file_costs_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "shared").write_text("a file, where a folder should be")
+    wanted = _answers((3,))
+    assert kept_answers(tmp_path / "shared" / "a.npz", 1, lambda: wanted) is wanted
+
+
 @pytest.mark.parametrize("content", _FOREIGN.values(), ids=_FOREIGN)
 def test_a_foreign_file_is_made_again(tmp_path: Path, content: bytes) -> None:
     file, wanted = tmp_path / "a.npz", _answers((3,), (3,))

@@ -55,6 +55,7 @@ RESULTS = {
     "export": ("export", "teacher", "--out", "out"),
     "quantize": ("quantize", "onnx", "--out", "out", "--train", "train.csv"),
     "bundle": ("bundle", "onnx", "--out", "out"),
+    "verify": ("verify", "onnx"),
     "import": ("import", "onnx/model.onnx", "--out", "out", "--labels", "a,b,c"),
     "init": ("init", "teacher", "--data", "train.csv", "--out", "new.toml"),
     "sensitivity": (

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,8 +19,9 @@ from profiles.device import DeviceProfile, Match, TransportSettings
 from profiles.gate import Status
 from profiles.job import Job
 from profiles.noise import Noise
-from runtimes.artifact import Artifact, read_artifact
-from runtimes.errors import BackendError
+from runtimes.artifact import Artifact, write_like
+from runtimes.errors import ArtifactError, BackendError
+from runtimes.measure import MeasurePlan, Samples, Variant
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 pytestmark = pytest.mark.alone
@@ -89,7 +91,7 @@ def test_more_samples_are_not_taken_for_what_they_cannot_decide(model: Artifact)
 def test_a_model_that_breaks_leaves_the_rest_standing(model: Artifact, tmp_path: Path) -> None:
     shutil.copytree(model.path, tmp_path / "broken")
     (tmp_path / "broken" / "model.onnx").write_bytes(b"not a model")
-    broken = read_artifact(tmp_path / "broken")
+    broken = write_like(model, tmp_path / "broken")
     profile = _profile(latency_p50_ms={"max": 10_000}, artifact_mb={"max": 25})
     outcome = _judged(broken, model, profile, ROWS)
     assert "model.onnx" in outcome.of("candidate").samples.fault
@@ -100,6 +102,43 @@ def test_a_model_that_breaks_leaves_the_rest_standing(model: Artifact, tmp_path:
     assert size.status is Status.PASS
     with pytest.raises(BackendError, match=r"model\.onnx"):
         outcome.accept(Silence())
+
+
+class _Swapping(Job):
+    """Measure on this machine, and swap the model for another one half-way; `back` in the end."""
+
+    def __init__(self, model: Artifact, *, back: bool) -> None:
+        super().__init__()
+        self._file, self._back = model.model_file, back
+        self._own = self._file.read_bytes()
+
+    def measure(
+        self,
+        variants: Sequence[Variant],
+        rows: Sequence[Any],
+        plan: MeasurePlan,
+        **more: Any,
+    ) -> dict[str, Samples]:
+        if self._back:
+            self._file.write_bytes(b"another model")
+            self._file.write_bytes(self._own)
+        measured = super().measure(variants, rows, plan, **more)
+        if not self._back:
+            self._file.write_bytes(self._own[::-1])
+        return measured
+
+
+@pytest.mark.parametrize(("back", "said"), [(False, "was changed"), (True, "was replaced")])
+def test_a_model_that_is_swapped_half_way_gets_no_verdict(
+    model: Artifact, tmp_path: Path, back: bool, said: str
+) -> None:
+    model.copy(tmp_path)
+    copied = write_like(model, tmp_path)
+    profile = _profile(artifact_mb={"max": 25})
+    asked = Evaluation((), "candidate", None, Rows(TEXTS, ()), (profile,), "quick", 7)
+    asked = replace(asked, candidates=[Candidate("candidate", copied, "onnxruntime")])
+    with pytest.raises(ArtifactError, match=said):
+        measure_and_judge(asked, device=_Swapping(copied, back=back), progress=Silence())
 
 
 # Noise counts where it was

@@ -26,7 +26,7 @@ from compress.progress import Silence
 from profiles.noise import FEWEST_ROUNDS
 from runtimes.artifact import Artifact, write_like
 from runtimes.errors import DataError, QualityError, UnsupportedError
-from runtimes.manifest import MANIFEST
+from runtimes.listed import MANIFEST
 from runtimes.measure import MeasurePlan
 from runtimes.predict import open_predictor
 

@@ -14,7 +14,7 @@ from compress.models.teacher import import_model, open_model, resolve
 from compress.models.torch_model import quiet_transformers
 from compress.models.weights import INDEX, WEIGHTS
 from runtimes.errors import ArtifactError, InputError, UnknownNameError, UnsupportedError
-from runtimes.manifest import MANIFEST
+from runtimes.listed import MANIFEST
 from runtimes.tokenizing import load_tokenizer
 from tests.absent import needs
 from tests.compress.text_models import load_model

@@ -22,7 +22,7 @@ from compress.quantize.check import Limits, check_result, refuse_if_worse
 from compress.quantize.embeddings import pack_rows
 from compress.quantize.schemes import SCHEMES, Scheme
 from compress.quantize.stage import Quantize
-from compress.run.sources import code_digest
+from compress.sources import code_digest
 from compress.stage import RunContext, execute
 from profiles.paired import Paired
 from profiles.scores import RowScores

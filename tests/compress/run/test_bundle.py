@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import json
+import py_compile
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from py_compile import PycInvalidationMode
 from typing import Any
 
 import numpy as np
@@ -19,17 +22,14 @@ from compress.data.dataset import DataSettings
 from compress.run.bundle import bundle as make_bundle
 from compress.run.bundle import check_bundle, write_bundle
 from runtimes.artifact import read_artifact, write_like
+from runtimes.contents import list_files
 from runtimes.errors import ArtifactError, QualityError
+from runtimes.listed import files_to_json
 from runtimes.predict import open_predictor
 from runtimes.tasks import TASKS
 from tests.runtimes.panics import ON_READING, ON_TEXTS, harm_tokenizer
+from tests.runtimes.sealed import rewritten
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
-
-MANIFEST = (
-    '{{"format": "{}", "task": "text-classification", "labels": [{}], "max_length": 8,'
-    ' "runtimes": {}}}'
-)
-BUILT_IN = '{"onnxruntime": "runtimes.onnx_runtime:OnnxRuntime"}'
 
 
 @pytest.fixture(scope="module")
@@ -194,32 +194,88 @@ def test_text_that_is_not_utf8(bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("model.onnx", None, "model.onnx: no such file"),
-        ("model.onnx", "garbage", "not an intact ONNX file"),
-        ("tokenizer.json", None, "tokenizer.json: no such file"),
-        ("tokenizer.json", "{}", "tokenizer.json: cannot be read"),
-        ("artifact.json", None, "--model FOLDER"),
-        ("artifact.json", "[]", "not an artifact's manifest"),
-        ("artifact.json", MANIFEST.format("huggingface", "", BUILT_IN), "export"),
-        (
-            "artifact.json",
-            MANIFEST.format("onnx", '"one"', BUILT_IN),
-            "expected:  (1, 1)",
-        ),
+        ("model.onnx", None, "model.onnx is missing"),
+        ("model.onnx", "garbage", "model.onnx has 7 bytes"),
+        ("tokenizer.json", None, "tokenizer.json is missing"),
+        ("predict.py", "OLD# mine", "predict.py: not the file that artifact.json"),
+        ("runtimes/predict.py", "print('mine')", "predict.py: not the file that artifact.json"),
+        ("artifact.json", None, "artifact.json: No such file"),
+        ("artifact.json", "[]", "not a bundle's manifest"),
+        ("artifact.json", "{}", "not a bundle's manifest"),
     ],
 )
 def test_a_damaged_bundle_says_what_is_wrong(
     bundle: Path, tmp_path: Path, name: str, content: str | None, said: str
 ) -> None:
-    broken = tmp_path / "bundle"
-    shutil.copytree(bundle, broken)
+    broken = shutil.copytree(bundle, tmp_path / "bundle")
+    old = (broken / name).read_text(errors="replace")
     (broken / name).unlink()
     if content is not None:
-        (broken / name).write_text(content)
+        (broken / name).write_text(content.replace("OLD", old))
+    _refused(broken, said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"format": "huggingface"}, "export"),
+        ({"labels": ["one"]}, "expected:  (1, 1)"),
+        ({"labels": "abc"}, "a list of texts"),
+        ({"max_length": 0}, "a whole number from 1"),
+    ],
+)
+def test_a_manifest_that_does_not_fit_says_what_is_wrong(
+    bundle: Path, tmp_path: Path, changes: dict[str, Any], said: str
+) -> None:
+    broken = shutil.copytree(bundle, tmp_path / "bundle")
+    rewritten(broken, **changes)
+    _refused(broken, said)
+
+
+def _refused(broken: Path, said: str) -> None:
     done = run(broken, "my card")
     assert done.returncode in (2, 5)
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("options", [[], ["-I"], ["-P"]])
+@pytest.mark.parametrize("stray", ["json.py", "os.py", "pathlib.py", "numpy.py", "argparse.py"])
+def test_a_stray_file_never_stands_in_for_pythons_own(
+    bundle: Path, tmp_path: Path, stray: str, options: list[str]
+) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "bundle")
+    (copied / stray).write_text("raise SystemExit('the stray file ran')\n")
+    (copied / "runtimes" / stray).write_text("raise SystemExit('the stray file ran')\n")
+    command = [sys.executable, *options, str(copied / "predict.py"), "my card"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=copied)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_no_compiled_copy_is_run_or_written(bundle: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "bundle")
+    source = copied / "runtimes" / "predict.py"
+    evil = tmp_path / "evil.py"
+    evil.write_text("raise SystemExit('the compiled copy ran')\n")
+    for place in (copied / "runtimes", copied / "runtimes" / "tasks"):
+        assert not (place / "__pycache__").exists()
+    compiled = Path(importlib.util.cache_from_source(str(source)))
+    py_compile.compile(
+        str(evil), cfile=str(compiled), invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+    )
+    done = run(copied, "my card")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [path.name for path in compiled.parent.iterdir()] == [compiled.name]
+
+
+def test_classes_that_a_manifest_names_run_in_its_bundle_alone(
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = shutil.copytree(bundle, tmp_path / "bundle")
+    rewritten(copied, runtimes={"onnxruntime": "os:abort"}, task_class="os:abort")
+    assert cli(["predict", str(copied), "my card"]) == 0
+    assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "tokenizers", "numpy"])
@@ -308,7 +364,7 @@ def _rows_of(request: pytest.FixtureRequest, kind: str) -> tuple[Path, list[Any]
     rows: list[Any] = list(ROWS)
     if kind == "ranking":
         rows = [{"first": row, "second": "thank you", "weight": 0.5} for row in ROWS]
-    predictor = open_predictor(folder)
+    predictor = open_predictor(folder, bundled=True)
     return folder, rows, [predictor.answer(row) for row in rows]
 
 
@@ -334,12 +390,11 @@ def test_a_bundle_that_answers_otherwise_is_refused(
 
 def test_a_bundle_that_fails_is_refused(bundle: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(bundle, tmp_path / "bundle")
-    (broken / "predict.py").write_text("raise SystemExit('no room')\n", encoding="utf-8")
-    with pytest.raises(QualityError, match="no room"):
-        check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
-    (broken / "predict.py").write_text("", encoding="utf-8")
-    with pytest.raises(QualityError, match="0 of 1 rows"):
-        check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
+    for code, said in (("raise SystemExit('no room')\n", "no room"), ("", "0 of 1 rows")):
+        (broken / "predict.py").write_text(code, encoding="utf-8")
+        rewritten(broken, files=files_to_json(list_files(broken)))
+        with pytest.raises(QualityError, match=said):
+            check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
 
 
 def test_a_bundle_is_made_of_any_artifact_and_of_a_bundle(bundle: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,8 +22,8 @@ from compress.run.cache import Cache, default_cache, stage_key
 from compress.stage import Made, RunContext, Target
 from compress.tasks import TASKS
 from compress.tasks.text_classification import TextClassification
-from runtimes.artifact import Artifact
-from runtimes.errors import ArtifactError
+from runtimes.artifact import Artifact, write_like
+from runtimes.errors import ArtifactError, InputError
 from tests.compress.stand_in import Copy
 from tests.compress.tiny_models import make_data, make_model
 
@@ -56,6 +57,53 @@ def test_damage_is_made_again(cache: Cache, source: Artifact, tmp_path: Path) ->
     again, cached = cache.make(Copy(), source, context(tmp_path))
     assert not cached
     again.verify()
+
+
+def test_a_whole_model_that_another_put_there_is_made_again(
+    cache: Cache, source: Artifact, tmp_path: Path
+) -> None:
+    made = cache.make(Copy(), source, context(tmp_path))[0]
+    shutil.rmtree(made.path)
+    other = make_model(made.path, seed=1)
+    again, cached = cache.make(Copy(), source, context(tmp_path))
+    assert not cached
+    assert again.digest == made.digest != other.digest
+
+
+def test_an_edited_lineage_is_made_again(cache: Cache, source: Artifact, tmp_path: Path) -> None:
+    made = cache.make(Copy(), source, context(tmp_path))[0]
+    write_like(made, made.path, history=())
+    again, cached = cache.make(Copy(), source, context(tmp_path))
+    assert not cached
+    assert [record.kind for record in again.history] == ["copy"]
+
+
+@pytest.mark.parametrize("act", ["make", "prune", "ls"])
+def test_a_folder_of_others_is_never_taken_for_a_cache(
+    source: Artifact, tmp_path: Path, act: str
+) -> None:
+    own = tmp_path / "home"
+    (own / "shared").mkdir(parents=True)
+    (own / "shared" / "letters.txt").write_text("mine")
+    cache = Cache(own)
+    acts: dict[str, Callable[[], object]] = {
+        "make": lambda: cache.make(Copy(), source, context(tmp_path)),
+        "prune": lambda: cache.prune(0),
+        "ls": cache.entries,
+    }
+    with pytest.raises(InputError, match="EDGEPRESS_CACHE"):
+        acts[act]()
+    assert [path.name for path in own.rglob("*")] == ["shared", "letters.txt"]
+
+
+def test_a_cache_is_marked_for_backups_and_an_older_one_is_known(
+    cache: Cache, source: Artifact, tmp_path: Path
+) -> None:
+    cache.make(Copy(), source, context(tmp_path))
+    tag = cache.root / "CACHEDIR.TAG"
+    assert tag.read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
+    tag.unlink()
+    assert len(cache.prune(0)) == 1
 
 
 def test_a_failed_stage_leaves_nothing(cache: Cache, source: Artifact, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
 from compress.stage import execute
 from compress.tasks.classes import class_costs
 from runtimes.artifact import Artifact, write_like
-from runtimes.manifest import MANIFEST
+from runtimes.listed import MANIFEST
 from tests.compress.exported import context, data, exported, trained
 from tests.compress.text_models import TASK
 from tests.compress.tiny_models import LABELS

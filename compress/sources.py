@@ -1,4 +1,4 @@
-"""The digest of a stage's code: changes of other code keep the stage's cache."""
+"""The digest of code: what a change of other code cannot affect stays in the cache."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtimes.files import file_sha256, stable_hash
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[1]
 _PACKAGES = ("compress", "profiles", "runtimes")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from compress.run import sources
-from compress.run.sources import code_digest
+from compress import sources
+from compress.sources import code_digest
 
 
 @pytest.fixture
