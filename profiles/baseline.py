@@ -33,6 +33,7 @@ DISTURBED = "no run of the model was undisturbed at the machine's full pace"
 PACE_MOST = 0.05
 """A machine whose fixed micro-probe takes this much longer, or shorter, has changed its speed."""
 
+_DIGEST = "baseline_digest"
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -241,14 +242,15 @@ def remarks(now: Baseline, then: Baseline) -> list[str]:
 
 
 def write_baseline(path: Path, baseline: Baseline) -> None:
-    """Write a baseline atomically."""
-    write_text(path, json.dumps(baseline.to_json(), indent=1) + "\n")
+    """Write a baseline atomically, with the digest of its content."""
+    content = json.loads(json.dumps(baseline.to_json()))
+    write_text(path, json.dumps({**content, _DIGEST: stable_hash(content)}, indent=1) + "\n")
 
 
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline.
 
-    Raises InputError for a file that is missing, damaged, of another kind or too old.
+    Raises InputError for a file that is missing, damaged, edited, of another kind or too old.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -263,6 +265,7 @@ def read_baseline(path: Path) -> Baseline:
         older = " (1 timed the model alone, not from input to answer)" if version == 1 else ""
         why = f"a baseline of schema {version!r}{older}; this edgepress reads {SCHEMA}"
         raise _refused(path, why)
+    written = content.pop(_DIGEST, None)
     try:
         baseline = Baseline.model_validate(content)
         baseline.scores()
@@ -275,6 +278,8 @@ def read_baseline(path: Path) -> Baseline:
     for name in ("latency_p50_ms", "latency_p90_ms"):
         if not content[name]:
             raise _refused(path, f"{name}: no process's latency")
+    if written != stable_hash(content):
+        raise _refused(path, f"it is not as it was written (its {_DIGEST} is of other content)")
     return baseline
 
 

@@ -176,6 +176,16 @@ def test_a_broken_file_is_refused_with_the_way_out(
     assert "baseline save" in str(caught.value)
 
 
+@pytest.mark.parametrize("change", [{"size_mb": 9.0}, {"rows_digest": "0" * 64}, {"seed": 8}])
+def test_an_edited_figure_is_found(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "base.json"
+    write_baseline(path, stored())
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, **change}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"not as it was written|extra"):
+        read_baseline(path)
+
+
 def test_a_missing_file_and_a_binary_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         read_baseline(tmp_path / "none.json")
