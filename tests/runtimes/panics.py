@@ -7,6 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from runtimes.artifact import is_artifact
+from tests.runtimes.sealed import resealed
+
 _TEMPLATE = {
     "type": "TemplateProcessing",
     "single": [
@@ -41,7 +44,9 @@ ON_TEXTS: dict[str, dict[str, Any]] = {
 
 
 def harm_tokenizer(folder: Path, parts: dict[str, Any]) -> None:
-    """Replace parts of a folder's tokenizer.json."""
+    """Replace parts of a folder's tokenizer.json; its manifest, if it has one, fits the result."""
     path = folder / "tokenizer.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps({**content, **parts}), encoding="utf-8")
+    if is_artifact(folder):
+        resealed(folder)

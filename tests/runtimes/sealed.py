@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from runtimes.listed import MANIFEST
+from runtimes.artifact import _described
+from runtimes.contents import list_files
+from runtimes.listed import MANIFEST, files_to_json
 from runtimes.manifest import write_content
 
 
@@ -16,3 +18,10 @@ def rewritten(folder: Path, **changes: Any) -> None:
     content = {**content, **changes}
     del content["manifest_digest"]
     write_content(folder, {key: value for key, value in content.items() if value is not None})
+
+
+def resealed(folder: Path) -> None:
+    """Make a folder's manifest fit the files that lie there now."""
+    rewritten(folder, files=files_to_json(list_files(folder)))
+    content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    rewritten(folder, digest=_described(folder, content).digest)

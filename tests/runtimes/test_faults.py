@@ -19,6 +19,7 @@ from runtimes.process import oom_kills
 from runtimes.stored import stored_samples
 from runtimes.worker import Worker
 from tests.runtimes.launching import measure, process
+from tests.runtimes.sealed import resealed
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 pytestmark = pytest.mark.alone
@@ -172,6 +173,7 @@ def test_says_for_certain_that_the_kernel_ended_it(tmp_path: Path, small_group: 
 def test_a_model_that_does_not_load_is_a_fault(tmp_path: Path) -> None:
     broken = tiny_onnx(tmp_path / "broken")
     broken.model_file.write_bytes(b"garbage")
+    resealed(broken.path)
     variants = [
         Variant("broken", broken, "onnxruntime"),
         Variant("sound", tiny_onnx(tmp_path / "sound"), "onnxruntime"),

@@ -179,5 +179,7 @@ def test_a_changed_file_is_found_before_anything_is_measured(
         "budget explain artifact_mb changed",
         "quantize changed --out new --train train.csv -q",
         "bundle changed --out new",
+        "predict changed hello",
+        "verify changed",
     ):
         assert "tokenizer.json has 2 bytes in place of" in ask(line, 2), line

@@ -22,13 +22,11 @@ from compress.data.dataset import DataSettings
 from compress.run.bundle import bundle as make_bundle
 from compress.run.bundle import check_bundle, write_bundle
 from runtimes.artifact import read_artifact, write_like
-from runtimes.contents import list_files
 from runtimes.errors import ArtifactError, QualityError
-from runtimes.listed import files_to_json
 from runtimes.predict import open_predictor
 from runtimes.tasks import TASKS
 from tests.runtimes.panics import ON_READING, ON_TEXTS, harm_tokenizer
-from tests.runtimes.sealed import rewritten
+from tests.runtimes.sealed import resealed, rewritten
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 
@@ -392,7 +390,7 @@ def test_a_bundle_that_fails_is_refused(bundle: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(bundle, tmp_path / "bundle")
     for code, said in (("raise SystemExit('no room')\n", "no room"), ("", "0 of 1 rows")):
         (broken / "predict.py").write_text(code, encoding="utf-8")
-        rewritten(broken, files=files_to_json(list_files(broken)))
+        resealed(broken)
         with pytest.raises(QualityError, match=said):
             check_bundle(broken, "onnxruntime", ["my card"], [np.zeros(3, dtype=np.float32)])
 
@@ -442,6 +440,7 @@ def test_what_nobody_expected_is_a_tool_s_error_without_a_traceback(
     broken = shutil.copytree(bundle, tmp_path / "bundle")
     rows = broken / "runtimes" / "rows.py"
     rows.write_text(rows.read_text() + "\n\ndef _opened(source):\n    raise OverflowError(7)\n")
+    resealed(broken)
     done = run(broken, "--rows", "texts.txt")
     assert (done.returncode, done.stdout) == (5, "")
     assert "error: OverflowError: 7\n  next: " in done.stderr
