@@ -36,6 +36,12 @@ class Match(_TomlTable):
     environment: str | None = None
     cpus: int | None = Field(default=None, gt=0)
 
+    @property
+    def names_device(self) -> bool:
+        """Tell whether it names a kind of device; a number of CPUs alone fits any machine."""
+        named = (self.device_tree_model, self.cpu_model, self.gpu, self.environment)
+        return any(value is not None for value in named)
+
 
 class Cores(_TomlTable):
     """Describe a cluster of equal cores; the count is absent where it depends on the instance."""

@@ -115,9 +115,23 @@ class _Case:
 
     def verdict(self, fallen: frozenset[_Hypothesis]) -> Verdict:
         checks = tuple(self._check(budget, fallen) for budget in self.profile.budgets.values())
-        status = Status.WRONG_DEVICE if self.elsewhere else _status(checks)
-        at = self.bench.at
-        return Verdict(self.profile.name, status, checks, self.elsewhere, at.conditions)
+        status, why = self._outcome(checks)
+        return Verdict(self.profile.name, status, checks, why, self.bench.at.conditions)
+
+    def _outcome(self, checks: Sequence[Check]) -> tuple[Status, str]:
+        """Return the verdict's status, and why where no check says it.
+
+        A model whose answers are none fails whatever its budgets are; one that was not measured to
+        its end does not pass.
+        """
+        status, at = _status(checks), self.bench.at
+        if self.elsewhere:
+            return Status.WRONG_DEVICE, self.elsewhere
+        if at.unsound:
+            return Status.FAIL, at.unsound
+        if at.fault:
+            return worst((status, Status.NOT_MEASURED)), at.fault
+        return status, ""
 
     def _check(self, budget: Budget, fallen: frozenset[_Hypothesis]) -> Check:
         if not self._judges(budget):

@@ -10,6 +10,7 @@ EdgepressError                5  the tool itself failed
 │   └── UnsupportedError         a real thing that this architecture or runtime lacks
 ├── DeviceError               4  the device is another one, or cannot be reached
 ├── BackendError              5  a runtime's own exception, translated at its border
+│   └── AnswerError           1  the model ran, and its answers are none
 └── QualityError              5  a stage's result is not fit to be used
 """
 
@@ -96,6 +97,21 @@ class DeviceError(EdgepressError):
 
 class BackendError(EdgepressError):
     """Carry a runtime's own exception in this error tree."""
+
+
+class AnswerError(BackendError):
+    """Refuse a model whose answers are none: not finite, of another shape, or all the same."""
+
+    exit_code = 1
+
+    def of(self, model: str) -> AnswerError:
+        """Return the error with the model's name before it."""
+        return AnswerError(
+            f"{model}: {self.received}",
+            expected=self.expected,
+            available=self.available,
+            action=self.action,
+        )
 
 
 class QualityError(EdgepressError):

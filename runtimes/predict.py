@@ -30,13 +30,14 @@ from runtimes.printing import guarded
 from runtimes.registry import imported
 from runtimes.rows import STDIN, read_rows
 from runtimes.runtime import RUNTIMES, require_loads, runs_in
+from runtimes.soundness import Variety, finite
 from runtimes.tasks import TASKS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from runtimes.runtime import Feeds, Opened, Runtime
+    from runtimes.runtime import Feeds, Opened, Outputs, Runtime
     from runtimes.tasks import DeviceTask
 
 
@@ -53,8 +54,12 @@ class Predictor:
         return self.task.feeds(row)
 
     def answer(self, row: Any) -> NDArray[np.float32]:
-        """Return the model's answer to one row alone."""
-        return self.task.answer(self.infer(self.task.feeds(row)))
+        """Return the model's answer to one row alone; raise AnswerError when it is none."""
+        return self.answer_in(self.infer(self.task.feeds(row)))
+
+    def answer_in(self, outputs: Outputs) -> NDArray[np.float32]:
+        """Return the answer in a model's outputs; raise AnswerError when it is none."""
+        return finite(self.task.answer(outputs))
 
 
 def open_predictor(
@@ -167,7 +172,8 @@ def answer(request: Request) -> None:
     """Print one line a row.
 
     The row "-" is stdin, a row a line; so is no row at all, unless stdin is a terminal. Raises
-    InputError on a request that does not hold together, DataError on an empty row.
+    InputError on a request that does not hold together, DataError on an empty row, AnswerError
+    when the answers are none, or the same for every row.
     """
     _check(request)
     rows = _rows(request)
@@ -214,14 +220,18 @@ def _check(request: Request) -> None:
 
 def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Iterable[str]:
     alone = len(request.rows) == 1 and request.rows[0] != STDIN
+    seen = Variety()
     for number, row in enumerate(rows, 1):
         if row is None or (isinstance(row, str) and not row.strip()):
             raise DataError(f"text {number} is empty; there is nothing to answer")
-        shown = predictor.task.shown(predictor.answer(row), row, request.top)
+        answer = predictor.answer(row)
+        seen.saw(row, answer)
+        shown = predictor.task.shown(answer, row, request.top)
         if request.as_json:
-            yield json.dumps(shown, ensure_ascii=False)
+            yield json.dumps(shown, ensure_ascii=False, allow_nan=False)
         else:
             yield predictor.task.line(shown) + ("" if alone else "\t" + _repeated(row))
+    seen.check()
 
 
 def _repeated(row: Any) -> str:
@@ -233,7 +243,8 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
     """Parse the bundle's command line; `model` is the folder by default."""
     parser = argparse.ArgumentParser(
         description="Classify texts: prints label and score, separated by a tab.",
-        epilog="exit codes: 0 done, 2 bad input or something missing, 5 the runtime failed",
+        epilog="exit codes: 0 done, 1 the answers are none (not finite, or all the same),"
+        " 2 bad input or something missing, 5 the runtime failed",
         allow_abbrev=False,
     )
     add = parser.add_argument

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from runtimes.errors import BackendError
+from runtimes.errors import AnswerError, BackendError
 from runtimes.samples import (
     Block,
     ColdStart,
@@ -37,6 +37,7 @@ class Recorder:
     ) -> None:
         self.variant = variant
         self.fault = ""
+        self.unsound = False
         self.uncached_why = ""
         self._units_left = units
         self._advance = advance
@@ -60,8 +61,8 @@ class Recorder:
         try:
             yield
         except BackendError as error:
-            self.fault = str(error)
-            self._write("fault", {"fault": self.fault})
+            self.fault, self.unsound = str(error), isinstance(error, AnswerError)
+            self._write("fault", {"fault": self.fault, "unsound": self.unsound})
             self._report(self._units_left, "failed, and is left out")
 
     def started(self, reply: dict[str, Any]) -> None:
@@ -171,6 +172,7 @@ class Recorder:
             server_runs=tuple(self._server_runs),
             effort=self._effort,
             fault=self.fault,
+            unsound=self.unsound,
         )
 
     def _first_result(self, reply: dict[str, Any]) -> ColdStart:

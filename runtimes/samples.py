@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError
+from runtimes.errors import AnswerError, BackendError
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,8 @@ class Samples:
     `soak` are blocks of one long process, which is never idle between them.
     `uncached_starts` read their files from storage; `uncached_why` says why there are none although
     they were requested. `fault` is empty, or says how a process of the variant failed: then earlier
-    samples stay valid, and nothing was measured afterwards.
+    samples stay valid, and nothing was measured afterwards. It is `unsound` where the model ran
+    and its answers are none.
     """
 
     variant: str
@@ -205,11 +206,12 @@ class Samples:
     server_runs: tuple[ServerRuns, ...] = ()
     effort: Effort = Effort()
     fault: str = ""
+    unsound: bool = False
 
     def raise_fault(self) -> None:
-        """Raise BackendError when a process of the variant failed."""
+        """Raise BackendError when a process of the variant failed, AnswerError when `unsound`."""
         if self.fault:
-            raise BackendError(self.fault)
+            raise (AnswerError if self.unsound else BackendError)(self.fault)
 
 
 def joined(first: Samples, more: Samples) -> Samples:
@@ -244,6 +246,7 @@ def joined(first: Samples, more: Samples) -> Samples:
             first.effort.starting_s + more.effort.starting_s,
         ),
         fault=first.fault or more.fault,
+        unsound=first.unsound or more.unsound,
     )
 
 

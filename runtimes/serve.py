@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any  # noqa: E402
 
 from runtimes import timing  # noqa: E402
 from runtimes.contents import check_files  # noqa: E402
-from runtimes.errors import BackendError, EdgepressError, InputError, first_line, unexpected  # noqa: E402
+from runtimes.errors import (  # noqa: E402
+    AnswerError,
+    BackendError,
+    EdgepressError,
+    InputError,
+    first_line,
+    unexpected,
+)
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
@@ -81,12 +88,12 @@ class MeasuringServer:
         session_ms = clock.lap_ms()
         task = make_task(task_class, folder, manifest, opened)
         load_ms = checking_ms + clock.lap_ms()
-        self._predictor = Predictor(task, opened)
+        self._predictor = predictor = Predictor(task, opened)
         feeds = task.feeds(row)
         encode_ms = clock.lap_ms()
         outputs = opened.run(feeds)
         first_inference_ms = clock.lap_ms()
-        task.shown(task.answer(outputs), row, 0)
+        task.shown(predictor.answer_in(outputs), row, 0)
         return {
             "runtime": opened.runtime,
             "version": opened.version,
@@ -150,6 +157,8 @@ class MeasuringServer:
         predictor = self._loaded()
         try:
             return _encoded(predictor.answer(row))
+        except AnswerError as error:
+            raise error.of(f"row {place + 1} of the data") from error
         except Exception as error:  # whatever a runtime raises; the row itself may be private
             raise BackendError(
                 f"the model fails on row {place + 1} of the data: {first_line(error)}",
@@ -241,7 +250,7 @@ def serve(arguments: argparse.Namespace) -> None:
         try:
             reply = worker.answer(json.loads(line))
         except EdgepressError as error:
-            reply = {"error": str(error)}
+            reply = {"error": str(error), "unsound": isinstance(error, AnswerError)}
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise  # the process ends, and its parent says why
         except BaseException as error:  # whatever a library raises; a panic is no Exception

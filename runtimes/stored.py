@@ -45,6 +45,7 @@ def stored_samples(
         soak=tuple(_row(Block, line) for line in own.get("soak", [])),
         server_runs=tuple(_row(ServerRuns, line) for line in own.get("server", [])),
         fault=next((str(line["fault"]) for line in own.get("fault", [])), ""),
+        unsound=any(line.get("unsound", False) for line in own.get("fault", [])),
     )
 
 

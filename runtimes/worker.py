@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes.errors import BackendError
+from runtimes.errors import AnswerError, BackendError
 from runtimes.process import Process, cause_of_end
 
 _STDERR_LINES = 12
@@ -33,7 +33,7 @@ class Worker:
         """Send one request and return its reply.
 
         Raises BackendError, with the process's last words, when it reports an error, ends, or
-        is silent for `timeout_s` (it is killed then).
+        is silent for `timeout_s` (it is killed then), and AnswerError for answers that are none.
         """
         expired = threading.Event()
         watchdog = threading.Timer(timeout_s, self._expire, (expired,))
@@ -47,7 +47,7 @@ class Worker:
         if reply is None:
             raise self._ended(do, timeout_s if expired.is_set() else None)
         if "error" in reply:
-            raise BackendError(reply["error"])
+            raise (AnswerError if reply.get("unsound") else BackendError)(reply["error"])
         return reply
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
 from runtimes.runtime import RUNTIMES
 from runtimes.samples import Variant
+from runtimes.soundness import require_sound
 from runtimes.tasks import TASKS
 
 
@@ -35,15 +36,18 @@ def answers(
     describes what is deployed. Answers are kept in `shared` by the model's digest, the runtime's
     version, the code that answers, the rows and, where it is another machine, the device.
 
-    Raises BackendError when the runtime does not load the model or fails on a row.
+    Raises BackendError when the runtime does not load the model or fails on a row,
+    AnswerError when the answers are none.
     """
     device = device or Job()
     variant = Variant(name, artifact, runtime, threads)
-    return kept_answers(
+    found = kept_answers(
         _file(variant, rows, shared, device),
         len(rows),
         lambda: _run(variant, rows, progress, device),
     )
+    require_sound(rows, found, name)
+    return found
 
 
 def _run(variant: Variant, rows: Sequence[Any], progress: Progress, device: Job) -> Answers:

@@ -9,13 +9,17 @@ from typing import Any
 from compress.answers import Answers
 from runtimes.artifact import Artifact
 from runtimes.predict import open_predictor
+from runtimes.soundness import require_sound
 
 
 def folder_answers(artifact: Artifact, folder: Path, rows: Sequence[Any]) -> Answers:
     """Return the answers of the model in `folder`, computed by the bundle's own code.
 
     Each row is run alone, at its own length. `artifact` says what the folder holds. Raises
-    ArtifactError on a damaged file, BackendError when the runtime refuses the model.
+    ArtifactError on a damaged file, BackendError when the runtime refuses the model, AnswerError
+    when its answers are none.
     """
     predictor = open_predictor(folder, manifest=artifact.device_manifest)
-    return [predictor.answer(row) for row in rows]
+    answers = [predictor.answer(row) for row in rows]
+    require_sound(rows, answers, str(folder))
+    return answers

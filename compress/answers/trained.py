@@ -11,6 +11,7 @@ from compress.progress import Advance
 from compress.tasks import Task, task_of
 from compress.training.batches import Encoded, encode
 from runtimes.artifact import Artifact
+from runtimes.soundness import require_sound
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,9 +48,14 @@ class Inference:
 
 
 def trained_answers(model: Artifact, rows: Sequence[Any], *, advance: Advance = _silent) -> Answers:
-    """Return a torch model's answers to each row, computed on a GPU where there is one."""
+    """Return a torch model's answers to each row, computed on a GPU where there is one.
+
+    Raises AnswerError when they are none: not finite, or the same for every row.
+    """
     from compress.training.loop import accelerator_device
 
     inference = Inference.of(model, rows)
     inference.network.to(accelerator_device())
-    return inference.answers(advance)
+    answers = inference.answers(advance)
+    require_sound(rows, answers, str(model.path))
+    return answers

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compress.cli.border import force_option
 from compress.cli.command import Group
 from compress.cli.judged import commit_measured
 from compress.cli.options import (
-    FILE,
-    FOLDER,
     history_options,
     json_output,
     kept_answers_option,
@@ -26,6 +25,7 @@ from compress.cli.options import (
     unlabeled_option,
     verbosity,
 )
+from compress.cli.paths import BASELINE, FILE, FOLDER
 
 if TYPE_CHECKING:
     from profiles.baseline import Baseline
@@ -48,12 +48,13 @@ def baseline() -> None:
 @click.argument("artifact", type=FOLDER)
 @rows_options
 @unlabeled_option
-@click.option("--out", type=FILE, required=True, help="Write this file.")
+@click.option("--out", type=BASELINE, required=True, help="Write this file.")
 @profile_option("Measure with the runtime and the threads of this profile.")
 @kept_answers_option
 @history_options
 @seed_option
 @tier_option
+@force_option()
 @output_options
 def save(
     artifact: Path,

@@ -8,9 +8,6 @@ import click
 
 from compress.cli.command import Group
 from compress.cli.options import (
-    FOLDER,
-    MODEL,
-    ROWS,
     label_option,
     output_options,
     print_json,
@@ -22,6 +19,7 @@ from compress.cli.options import (
     threads_option,
     tier_option,
 )
+from compress.cli.paths import FOLDER, MODEL, ROWS
 
 
 @click.group(

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import FOLDER, NEW_FOLDER, ROWS, json_output, text_option, verbosity
+from compress.cli.options import json_output, text_option, verbosity
+from compress.cli.paths import FOLDER, NEW_FOLDER, ROWS
 from compress.cli.stages import print_artifact
 
 

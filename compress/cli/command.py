@@ -15,6 +15,13 @@ class _WithExamples(click.Command):
         super().__init__(*args, **settings)
         self.examples = tuple(examples)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Check the outputs against the inputs, then run the command."""
+        from compress.cli.border import check
+
+        check(ctx)
+        return super().invoke(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Print the epilog, then the examples."""
         super().format_epilog(ctx, formatter)

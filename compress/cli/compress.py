@@ -11,7 +11,8 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.init import teacher_options
-from compress.cli.options import NEW_FOLDER, output_options, print_json, tier_option
+from compress.cli.options import output_options, print_json, tier_option
+from compress.cli.paths import KEPT_FOLDER
 from compress.cli.planned import print_plan
 from compress.cli.search import Duration
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     default="30m",
     help="Take at most this long in total, as in 90s, 60m or 3h.",
 )
-@click.option("--out", required=True, type=NEW_FOLDER, help="Write the results here.")
+@click.option("--out", required=True, type=KEPT_FOLDER, help="Write the results here.")
 @click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop.")
 @click.option(
     "--resume/--fresh", default=True, help="Continue what is in --out, or start it again."

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import NEW_FOLDER, output_options, tier_option
+from compress.cli.options import output_options, tier_option
+from compress.cli.paths import KEPT_FOLDER
 from compress.demo.files import PROFILES, SEED
 
 
@@ -19,7 +20,7 @@ from compress.demo.files import PROFILES, SEED
 )
 @click.option(
     "--out",
-    type=NEW_FOLDER,
+    type=KEPT_FOLDER,
     default=Path("runs/demo"),
     help="The run's folder; the data and the recipe are written beside it.",
 )

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import MODEL
+from compress.cli.paths import MODEL
 from compress.cli.stages import run_command, stage_options
 
 

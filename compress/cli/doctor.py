@@ -9,8 +9,6 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.options import (
-    FOLDER,
-    ROWS,
     output_options,
     print_json,
     seed_option,
@@ -19,6 +17,7 @@ from compress.cli.options import (
     text_option,
     threads_option,
 )
+from compress.cli.paths import FOLDER, ROWS
 
 if TYPE_CHECKING:
     from compress.doctor import Finding

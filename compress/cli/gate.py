@@ -18,9 +18,6 @@ from compress.cli.judged import (
     verdict_options,
 )
 from compress.cli.options import (
-    FILE,
-    FOLDER,
-    MODEL,
     history_options,
     kept_answers_option,
     output_options,
@@ -32,6 +29,7 @@ from compress.cli.options import (
     tier_option,
     unlabeled_option,
 )
+from compress.cli.paths import FILE, FOLDER, MODEL, SAMPLES
 
 if TYPE_CHECKING:
     from compress.report.gate_wording import Policy
@@ -56,7 +54,7 @@ if TYPE_CHECKING:
 )
 @budgets_option
 @verdict_options
-@click.option("--samples", type=FILE, help="Write the raw samples as JSON lines.")
+@click.option("--samples", type=SAMPLES, help="Write the raw samples as JSON lines.")
 @click.option(
     "--least",
     "least_s",
@@ -121,7 +119,7 @@ def gate(
         repeat=command_line(),
         least_s=least_s,
     )
-    prepare(samples, junit, markdown, comment, github=github)
+    prepare(github=github)
     measured = commit_measured(history, commit, branch)
     progress = terminal(quiet)
     report = judge_model(request, progress, shared_cache(kept_answers))

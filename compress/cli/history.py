@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import FOLDER, PROFILE, output_options, print_json, terminal
+from compress.cli.options import output_options, print_json, terminal
+from compress.cli.paths import PROFILE, RESULTS
 
 
 @click.command(
@@ -17,7 +18,7 @@ from compress.cli.options import FOLDER, PROFILE, output_options, print_json, te
         "edgepress history history --branch main --metric latency_p50_ratio",
     ],
 )
-@click.argument("folder", type=FOLDER)
+@click.argument("folder", type=RESULTS)
 @click.option("--profile", type=PROFILE, help="Show this profile only.")
 @click.option("--branch", metavar="NAME", help="Show this branch only.")
 @click.option(

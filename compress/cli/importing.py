@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import FOLDER, NEW_FOLDER, output_options, terminal
+from compress.cli.options import output_options, terminal
+from compress.cli.paths import FOLDER, LABELS, NEW_FOLDER, SOURCE
 from compress.cli.stages import print_artifact
 
 
@@ -21,12 +22,12 @@ from compress.cli.stages import print_artifact
         "edgepress import model.xml --out models/theirs --labels labels.txt",
     ],
 )
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=SOURCE)
 @click.option("--out", required=True, type=NEW_FOLDER, help="The artifact folder to make.")
 @click.option("--task", default="text-classification", metavar="NAME", help="The model's task.")
 @click.option(
     "--labels",
-    metavar="FILE",
+    type=LABELS,
     show_default="config.json's, or labels.txt",
     help="The labels in the order of the outputs, a label a line; or a,b,c.",
 )

@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from compress.cli.border import force_option
 from compress.cli.command import Command
-from compress.cli.options import (
-    FILE,
-    MODEL,
-    json_output,
-    print_json,
-    profiles_option,
-    stack,
-    verbosity,
-)
+from compress.cli.options import json_output, print_json, profiles_option, stack, verbosity
+from compress.cli.paths import FILE, MODEL, RECIPE
 
 if TYPE_CHECKING:
     from compress.setup.survey import Survey
@@ -54,8 +48,8 @@ teacher_options = stack(
     ],
 )
 @teacher_options
-@click.option("--out", type=FILE, default=Path("recipe.toml"), help="Write this recipe.")
-@click.option("--force", is_flag=True, help="Replace a recipe that is already there.")
+@click.option("--out", type=RECIPE, default=Path("recipe.toml"), help="Write this recipe.")
+@force_option("Replace a recipe that is already there.")
 @json_output
 @verbosity
 def init(
@@ -63,7 +57,6 @@ def init(
     data: Path,
     profiles: tuple[str, ...],
     out: Path,
-    force: bool,
     as_json: bool,
     **columns: Any,
 ) -> None:
@@ -73,20 +66,14 @@ def init(
     no trained head. edgepress guesses the columns and the files of the other splits, and prints
     what it guessed.
     """
-    from compress.places import check_room
+    from compress.places import Place, check_separate
     from compress.setup.draft import draft, recipe_name
     from compress.setup.survey import Given, survey
-    from runtimes.errors import InputError
     from runtimes.files import write_text
 
-    if out.exists() and not force:
-        raise InputError(
-            f"{out}: is there already",
-            expected="a file that is not there yet",
-            action="choose another --out, or --force to replace it",
-        )
-    check_room(out.absolute().parent, 0)
     surveyed = survey(Given(teacher, data, **columns))
+    found = [Place(f"the {name} rows", path) for name, path in surveyed.splits.items()]
+    check_separate(Place("--out", out), found)
     write_text(out, draft(surveyed, out, profiles))
     if as_json:
         print_json(_json(surveyed, out))

@@ -16,7 +16,8 @@ from compress.cli.judged import (
     prepare,
     verdict_options,
 )
-from compress.cli.options import FILE, output_options, profiles_option, terminal, unlabeled_option
+from compress.cli.options import output_options, profiles_option, terminal, unlabeled_option
+from compress.cli.paths import FILE
 
 if TYPE_CHECKING:
     from compress.report.gate_wording import Policy
@@ -59,7 +60,7 @@ def judge(
     """
     from compress.judge.rejudging import JudgeRequest, rejudge
 
-    prepare(junit, markdown, comment, github=github)
+    prepare(github=github)
     request = JudgeRequest(
         files=samples,
         profiles=profiles,

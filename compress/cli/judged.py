@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from compress.cli.options import FILE, print_json, stack
+from compress.cli.border import force_option
+from compress.cli.options import print_json, stack
+from compress.cli.paths import COMMENT, JUNIT, MARKDOWN
 
 if TYPE_CHECKING:
     from compress.history.commit import Commit
@@ -35,12 +37,13 @@ verdict_options = stack(
         default="fail",
         help="If the budgets stay undecided: exit with 3, warn and exit with 0, or exit with 0.",
     ),
-    click.option("--junit", type=FILE, help="Write a JUnit file."),
-    click.option("--markdown", type=FILE, help="Write Markdown, for a page or a mail."),
+    click.option("--junit", type=JUNIT, help="Write a JUnit file."),
+    click.option("--markdown", type=MARKDOWN, help="Write Markdown, for a page or a mail."),
     click.option(
-        "--comment", type=FILE, help="Write Markdown for `edgepress comment`, cut to its length."
+        "--comment", type=COMMENT, help="Write Markdown for `edgepress comment`, cut to its length."
     ),
     click.option("--github", is_flag=True, help="Write the job summary and annotations of GitHub."),
+    force_option(),
 )
 """--inconclusive, --junit, --markdown, --comment and --github: what becomes of a verdict."""
 
@@ -62,14 +65,12 @@ def limits_of(budgets: tuple[str, ...]) -> dict[str, float]:
     return limits
 
 
-def prepare(*files: Path | None, github: bool) -> None:
-    """Refuse an output that cannot be written before minutes of measuring."""
+def prepare(*, github: bool) -> None:
+    """Refuse a job summary that cannot be written before minutes of measuring."""
     import os
 
     from compress.report.github import summary_file
 
-    for file in filter(None, files):
-        _try_to_write(file)
     if github:
         summary_file(os.environ)
 
@@ -83,10 +84,11 @@ def commit_measured(history: Path | None, commit: str | None, branch: str | None
     import os
 
     from compress.history.commit import commit_of
+    from compress.places import check_writable
     from runtimes.errors import InputError
 
     if history is not None:
-        _try_to_write(history / "any")
+        check_writable(history / "any")
         return commit_of(os.environ, Path.cwd(), commit, branch)
     if commit or branch:
         raise InputError(
@@ -94,22 +96,6 @@ def commit_measured(history: Path | None, commit: str | None, branch: str | None
             expected="--history FOLDER, whose entry it names",
         )
     return None
-
-
-def _try_to_write(file: Path) -> None:
-    """Raise InputError if the nearest existing folder is not writable; leave no file there."""
-    import tempfile
-
-    from runtimes.errors import InputError
-
-    folder = next(parent for parent in file.absolute().parents if parent.exists())
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return
-    except OSError as error:
-        raise InputError(
-            f"{file}: {folder} takes no file ({error.strerror})", expected="a writable folder"
-        ) from error
 
 
 def finish(

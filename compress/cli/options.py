@@ -1,4 +1,4 @@
-"""Options that several commands share, each as a decorator, and the types of what they name.
+"""Options that several commands share, each as a decorator.
 
 A command lists its own options first. `output_options` (--json, -q, -v) come last, in one order.
 """
@@ -9,71 +9,16 @@ import functools
 import json
 import math
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from compress.cli.paths import KEPT_FOLDER, PROFILE, ROWS
 
+if TYPE_CHECKING:
     from compress.progress import Terminal
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-
-def _path(name: str, **rules: bool) -> click.Path:
-    """Return a path's type that help shows under `name`."""
-    kind = click.Path(path_type=Path, **rules)
-    kind.name = name
-    return kind
-
-
-FOLDER = _path("folder", file_okay=False)
-NEW_FOLDER = _path("folder")
-FILE = _path("file", dir_okay=False)
-
-
-class Text(click.ParamType[str]):
-    """A text that help shows under `name`; a shell completes it as a `file` or a `dir`."""
-
-    def __init__(self, name: str, completes: str) -> None:
-        self.name = name
-        self._completes = completes
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """Let the shell complete a path."""
-        from click.shell_completion import CompletionItem
-
-        return [CompletionItem(incomplete, type=self._completes)]
-
-
-class ProfileName(click.ParamType[str]):
-    """The name of a shipped profile, or the path of a profile's TOML file."""
-
-    name = "name"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        """List the shipped profiles without reading them; a path is the shell's to complete."""
-        from importlib.resources import files
-
-        from click.shell_completion import CompletionItem
-
-        shipped = [Path(entry.name) for entry in files("profiles").joinpath("devices").iterdir()]
-        names = sorted(path.stem for path in shipped if path.suffix == ".toml")
-        items = [CompletionItem(name) for name in names if name.startswith(incomplete)]
-        return items or [CompletionItem(incomplete, type="file")]
-
-
-ROWS = Text("file", "file")
-"""Rows: a csv, jsonl or parquet file, or the id of a data set."""
-MODEL = Text("folder", "dir")
-"""A model: a folder, a Hub id, or python:PACKAGE/FOLDER."""
-PROFILE = ProfileName()
 
 
 def stack(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
@@ -139,7 +84,7 @@ rows_options = stack(
 
 
 history_options = stack(
-    click.option("--history", type=NEW_FOLDER, help="Add the figures to this folder's history."),
+    click.option("--history", type=KEPT_FOLDER, help="Add the figures to this folder's history."),
     click.option(
         "--commit",
         metavar="NAME",

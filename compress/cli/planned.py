@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from compress.cli.options import FILE, FOLDER, NEW_FOLDER, print_json, profiles_option, stack
+from compress.cli.options import print_json, profiles_option, stack
+from compress.cli.paths import FILE, KEPT_FOLDER, RESULTS
 
 if TYPE_CHECKING:
     from compress.progress import Progress
 
 recipe_options = stack(
     click.argument("recipe", type=FILE),
-    click.option("--out", required=True, type=NEW_FOLDER, help="Write the results here."),
+    click.option("--out", required=True, type=KEPT_FOLDER, help="Write the results here."),
     profiles_option("Judge by this profile instead of the recipe's; may be repeated."),
-    click.option("--data", type=FOLDER, help="Find the files of the recipe's [data] here."),
+    click.option("--data", type=RESULTS, help="Find the files of the recipe's [data] here."),
     click.option("--dry-run", is_flag=True, help="Check everything, print the plan and stop."),
 )
 """RECIPE and the options of every command that carries one out."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import FOLDER, ROWS, threads_option, verbosity
+from compress.cli.options import threads_option, verbosity
+from compress.cli.paths import FOLDER, ROWS
 
 
 @click.command(

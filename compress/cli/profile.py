@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from compress.cli.command import Group
-from compress.cli.options import PROFILE, json_output, print_json, verbosity
+from compress.cli.options import json_output, print_json, verbosity
+from compress.cli.paths import PROFILE
 
 
 @click.group(
@@ -86,7 +87,10 @@ def check(name: str, as_json: bool) -> int:
     from profiles.probe import matches
 
     known = load_profile(name)
-    fits, why = matches(known, Job.nearest((known,)).facts())
+    device = Job.nearest((known,))
+    fits, why = matches(known, device.facts())
+    if elsewhere := device.why_elsewhere(known):
+        fits, why = False, elsewhere
     status = Status.PASS if fits else Status.WRONG_DEVICE
     if as_json:
         print_json({"profile": name, "matches": fits, "why": why})

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from compress.cli.border import force_option
 from compress.cli.command import Command
-from compress.cli.options import FILE, NEW_FOLDER, json_output, print_json, verbosity
+from compress.cli.options import json_output, print_json, verbosity
+from compress.cli.paths import REPORT, RESULTS
 
 if TYPE_CHECKING:
     from compress.report.schema import Report
@@ -24,11 +26,12 @@ _FORMATS = ["table", "html", "markdown"]
         "edgepress report runs/first --json",
     ],
 )
-@click.argument("run", type=NEW_FOLDER)
+@click.argument("run", type=RESULTS)
 @click.option(
     "--format", "form", type=click.Choice(_FORMATS), default="table", help="Render it as this."
 )
-@click.option("--out", type=FILE, help="Write this file, not stdout.")
+@click.option("--out", type=REPORT, help="Write this file, not stdout.")
+@force_option()
 @json_output
 @verbosity
 @click.pass_context

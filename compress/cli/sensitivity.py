@@ -7,17 +7,10 @@ from pathlib import Path
 
 import click
 
+from compress.cli.border import force_option
 from compress.cli.command import Command
-from compress.cli.options import (
-    FILE,
-    FOLDER,
-    MODEL,
-    output_options,
-    print_json,
-    rows_options,
-    seed_option,
-    terminal,
-)
+from compress.cli.options import output_options, print_json, rows_options, seed_option, terminal
+from compress.cli.paths import FOLDER, MODEL, PAGE
 
 
 @click.command(
@@ -49,7 +42,8 @@ from compress.cli.options import (
 @click.option(
     "--top", default=20, metavar="N", type=click.IntRange(1), help="Print N rows of each table."
 )
-@click.option("--html", type=FILE, help="Write all tables in full as one HTML file.")
+@click.option("--html", type=PAGE, help="Write all tables in full as one HTML file.")
+@force_option()
 @seed_option
 @output_options
 def sensitivity(

@@ -10,9 +10,6 @@ from typing import Any
 import click
 
 from compress.cli.options import (
-    MODEL,
-    NEW_FOLDER,
-    ROWS,
     Decorated,
     label_option,
     output_options,
@@ -23,6 +20,7 @@ from compress.cli.options import (
     terminal,
     text_option,
 )
+from compress.cli.paths import MODEL, NEW_FOLDER, ROWS
 
 teacher_option = click.option(
     "--teacher",

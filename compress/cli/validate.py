@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 
+from compress.cli.border import force_option
 from compress.cli.command import Command
 from compress.cli.options import (
-    FILE,
-    FOLDER,
-    MODEL,
     output_options,
     print_json,
     profiles_option,
@@ -21,6 +19,7 @@ from compress.cli.options import (
     terminal,
     tier_option,
 )
+from compress.cli.paths import FOLDER, MODEL, SAMPLES
 
 
 @click.command(
@@ -35,7 +34,8 @@ from compress.cli.options import (
 @click.option("--reference", required=True, type=MODEL, help="Compare with this teacher.")
 @rows_options
 @profiles_option("Judge by this profile; may be repeated.", default=("local",))
-@click.option("--samples", type=FILE, help="Write the raw samples as JSON lines.")
+@click.option("--samples", type=SAMPLES, help="Write the raw samples as JSON lines.")
+@force_option()
 @seed_option
 @tier_option
 @output_options

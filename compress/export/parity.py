@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.models.feeds import ExampleFeeds, Feeds
-from runtimes.errors import QualityError
-from runtimes.runtime import RUNTIMES, Runtime, model_files, runs_in
+from runtimes.errors import AnswerError, QualityError
+from runtimes.runtime import RUNTIMES, Runtime, TensorSpec, model_files, runs_in
+from runtimes.soundness import require_sound
 
 TOLERANCE = 1e-4
 """Allowed difference of a logit, relative to the largest logit (at least 1)."""
@@ -20,16 +21,29 @@ Run = Callable[[Feeds], NDArray[np.float32]]
 
 
 def check_parity(
-    expected: Run, exported: Run, examples: ExampleFeeds, max_length: int, path: Path
+    expected: Run,
+    exported: Run,
+    examples: ExampleFeeds,
+    max_length: int,
+    path: Path,
+    stated: TensorSpec | None = None,
 ) -> float:
     """Compare two models' logits at several shapes; return the largest difference.
 
-    Differences are relative to the largest logit. Raises QualityError beyond TOLERANCE.
+    Differences are relative to the largest logit. Raises AnswerError when the source's logits are
+    none, or not of the shape that its manifest has `stated`, QualityError for a difference beyond
+    TOLERANCE.
     """
     worst = 0.0
+    drawn: list[tuple[Feeds, NDArray[np.float32]]] = []
     for rows, length, padding in _shapes(max_length):
         feeds = examples.draw(rows, length, padding)
-        difference = _difference(expected(feeds), exported(feeds))
+        logits = expected(feeds)
+        if stated is not None:
+            _require_shape(logits, stated, path)
+        drawn.append((feeds, logits))
+        _require_sound(drawn, f"the source of {path.name}")
+        difference = _difference(logits, exported(feeds))
         if not difference <= TOLERANCE:
             raise QualityError(
                 f"{path.name}: logits differ from the source's by {difference:.2g} of the largest"
@@ -39,6 +53,25 @@ def check_parity(
             )
         worst = max(worst, difference)
     return worst
+
+
+def _require_shape(logits: NDArray[np.float32], stated: TensorSpec, path: Path) -> None:
+    sizes = [size if isinstance(size, int) else None for size in stated.shape]
+    if len(sizes) == logits.ndim and all(
+        size in (None, seen) for size, seen in zip(sizes, logits.shape, strict=True)
+    ):
+        return
+    raise AnswerError(
+        f"the source of {path.name}: the model returned shape {logits.shape}",
+        expected=f"{stated.shape}, as its artifact.json says of {stated.name!r}",
+        action="make the artifact again, from the model that these labels belong to",
+    )
+
+
+def _require_sound(drawn: Sequence[tuple[Feeds, NDArray[np.float32]]], source: str) -> None:
+    """Raise AnswerError when a source's logits are not finite, or the same for every row."""
+    rows = [ids.tolist() for feeds, _ in drawn for ids in feeds["input_ids"]]
+    require_sound(rows, [answer for _, logits in drawn for answer in logits], source)
 
 
 def torch_run(model: Any) -> Run:

@@ -101,7 +101,10 @@ class Export(Stage):
             metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
         if self.format != "tensorrt":
             exported = file_run(folder, self.format)
-            difference = check_parity(reference, exported, examples, source.max_length, made)
+            stated = _outputs(source)[0] if source.outputs else None
+            difference = check_parity(
+                reference, exported, examples, source.max_length, made, stated
+            )
             metrics = {"difference": difference}
         return Made.like(
             source,

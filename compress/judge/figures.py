@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from compress.answers import Answers
 from compress.tasks import task_of
@@ -48,10 +48,31 @@ def model_figures(
             seed=seed,
             source=source,
         )
-    if fault := samples.fault:
-        why = f"the process failed: {fault.splitlines()[0]}"
-        figures |= Figures({}, source, dict.fromkeys(METRICS, why))
+    if samples.fault:
+        figures |= Figures({}, source, dict.fromkeys(METRICS, _why(samples)))
     return figures
+
+
+class Faults(TypedDict):
+    """Say why a verdict cannot be a PASS, as `Circumstances` takes it; empty where nothing does."""
+
+    fault: str
+    unsound: str
+
+
+def faults_of(judged: Samples, reference: Samples | None) -> Faults:
+    """Return what is wrong with the judged model, or else with the reference beside it."""
+    said = _why(judged) if judged.fault else ""
+    if judged.unsound:
+        return {"fault": "", "unsound": said}
+    if not said and reference is not None and reference.fault:
+        said = f"the reference: {_why(reference)}"
+    return {"fault": said, "unsound": ""}
+
+
+def _why(samples: Samples) -> str:
+    first = samples.fault.splitlines()[0]
+    return first if samples.unsound else f"the process failed: {first}"
 
 
 def _exact(figures: Figures) -> Figures:

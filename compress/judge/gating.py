@@ -184,7 +184,7 @@ def _report(
     stored: Baseline | None,
 ) -> GateReport:
     faults = [
-        Fault(row.candidate.name, row.samples.fault)
+        Fault(row.candidate.name, row.samples.fault, row.samples.unsound)
         for row in outcome.measured
         if row.samples.fault
     ]

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import filterfalse
 from pathlib import Path
 
 from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
-from compress.judge.figures import Answered, model_figures
+from compress.judge.figures import Answered, faults_of, model_figures
 from compress.judge.session_file import SessionFile, heading, packed
 from compress.judge.surroundings import Surroundings
 from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of
@@ -23,8 +24,9 @@ from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.job import Job
 from profiles.measurement import Figures, Provenance, conditions
-from runtimes.errors import BackendError
+from runtimes.errors import AnswerError, BackendError
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined
+from runtimes.soundness import different, require_sound
 
 _OTHERS = 5
 """Processes of a model that no budget judges, such as an earlier stage's."""
@@ -192,17 +194,28 @@ class _SequentialTest:
         return self._samples[name].fault if name in self._samples else ""
 
     def _answer(self) -> None:
-        """Compute the answers to labeled rows of every model whose process did not fail."""
+        """Compute the answers to labeled rows of every model whose process did not fail.
+
+        Without labels, a few rows tell whether the judged model's answers are answers.
+        """
         started = time.perf_counter()
-        for name in self._candidates:
-            if self._evaluation.rows.targets and not self._fault(name):
-                try:
+        for name in filterfalse(self._fault, self._candidates):
+            try:
+                if self._evaluation.rows.targets:
                     self._found[name] = self._answers(name)
                     self._session.add("answers", {"variant": name, **packed(self._found[name])})
-                except BackendError as error:
-                    self._samples[name] = replace(self._samples[name], fault=str(error))
-                    self._session.add("fault", {"variant": name, "fault": str(error)})
+                elif self._evaluation.profiles and name in self._pair():
+                    self._try_rows(name)
+            except BackendError as error:
+                said = {"fault": str(error), "unsound": isinstance(error, AnswerError)}
+                self._samples[name] = replace(self._samples[name], **said)
+                self._session.add("fault", {"variant": name, **said})
         self._answering_s = time.perf_counter() - started
+
+    def _try_rows(self, name: str) -> None:
+        """Raise AnswerError when the answers to the first few rows are none."""
+        few = different(self._evaluation.rows.inputs)
+        require_sound(few, self._device.answers(self._variant(name), few), name)
 
     def _answers(self, name: str) -> Answers:
         candidate = self._candidates[name]
@@ -265,6 +278,7 @@ class _SequentialTest:
             noise="; ".join(self._around.worst.reasons),
             missing=self._evaluation.missing,
             conditions=conditions(self._samples[name], beside),
+            **faults_of(self._samples[name], beside),
         )
 
     def _measured(self, name: str, number: int) -> Measured:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compress.data.dataset import DataSettings
 from compress.judge.evidence import now
-from compress.judge.figures import Answered, model_figures
+from compress.judge.figures import Answered, faults_of, model_figures
 from compress.judge.gating import CANDIDATE, GateRequest, chosen_profiles
 from compress.judge.stored_session import Session, StoredModel, pooled, read_sessions
 from compress.judge.tiers import MOST_PROCESSES
@@ -99,7 +99,7 @@ def rejudge(request: JudgeRequest) -> GateReport:
         verdicts=_verdicts(pool, profiles, figures["judged"]),
         noise=pool.noise,
         faults=tuple(
-            Fault(_role(role), samples.fault)
+            Fault(_role(role), samples.fault, samples.unsound)
             for role, samples in pool.samples.items()
             if samples.fault
         ),
@@ -188,6 +188,7 @@ def _circumstances(pool: _Pool, profile: DeviceProfile) -> Circumstances:
         missing=_missing(pool.first),
         conditions=conditions(pool.samples["judged"], pool.samples.get("reference")),
         elsewhere=_why_elsewhere(profile, pool.first.heading.transport, pool.first.facts),
+        **faults_of(pool.samples["judged"], pool.samples.get("reference")),
     )
 
 
@@ -196,8 +197,8 @@ def _why_elsewhere(profile: DeviceProfile, transport: str, facts: Facts) -> str:
 
     On the device itself `local` replaces its transport, where the profile names the device.
     """
-    named = any(value is not None for _, value in profile.match)
-    if profile.transport.kind == transport or (named and matches(profile, facts)[0]):
+    itself = profile.match.names_device and matches(profile, facts)[0]
+    if profile.transport.kind == transport or itself:
         return ""
     return f"its device is reached by {profile.transport.kind!r}; the samples' was by {transport!r}"
 

@@ -9,12 +9,14 @@ import numpy as np
 
 from compress.answers.effect import paired
 from compress.answers.folder import folder_answers
+from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.stage import RunContext
 from compress.tasks import task_of
 from profiles.paired import Paired
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
+from runtimes.soundness import different
 
 CHECK_ROWS = 200
 _SURE = 1.645
@@ -32,6 +34,12 @@ class Limits:
     largest: float
     max_drop: float
     advice: str
+
+
+def require_answers(source: Artifact, data: Dataset) -> None:
+    """Raise AnswerError when the source's answers to a few rows are none: nothing to keep."""
+    rows = different((*data.validation.inputs, *data.train.inputs))
+    folder_answers(source, source.path, rows)
 
 
 def check_result(

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from compress.models.architectures import UNKNOWN, require
 from compress.models.outline import outline_of
 from compress.models.torch_model import TOKENIZER_FILES
-from compress.quantize.check import Limits, check_result
+from compress.quantize.check import Limits, check_result, require_answers
 from compress.quantize.exclusion import Algorithm, check_names, choose_excluded
 from compress.quantize.schemes import (
     NONE,
@@ -116,6 +116,7 @@ class Quantize(Stage):
         outline = outline_of(source)
         self.check(outline)
         left = self.leaves(outline)
+        require_answers(source, context.data)
         _copy_beside(source, folder)
         if self.scheme == NONE:
             for file in source.model_files():

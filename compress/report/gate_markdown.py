@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from compress.report import gate_wording as gated
 from compress.report import units
-from compress.report.gate_report import TOOL_ERROR, Fault, GatedModel, GateReport
+from compress.report.gate_report import BAD_INPUT, TOOL_ERROR, Fault, GatedModel, GateReport
 from compress.report.markdown import escape
 from profiles.gate import Check, Status, Verdict, shown
 
@@ -100,7 +100,7 @@ def _rest(report: GateReport) -> Iterator[str]:
 
 
 def _headline(report: GateReport) -> str:
-    if report.exit_code == TOOL_ERROR:
+    if report.exit_code in (BAD_INPUT, TOOL_ERROR):
         return "### ⚠ edgepress gate: not measured to the end"
     return f"### {report.status.sign} edgepress gate: {report.status.words}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,15 +11,20 @@ from profiles.gate import Status, Verdict, combine
 from profiles.measurement import Measurement
 
 SCHEMA = 1
+BAD_INPUT = 2
 TOOL_ERROR = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Say which model could not be measured to the end, and the last output of its process."""
+    """Say which model could not be measured to the end, and the last output of its process.
+
+    It is `unsound` where the model ran and its answers are none.
+    """
 
     model: str
     said: str
+    unsound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +75,13 @@ class GateReport:
 
     @property
     def exit_code(self) -> int:
-        """Return what the command exits with: a fault of the tool outweighs all but a FAIL."""
-        if self.faults and self.status is not Status.FAIL:
-            return TOOL_ERROR
-        return self.status.exit_code
+        """Return what the command exits with: a fault of the tool outweighs all but a FAIL.
+
+        A reference whose answers are none is bad input.
+        """
+        if not self.faults or self.status is Status.FAIL:
+            return self.status.exit_code
+        return BAD_INPUT if all(fault.unsound for fault in self.faults) else TOOL_ERROR
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `--json` prints it."""
@@ -90,7 +99,7 @@ class GateReport:
             "overhead": self.overhead,
             "machine": dict(self.machine),
             "noise": list(self.noise),
-            "faults": [{"model": fault.model, "said": fault.said} for fault in self.faults],
+            "faults": [dataclasses.asdict(fault) for fault in self.faults],
             "warnings": list(self.warnings),
             "rows_digest": self.rows_digest,
             "probe_ms": self.probe_ms,

@@ -107,5 +107,4 @@ def _named(settings: TransportSettings) -> str:
 
 def _is_this_machine(profile: DeviceProfile) -> bool:
     """Tell whether this machine is the profile's by name, not only by its instruction set."""
-    named = any(value is not None for _, value in profile.match)
-    return named and matches(profile, probe())[0]
+    return profile.match.names_device and matches(profile, probe())[0]

@@ -51,7 +51,8 @@ class DeviceTask(Protocol):
     def answer(self, outputs: Outputs) -> NDArray[np.float32]:
         """Return the answer to one row that ran alone.
 
-        Raises BackendError for an output of another shape.
+        Raises AnswerError for an output of another shape. Whether its numbers are finite is checked
+        for every task (runtimes/soundness.py).
         """
 
     def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:

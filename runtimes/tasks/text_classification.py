@@ -7,14 +7,13 @@ depend on the other rows.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from runtimes.errors import BackendError, UnsupportedError
+from runtimes.errors import AnswerError, UnsupportedError
 from runtimes.printing import one_line
 from runtimes.tokenizing import TOKENIZER, encode, load_tokenizer
 
@@ -68,21 +67,17 @@ class TextClassification:
         """Return one text's logits, float32 of shape (labels,)."""
         logits = outputs["logits"] if "logits" in outputs else next(iter(outputs.values()))
         if logits.shape != (1, len(self._labels)):
-            raise BackendError(
+            raise AnswerError(
                 f"the model returned shape {logits.shape}",
                 expected=f"(1, {len(self._labels)}), for the labels of artifact.json",
+                action="make the artifact again, from the model that these labels belong to",
             )
         answer: NDArray[np.float32] = logits[0].astype(np.float32)
         return answer
 
     def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
-        """Return the most probable label, its probability, the text and the best `top`.
-
-        Raises BackendError when the answer is not a number.
-        """
+        """Return the most probable label, its probability, the text and the best `top`."""
         ranked = self._ranked(answer, top) if top else [self._best(answer)]
-        if math.isnan(ranked[0]["score"]):
-            raise BackendError("the model answered NaN", action="export or quantize it again")
         return {**ranked[0], "text": row, **({"top": ranked} if top else {})}
 
     def _best(self, answer: NDArray[np.float32]) -> dict[str, Any]:

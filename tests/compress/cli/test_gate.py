@@ -120,7 +120,7 @@ def passed(ground: Path, gate: Gate, baseline: dict[str, Any]) -> Said:
     """Gate the model against its copy and its own baseline, with every output."""
     easy = profile(ground, "easy", EASY)
     (ground / "out").mkdir()
-    (ground / "out" / "samples.jsonl").write_text("an earlier gate's\n")
+    (ground / "out" / "samples.jsonl").write_text('{"kind": "session", "id": "an earlier gate"}\n')
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GITHUB_STEP_SUMMARY", str(ground / "summary.md"))
         return gate(
@@ -193,11 +193,12 @@ def test_the_samples_hold_what_judging_them_takes(ground: Path, passed: Said) ->
 
 
 def test_samples_are_kept_where_the_reference_cannot_be_opened(ground: Path, gate: Gate) -> None:
-    (ground / "kept.jsonl").write_text("an earlier gate's\n")
+    earlier = '{"kind": "session", "id": "an earlier gate"}\n'
+    (ground / "kept.jsonl").write_text(earlier)
     (ground / "broken").mkdir()
     said = gate("model", "--reference", "broken", "--samples", "kept.jsonl")
     assert said.code == 2
-    assert (ground / "kept.jsonl").read_text() == "an earlier gate's\n"
+    assert (ground / "kept.jsonl").read_text() == earlier
 
 
 @pytest.fixture(scope="module")
