@@ -28,10 +28,10 @@ class Circumstances:
     `share` is the share of each budget's risk that this look may spend on machine-bound figures,
     `looks` the numbers of processes by the end of each look so far (none for a single look).
     `noise` says why the machine was too noisy for a FAIL on a latency without a reference; `calm`
-    are the figures of the sessions that it does not concern, if any. `fault` says why a model could
-    not be measured to its end, `unsound` why the judged model's answers are none. `foreign` says why a stored
+    are the figures of the sessions that it does not concern, if any. `foreign` says why a stored
     baseline cannot support a FAIL, `missing` why a metric is absent (by metric, or by what it is
-    compared `against`), `elsewhere` why the measured device is not the profile's.
+    compared `against`), `elsewhere` why the measured device is not the profile's. `fault` says why
+    a model was not measured to its end, `unsound` why the judged model's answers are none.
     """
 
     share: float = 1.0

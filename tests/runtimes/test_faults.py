@@ -94,7 +94,9 @@ def test_a_crash_costs_its_own_variant_alone(tmp_path: Path) -> None:
         doomed.raise_fault()
     samples["sound"].raise_fault()
     faults = [line for line in lines if line["kind"] == "fault"]
-    assert faults == [{"kind": "fault", "variant": "doomed", "fault": doomed.fault}]
+    assert faults == [
+        {"kind": "fault", "variant": "doomed", "fault": doomed.fault, "unsound": False}
+    ]
     assert sum(units) == expected_runs(2, PLAN)
 
 

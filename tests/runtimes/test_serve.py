@@ -141,10 +141,11 @@ def _slow_predictor(encode_s: float, infer_s: float, name_s: float) -> Any:
 
     class Task:
         feeds = staticmethod(lambda _row: time.sleep(encode_s))
-        answer = staticmethod(lambda _outputs: None)
         shown = staticmethod(lambda _answer, _row, _top: time.sleep(name_s))
 
-    return SimpleNamespace(task=Task(), infer=lambda _feeds: time.sleep(infer_s))
+    return SimpleNamespace(
+        task=Task(), infer=lambda _feeds: time.sleep(infer_s), answer_in=lambda _outputs: None
+    )
 
 
 def test_an_idle_gap_comes_before_each_row() -> None:

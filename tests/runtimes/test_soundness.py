@@ -39,7 +39,9 @@ def test_a_constant_model_is_known_by_four_different_rows() -> None:
     same = [array(1.0, 2.0)] * 4
     require_sound(["a", "b", "c"], same[:3], "m")
     require_sound(["a", "b", "c", "a"], same, "m")
-    with pytest.raises(AnswerError, match="^m: the model gives the same answer to every row: 1, 2"):
+    with pytest.raises(
+        AnswerError, match=r"^m: the model gives the same answer to every row: 1, 2"
+    ):
         require_sound(["a", "b", "c", "d"], same, "m")
     require_sound(["a", "b", "c", "d"], [*same[:3], array(1.0, 2.1)], "m")
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError
+from runtimes.errors import AnswerError
 from runtimes.predict import Predictor
 from tests.runtimes.contract_device_task import DeviceTaskContract
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
@@ -44,5 +44,6 @@ class TestTextClassification(DeviceTaskContract):
         assert (sure["label"], sure["score"]) == (LABELS[1], 1.0)
 
     def test_an_answer_that_is_not_a_number_is_refused(self, predictor: Predictor) -> None:
-        with pytest.raises(BackendError, match="NaN"):
-            predictor.task.shown(np.array([0, np.nan, 0], dtype=np.float32), "x", 0)
+        logits = np.array([[0, np.nan, 0]], dtype=np.float32)
+        with pytest.raises(AnswerError, match="numbers that are none: 0, nan, 0"):
+            predictor.answer_in({"logits": logits})
