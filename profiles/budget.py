@@ -111,6 +111,10 @@ class Waiver(BaseModel):
     expires: datetime.date
 
 
+MOST_CONFIDENCE = 0.9999
+"""More would take more samples than a gate measures, and more memory than a machine has."""
+
+
 class Budget(BaseModel):
     """Limit one metric, from above (`max`) or from below (`min`).
 
@@ -125,7 +129,7 @@ class Budget(BaseModel):
     max: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     min: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     level: Literal["error", "warn"] = "error"
-    confidence: float = Field(default=0.95, ge=0.5, lt=1)
+    confidence: float = Field(default=0.95, ge=0.5, le=MOST_CONFIDENCE)
     waiver: Waiver | None = None
 
     @property

@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from profiles.budget import Budget, name_budgets
 from runtimes.errors import ProfileError, UnknownNameError, suggest
 from runtimes.facts import has_int8_dot
-from runtimes.runtime import RUNTIMES
+from runtimes.runtime import MOST_THREADS, RUNTIMES
 
 DEVICES = Path(__file__).parent / "devices"
 
@@ -102,7 +102,7 @@ class RuntimeSettings(_TomlTable):
 
     name: str = "onnxruntime"
     providers: tuple[str, ...] = ()
-    threads: int = Field(default=1, ge=0, le=1024)
+    threads: int = Field(default=1, ge=0, le=MOST_THREADS)
     cores: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = ()
 
     @model_validator(mode="after")

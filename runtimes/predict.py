@@ -29,7 +29,7 @@ from runtimes.packages import import_package
 from runtimes.printing import guarded
 from runtimes.registry import imported
 from runtimes.rows import STDIN, read_rows
-from runtimes.runtime import RUNTIMES, require_loads, runs_in
+from runtimes.runtime import MOST_THREADS, RUNTIMES, require_loads, runs_in
 from runtimes.soundness import Variety, finite
 from runtimes.tasks import TASKS
 
@@ -212,6 +212,12 @@ def _check(request: Request) -> None:
         raise InputError("- among other texts", expected="- alone: it reads stdin, a text a line")
     if request.top < 0 or request.threads < 0:
         raise InputError("--top and --threads take a number from 0 up")
+    if request.threads > MOST_THREADS:
+        raise InputError(
+            f"--threads {request.threads}",
+            expected=f"{MOST_THREADS} at most",
+            action="give the number of cores, or 0",
+        )
     if request.top and not request.as_json:
         raise InputError("--top needs --json")
     if request.column and not request.file:

@@ -29,6 +29,10 @@ RUNTIMES = Registry(
 )
 
 
+MOST_THREADS = 1024
+"""More than any machine that a model runs on has cores; a runtime starts what it is told."""
+
+
 class TensorSpec(NamedTuple):
     """Describe one input or output; a named dimension (`"batch"`) is dynamic."""
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from compress.cli.paths import KEPT_FOLDER, PROFILE, ROWS
+from runtimes.runtime import MOST_THREADS
 
 if TYPE_CHECKING:
     from compress.progress import Terminal
@@ -51,7 +52,7 @@ threads_option = click.option(
     "--threads",
     default=1,
     metavar="N",
-    type=click.IntRange(0),
+    type=click.IntRange(0, MOST_THREADS),
     help="Threads of the runtime; 0 lets the runtime choose.",
 )
 tier_option = click.option(

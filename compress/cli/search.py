@@ -95,7 +95,8 @@ def search(
     still win. It chooses on the validation rows, trains the answer again with them, judges it on
     the test rows and reports it as `edgepress run` does. It keeps the settings of RECIPE that it
     does not decide. A search that was stopped continues when you give the same command again.
-    If no shape keeps the accuracy, the command shows the best ones and exits with 1.
+    If no shape keeps the accuracy, the command shows the best ones and exits with 1; with 3 if
+    the time was up before that was known.
     """
     from compress.recipe import read_recipe
 
@@ -183,13 +184,13 @@ def find(
 def _print(result: SearchResult) -> None:
     from compress.report.terminal import show, signed
     from compress.search.board import table
-    from profiles.gate import Status
 
     show(table(result.rows, result.request.goal))
     click.echo(f"against {result.control.name}, on the validation rows: {result.control.why}")
     if result.answer is None:
         goal = result.request.goal.text()
-        show(signed(Status.FAIL, f"no shape meets {goal}", "; * marks the best found"))
+        said = "the time was up before a shape met" if result.time_is_up else "no shape meets"
+        show(signed(result.unmet, f"{said} {goal}", "; * marks the best found"))
         for line in result.advice:
             click.echo(f"  {line}")
         click.echo(f"models  {result.request.out / 'search'}")

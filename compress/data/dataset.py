@@ -145,6 +145,7 @@ class _Reader:
         self.dropped = 0
 
     def split(self, names: Sequence[str]) -> list[Record]:
+        self._check_once(names)
         targets = self._task.target_columns(self._settings)
         group = (self._settings.group,) if self._settings.group else ()
         first, last = len(self._columns), len(self._columns) + len(targets)
@@ -155,9 +156,24 @@ class _Reader:
         ]
 
     def inputs(self, names: Sequence[str]) -> tuple[Any, ...]:
+        self._check_once(names)
         return tuple(
             self._task.input(row) for name in names for row in self._rows(name, self._columns)
         )
+
+    def _check_once(self, names: Sequence[str]) -> None:
+        """Raise DataError for a file that is named twice, in any spelling."""
+        known: dict[Path | str, str] = {}
+        for name in names:
+            path = self._folder / Path(name).expanduser()
+            place = path.resolve() if path.exists() else name
+            if place in known:
+                raise DataError(
+                    f"{name}: the same rows as {known[place]}, which would count twice",
+                    expected="every file once",
+                    action="name it once",
+                )
+            known[place] = name
 
     def distinct(self, names: Sequence[str]) -> tuple[Any, ...]:
         """Return the distinct inputs, each at its first place."""

@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 DEFAULT_MAX_LENGTH = 512
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "mpnet")
 
+MOST_LAYERS = 1_000
+"""No encoder has a tenth of it; building a model of a million layers takes hours."""
+
 
 def resolve(path: str, folder: Path | None = None) -> Path:
     """Return the local folder of a teacher's path.
@@ -162,6 +165,7 @@ def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
     refuse_pickles(folder)
     settings = _settings(folder, "config.json")
     _check_type(folder, settings)
+    _check_layers(folder, settings)
     shapes = read_shapes(folder)
     labels = task.head_labels(folder, settings, shapes)
     config = load_config(folder)
@@ -202,6 +206,18 @@ def _check_type(folder: Path, settings: Mapping[str, Any]) -> None:
             available=", ".join(known),
             action=f"did you mean {near!r}?" if near else "start from a teacher of one of these",
         )
+
+
+def _check_layers(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raise ArtifactError for more layers than can be built in minutes and held in memory."""
+    for name in ("num_hidden_layers", "n_layers"):
+        layers = settings.get(name)
+        if isinstance(layers, int) and not 0 < layers <= MOST_LAYERS:
+            raise ArtifactError(
+                f"{folder}/config.json: {name} {layers:.6g}",
+                expected=f"from 1 to {MOST_LAYERS}, as many as the weights have",
+                action="correct config.json, or copy the model again",
+            )
 
 
 def check_tokenizer(folder: Path, tokenizer: Tokenizer, embeddings: int) -> None:

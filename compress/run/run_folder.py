@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.run.lock import LOCK, lock
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import InputError
 from runtimes.files import new_folder, write_json
@@ -30,7 +31,8 @@ class RunFolder:
     def claim(self, name: str, *, fresh: bool) -> None:
         """Make the folder this run's own.
 
-        Raises InputError when it holds other files, or, without `fresh`, another recipe's run.
+        Raises InputError when it holds other files, or, without `fresh`, another recipe's run, or
+        while another process writes it.
         """
         owner = self.owner()
         if owner not in (None, name) and not fresh:
@@ -40,6 +42,7 @@ class RunFolder:
                 action="choose another --out, or --fresh to replace it",
             )
         self.path.mkdir(parents=True, exist_ok=True)
+        lock(self.path)
         if fresh:
             self._empty()
         self._sweep()
@@ -54,7 +57,9 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: a file", expected="a folder", action="choose another --out"
             )
-        if not self.path.is_dir() or all(_left_over(path) for path in self.path.iterdir()):
+        if not self.path.is_dir() or all(
+            path.name == LOCK or _left_over(path) for path in self.path.iterdir()
+        ):
             return None
         try:
             return str(json.loads((self.path / MARKER).read_text(encoding="utf-8"))["name"])

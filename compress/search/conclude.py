@@ -36,10 +36,10 @@ def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[R
     """Train the answer again on training and validation rows, judge it, and write the report.
 
     The goal's limits replace the profiles' own. If nothing met the goal, the report shows the best
-    shapes and the status is FAIL.
+    shapes and the status is FAIL, or INCONCLUSIVE where the time was up.
     """
     if result.answer is None:
-        return _unmet(result, command), Status.FAIL
+        return _unmet(result, command), result.unmet
     seeds = _seeds(result, result.answer)
     return judge(
         result.request,

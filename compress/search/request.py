@@ -18,6 +18,7 @@ from compress.search.shape import DECIDED, Shape, settings_kept, stages_of
 from compress.search.trial import Control
 from compress.search.workshop import Workshop, refit_rows
 from compress.stage import Stage
+from profiles.gate import Status
 from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
 
@@ -95,7 +96,8 @@ class SearchResult:
 
     `answer` is the fastest one that meets the goal, None if none does. `models` are the deployed
     models of the front, by the trial's name, trained without the validation rows. `advice` says
-    what would help where there is no answer.
+    what would help where there is no answer; with `time_is_up` a training that could have given one
+    did not fit the time.
     """
 
     request: SearchRequest
@@ -108,6 +110,12 @@ class SearchResult:
     seconds: float
     rss_peak_mb: float | None
     advice: tuple[str, ...] = ()
+    time_is_up: bool = False
+
+    @property
+    def unmet(self) -> Status:
+        """Return the status without an answer: out of time, nothing is decided."""
+        return Status.INCONCLUSIVE if self.time_is_up else Status.FAIL
 
     @property
     def chosen(self) -> Standing:

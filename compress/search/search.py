@@ -174,6 +174,7 @@ class SearchRun:
         able = [] if state.control.stands_in else rows
         answer, least = fastest(able, goal), smallest(able, goal)
         self._warn(answer, state.control)
+        time_is_up = self._time_is_up()
         folder = RunFolder(self._request.out / FOLDER)
         models = {row.trial.name: self._model(row, folder) for row in front}
         return SearchResult(
@@ -191,8 +192,9 @@ class SearchRun:
                 goal,
                 len(self._shop.data.validation),
                 state.control,
-                time_is_up=self._time_is_up(),
+                time_is_up=time_is_up,
             ),
+            time_is_up=time_is_up,
         )
 
     def _time_is_up(self) -> bool:
