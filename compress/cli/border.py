@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from compress.cli.paths import Input, Output, ProfileName, Text
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _FORCE = "edgepress.force"
 
 
 def force_option(
     help: str = "Replace output files that edgepress did not write.",  # noqa: A002 - click's word
-) -> Any:
+) -> Callable[[Decorated], Decorated]:
     """Add --force, which the border reads."""
 
     def keep(context: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -17,6 +17,8 @@ from compress.cli.paths import KEPT_FOLDER, PROFILE, ROWS
 from runtimes.runtime import MOST_THREADS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from compress.progress import Terminal
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import FOLDER, json_output, print_json, verbosity
+from compress.cli.options import json_output, print_json, verbosity
+from compress.cli.paths import FOLDER
 
 
 @click.command(

@@ -207,9 +207,10 @@ class _SequentialTest:
                 elif self._evaluation.profiles and name in self._pair():
                     self._try_rows(name)
             except BackendError as error:
-                said = {"fault": str(error), "unsound": isinstance(error, AnswerError)}
-                self._samples[name] = replace(self._samples[name], **said)
-                self._session.add("fault", {"variant": name, **said})
+                said, unsound = str(error), isinstance(error, AnswerError)
+                samples = replace(self._samples[name], fault=said, unsound=unsound)
+                self._samples[name] = samples
+                self._session.add("fault", {"variant": name, "fault": said, "unsound": unsound})
         self._answering_s = time.perf_counter() - started
 
     def _try_rows(self, name: str) -> None:
