@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,6 +15,7 @@ from compress.export.formats import Format
 from compress.stage import STAGES, Stage
 from compress.tasks import DEFAULT_TASK
 from runtimes.errors import RecipeError, UnknownNameError, suggest
+from runtimes.parsing import as_json, parse_toml
 
 Epochs = Annotated[int, Field(ge=1, le=1000)]
 
@@ -83,6 +83,13 @@ class _File(BaseModel):
     target: TargetSettings | None = None
     export: ExportSettings = ExportSettings()
 
+    @field_validator("schema_", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        if value is True:  # which equals 1
+            raise ValueError("true is no number; write schema = 1")
+        return value
+
 
 _HOW = {
     "schema": "write schema = 1",
@@ -132,8 +139,8 @@ def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
             action="see the README for an example",
         )
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = parse_toml(path.read_text(encoding="utf-8-sig"))
+    except ValueError as error:
         raise RecipeError(
             f"{path.name}: not TOML ({error})",
             expected='key = value, texts in quotes: path = "model"',
@@ -147,7 +154,7 @@ def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:
 def parse_recipe(content: dict[str, Any], folder: Path, name: str) -> Recipe:
     """Validate a recipe's content; `name` appears in error messages."""
     try:
-        file = _File.model_validate(content)
+        file = _File.model_validate_json(as_json(content), strict=True)
     except ValidationError as error:
         raise recipe_error(error, name, _keys(_File)) from error
     return Recipe(
@@ -217,7 +224,7 @@ def parse_stage(row: dict[str, Any], name: str) -> Stage:
             action="update the package that adds it",
         )
     try:
-        stage: Stage = TypeAdapter(cls).validate_python(settings)
+        stage: Stage = TypeAdapter(cls).validate_json(as_json(settings), strict=True)
     except ValidationError as error:
         raise recipe_error(
             error, f"{name} ({kind})", [field.name for field in dataclasses.fields(cls)]

@@ -24,6 +24,7 @@ from runtimes.errors import DataError, InputError
 from runtimes.facts import Facts
 from runtimes.files import stable_hash, write_text
 from runtimes.measure import Samples
+from runtimes.parsing import parse_json
 
 SCHEMA = 2
 """2: latencies are from input to answer, and the size counts the tokenizer."""
@@ -253,7 +254,7 @@ def read_baseline(path: Path) -> Baseline:
     Raises InputError for a file that is missing, damaged, edited, of another kind or too old.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise _refused(path, getattr(error, "strerror", None) or "not UTF-8 text") from error
     except ValueError as error:

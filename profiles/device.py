@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from profiles.budget import Budget, name_budgets
 from runtimes.errors import ProfileError, UnknownNameError, suggest
 from runtimes.facts import has_int8_dot
+from runtimes.parsing import as_json, parse_toml
 from runtimes.runtime import MOST_THREADS, RUNTIMES
 
 DEVICES = Path(__file__).parent / "devices"
@@ -159,18 +159,18 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> DeviceProfile:
 
 def _read(path: Path) -> DeviceProfile:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return DeviceProfile.model_validate(content)
+        content = parse_toml(path.read_text(encoding="utf-8-sig"))
+        return DeviceProfile.model_validate_json(as_json(content), strict=True)
     except OSError as error:
         raise ProfileError(
             f"{path}: {error.strerror}",
             expected="a profile's TOML file, or a shipped name",
             available=_list(shipped()),
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ProfileError(f"{path}: not TOML ({error})") from error
     except ValidationError as error:
         raise _explain(path, error) from error
+    except ValueError as error:
+        raise ProfileError(f"{path}: not TOML ({error})") from error
 
 
 def _explain(path: Path, error: ValidationError) -> ProfileError:

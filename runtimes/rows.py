@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from runtimes.errors import DataError, InputError
+from runtimes.parsing import parse_json
 
 COLUMN = "text"
 STDIN = "-"
@@ -54,7 +54,7 @@ def _csv_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterator
 def _jsonl_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterator[Any]:
     for number, line in enumerate(stream, 1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
         except ValueError:
             raise DataError(f"{path}, line {number}: not JSON") from None
         yield _pick(row if isinstance(row, dict) else {}, path, column)

@@ -8,6 +8,7 @@ import click
 
 from compress.cli.command import Group
 from compress.cli.options import (
+    FiniteRange,
     label_option,
     output_options,
     print_json,
@@ -104,7 +105,7 @@ def explain(
     "--headroom",
     default=0.0,
     metavar="SHARE",
-    type=click.FloatRange(0, 10),
+    type=FiniteRange(0, 10),
     help="Leave this share free beside what noise and drift need, as in 0.1.",
 )
 @seed_option

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from compress.cli.command import Group
-from compress.cli.options import json_output, print_json, verbosity
+from compress.cli.options import FiniteRange, json_output, print_json, verbosity
 
 
 @click.group(cls=Group, examples=["edgepress cache ls", "edgepress cache prune --older-than 7"])
@@ -47,7 +47,7 @@ def list_entries(as_json: bool) -> None:
     "--older-than",
     default=30.0,
     metavar="DAYS",
-    type=click.FloatRange(0),
+    type=FiniteRange(0, 36_500),
     help="Delete what was not used for this many days; 0 deletes everything.",
 )
 @json_output

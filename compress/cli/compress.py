@@ -11,7 +11,7 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.init import teacher_options
-from compress.cli.options import output_options, print_json, tier_option
+from compress.cli.options import FiniteRange, output_options, print_json, tier_option
 from compress.cli.paths import KEPT_FOLDER
 from compress.cli.planned import print_plan
 from compress.cli.search import Duration
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @teacher_options
 @click.option(
     "--retention",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     metavar="SHARE",
     default=0.98,
     help="Keep at least this share of the teacher's accuracy.",

@@ -9,6 +9,7 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.options import (
+    FiniteRange,
     output_options,
     print_json,
     seed_option,
@@ -30,7 +31,7 @@ _noise_options = stack(
     click.option("--noise", is_flag=True, help="Measure how small a regression a gate sees here."),
     click.option(
         "--seconds",
-        type=click.FloatRange(min=0, min_open=True),
+        type=FiniteRange(0, 86_400, min_open=True),
         default=60.0,
         metavar="SECONDS",
         help="With --noise: measure for this long.",

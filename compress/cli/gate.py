@@ -18,6 +18,7 @@ from compress.cli.judged import (
     verdict_options,
 )
 from compress.cli.options import (
+    FiniteRange,
     history_options,
     kept_answers_option,
     output_options,
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
 @click.option(
     "--least",
     "least_s",
-    type=click.FloatRange(0, 86_400),
+    type=FiniteRange(0, 86_400),
     default=0.0,
     metavar="SECONDS",
     help="Measure for so long at least.",

@@ -247,6 +247,12 @@ def _translated(error: BaseException) -> BaseException:
             expected="free space for what the command writes; no half-written file is left",
             action="free some space (`edgepress cache prune` does), then run it again",
         )
+    if any(said in str(error) for said in ("Symlink loop", "embedded null byte")):
+        return InputError(
+            f"a path that leads nowhere ({error})",
+            expected="a path without a NUL byte or a circle of links",
+            action="correct the path",
+        )
     if isinstance(error, EdgepressError) or not isinstance(error, OSError):
         return error
     place = f"{error.filename}: " if error.filename else ""

@@ -24,6 +24,19 @@ if TYPE_CHECKING:
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
+class FiniteRange(click.FloatRange):
+    """A number within bounds; NaN, which is in none, and infinity are refused."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 def stack(*options: Callable[[Decorated], Decorated]) -> Callable[[Decorated], Decorated]:
     """Return one decorator that adds the options in the order given."""
     return lambda command: functools.reduce(lambda done, add: add(done), options[::-1], command)

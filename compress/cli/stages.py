@@ -106,16 +106,21 @@ def _data(common: Any) -> Any:
 
 def _setting(text: str) -> tuple[str, Any]:
     """Read KEY=VALUE as a line of TOML; a bare word is a string."""
-    import tomllib
-
     from runtimes.errors import RecipeError
+    from runtimes.parsing import parse_toml
 
     key, sign, value = text.partition("=")
     if not sign:
         raise RecipeError(f"--set {text}", expected="KEY=VALUE, as in --set temperature=2.0")
+    if key.strip() == "kind":
+        raise RecipeError(
+            f"--set {text}",
+            expected="a key of the stage; the command says its kind",
+            action=f"did you mean `edgepress {value.strip()}`?",
+        )
     try:
-        return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        return key.strip(), parse_toml(f"value = {value}")["value"]
+    except ValueError:
         return key.strip(), value
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.errors import InputError
+from runtimes.parsing import parse_json
 
 GITHUB, GITLAB = "GitHub", "GitLab"
 _PERMISSION = {
@@ -117,7 +117,7 @@ def _event(environ: Mapping[str, str]) -> Any:
     if not path:
         return {}
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(
             f"GITHUB_EVENT_PATH names {path}, which cannot be read",

@@ -67,9 +67,16 @@ def check_known(name: str, rows: Sequence[Record], labels: tuple[str, ...]) -> N
 def numbered(records: Sequence[Record], classes: tuple[str, ...]) -> Sequence[Record]:
     """Replace class numbers in the rows' labels by the names of these classes."""
     known = set(classes)
-    if {row.target for row in records} <= known or not all(row.target.isdigit() for row in records):
+    if {row.target for row in records} <= known or not all(
+        _is_number(row.target) for row in records
+    ):
         return records
     return [dataclasses.replace(row, target=_named(row.target, classes)) for row in records]
+
+
+def _is_number(label: str) -> bool:
+    """Tell whether a label is the number of a class, as no superscript or long id is."""
+    return re.fullmatch("[0-9]{1,9}", label) is not None
 
 
 def _named(label: str, classes: tuple[str, ...]) -> str:
@@ -91,7 +98,7 @@ def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
     if data.labels == classes:
         return data
     names = data.labels
-    if set(names) != set(classes) and all(name.isdigit() for name in names):
+    if set(names) != set(classes) and all(map(_is_number, names)):
         numbers = sorted(int(name) for name in names)
         if numbers == list(range(len(classes))):
             names = tuple(classes[int(name)] for name in names)

@@ -72,6 +72,13 @@ class DataSettings(BaseModel):
     def _listed(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
 
+    @field_validator("train", "validation", "test", "unlabeled")
+    @classmethod
+    def _named(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not name.strip() for name in names):
+            raise ValueError("an empty text names no file")
+        return names
+
     @model_validator(mode="after")
     def _leave_rows_to_train_on(self) -> Self:
         taken = 0.0 if self.validation else self.validation_share

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any, TextIO
 
 from runtimes.errors import DataError, suggest
 from runtimes.packages import require_packages
+from runtimes.parsing import parse_json
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
 _FILES = "a path ending in .csv, .tsv, .jsonl or .parquet"
@@ -156,6 +156,12 @@ def text_of(value: Any, place: str) -> str:
             expected="UTF-8 text",
             action="the file is damaged, binary or UTF-16: convert it, or leave the row out",
         )
+    if not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise DataError(
+            f"{place}: holds half of a character (a lone surrogate)",
+            expected="text that UTF-8 can write",
+            action="convert the row again from its source, or leave it out",
+        )
     return "" if text.strip() in ("nan", "NaN") else text
 
 
@@ -169,11 +175,21 @@ def _read_csv(path: Path, delimiter: str = ",") -> Iterator[tuple[int, Mapping[s
                     raise _ragged(path, reader)
                 yield reader.line_num, record
         except csv.Error as error:
+            if "field limit" in str(error):
+                raise _long_field(path, reader.line_num) from error
             raise DataError(
                 f"{path.name}, near line {reader.line_num}: broken csv ({error})",
                 expected="texts with a comma, a quote or a line break inside quotes",
                 action="check for a quote that is not closed, or not doubled inside a text",
             ) from error
+
+
+def _long_field(path: Path, line: int) -> DataError:
+    return DataError(
+        f"{path.name}, near line {line}: a field over {csv.field_size_limit():,} characters",
+        expected="shorter texts: a model reads the first tokens alone",
+        action="shorten the text; if no text is so long, a quote before it is not closed",
+    )
 
 
 def _check_header(path: Path, names: Sequence[str]) -> None:
@@ -218,8 +234,8 @@ def _read_jsonl(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 def _json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
     try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        record = parse_json(line)
+    except ValueError as error:
         raise DataError(
             f"{path.name}, line {number}: not JSON ({error})",
             expected='one object a line: {"text": "…", "label": "…"}',
@@ -239,14 +255,27 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     from pyarrow import ArrowException, parquet
 
     try:
-        records = parquet.read_table(path).to_pylist()
+        _check_header(path, parquet.read_schema(path).names)
+        table = parquet.read_table(path)
     except (ArrowException, OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"{path.name}: not an intact parquet file ({str(error).splitlines()[0][:200]})",
             expected="a whole parquet file",
             action="write or download it again",
         ) from error
-    yield from enumerate(records, start=1)
+    yield from enumerate(_python_rows(path, table), start=1)
+
+
+def _python_rows(path: Path, table: Any) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = table.to_pylist()
+    except (ValueError, OverflowError) as error:  # dates beyond the calendar, bytes as text
+        raise DataError(
+            f"{path.name}: a value that cannot be read ({str(error)[:200]})",
+            expected="texts and labels",
+            action="write its column as text, or leave it out",
+        ) from error
+    return rows
 
 
 def _from_hub(name: str, columns: tuple[str, ...], cell: Cell) -> RawTable:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from compress.graph.onnx_graph import read_onnx
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, first_line
 from runtimes.openvino_runtime import read_openvino
+from runtimes.parsing import parse_json
 
 _EMBEDDINGS = ("word_embeddings", "embed_tokens", "tok_embeddings", "wte")
 _COMPARED_FROM = 1024
@@ -103,7 +103,7 @@ def _safetensors(model: Path) -> Iterator[Tensor]:
     """Read a safetensors file: eight bytes of length, a JSON header, then the data."""
     with model.open("rb") as stream:
         length = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(length))
+        header = parse_json(stream.read(length))
         for name, row in header.items():
             if name == "__metadata__":
                 continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.errors import InputError
+from runtimes.parsing import parse_json
 
 _BRANCHES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_REF_NAME")
 _COMMITS = ("GITHUB_SHA", "CI_COMMIT_SHA")
@@ -55,7 +55,7 @@ def _pull_request_head(environ: Mapping[str, str]) -> str:
     if not path:
         return ""
     try:
-        event: Any = json.loads(Path(path).read_text(encoding="utf-8"))
+        event: Any = parse_json(Path(path).read_text(encoding="utf-8"))
         return str(event["pull_request"]["head"]["sha"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from compress.progress import Progress
 from runtimes.errors import InputError
+from runtimes.parsing import parse_json
 
 SCHEMA = 1
 _ENDING = ".jsonl"
@@ -132,4 +133,4 @@ def _read(path: Path, progress: Progress) -> Iterator[Entry]:
 def _content(line: str) -> Any:
     if line.startswith(("<<<<<<<", "=======", ">>>>>>>")):
         raise ValueError("a conflict of git; set `*.jsonl merge=union` in .gitattributes")
-    return json.loads(line)
+    return parse_json(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from compress.models.torch_model import TOKENIZER_FILES
 from compress.tasks.heads import numbered_names
 from runtimes.errors import ArtifactError, InputError, UnsupportedError
 from runtimes.packages import require_packages
+from runtimes.parsing import parse_json
 from runtimes.tokenizing import TOKENIZER
 
 _LABEL_FILES = ("labels.json", "labels.txt", "labels")
@@ -156,7 +156,7 @@ def _typed(given: str) -> tuple[Path | str, tuple[str, ...]]:
 def _read(file: Path) -> tuple[str, ...]:
     try:
         text = file.read_text(encoding="utf-8-sig")
-        content = json.loads(text) if file.suffix == ".json" else _lines(text)
+        content = parse_json(text) if file.suffix == ".json" else _lines(text)
     except ValueError as error:
         raise ArtifactError(
             f"{file}: cannot be read ({error})", expected="UTF-8: a label a line, or JSON"

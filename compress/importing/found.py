@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from typing import Any
 from runtimes.artifact import is_artifact
 from runtimes.errors import ArtifactError, InputError
 from runtimes.onnx_external import check_external_data, external_locations
+from runtimes.parsing import parse_json
 
 FORMATS = {".onnx": "onnx", ".xml": "openvino"}
 """The formats of models that are imported, by the file's suffix."""
@@ -106,8 +106,8 @@ def find(source: Path) -> Found:
 def read_settings(file: Path) -> dict[str, Any]:
     """Read an object from a JSON file; raise ArtifactError for anything else."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        content = parse_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise ArtifactError(f"{file}: not JSON ({error})", action="write it again") from error
     if not isinstance(content, dict):
         raise ArtifactError(

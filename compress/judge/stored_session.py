@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from compress.judge.session_file import unpacked
 from runtimes.errors import DataError, InputError
 from runtimes.facts import Facts
 from runtimes.measure import Samples, joined
+from runtimes.parsing import parse_json
 from runtimes.stored import shifted, stored_samples
 
 Line = Mapping[str, Any]
@@ -233,7 +233,7 @@ def _lines(file: Path) -> list[Line]:
     lines: list[Line] = []
     for number, text in enumerate(texts, 1):
         try:
-            line = json.loads(text)
+            line = parse_json(text)
         except ValueError as error:
             if number == len(texts) > 1:
                 break  # a killed gate leaves half a line

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from compress.seal import is_sealed_folder, seal_folder
 from runtimes.contents import describe_files, digest_of
-from runtimes.errors import ArtifactError
+from runtimes.errors import ArtifactError, first_line
 from runtimes.files import new_folder
 from runtimes.packages import require_packages
+from runtimes.parsing import parse_json
 
 ADAPTER = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
+_SLOW = re.compile(r"[+{]|(?<!\.)\*")
+"""Repetitions of more than a single character: nested, their time grows without bound."""
+_MOST_STARS = 3
 _HEADS = ("classifier.weight", "classifier.out_proj.weight", "score.weight")
 
 
 def is_adapter(folder: Path) -> bool:
     """Tell whether a folder holds a peft adapter instead of a complete model."""
     return (folder / ADAPTER).is_file() and not (folder / "config.json").is_file()
+
+
+def refuse_both(folder: Path) -> None:
+    """Raise ArtifactError where an adapter lies beside a model: it says not which is meant."""
+    if (folder / ADAPTER).is_file() and (folder / "config.json").is_file():
+        raise ArtifactError(
+            f"{folder}: holds a model (config.json) and an adapter ({ADAPTER})",
+            expected="a whole model, or an adapter alone, which is merged into its base model",
+            action="move one of them to a folder of its own",
+        )
 
 
 def merge_adapter(folder: Path, task: str, kept: Path, resolve: Callable[[str], Path]) -> Path:
@@ -58,17 +72,44 @@ def _merged(folder: Path, base: Path, task: str, classes: int) -> Any:
 
     labels = tuple(f"LABEL_{index}" for index in range(classes))
     model = load_model(base, task, labels=labels)
-    with quiet_transformers():
-        return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
+    try:
+        with quiet_transformers():
+            return PeftModel.from_pretrained(model, str(folder)).merge_and_unload(safe_merge=True)
+    except Exception as error:  # peft and torch raise many types
+        raise ArtifactError(
+            f"{folder}: the adapter cannot be merged into {base.name} ({first_line(error)})",
+            expected="a LoRA adapter of this base model, as peft saves it",
+            action="merge it yourself, and give the whole model",
+        ) from error
 
 
 def _settings(folder: Path) -> dict[str, Any]:
-    content = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))
-    if not isinstance(content, dict) or not content.get("base_model_name_or_path"):
-        raise ArtifactError(
-            f"{folder}/{ADAPTER}: names no base model", expected="base_model_name_or_path"
-        )
-    return content
+    file = folder / ADAPTER
+    try:
+        content = parse_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ArtifactError(f"{file}: not JSON ({error})", action="write it again") from error
+    base = content.get("base_model_name_or_path") if isinstance(content, dict) else None
+    if not isinstance(base, str) or not base:
+        raise ArtifactError(f"{file}: names no base model", expected="base_model_name_or_path")
+    for pattern in filter(None, _patterns(content)):
+        if _SLOW.search(pattern) or pattern.count("*") > _MOST_STARS:
+            raise ArtifactError(
+                f"{file}: the pattern {pattern[:80]!r} may take for ever",
+                expected="names of layers, or a pattern that repeats nothing but `.*`",
+                action="list the layers' names under target_modules",
+            )
+    return dict(content)
+
+
+def _patterns(settings: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the regular expressions that peft searches the layers' names with."""
+    for name in ("target_modules", "exclude_modules", "layers_pattern"):
+        said = settings.get(name)
+        yield said if isinstance(said, str) else ""
+    for name in ("rank_pattern", "alpha_pattern"):
+        said = settings.get(name)
+        yield from map(str, said if isinstance(said, dict) else ())
 
 
 def _classes(folder: Path) -> int:

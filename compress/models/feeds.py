@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from compress.models.opening import Opening
 from runtimes.artifact import Artifact
+from runtimes.parsing import parse_json
 from runtimes.tokenizing import load_tokenizer
 
 Feeds = dict[str, NDArray[np.int64]]
@@ -59,6 +59,6 @@ class ExampleFeeds:
 
 def _pad_token(folder: Path) -> str | None:
     path = folder / "tokenizer_config.json"
-    content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    content = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
     token = content.get("pad_token")
     return token.get("content") if isinstance(token, dict) else token

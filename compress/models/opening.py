@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtimes.parsing import parse_json
 from runtimes.tokenizing import encode_all, load_tokenizer
 
 _PROBES = ("", "a", "Ünïcode 漢字 \t\n", "word " * 600)
@@ -25,7 +25,7 @@ class Opening:
     @classmethod
     def of(cls, folder: Path, max_length: int) -> Opening:
         """Read the post-processor's template for single texts, and check it on a few texts."""
-        tree = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        tree = parse_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
         first, types = _template(tree.get("post_processor"))
         tokenizer = load_tokenizer(folder, max_length)
         rows = encode_all(tokenizer, _PROBES)

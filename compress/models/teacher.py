@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import json
 import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.models.adapters import is_adapter, merge_adapter
+from compress.models.adapters import is_adapter, merge_adapter, refuse_both
 from compress.models.architectures import FULL, PARTIAL
 from compress.models.slow_tokenizer import SLOW_FILES, open_tokenizer
 from compress.models.weights import INDEX, WEIGHTS, read_shapes, weight_files, write_whole
@@ -29,6 +28,7 @@ from runtimes.contents import describe_files
 from runtimes.errors import ArtifactError, UnsupportedError, suggest
 from runtimes.files import new_folder
 from runtimes.packages import install_command, require_packages
+from runtimes.parsing import parse_json
 from runtimes.tokenizing import TOKENIZER
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def open_model(
     """
     task = canonical_task(task)
     place = resolve(path, folder)
+    refuse_both(place)
     if is_adapter(place):
         place = merge_adapter(
             place, task, cache_root() / "merged", lambda name: resolve(name, place)
@@ -125,7 +126,14 @@ def _inside_package(path: str) -> Path:
             expected="python:PACKAGE/FOLDER of a package in this environment",
             action=f"install it: {install_command(package)}",
         )
-    folder = Path(spec.origin).parent / inner
+    root = Path(spec.origin).parent
+    folder = root / inner
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise ArtifactError(
+            f"{path}: leads out of the package {package!r}",
+            expected="python:PACKAGE/FOLDER, a folder inside the package",
+            action="name a folder outside of it by its own path",
+        )
     if not folder.is_dir():
         raise ArtifactError(
             f"{path}: the package {package!r} has no folder {inner!r}",
@@ -269,7 +277,7 @@ def _settings(folder: Path, name: str) -> dict[str, Any]:
             action="give the folder that model.save_pretrained wrote",
         )
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ArtifactError(
             f"{file}: not JSON ({error})",

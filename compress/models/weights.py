@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from runtimes.errors import ArtifactError
+from runtimes.parsing import parse_json
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -74,7 +74,7 @@ def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
 def _index(folder: Path) -> Mapping[str, str]:
     file = folder / INDEX
     try:
-        names = json.loads(file.read_text(encoding="utf-8"))["weight_map"]
+        names = parse_json(file.read_text(encoding="utf-8"))["weight_map"]
         return {str(name): str(shard) for name, shard in names.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from compress.stage import RunContext
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError
 from runtimes.files import write_json
+from runtimes.parsing import parse_json
 from runtimes.tokenizing import encode_all, load_tokenizer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def prune_vocabulary(
     """
     config: Any = model.config
     old = load_tokenizer(source.path, source.max_length)
-    tree = json.loads((source.path / "tokenizer.json").read_text(encoding="utf-8"))
+    tree = parse_json((source.path / "tokenizer.json").read_text(encoding="utf-8"))
     texts = (*context.data.train.inputs, *context.data.unlabeled)
     counts = count_pieces(old, texts)
 
@@ -122,7 +122,7 @@ def _write_files(source: Path, tree: Tree, table: NDArray[np.int64], folder: Pat
     write_json(folder / "tokenizer.json", rewrite_tokenizer(tree, table))
     settings = source / "tokenizer_config.json"
     if settings.is_file():
-        content = json.loads(settings.read_text(encoding="utf-8"))
+        content = parse_json(settings.read_text(encoding="utf-8"))
         write_json(folder / settings.name, rewrite_tokenizer_config(content, table))
 
 

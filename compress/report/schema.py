@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from compress.report.redact import redact
 from runtimes.errors import InputError
 from runtimes.files import write_json
+from runtimes.parsing import parse_json
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -348,7 +349,7 @@ def read_report(path: Path) -> Report:
     """
     file = path / "report.json" if path.is_dir() else path
     try:
-        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        content = parse_json(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
     except FileNotFoundError as error:
         raise InputError(
             f"{file}: no such file",

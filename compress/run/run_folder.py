@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from compress.run.lock import LOCK, lock
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import InputError
 from runtimes.files import new_folder, write_json
+from runtimes.parsing import parse_json
 
 MARKER = "run.json"
 
@@ -62,7 +62,7 @@ class RunFolder:
         ):
             return None
         try:
-            return str(json.loads((self.path / MARKER).read_text(encoding="utf-8"))["name"])
+            return str(parse_json((self.path / MARKER).read_text(encoding="utf-8"))["name"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{self.path}: holds files that are not a run's",

@@ -13,6 +13,7 @@ from compress.search.shape import Shape
 from compress.search.trial import Latency, Trial, trial_from_json
 from runtimes.errors import ArtifactError
 from runtimes.files import write_bytes
+from runtimes.parsing import parse_json
 
 
 class Study:
@@ -83,7 +84,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         write_bytes(path, whole)
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             record["study"]
         except (ValueError, TypeError, KeyError) as error:
             raise ArtifactError(
