@@ -463,3 +463,19 @@ def test_looks_at_the_highest_share_no_risk() -> None:
             for count in (12, 30, 46, 90)
         )
     assert passed / 2_000 <= 0.05
+
+
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        (Circumstances(), Status.PASS),
+        (Circumstances(fault="the process failed"), Status.NOT_MEASURED),
+        (Circumstances(unsound="its answers are nan"), Status.FAIL),
+    ],
+)
+def test_a_model_that_does_not_run_never_passes(
+    here: Facts, at: Circumstances, status: Status
+) -> None:
+    profile = _profile({"artifact_mb": {"max": 1.1, "level": "warn"}})
+    verdict = judge(profile, NOTHING, here, at)
+    assert (verdict.status, verdict.why) == (status, at.fault or at.unsound)
