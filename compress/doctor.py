@@ -16,6 +16,7 @@ EXTRAS = {
     "openvino": "OpenVINO models: export, quantize, run",
     "tensorrt": "TensorRT engines on an NVIDIA GPU",
     "peft": "LoRA adapters as teachers",
+    "release": "signatures, model cards, bills of materials",
     "demo": "the teacher of `edgepress demo`",
 }
 """What each extra enables."""

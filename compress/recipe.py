@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator
+from pydantic_core import to_jsonable_python
 
 from compress.data.dataset import DataSettings
 from compress.export.formats import Format
-from compress.stage import STAGES, Stage
+from compress.stage import STAGES, Stage, settings_of
 from compress.tasks import DEFAULT_TASK
 from runtimes.errors import RecipeError, UnknownNameError, suggest
+from runtimes.files import stable_hash
 from runtimes.parsing import as_json, parse_toml
 
 Epochs = Annotated[int, Field(ge=1, le=1000)]
@@ -122,6 +124,21 @@ class Recipe:
     export: ExportSettings
     folder: Path
     target: TargetSettings | None = None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Return the recipe's name and the SHA-256 of all that it says, but for its place."""
+        said = {
+            "name": self.name,
+            "seed": self.seed,
+            "profiles": self.profiles,
+            "data": self.data.model_dump(exclude={"folder"}),
+            "teacher": self.teacher,
+            "export": self.export,
+            "target": self.target,
+            "stages": [[stage.kind, settings_of(stage)] for stage in self.stages],
+        }
+        return {"name": self.name, "digest": stable_hash(to_jsonable_python(said))}
 
 
 def read_recipe(path: Path, *, data_folder: Path | None = None) -> Recipe:

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from compress.data.dataset import Dataset
+from compress.papers import carry_papers
 from compress.progress import Progress, Silence
+from compress.sources import code_digest
 from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import UnsupportedError
-from runtimes.files import new_folder
+from runtimes.files import new_folder, stable_hash
 from runtimes.packages import require_packages
 from runtimes.registry import Registry
 from runtimes.runtime import TensorSpec
@@ -211,6 +213,22 @@ def tool_versions(names: Sequence[str] = TOOLS) -> dict[str, str]:
     return versions
 
 
+def _provenance(
+    stage: Stage, source: Artifact, context: RunContext
+) -> dict[str, Mapping[str, Any]]:
+    """Return where a stage's result comes from: its source's provenance, the data and the code."""
+    data = context.data
+    splits = {"train": data.train, "validation": data.validation, "test": data.test}
+    rows = {name: len(split) for name, split in splits.items()}
+    known = {"digest": data.digest, **rows, "unlabeled": len(data.unlabeled)}
+    code = stable_hash([code_digest(module) for module in stage.modules])
+    return {
+        **source.provenance,
+        **({"data": known} if stage.uses_data and data.digest else {}),
+        "code": {"edgepress": version("edgepress"), stage.kind: code},
+    }
+
+
 def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -> Artifact:
     """Run a stage into `target`, written completely or not at all, and return its artifact."""
     check_format(stage, source.format)
@@ -223,7 +241,9 @@ def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -
             seconds=round(time.perf_counter() - start, 3),
             tools=tool_versions(),
             metrics=made.metrics,
+            source=source.digest,
         )
+        carry_papers(source, folder)
         artifact = write_artifact(
             folder,
             format=made.format,
@@ -236,5 +256,6 @@ def execute(stage: Stage, source: Artifact, context: RunContext, target: Path) -
             parameters=made.parameters,
             history=(*source.history, record),
             model_type=made.model_type,
+            provenance=_provenance(stage, source, context),
         )
     return dataclasses.replace(artifact, path=target)

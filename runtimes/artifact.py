@@ -20,7 +20,7 @@ from runtimes.manifest import MOST_TOKENS, Manifest, malformed, read_content, wr
 from runtimes.runtime import TensorSpec, model_files
 from runtimes.tasks import TASKS
 
-_NOT_DESCRIBED = {"path", "files", "history"}
+_NOT_DESCRIBED = {"path", "files", "history", "provenance"}
 _PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
@@ -33,6 +33,8 @@ class StageRecord:
     seconds: float
     tools: Mapping[str, str]
     metrics: Mapping[str, float] = field(default_factory=dict)
+    source: str = ""
+    """The digest of the artifact that it took, "" for a model of another tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,8 @@ class Artifact:
 
     `labels[i]` is the class of logit `i`. `max_length` counts tokens, specials included.
     `files` are those that it is made of, by their path below the folder; what else lies there
-    has no part in it.
+    has no part in it. `provenance` says what it comes from, by part: `teacher`, `data`, `code`,
+    `recipe`.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Artifact:
     files: Mapping[str, ListedFile]
     history: tuple[StageRecord, ...] = ()
     model_type: str = "unknown"
+    provenance: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:
@@ -103,6 +107,7 @@ class Artifact:
             **self._description(),
             "digest": self.digest,
             "files": files_to_json(self.files),
+            "provenance": self.provenance,
             "history": [dataclasses.asdict(record) for record in self.history],
         }
 
@@ -159,6 +164,7 @@ def write_artifact(
     parameters: int,
     history: tuple[StageRecord, ...] = (),
     model_type: str = "unknown",
+    provenance: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Artifact:
     """Write the manifest of a finished folder and return its artifact."""
     artifact = Artifact(
@@ -174,6 +180,7 @@ def write_artifact(
         files=list_files(folder),
         history=history,
         model_type=model_type,
+        provenance=provenance or {},
     )
     write_content(folder, artifact.to_json())
     return artifact
@@ -195,7 +202,7 @@ def read_artifact(folder: Path) -> Artifact:
     content = read_content(folder)
     try:
         artifact = _described(folder, content)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise malformed(folder, error) from error
     if content.get("digest") != artifact.digest:
         raise ArtifactError(
@@ -262,7 +269,12 @@ def _described(folder: Path, content: Mapping[str, Any]) -> Artifact:
         files=files_from_json(fields.mapping(content, "files")),
         history=tuple(map(_record, fields.rows(content, "history"))),
         model_type=fields.text(content, "model_type"),
+        provenance=_provenance(fields.mapping(content, "provenance")),
     )
+
+
+def _provenance(content: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {part: fields.mapping(content, part) for part in content}
 
 
 def _record(row: Mapping[str, Any]) -> StageRecord:
@@ -272,6 +284,7 @@ def _record(row: Mapping[str, Any]) -> StageRecord:
         seconds=fields.number(row, "seconds"),
         tools=fields.named_texts(row, "tools"),
         metrics=fields.mapping(row, "metrics"),
+        source=row["source"] and fields.text(row, "source"),
     )
 
 

@@ -30,7 +30,8 @@ from compress.cli.options import (
     tier_option,
     unlabeled_option,
 )
-from compress.cli.paths import FILE, FOLDER, MODEL, SAMPLES
+from compress.cli.paths import FILE, FOLDER, MODEL, SAMPLES, VERDICT
+from compress.cli.released import check_release, release
 
 if TYPE_CHECKING:
     from compress.report.gate_wording import Policy
@@ -64,6 +65,14 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="Measure for so long at least.",
 )
+@click.option(
+    "--require-signature",
+    type=FILE,
+    metavar="KEY",
+    help="Refuse a model that this public key's owner did not sign.",
+)
+@click.option("--verdict", type=VERDICT, help="Write the verdict as an in-toto statement.")
+@click.option("--sign-key", type=FILE, help="Sign --verdict with this private key.")
 @kept_answers_option
 @history_options
 @seed_option
@@ -84,6 +93,9 @@ def gate(
     seed: int,
     samples: Path | None,
     least_s: float,
+    require_signature: Path | None,
+    verdict: Path | None,
+    sign_key: Path | None,
     kept_answers: bool,
     junit: Path | None,
     markdown: Path | None,
@@ -121,6 +133,7 @@ def gate(
         least_s=least_s,
     )
     prepare(github=github)
+    check_release(artifact, require_signature, verdict, sign_key)
     measured = commit_measured(history, commit, branch)
     progress = terminal(quiet)
     report = judge_model(request, progress, shared_cache(kept_answers))
@@ -131,4 +144,6 @@ def gate(
 
         for why in record_gate(report, history, measured)[1]:
             progress.warn(f"--history: {why}")
+    if verdict is not None or require_signature is not None:
+        release(report, request, require_signature, verdict, sign_key)
     return finish(report, inconclusive, junit, markdown, comment, github=github, as_json=as_json)

@@ -76,6 +76,7 @@ SOURCE = Input("path")
 RESULTS = Input("folder", holds=True)
 """A folder that results may lie inside: a run, a history, the rows of a recipe."""
 FILE = Input("file", dir_okay=False)
+PATH = Input("path", exists=True)
 ROWS = Text("file", "file")
 """Rows: a csv, jsonl or parquet file, or the id of a data set."""
 LABELS = Text("file", "file")
@@ -103,5 +104,8 @@ COMMENT = new_file("<!-- edgepress: ")
 BASELINE = new_file(r'\{\s*"edgepress_baseline": ')
 REPORT = new_file(rf"{_PAGE}|### edgepress: |\s*stage +params +MB ")
 PAGE = new_file(_PAGE)
+VERDICT = new_file(r'\{\s*"_type": "https://in-toto\.io/')
+CARD = new_file(r"---\n.{0,500}- edgepress\n")
+BILL = new_file()
 RECIPE = new_file()
 """A recipe is a person's: none is replaced without --force."""

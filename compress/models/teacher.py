@@ -14,6 +14,7 @@ from compress.models.adapters import is_adapter, merge_adapter, refuse_both
 from compress.models.architectures import FULL, PARTIAL
 from compress.models.slow_tokenizer import SLOW_FILES, open_tokenizer
 from compress.models.weights import INDEX, WEIGHTS, read_shapes, weight_files, write_whole
+from compress.papers import PAPERS, carry_papers, described, take_papers
 from compress.places import cache_root
 from compress.stage import TORCH
 from compress.tasks import Task, canonical_task, task_of
@@ -113,7 +114,12 @@ def import_model(source: Artifact, target: Path) -> Artifact:
             write_whole(source.path, folder / WEIGHTS)
         if not (folder / TOKENIZER).is_file():
             open_tokenizer(source.path, source.max_length).save(str(folder / TOKENIZER))
-        write_like(source, folder, history=())
+        provenance = dict(source.provenance)
+        if "teacher" not in provenance:
+            take_papers(source.path, folder)
+            provenance["teacher"] = described(source)
+        carry_papers(source, folder)
+        write_like(source, folder, history=(), provenance=provenance)
     return read_artifact(target)
 
 
@@ -155,7 +161,7 @@ def _from_hub(name: str, local: Path) -> Path:
     from huggingface_hub import snapshot_download
 
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer*"]
-    wanted += ["special_tokens_map.json", *SLOW_FILES]
+    wanted += ["special_tokens_map.json", *SLOW_FILES, *PAPERS]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted))
     except Exception as error:  # network, authentication, unknown name: many error types

@@ -7,13 +7,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import runtimes
 from compress.answers.folder import folder_answers
 from compress.data.dataset import DataSettings, load_inputs
+from compress.papers import carry_papers
 from compress.run.single import check_out
 from compress.sources import sources
 from compress.tasks import Answer, task_of
@@ -50,18 +51,26 @@ def bundle(source: Path, out: Path, data: DataSettings | None = None) -> Artifac
 
 
 def write_bundle(
-    artifact: Artifact, target: Path, check: Callable[[Path], None] = lambda folder: None
+    artifact: Artifact,
+    target: Path,
+    check: Callable[[Path], None] = lambda folder: None,
+    recipe: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write the artifact's deployable files and what runs them to `target`, whole or not at all.
 
-    `check` is given the finished folder, and may refuse it by an exception.
+    `check` is given the finished folder, and may refuse it by an exception. `recipe` is added to
+    the provenance.
     """
     with new_folder(target) as folder:
         task: type[DeviceTask] = TASKS.resolve(artifact.task)
         for file in (*artifact.model_files(), *(artifact.path / name for name in task.files)):
             shutil.copyfile(file, folder / file.name)
+        carry_papers(artifact, folder)
         classes = _write_code(artifact, folder)
-        bundled = dataclasses.replace(artifact, path=folder, files=list_files(folder))
+        provenance = {**artifact.provenance, **({"recipe": recipe} if recipe else {})}
+        bundled = dataclasses.replace(
+            artifact, path=folder, files=list_files(folder), provenance=provenance
+        )
         write_content(folder, {**bundled.to_json(), **classes})
         check(folder)
     return target

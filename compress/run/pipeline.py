@@ -131,7 +131,9 @@ class Run:
     def _judged(self, outcome: Outcome) -> tuple[Report, Status]:
         reference, chosen = outcome.of(REFERENCE), outcome.of(self._chosen())
         assert chosen.answers is not None  # the test rows are labeled
-        bundle = write_bundle(chosen.candidate.artifact, self.folder.path / "bundle")
+        bundle = write_bundle(
+            chosen.candidate.artifact, self.folder.path / "bundle", recipe=self.plan.recipe.identity
+        )
         test = self.plan.data.test
         self.progress.note("bundle/predict.py on every test row")
         check_bundle(bundle, chosen.candidate.runtime, test.inputs, chosen.answers)

@@ -56,6 +56,7 @@ RESULTS = {
     "quantize": ("quantize", "onnx", "--out", "out", "--train", "train.csv"),
     "bundle": ("bundle", "onnx", "--out", "out"),
     "verify": ("verify", "onnx"),
+    "card": ("card", "onnx"),
     "import": ("import", "onnx/model.onnx", "--out", "out", "--labels", "a,b,c"),
     "init": ("init", "teacher", "--data", "train.csv", "--out", "new.toml"),
     "sensitivity": (
@@ -81,6 +82,7 @@ ELSEWHERE = {
     "judge": "tests/compress/cli/test_judge.py",
     "comment": "tests/compress/comment/test_comment.py",
     "history": "tests/compress/history/test_history.py",
+    "sign": "tests/compress/release/test_signature.py",
 }
 
 
