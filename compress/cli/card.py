@@ -16,7 +16,8 @@ from compress.cli.paths import BILL, CARD, FILE, FOLDER
     cls=Command,
     examples=[
         "edgepress card runs/first/bundle",
-        "edgepress card runs/first/bundle --verdict verdict.json --out card.md --bom bom.json",
+        "edgepress card runs/first/bundle --verdict verdict.json \\\n"
+        "    --out card.md --bom bom.json",
     ],
 )
 @click.argument("artifact", type=FOLDER)

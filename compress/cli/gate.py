@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 @click.option(
     "--require-signature",
     type=FILE,
-    metavar="KEY",
     help="Refuse a model that this public key's owner did not sign.",
 )
 @click.option("--verdict", type=VERDICT, help="Write the verdict as an in-toto statement.")

@@ -76,7 +76,7 @@ SOURCE = Input("path")
 RESULTS = Input("folder", holds=True)
 """A folder that results may lie inside: a run, a history, the rows of a recipe."""
 FILE = Input("file", dir_okay=False)
-PATH = Input("path", exists=True)
+PATH = Input("path")
 ROWS = Text("file", "file")
 """Rows: a csv, jsonl or parquet file, or the id of a data set."""
 LABELS = Text("file", "file")

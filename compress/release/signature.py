@@ -26,6 +26,8 @@ def sign(path: Path, key: Path) -> Path:
     Raises ArtifactError for an artifact that is not as it was written, InputError for a key that is
     no unencrypted elliptic-curve key in PEM.
     """
+    if not path.exists():
+        raise ArtifactError(f"{path}: no such file or folder", expected="what is to be signed")
     target = signature_of(path)
     fresh = target.with_name(f".{target.name}.new")
     try:

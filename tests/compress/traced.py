@@ -22,7 +22,7 @@ MUST_TRACE = "EDGEPRESS_MUST_TRACE"
 _CALLS = "trace=connect,sendto,sendmsg,sendmmsg"
 _STRIPPED = ("HF_", "TRANSFORMERS_", "XDG_", "ORT_", "DO_NOT_TRACK", "DISABLE_", "EDGEPRESS_")
 """What begins the names of variables that could keep a library from the network or from home."""
-_OWN = Path(".cache/edgepress")
+_OWN = (Path(".cache/edgepress"), Path(".local/state/edgepress"))
 _LIMIT_S = 900.0
 _HELD = "import atexit, sys, time; atexit.register(time.sleep, float(sys.argv.pop(1))); "
 COMMAND = _HELD + "from compress.cli.main import main; main()"
@@ -82,7 +82,7 @@ def traced(
         process.returncode,
         said,
         tuple(call for call in calls if "AF_INET" in call),
-        tuple(str(path) for path in files if not path.is_relative_to(_OWN)),
+        tuple(str(path) for path in files if not any(map(path.is_relative_to, _OWN))),
     )
 
 

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from compress.cli.main import edgepress, run
+from tests.compress.release.test_signature import make_key
 from tests.compress.searching import write_recipe
 from tests.compress.traced import Traced, held, needs_strace, traced
 
@@ -47,6 +48,9 @@ COMMANDS: dict[str, str] = {
     "export": "export {g}/model --out {out}",
     "export openvino": "export {g}/model --out {out} --format openvino",
     "bundle": "bundle {g}/onnx --out {out} --data {g}/test.csv",
+    "sign": "sign {g}/bundle --key {g}/key.pem",
+    "verify": "verify {g}/onnx",
+    "card": "card {g}/onnx --bom {out}",
     "validate": "validate {g}/onnx --reference {g}/model --data {g}/test.csv {column} --tier quick",
     "gate": "gate {g}/openvino --data {g}/test.csv {column} --tier quick --history {out}"
     " --commit a --branch b --budget latency_p50_ms=1000",
@@ -94,6 +98,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         arguments = ["--out", str(folder / name), "--format", name, "-q"]
         assert run(["export", str(folder / "model"), *arguments]) == 0
     assert run(["bundle", str(folder / "onnx"), "--out", str(folder / "bundle")]) == 0
+    make_key(folder, "key")
     return folder
 
 

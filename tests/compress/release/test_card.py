@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_the_card_s_head_is_what_the_hub_reads(made: Artifact) -> None:
     from huggingface_hub import ModelCard
 
     read = ModelCard(card(made))
-    head = read.data.to_dict()
+    head: dict[str, Any] = read.data.to_dict()  # type: ignore[no-untyped-call]
     assert head["license"] == "apache-2.0"
     assert head["pipeline_tag"] == "text-classification"
     assert {"edgepress", "fp32"} <= set(head["tags"])
