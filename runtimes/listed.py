@@ -30,9 +30,11 @@ def files_to_json(files: Mapping[str, ListedFile]) -> dict[str, dict[str, Any]]:
 def files_from_json(content: Mapping[str, Any]) -> dict[str, ListedFile]:
     """Return the list of the manifest's form.
 
-    Raises ValueError for a name that may lead out of the folder, a size that is no number and a
-    digest that is none.
+    Raises ValueError for no file at all, a name that may lead out of the folder, a size that is no
+    number and a digest that is none.
     """
+    if not content:
+        raise ValueError("it lists no file")
     for name in content:
         if not _stays_inside(name):
             raise ValueError(f"it lists {name!r}, which is no path of a file in the folder")

@@ -74,7 +74,7 @@ def read_content(folder: Path) -> dict[str, Any]:
             action="make the artifact again with this version of edgepress",
         )
     written = content.pop(_OWN, None)
-    if written != stable_hash(content):
+    if written is None or written != _digest(content):
         raise ArtifactError(
             f"{folder / MANIFEST}: it is not as it was written",
             expected=f"the content of its {_OWN}",
@@ -82,6 +82,14 @@ def read_content(folder: Path) -> dict[str, Any]:
             action="make or copy the artifact again; the manifest was edited",
         )
     return dict(content)
+
+
+def _digest(content: Mapping[str, Any]) -> str | None:
+    """Return the digest of a manifest's content; None for text that UTF-8 cannot hold."""
+    try:
+        return stable_hash(content)
+    except UnicodeEncodeError:
+        return None
 
 
 def write_content(folder: Path, content: Mapping[str, Any]) -> None:
