@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from compress.environment import quiet_libraries
 from runtimes.errors import (
+    AnswerError,
     ArtifactError,
     BackendError,
     DataError,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "AnswerError",
     "ArtifactError",
     "BackendError",
     "DataError",

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 from compress.data.dataset import Dataset
 from compress.papers import carry_papers
 from compress.progress import Progress, Silence
-from compress.sources import code_digest
+from compress.storage.sources import code_digest
 from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import UnsupportedError
 from runtimes.files import new_folder, stable_hash

@@ -38,8 +38,10 @@ class Guarded:
         self._controls = controls
         self._line = ""
 
-    def write(self, text: str) -> int:
+    def write(self, text: str | bytes) -> int:
         """Write a text, escaped; return the length of what was given."""
+        if isinstance(text, bytes):  # click writes a shell's completion so
+            return self.write(text.decode(errors="replace"))
         shown = text if self._controls else escaped(text)
         begun = self._line if self._line.isspace() else "x" * bool(self._line)
         self.stream.write(_COMMAND.sub(_disarmed, begun + shown)[len(begun) :])

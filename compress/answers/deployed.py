@@ -9,7 +9,7 @@ from typing import Any
 from compress.answers import Answers
 from compress.answers.kept import kept_answers
 from compress.progress import Progress
-from compress.sources import code_digest
+from compress.storage.sources import code_digest
 from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.answers import Answers
-from compress.seal import sealed, unsealed
+from compress.storage.seal import sealed, unsealed
 from runtimes.files import write_bytes
 
 

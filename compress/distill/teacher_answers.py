@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from compress.answers import Answers
 from compress.answers.kept import kept_answers
 from compress.answers.trained import trained_answers
-from compress.sources import code_digest
 from compress.stage import RunContext, tool_versions
+from compress.storage.sources import code_digest
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
 

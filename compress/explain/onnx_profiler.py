@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from compress.explain.op_kinds import onnx_compute
 from compress.explain.profiler import Node
-from compress.scratch import scratch_folder
+from compress.storage.scratch import scratch_folder
 from runtimes.errors import BackendError, first_line
 from runtimes.onnx_runtime import open_session, session_options
 

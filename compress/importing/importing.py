@@ -27,10 +27,11 @@ from compress.run.single import check_out
 from compress.stage import tool_versions
 from compress.tasks import DEFAULT_TASK, canonical_task
 from runtimes.artifact import Artifact, StageRecord, write_artifact
+from runtimes.errors import BackendError, UnsupportedError, first_line
 from runtimes.files import new_folder
 from runtimes.manifest import Manifest
 from runtimes.packages import require_available
-from runtimes.runtime import RUNTIMES, Runtime, TensorSpec, model_files, runs_in
+from runtimes.runtime import RUNTIMES, Opened, Runtime, TensorSpec, model_files, runs_in
 
 _COPY: dict[str, Callable[[Path, Path], Copied]] = {"onnx": copy_onnx, "openvino": copy_openvino}
 _UNNAMED = re.compile(r"LABEL_\d+")
@@ -56,7 +57,7 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
 
     Only the model, the tokenizer's files and the files with the labels are read; nothing in the
     source is executed. A row runs through the model first. Raises a subclass of InputError for a
-    model that cannot be imported, BackendError when the runtime refuses it.
+    model that cannot be imported, or that the runtime refuses.
     """
     started = time.perf_counter()
     found = find(asked.source)
@@ -66,7 +67,7 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
     with new_folder(out) as folder:
         copied = _COPY[found.format](found.model, folder)
         manifest = _described(found, asked, copied, folder)
-        opened = runtime.open(folder / model_files(found.format)[0], 1)
+        opened = _opened(runtime, folder / model_files(found.format)[0])
         trial = Trial.of(opened, manifest, folder)
         output, logits = trial.outputs()
         trial.run_longest(manifest.max_length)
@@ -90,6 +91,18 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
             model_type=str(found.config.get("model_type") or UNKNOWN),
         )
     return dataclasses.replace(artifact, path=out)
+
+
+def _opened(runtime: Runtime, model: Path) -> Opened:
+    """Open the model; what the runtime refuses is bad input here."""
+    try:
+        return runtime.open(model, 1)
+    except BackendError as error:
+        raise UnsupportedError(
+            f"{runtime.name} does not take the model ({first_line(error)})",
+            expected=f"a model that the installed {runtime.name} runs",
+            action="check that the tool that made it can run it, or export it again",
+        ) from error
 
 
 def _described(found: Found, asked: Import, copied: Copied, folder: Path) -> Manifest:

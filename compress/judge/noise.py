@@ -14,7 +14,7 @@ import numpy as np
 from compress.data.reading import read_table
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
-from compress.scratch import scratch_folder
+from compress.storage.scratch import scratch_folder
 from profiles.job import Job
 from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
 from profiles.selection import paired_rounds

@@ -14,7 +14,7 @@ from compress.judge.evidence import stage_row, summary, worst_classes
 from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
-from compress.scratch import scratch_folder
+from compress.storage.scratch import scratch_folder
 from compress.tasks import task_of
 from profiles.device import load_profile
 from profiles.gate import Status, Verdict, combine

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from compress.seal import is_sealed_folder, seal_folder
+from compress.storage.seal import is_sealed_folder, seal_folder
 from runtimes.contents import describe_files, digest_of
 from runtimes.errors import ArtifactError, first_line
 from runtimes.files import new_folder

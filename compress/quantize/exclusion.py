@@ -16,7 +16,7 @@ from compress.quantize.calibration import spaced_texts
 from compress.stage import RunContext
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
-from runtimes.errors import RecipeError
+from runtimes.errors import AnswerError, RecipeError
 
 if TYPE_CHECKING:
     from compress.quantize.stage import Quantize
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Algorithm = Callable[[Artifact, "Quantize", RunContext, Path], None]
 
 _ROWS = 100
+_FARTHEST_NATS = 100.0
+"""The divergence of answers that are none: further than float32 probabilities can lie apart."""
 
 
 def product_names(source: Artifact) -> list[str]:
@@ -65,7 +67,10 @@ def choose_excluded(
             for file in source.path.glob("*token*.json"):
                 shutil.copyfile(file, folder / file.name)
             algorithm(source, trial, context, folder)
-            answers = folder_answers(source, folder, texts)
+            try:
+                answers = folder_answers(source, folder, texts)
+            except AnswerError:  # what a good choice of nodes avoids
+                return Effect(kl=_FARTHEST_NATS, agreement=0.0)
         return compared(task, reference, answers)
 
     if effect(()).agreement >= 1 - settings.max_drop:

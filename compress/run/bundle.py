@@ -16,7 +16,7 @@ from compress.answers.folder import folder_answers
 from compress.data.dataset import DataSettings, load_inputs
 from compress.papers import carry_papers
 from compress.run.single import check_out
-from compress.sources import sources
+from compress.storage.sources import sources
 from compress.tasks import Answer, task_of
 from runtimes.artifact import Artifact, open_artifact, read_artifact
 from runtimes.contents import list_files

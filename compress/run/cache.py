@@ -15,9 +15,9 @@ from filelock import FileLock, Timeout
 from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.run.cache_owner import check_ours, claim
-from compress.seal import is_sealed_folder, seal_folder
-from compress.sources import code_digest
 from compress.stage import RunContext, Stage, Target, execute, settings_of, tool_versions
+from compress.storage.seal import is_sealed_folder, seal_folder
+from compress.storage.sources import code_digest
 from compress.tasks import task_of
 from runtimes.artifact import Artifact, is_artifact, open_artifact, read_artifact
 from runtimes.errors import ArtifactError

@@ -11,8 +11,8 @@ from compress.progress import Progress
 from compress.run.cache import Cache, intact
 from compress.run.cache_owner import claim
 from compress.run.plan import Plan
-from compress.seal import seal_folder
 from compress.stage import RunContext, Stage
+from compress.storage.seal import seal_folder
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash
 

@@ -7,7 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.run.lock import LOCK, lock
+from compress.run.lock import lock
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import InputError
 from runtimes.files import new_folder, write_json
@@ -57,9 +57,7 @@ class RunFolder:
             raise InputError(
                 f"{self.path}: a file", expected="a folder", action="choose another --out"
             )
-        if not self.path.is_dir() or all(
-            path.name == LOCK or _left_over(path) for path in self.path.iterdir()
-        ):
+        if not self.path.is_dir() or all(map(_left_over, self.path.iterdir())):
             return None
         try:
             return str(parse_json((self.path / MARKER).read_text(encoding="utf-8"))["name"])

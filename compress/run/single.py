@@ -10,8 +10,8 @@ from compress.models.teacher import import_model, open_model
 from compress.places import check_apart, check_room
 from compress.progress import Progress
 from compress.run.plan import target_for
-from compress.scratch import scratch_folder
 from compress.stage import RunContext, Stage, check_format, execute
+from compress.storage.scratch import scratch_folder
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.device import load_profile
 from profiles.job import Job

@@ -11,8 +11,8 @@ from compress.answers.kept import kept_answers
 from compress.answers.trained import trained_answers
 from compress.data.rows import Rows
 from compress.quantize.check import pick_rows
-from compress.sources import code_digest
 from compress.stage import TORCH, tool_versions
+from compress.storage.sources import code_digest
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.files import stable_hash

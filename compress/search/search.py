@@ -23,8 +23,8 @@ from compress.search.shape import DECIDED, Shape
 from compress.search.space import Space, space_of
 from compress.search.study import Study
 from compress.search.trial import Control, Latency, Trial
-from compress.sources import code_digest
 from compress.stage import STAGES, tool_versions
+from compress.storage.sources import code_digest
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import QualityError

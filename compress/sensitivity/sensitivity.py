@@ -17,10 +17,10 @@ from compress.models.teacher import open_model
 from compress.progress import Progress, Silence
 from compress.quantize.check import pick_rows
 from compress.report.wording import KL_NOTE
-from compress.scratch import scratch_folder
 from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
+from compress.storage.scratch import scratch_folder
 from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError

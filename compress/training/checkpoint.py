@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.seal import is_sealed_file, seal_file
+from compress.storage.seal import is_sealed_file, seal_file
 from runtimes.files import stable_hash
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from tests.hostile.protocol import Talk
 from tests.hostile.values import STRANGE, changed, json_text, places, without
 
 ENDS = (0, 1, 2)
-"""A mutated input may still be good, give a model that fails, or be refused. 5 is a fault of ours."""
+"""A mutated input may be good still, give a model that fails, or be refused; 5 is our fault."""
 ROUND = 40
 """Mutations between two looks at the clock."""
 

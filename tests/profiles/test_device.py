@@ -114,7 +114,7 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
         (("max = 40", "max = nan"), "finite"),
         (("max = 40", 'max = "fast"'), r"budgets\.latency_p90_ms\.max: 'fast'"),
         (("max = 40", 'max = 40, level = "fatal"'), "'error' or 'warn'"),
-        (("max = 40", "max = 40, confidence = 1.0"), "less than 1"),
+        (("max = 40", "max = 40, confidence = 1.0"), "less than or equal to 0.9999"),
         (("max = 40", "max = 40, confidance = 0.9"), "did you mean 'confidence'"),
         (("max = 40", 'max = 40, metric = "accuracy"'), "leave `metric` out"),
         (("latency_p90_ms", "latency_90_ms"), "did you mean 'latency_p90_ms'"),

@@ -229,7 +229,7 @@ def test_a_failed_write_leaves_the_old_table(
     def full(handle: int) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("compress.demo.tickets.os.fsync", full)
+    monkeypatch.setattr("runtimes.files.os.fsync", full)
     with pytest.raises(OSError, match="no space"):
         write(tmp_path, 8, SMALL)
     assert (tmp_path / "test.csv").read_bytes() == old

@@ -22,8 +22,8 @@ from compress.quantize.check import Limits, check_result, refuse_if_worse
 from compress.quantize.embeddings import pack_rows
 from compress.quantize.schemes import SCHEMES, Scheme
 from compress.quantize.stage import Quantize
-from compress.sources import code_digest
 from compress.stage import RunContext, execute
+from compress.storage.sources import code_digest
 from profiles.paired import Paired
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact

@@ -41,6 +41,6 @@ def test_a_folder_that_another_process_writes_is_refused_until_it_ends(tmp_path:
     assert folder.owner() == "mine"
 
 
-def test_a_folder_with_a_lock_alone_is_empty(tmp_path: Path) -> None:
-    (tmp_path / ".edgepress.lock").write_text("")
-    assert RunFolder(tmp_path).owner() is None
+def test_a_lock_leaves_nothing_in_the_folder(tmp_path: Path) -> None:
+    RunFolder(tmp_path / "out").claim("mine", fresh=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.json"]

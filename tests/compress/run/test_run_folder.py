@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from compress.run.lock import LOCK
 from compress.run.run_folder import MARKER, RunFolder
 from runtimes.artifact import Artifact
 from runtimes.errors import InputError
@@ -69,15 +68,15 @@ def test_only_what_a_killed_run_left_is_swept(tmp_path: Path, artifact: Artifact
     for name in kept:
         (tmp_path / name).write_text("mine")
     run.claim("t", fresh=False)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, "01-distill", MARKER, LOCK])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, "01-distill", MARKER])
     run.claim("t", fresh=True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, MARKER, LOCK])
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*kept, MARKER])
 
 
 def test_what_a_kill_left_alone_makes_a_folder_nobody_s(tmp_path: Path) -> None:
     (tmp_path / ".run.json.zzzzzzzz").write_text("")
     RunFolder(tmp_path).claim("t", fresh=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([LOCK, MARKER])
+    assert [path.name for path in tmp_path.iterdir()] == [MARKER]
 
 
 def test_a_kept_artifact_is_copied_once_and_again_when_damaged(

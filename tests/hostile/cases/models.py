@@ -56,12 +56,12 @@ def cases() -> Cases:
     """Yield the cases of a torch model that is exported, and of an exported one that answers."""
     for field in _CONFIG:
         for name, value in _VALUES.items():
-            prepare = _config(lambda c, f=field, v=value: {**c, f: v})
+            prepare = _config({field: value})
             yield Case("config", f"{field} is {name}", EXPORT, prepare, TOLERATED)
     for name, raw in (("nested", deep(100_000)), ("empty", ""), ("an array", "[]")):
-        yield Case("config", name, EXPORT, _unsealed("config.json", lambda _, r=raw: r.encode()))
+        yield Case("config", name, EXPORT, _replaced(raw))
     code = {"auto_map": {"AutoModelForSequenceClassification": "evil.Model"}}
-    yield Case("config", "code of its own", EXPORT, _config(lambda c: {**c, **code}), TOLERATED)
+    yield Case("config", "code of its own", EXPORT, _config(code), TOLERATED)
     for file in ("model.safetensors", "tokenizer.json"):
         for name, harm in _BYTES.items():
             harmed = _unsealed(file, harm)
@@ -83,8 +83,12 @@ def _unsealed(file: str, harm: Callable[[bytes], bytes]) -> Callable[[Path], Non
     return prepare
 
 
-def _config(edit: Callable[[Any], Any]) -> Callable[[Path], None]:
-    return _unsealed("config.json", lambda raw: json_text(edit(json.loads(raw))).encode())
+def _config(fields: Mapping[str, Any]) -> Callable[[Path], None]:
+    return _unsealed("config.json", lambda raw: json_text({**json.loads(raw), **fields}).encode())
+
+
+def _replaced(text: str) -> Callable[[Path], None]:
+    return _unsealed("config.json", lambda _: text.encode())
 
 
 def _pickled(folder: Path) -> None:

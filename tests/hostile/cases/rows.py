@@ -132,7 +132,7 @@ def _places() -> Iterator[Case]:
         "a link to itself": lambda place: place.symlink_to(place.name),
         "a link to nothing": lambda place: place.symlink_to("nothing"),
         "a link to a device": lambda place: place.symlink_to("/dev/null"),
-        "not readable": lambda place: (place.write_text(HEAD + GOOD), place.chmod(0)),
+        "not readable": _unreadable,
     }
     for name, make in forms.items():
 
@@ -143,6 +143,11 @@ def _places() -> Iterator[Case]:
         allowed = TOLERATED if name == "not readable" and os.geteuid() == 0 else BAD_INPUT
         yield Case(KIND, f"test rows, {name}", DRY, prepare, allowed)
     yield Case(KIND, "a file twice", (*DRY,), _twice)
+
+
+def _unreadable(place: Path) -> None:
+    place.write_text(HEAD + GOOD)
+    place.chmod(0)
 
 
 def _twice(folder: Path) -> None:

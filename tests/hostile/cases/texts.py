@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.hostile.case import BAD_INPUT, TOLERATED, Case, Cases
@@ -41,7 +41,7 @@ def cases() -> Cases:
             KIND,
             f"a file with {name}",
             ("predict", "onnx", "--rows", "rows.txt"),
-            lambda folder, text=text: _file(folder, text),
+            _file(text),
             codes=TOLERATED,
         )
     yield Case(KIND, "a lone surrogate", ("predict", "onnx", "--", "a\udcffb"), codes=TOLERATED)
@@ -51,5 +51,5 @@ def _as_json(line: tuple[str, ...]) -> tuple[str, ...]:
     return (*line[:2], "--json", *line[2:])
 
 
-def _file(folder: Path, text: str) -> None:
-    (folder / "rows.txt").write_text(text, encoding="utf-8")
+def _file(text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "rows.txt").write_text(text, encoding="utf-8")

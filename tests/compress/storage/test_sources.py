@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from compress import sources
-from compress.sources import code_digest
+from compress.storage import sources
+from compress.storage.sources import code_digest
 
 
 @pytest.fixture

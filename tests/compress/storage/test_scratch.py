@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from compress.scratch import LOCK, scratch_folder
+from compress.storage.scratch import LOCK, scratch_folder
 
 KILLED = """
 import os, signal
-from compress.scratch import scratch_folder
+from compress.storage.scratch import scratch_folder
 with scratch_folder() as folder:
     (folder / "model.onnx").write_bytes(b"weights")
     print(folder, flush=True)

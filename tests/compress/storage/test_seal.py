@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from compress import seal
-from compress.seal import (
+from compress.storage import seal
+from compress.storage.seal import (
     is_sealed_file,
     is_sealed_folder,
     seal_file,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtimes.files import file_sha256, stable_hash
 
-_ROOT = Path(__file__).parents[1]
+_ROOT = Path(__file__).parents[2]
 _PACKAGES = ("compress", "profiles", "runtimes")
 
 
