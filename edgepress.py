@@ -112,7 +112,9 @@ class Model:
 
     def _answer(self, row: str, top: int) -> dict[str, Any]:
         if not isinstance(row, str) or not row.strip():
-            raise DataError(f"{row!r:.80}", expected="a text that is not empty")
+            raise DataError(
+                f"{row!r:.80}", expected="a text that is not empty", action="leave empty texts out"
+            )
         answer: dict[str, Any] = self._predictor.task.shown(self._predictor.answer(row), row, top)
         return answer
 

@@ -92,7 +92,7 @@ def main(json_file: Path | None, quick: bool, **options: Any) -> None:
         options |= {"rows": 96, "epochs": 2}
     try:
         if json_file is not None and not json_file.resolve().parent.is_dir():
-            raise InputError(f"--json {json_file}: no such folder")
+            raise InputError(f"--json {json_file}: no such folder", action="make the folder first")
         comparison = compare(**options)
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)

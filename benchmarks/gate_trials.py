@@ -197,7 +197,7 @@ class Journal:
                 raise InputError("--resume without --json FILE", action="name the file to go on")
             return
         if not self.path.parent.is_dir():
-            raise InputError(f"--json {json_file}: no such folder")
+            raise InputError(f"--json {json_file}: no such folder", action="make the folder first")
         if self.path.exists():
             self.trials = _earlier(self.path, head, resume)
         _write(self.path, [dict(head), *self.trials])

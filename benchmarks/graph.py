@@ -124,7 +124,9 @@ def _named(others: Sequence[str]) -> dict[str, Path]:
     paths = {name: Path(path) for name, _, path in pairs}
     missing = [str(path) for path in paths.values() if not path.is_file()]
     if missing:
-        raise InputError(f"--other {missing[0]}: no such file", expected="NAME=FILE")
+        raise InputError(
+            f"--other {missing[0]}: no such file", expected="NAME=FILE", action="check the path"
+        )
     return paths
 
 

@@ -225,7 +225,10 @@ def _in_a_process(call: Sequence[object]) -> dict[str, float]:
         env={**os.environ, **environment_of(1, os.pathsep.join(sys.path))},
     )
     if done.returncode != 0:
-        raise BackendError(f"LoadGen's process failed: {done.stderr.strip()[-500:]}")
+        raise BackendError(
+            f"LoadGen's process failed: {done.stderr.strip()[-500:]}",
+            action="run its last command alone",
+        )
     values: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return values
 

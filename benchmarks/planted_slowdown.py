@@ -88,7 +88,7 @@ def main(json_file: Path | None, **options: Any) -> None:
 
     def measure() -> dict[str, Any]:
         if json_file is not None and not json_file.resolve().parent.is_dir():
-            raise InputError(f"--json {json_file}: no such folder")
+            raise InputError(f"--json {json_file}: no such folder", action="make the folder first")
         return plant_all(**options)
 
     run(measure, table, json_file)

@@ -54,7 +54,9 @@ def add_work(model: Any, columns: int) -> None:
     layers = dense_layers(model)
     # The runtime would find and merge a layer that is computed again as a whole.
     if columns > (most := sum(layer.columns - 1 for layer in layers)):
-        raise UnsupportedError(f"{columns} more columns asked for; the graph has {most}")
+        raise UnsupportedError(
+            f"{columns} more columns asked for; the graph has {most}", action="ask for fewer"
+        )
     sums = []
     for layer in layers:
         taken = min(columns, layer.columns - 1)
@@ -79,6 +81,7 @@ def dense_layers(model: Any) -> list[DenseNode]:
         raise UnsupportedError(
             "the graph has no MatMul or MatMulInteger with constant weights to do more of",
             expected="an fp32 or dynamically quantized transformer",
+            action="give such a model",
         )
     return sorted(layers, key=lambda layer: (-layer.weights, layer.node))
 

@@ -166,11 +166,15 @@ def _read(path: Path) -> DeviceProfile:
             f"{path}: {error.strerror}",
             expected="a profile's TOML file, or a shipped name",
             available=_list(shipped()),
+            action="check the path, or give one of these names",
         ) from error
     except ValidationError as error:
         raise _explain(path, error) from error
     except ValueError as error:
-        raise ProfileError(f"{path}: not TOML ({error})") from error
+        raise ProfileError(
+            f"{path}: not TOML ({error})",
+            action=_CORRECT,
+        ) from error
 
 
 def _explain(path: Path, error: ValidationError) -> ProfileError:
@@ -183,10 +187,11 @@ def _explain(path: Path, error: ValidationError) -> ProfileError:
     return ProfileError(
         f"{path}: " + "\n  ".join(lines),
         expected=f"keys {_list(_keys_beside(unknown[0]))}" if unknown else None,
-        action=_did_you_mean(unknown[0]) if unknown else None,
+        action=(_did_you_mean(unknown[0]) if unknown else None) or _CORRECT,
     )
 
 
+_CORRECT = "correct it; `edgepress profile check` reads it again"
 _EXPECTED = {
     "model_type": "a table",
     "dict_type": "a table",

@@ -18,7 +18,11 @@ def confusion(truth: ArrayLike, predicted: ArrayLike, classes: int) -> Labels:
     y, p = _pair(truth, predicted)
     low, high = min(y.min(), p.min()), max(y.max(), p.max())
     if low < 0 or high >= classes:
-        raise DataError(f"labels from {low} to {high}", expected=f"0 to {classes - 1}")
+        raise DataError(
+            f"labels from {low} to {high}",
+            expected=f"0 to {classes - 1}",
+            action="give labels by their numbers, from 0",
+        )
     counts = np.bincount(y * classes + p, minlength=classes * classes)
     return counts.reshape(classes, classes)
 
@@ -37,5 +41,6 @@ def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Labels, Labels]:
         raise DataError(
             f"arrays of shapes {a.shape} and {b.shape}",
             expected="the same rows in both, at least one",
+            action="give both for the same rows",
         )
     return a, b

@@ -36,6 +36,7 @@ class Paired:
             raise DataError(
                 f"scores of {len(self.candidate)} and of {len(self.reference)} rows",
                 expected="the same rows in both",
+                action="score both on the same rows",
             )
 
     @property
@@ -110,7 +111,11 @@ def paired_retention(
     if candidate.binary and reference.binary:
         return _of_table(pair.table, confidence)
     if reference.metric <= 0:
-        raise DataError("the reference earns nothing on these rows", expected="a score over 0")
+        raise DataError(
+            "the reference earns nothing on these rows",
+            expected="a score over 0",
+            action="check the reference and the rows' labels",
+        )
     value = candidate.metric / reference.metric
     ratios = _resampled(pair, seed, resamples)
     lower, upper = np.quantile(ratios, [1 - confidence, confidence])

@@ -94,13 +94,19 @@ def _check(value: Floats, weight: Floats) -> None:
         raise DataError(
             f"scores of shape {value.shape} with weights of shape {weight.shape}",
             expected="one of each a row, at least one row",
+            action="correct the task's `score`",
         )
     if not (np.isfinite(value).all() and np.isfinite(weight).all()):
-        raise DataError("a row's score is not a finite number", expected="a number a row")
+        raise DataError(
+            "a row's score is not a finite number",
+            expected="a number a row",
+            action="correct the task's `score`, or see whether the model's answers are numbers",
+        )
     if min(value.min(), weight.min()) < 0:
         raise DataError(
             f"a row's score is {min(value.min(), weight.min()):g}",
             expected="0 or more: a task's score says what a row earned",
+            action="correct the task's `score`",
         )
 
 

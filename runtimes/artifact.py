@@ -214,7 +214,9 @@ def read_artifact(folder: Path) -> Artifact:
     try:
         model = artifact.model_file
     except UnsupportedError as error:
-        raise ArtifactError(f"{folder}: {error.received}", expected=error.expected) from None
+        raise ArtifactError(
+            f"{folder}: {error.received}", expected=error.expected, action=error.action
+        ) from None
     if model.name not in artifact.files or not model.is_file():
         raise ArtifactError(
             f"{folder}: its manifest says format {artifact.format!r}, but the model is not there",

@@ -16,14 +16,17 @@ EdgepressError                5  the tool itself failed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_NEXT = "  next:      "
+_ALONE = "run the model alone: `edgepress predict`, or predict.py in its bundle"
+
 
 class EdgepressError(Exception):
-    """Say what was received, expected and available, and what to do next."""
+    """Say what was received, expected and available, and always what to do next."""
 
     exit_code = 5
 
@@ -31,9 +34,9 @@ class EdgepressError(Exception):
         self,
         received: str,
         *,
+        action: str,
         expected: str | None = None,
         available: str | None = None,
-        action: str | None = None,
     ) -> None:
         self.received = received
         self.expected = expected
@@ -46,8 +49,7 @@ class EdgepressError(Exception):
         parts = [self.received]
         parts += [f"  expected:  {self.expected}"] if self.expected else []
         parts += [f"  available: {self.available}"] if self.available else []
-        parts += [f"  next:      {self.action}"] if self.action else []
-        return parts
+        return [*parts, f"{_NEXT}{self.action}"]
 
 
 class InputError(EdgepressError):
@@ -85,7 +87,7 @@ class UnknownNameError(InputError):
         super().__init__(
             f"unknown {kind} {name!r}",
             available=", ".join(names) or "none",
-            action=f"did you mean {near!r}?" if near else None,
+            action=f"did you mean {near!r}?" if near else f"give a {kind} that is there",
         )
 
 
@@ -97,6 +99,12 @@ class DeviceError(EdgepressError):
 
 class BackendError(EdgepressError):
     """Carry a runtime's own exception in this error tree."""
+
+    @classmethod
+    def relayed(cls, text: str) -> Self:
+        """Return the error that another process, or stored samples, give as printed lines."""
+        received, _, action = text.rpartition(f"\n{_NEXT}")
+        return cls(received or text, action=action if received else _ALONE)
 
 
 class AnswerError(BackendError):

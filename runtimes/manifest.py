@@ -117,7 +117,11 @@ def _parsed(folder: Path) -> Any:
             action="give an artifact's folder or a bundle's",
         )
     if (size := path.stat().st_size) > MOST_BYTES:
-        raise ArtifactError(f"{path}: {size:,} bytes", expected=f"at most {MOST_BYTES:,}")
+        raise ArtifactError(
+            f"{path}: {size:,} bytes",
+            expected=f"at most {MOST_BYTES:,}",
+            action="make or copy the artifact again",
+        )
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

@@ -127,6 +127,7 @@ def _check(variants: Sequence[Variant], rows: Sequence[Any]) -> None:
         raise InputError(
             f"{len(rows)} rows and the variants {names}",
             expected="at least one row, and variants with different names",
+            action="give rows, and each variant a name of its own",
         )
     for variant in variants:
         require_loads(variant.runtime, variant.artifact.format)

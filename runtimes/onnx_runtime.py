@@ -49,7 +49,10 @@ class OnnxRuntime:
             try:
                 return dict(zip(names, session.run(names, feeds), strict=True))
             except Exception as error:  # onnxruntime's exceptions have no common base but Exception
-                raise BackendError(f"ONNX Runtime: {first_line(error)}") from error
+                raise BackendError(
+                    f"ONNX Runtime: {first_line(error)}",
+                    action="try one row alone; where that fails too, export the model again",
+                ) from error
 
         return Opened(self.name, onnxruntime.__version__, inputs, outputs, run)
 
@@ -98,7 +101,9 @@ def _translated(model: Path, error: Exception) -> ArtifactError | BackendError:
         return ArtifactError(
             said, expected="an intact ONNX model", action="make the artifact again"
         )
-    return BackendError(said)
+    return BackendError(
+        said, action="try another version of onnxruntime, or export the model again"
+    )
 
 
 def _spec(node: Any) -> TensorSpec:

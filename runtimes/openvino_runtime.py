@@ -47,7 +47,8 @@ class OpenVINO:
             compiled = compile_openvino(network, threads)
         except Exception as error:  # openvino raises RuntimeError for nearly every fault
             raise BackendError(
-                f"{model}: OpenVINO cannot compile it ({first_line(error)})"
+                f"{model}: OpenVINO cannot compile it ({first_line(error)})",
+                action="try another version of openvino, or export the model again",
             ) from error
         inputs = tuple(map(_spec, compiled.inputs))
         outputs = tuple(map(_spec, compiled.outputs))
@@ -117,7 +118,10 @@ def _runner(compiled: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[Tensor
         try:
             results = local.request.infer(feeds, share_inputs=True)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
-            raise BackendError(f"OpenVINO: {first_line(error)}") from error
+            raise BackendError(
+                f"OpenVINO: {first_line(error)}",
+                action="try one row alone; where that fails too, export the model again",
+            ) from error
         return dict(zip(names, results.values(), strict=True))
 
     return run

@@ -115,6 +115,7 @@ def _runtime_class(manifest: Manifest, name: str | None) -> Any:
         raise UnsupportedError(
             f"runtime {chosen!r} is not one that this bundle has",
             expected=" or ".join(manifest.runtimes),
+            action="leave --runtime out, or bundle the model for that one",
         )
     return imported(manifest.runtimes[chosen])
 
@@ -143,7 +144,7 @@ def open_model(folder: Path, manifest: Manifest, runtime: Runtime, threads: int)
     """Open a folder's model file in a runtime."""
     model = folder / runtime.formats[manifest.format][0]
     if not model.is_file():
-        raise ArtifactError(f"{model}: no such file")
+        raise ArtifactError(f"{model}: no such file", action="make or copy the artifact again")
     return runtime.open(model, threads)
 
 
@@ -200,18 +201,24 @@ def _piped(rows: Iterator[Any]) -> Iterable[Any]:
     first = None if terminal else next(rows, None)
     if first is None:
         raise InputError(
-            "no texts", expected="texts, --rows FILE, or - to read stdin, one text a line"
+            "no texts",
+            expected="texts, --rows FILE, or - to read stdin, one text a line",
+            action="give a text",
         )
     return chain([first], rows)
 
 
 def _check(request: Request) -> None:
     if request.rows and request.file:
-        raise InputError("texts and --rows", expected="one of them")
+        raise InputError("texts and --rows", expected="one of them", action="leave the other out")
     if STDIN in request.rows and len(request.rows) > 1:
-        raise InputError("- among other texts", expected="- alone: it reads stdin, a text a line")
+        raise InputError(
+            "- among other texts",
+            expected="- alone: it reads stdin, a text a line",
+            action="leave the other texts out",
+        )
     if request.top < 0 or request.threads < 0:
-        raise InputError("--top and --threads take a number from 0 up")
+        raise InputError("--top and --threads take a number from 0 up", action="give 0 or more")
     if request.threads > MOST_THREADS:
         raise InputError(
             f"--threads {request.threads}",
@@ -219,9 +226,11 @@ def _check(request: Request) -> None:
             action="give the number of cores, or 0",
         )
     if request.top and not request.as_json:
-        raise InputError("--top needs --json")
+        raise InputError("--top needs --json", action="add --json, or leave --top out")
     if request.column and not request.file:
-        raise InputError("--text names a column of --rows FILE")
+        raise InputError(
+            "--text names a column of --rows FILE", action="add --rows FILE, or leave --text out"
+        )
 
 
 def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Iterable[str]:
@@ -229,7 +238,9 @@ def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Itera
     seen = Variety()
     for number, row in enumerate(rows, 1):
         if row is None or (isinstance(row, str) and not row.strip()):
-            raise DataError(f"text {number} is empty; there is nothing to answer")
+            raise DataError(
+                f"text {number} is empty; there is nothing to answer", action="leave it out"
+            )
         answer = predictor.answer(row)
         seen.saw(row, answer)
         shown = predictor.task.shown(answer, row, request.top)

@@ -24,9 +24,13 @@ def read_rows(source: str, column: str | None) -> Iterator[Any]:
         with _opened(source) as stream:
             yield from readers.get(path.suffix.lower(), _lines)(stream, path, column)
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from None
+        raise DataError(
+            f"{path}: {error.strerror}", action="check the path and its permissions"
+        ) from None
     except UnicodeDecodeError:
-        raise DataError(f"{path}: not UTF-8 text; convert it first") from None
+        raise DataError(
+            f"{path}: not UTF-8 text; convert it first", action="convert it to UTF-8"
+        ) from None
 
 
 def _opened(source: str) -> AbstractContextManager[TextIO]:
@@ -40,7 +44,10 @@ def _opened(source: str) -> AbstractContextManager[TextIO]:
 
 def _lines(stream: Iterable[str], path: Path, column: str | None) -> Iterator[str]:
     if column is not None:
-        raise InputError(f"--text {column}: {path} is read one text a line and has no columns")
+        raise InputError(
+            f"--text {column}: {path} is read one text a line and has no columns",
+            action="leave --text out, or give a .csv or .jsonl file",
+        )
     yield from (line.rstrip("\r\n") for line in stream)
 
 
@@ -56,7 +63,9 @@ def _jsonl_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterat
         try:
             row = parse_json(line)
         except ValueError:
-            raise DataError(f"{path}, line {number}: not JSON") from None
+            raise DataError(
+                f"{path}, line {number}: not JSON", action="correct the line: one JSON object"
+            ) from None
         yield _pick(row if isinstance(row, dict) else {}, path, column)
 
 

@@ -137,7 +137,11 @@ def model_files(form: str) -> tuple[str, ...]:
         if form in runtime.formats:
             return runtime.formats[form]
         known.update(runtime.formats)
-    raise UnsupportedError(f"unknown format {form!r}", expected=f"one of {', '.join(known)}")
+    raise UnsupportedError(
+        f"unknown format {form!r}",
+        expected=f"one of {', '.join(known)}",
+        action="export the model to one of these, or install the runtime's plug-in",
+    )
 
 
 def require_loads(runtime: str, form: str) -> None:
@@ -180,4 +184,8 @@ def feeds_check(inputs: tuple[TensorSpec, ...]) -> Callable[[Feeds], None]:
 def _unfit(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> InputError:
     given = ", ".join(f"{name} {array.dtype}{array.shape}" for name, array in feeds.items())
     wanted = ", ".join(f"{spec.name} {spec.dtype}{spec.shape}" for spec in inputs)
-    return InputError(f"feeds that do not fit the model: {given or 'none'}", expected=wanted)
+    return InputError(
+        f"feeds that do not fit the model: {given or 'none'}",
+        expected=wanted,
+        action="make the artifact again: model and task do not fit",
+    )

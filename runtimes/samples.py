@@ -211,7 +211,7 @@ class Samples:
     def raise_fault(self) -> None:
         """Raise BackendError when a process of the variant failed, AnswerError when `unsound`."""
         if self.fault:
-            raise (AnswerError if self.unsound else BackendError)(self.fault)
+            raise (AnswerError if self.unsound else BackendError).relayed(self.fault)
 
 
 def joined(first: Samples, more: Samples) -> Samples:

@@ -70,7 +70,10 @@ class MeasuringServer:
         }
         do = request.pop("do", None)
         if do not in commands:
-            raise InputError(f"unknown request {do!r}; expected {', '.join(commands)}")
+            raise InputError(
+                f"unknown request {do!r}; expected {', '.join(commands)}",
+                action="send one of these",
+            )
         return commands[do](**request)
 
     def load(self, row: Any) -> dict[str, Any]:
@@ -212,7 +215,7 @@ class MeasuringServer:
 
     def _loaded(self) -> Predictor:
         if self._predictor is None:
-            raise InputError("the first request must be load")
+            raise InputError("the first request must be load", action="send load first")
         return self._predictor
 
 

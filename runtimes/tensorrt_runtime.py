@@ -50,7 +50,9 @@ class TensorRT:
         try:
             engine = runtime.deserialize_cuda_engine(model.read_bytes())
         except RuntimeError as error:
-            raise BackendError(f"TensorRT: {first_line(error)}") from error
+            raise BackendError(
+                f"TensorRT: {first_line(error)}", action="build the engine again on this machine"
+            ) from error
         if engine is None:  # TensorRT logs the reason to stderr and returns None
             raise ArtifactError(
                 f"{model}: TensorRT {tensorrt.__version__} cannot load it",
@@ -81,7 +83,10 @@ class _Execution:
         try:
             return self._executed(feeds)
         except RuntimeError as error:
-            raise BackendError(f"TensorRT: {first_line(error)}") from error
+            raise BackendError(
+                f"TensorRT: {first_line(error)}",
+                action="give rows within the engine's profiles, or build it for longer ones",
+            ) from error
 
     def _executed(self, feeds: Feeds) -> Outputs:
         import torch

@@ -154,7 +154,10 @@ def throughput(
             per_s = sum(caller.result() for caller in callers)
         except Exception as error:  # each runtime raises other types
             said = first_line(error)
-            raise BackendError(f"{concurrency} callers of {batch} rows: {said}") from error
+            raise BackendError(
+                f"{concurrency} callers of {batch} rows: {said}",
+                action="ask for fewer callers or rows at once",
+            ) from error
     return {"rows_per_s": per_s * batch, "inference_s": time.perf_counter() - start}
 
 

@@ -28,7 +28,10 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
 
     path = folder / TOKENIZER
     if not path.is_file():
-        raise ArtifactError(f"{path}: no such file")
+        raise ArtifactError(
+            f"{path}: no such file",
+            action="copy the tokenizer that the model was trained with into the folder",
+        )
     try:
         tokenizer = Tokenizer.from_file(str(path))
         tokenizer.no_padding()
@@ -69,7 +72,11 @@ def encode_all(
 def _refused(rows: Sequence[Any], error: BaseException) -> DataError:
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, str):
-            return DataError(f"text {number} is a {type(row).__name__}", expected="a text")
+            return DataError(
+                f"text {number} is a {type(row).__name__}",
+                expected="a text",
+                action="give texts alone",
+            )
         if not _is_unicode(row):
             return DataError(
                 f"text {number} holds half of a character (a lone surrogate)",

@@ -63,7 +63,10 @@ class Torch:
                 with torch.inference_mode():
                     return {"logits": network(**tensors).logits.numpy()}
             except (RuntimeError, IndexError, ValueError) as error:
-                raise BackendError(f"torch: {first_line(error)}") from error
+                raise BackendError(
+                    f"torch: {first_line(error)}",
+                    action="try one row alone; where that fails too, check the model's files",
+                ) from error
 
         return Opened(self.name, torch.__version__, _INPUTS, outputs, run)
 
@@ -86,6 +89,7 @@ def _load(folder: Path) -> Any:
             raise ArtifactError(
                 f"{folder}: the model cannot be loaded ({first_line(error)})",
                 expected="config.json and an intact model.safetensors of the same model",
+                action="copy or save the model again",
             ) from error
     return model.eval()
 

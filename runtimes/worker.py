@@ -47,7 +47,7 @@ class Worker:
         if reply is None:
             raise self._ended(do, timeout_s if expired.is_set() else None)
         if "error" in reply:
-            raise (AnswerError if reply.get("unsound") else BackendError)(reply["error"])
+            raise (AnswerError if reply.get("unsound") else BackendError).relayed(reply["error"])
         return reply
 
     def close(self) -> None:

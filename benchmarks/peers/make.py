@@ -161,4 +161,6 @@ def _check(artifact: Artifact, texts: Sequence[str]) -> None:
     runtime = runs_in(artifact.format)
     given = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
     if not all(np.isfinite(answer).all() for answer in given):
-        raise BackendError("its logits are not finite")
+        raise BackendError(
+            "its logits are not finite", action="leave this peer out, or see its own log"
+        )

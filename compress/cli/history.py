@@ -63,6 +63,7 @@ def history(
         raise InputError(
             f"{folder}: nothing of --profile {profile or 'any'} and --branch {branch or 'any'}",
             available=", ".join(f"{one} on {other}" for one, other in there),
+            action="give a profile and branch that are there, or leave both out",
         )
     progress = terminal(quiet)
     shown = [

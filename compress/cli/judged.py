@@ -94,6 +94,7 @@ def commit_measured(history: Path | None, commit: str | None, branch: str | None
         raise InputError(
             f"--{'commit' if commit else 'branch'} without --history",
             expected="--history FOLDER, whose entry it names",
+            action="add --history FOLDER, or leave it out",
         )
     return None
 

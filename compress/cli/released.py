@@ -17,7 +17,11 @@ def check_release(
     from runtimes.errors import InputError
 
     if sign_key is not None and verdict is None:
-        raise InputError("--sign-key without --verdict", expected="--verdict FILE, which it signs")
+        raise InputError(
+            "--sign-key without --verdict",
+            expected="--verdict FILE, which it signs",
+            action="add --verdict FILE, or leave --sign-key out",
+        )
     if require_signature is not None:
         from compress.release.signature import check_signature
 

@@ -111,7 +111,11 @@ def _setting(text: str) -> tuple[str, Any]:
 
     key, sign, value = text.partition("=")
     if not sign:
-        raise RecipeError(f"--set {text}", expected="KEY=VALUE, as in --set temperature=2.0")
+        raise RecipeError(
+            f"--set {text}",
+            expected="KEY=VALUE, as in --set temperature=2.0",
+            action="write a stage's key, = and its value",
+        )
     if key.strip() == "kind":
         raise RecipeError(
             f"--set {text}",

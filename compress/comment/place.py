@@ -145,13 +145,21 @@ def _at(content: Any, *keys: str) -> Any:
 def _variable(environ: Mapping[str, str], name: str, system: str) -> str:
     value = environ.get(name)
     if not value:
-        raise InputError(f"{name} is not set", expected=f"the variable that {system} sets")
+        raise InputError(
+            f"{name} is not set",
+            expected=f"the variable that {system} sets",
+            action=f"run it in {system}'s job, or set the variable",
+        )
     return value
 
 
 def _url(url: str) -> str:
     if not url.startswith(("https://", "http://")):
-        raise InputError(f"the API's URL is {url!r}", expected="one that begins with https://")
+        raise InputError(
+            f"the API's URL is {url!r}",
+            expected="one that begins with https://",
+            action="correct the variable of the API's address",
+        )
     return url.rstrip("/")
 
 

@@ -49,7 +49,9 @@ def marked(text: str, name: str = "") -> str:
     name = name or (own[1] if own else "gate")
     if not _NAME.fullmatch(name) or "--" in name:
         raise InputError(
-            f"--name {name!r}", expected="letters, digits, spaces and . : / - _, at most 80 of them"
+            f"--name {name!r}",
+            expected="letters, digits, spaces and . : / - _, at most 80 of them",
+            action="choose another --name",
         )
     return f"<!-- edgepress: {name} -->\n" + (text[own.end() :] if own else text)
 

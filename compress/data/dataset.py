@@ -95,7 +95,11 @@ def load_dataset(settings: DataSettings, folder: Path, seed: int, task: RowTask)
     rows that the task cannot learn or be judged on.
     """
     if not settings.train:
-        raise DataError("[data] train names no file", expected='train = "train.csv"')
+        raise DataError(
+            "[data] train names no file",
+            expected='train = "train.csv"',
+            action="name the file of labeled rows",
+        )
     read = _Reader(settings, folder, task)
     train, validation, test = (
         read.split(names) for names in (settings.train, settings.validation, settings.test)

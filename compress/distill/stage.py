@@ -65,11 +65,13 @@ class Distill(Stage):
             raise RecipeError(
                 "distill takes exactly one of layers, keep and student",
                 expected='layers = 3, or keep = [1, 3, 5], or student = "FOLDER"',
+                action="keep one of them",
             )
         if self.keep != sorted(set(self.keep)):
             raise RecipeError(
                 f"distill: keep = {self.keep}",
                 expected="each layer once, in ascending order, such as [1, 3, 5]",
+                action="sort the layers and name each once",
             )
         if self.student is None or self.hidden or self.relations:
             require(source.model_type, "distill")  # logits alone do not depend on layers
@@ -144,6 +146,7 @@ class Distill(Stage):
             raise RecipeError(
                 f"distill: keep = {self.keep}",
                 expected=f"layers 0 to {total - 1}: the model has {total}",
+                action="name layers that the model has",
             )
         keep_layers(student, kept)
         same = total == load_config(teacher.path).num_hidden_layers

@@ -87,7 +87,11 @@ def _explainer(metric: str, task: str) -> str:
     for family, row in families.items():
         if metric.startswith(family):
             return row
-    raise UnsupportedError(f"nothing explains {metric}", available=", ".join(families))
+    raise UnsupportedError(
+        f"nothing explains {metric}",
+        available=", ".join(families),
+        action="give one of these metrics, or the start of one",
+    )
 
 
 def _resolve(row: str) -> Callable[..., Any]:

@@ -42,6 +42,7 @@ def explain(question: Question) -> Explanation:
         raise UnsupportedError(
             "memory by step is read from /proc/self/status, which is missing here",
             expected="Linux",
+            action="measure it on a Linux machine",
         )
     texts = sample(question.texts(), _ROWS)
     held_rows = held(question.artifact, texts, question)

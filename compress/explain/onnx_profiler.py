@@ -105,7 +105,9 @@ class _OnnxOperators:
             source = onnx.load(str(model), load_external_data=False).graph
             final = onnx.load(str(optimized), load_external_data=False).graph
         except Exception as error:  # protobuf's own types
-            raise BackendError(f"{model}: cannot be read ({first_line(error)})") from error
+            raise BackendError(
+                f"{model}: cannot be read ({first_line(error)})", action="make the artifact again"
+            ) from error
         self._source = dict(_named(source))
         self._final = {**self._source, **dict(_named(final))}
         self._initializers = {

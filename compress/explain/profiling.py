@@ -116,7 +116,9 @@ def profile(
 def _opened(runtime: str, model: Path, threads: int) -> AbstractContextManager[Profiler]:
     if runtime not in _PROFILERS:
         raise UnsupportedError(
-            f"runtime {runtime!r} has no profiler", available=", ".join(_PROFILERS)
+            f"runtime {runtime!r} has no profiler",
+            available=", ".join(_PROFILERS),
+            action="give a model that one of these runs",
         )
     module, _, name = _PROFILERS[runtime].partition(":")
     profiler: AbstractContextManager[Profiler] = getattr(importlib.import_module(module), name)(
@@ -134,7 +136,7 @@ def _border(model: Path) -> Iterator[None]:
         raise
     except Exception as error:  # each runtime raises other types
         said = f"{model}: failed while it was profiled ({first_line(error)})"
-        raise BackendError(said) from error
+        raise BackendError(said, action="run the model alone: `edgepress predict`") from error
 
 
 def _batches(predictor: Predictor, texts: list[str], batch: int) -> list[Feeds]:

@@ -52,6 +52,7 @@ class Question:
                 f"the reference's {len(self.reference.labels)} classes are not the model's"
                 f" {len(labels)}, in the same order",
                 expected="the teacher that the model was made from",
+                action="give that teacher as --reference",
             )
         task = task_of(self.artifact.task)
         rows, warnings = load_labeled(self._settings(), Path(), labels, task)

@@ -29,6 +29,7 @@ def open_reference(
             f"the reference's {len(model.labels)} classes are not the model's"
             f" {len(artifact.labels)}, in the same order",
             expected="the teacher that the model was made from",
+            action="give that teacher as the reference",
         )
     return model
 

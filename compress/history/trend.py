@@ -156,7 +156,11 @@ def _kind(name: str, entries: Sequence[Entry]) -> Metric:
     if kind is None:
         raise UnknownNameError("metric", name, METRICS)
     if name not in there:
-        raise InputError(f"no entry has {name}", available=", ".join(there))
+        raise InputError(
+            f"no entry has {name}",
+            available=", ".join(there),
+            action="give one of these as --metric",
+        )
     return kind
 
 

@@ -134,6 +134,7 @@ def _names(found: Found, given: str | None) -> tuple[Path | str, tuple[str, ...]
         raise UnsupportedError(
             f"{found.place}: a {problem} head",
             expected="one class of several (single_label_classification)",
+            action="fine-tune a head that chooses one class",
         )
     if classes := found.config.get("id2label"):
         return found.place, numbered_names(found.place, classes)
@@ -149,6 +150,7 @@ def _typed(given: str) -> tuple[Path | str, tuple[str, ...]]:
         raise InputError(
             f"--labels {given}: no such file, and one label alone",
             expected="a file with a label a line, or labels parted by commas: --labels a,b,c",
+            action="name the file, or write two labels or more",
         )
     return f"--labels {given}", numbered_names("--labels", dict(_numbered(names)))
 
@@ -159,7 +161,9 @@ def _read(file: Path) -> tuple[str, ...]:
         content = parse_json(text) if file.suffix == ".json" else _lines(text)
     except ValueError as error:
         raise ArtifactError(
-            f"{file}: cannot be read ({error})", expected="UTF-8: a label a line, or JSON"
+            f"{file}: cannot be read ({error})",
+            expected="UTF-8: a label a line, or JSON",
+            action="write the file again",
         ) from error
     if isinstance(content, dict):
         content = content.get("id2label", content)

@@ -89,6 +89,7 @@ def find(source: Path) -> Found:
         raise InputError(
             f"{source}: no such file or folder",
             expected="model.onnx, model.xml beside model.bin, or a folder with one of them",
+            action="check the path",
         )
     if is_artifact(source):
         raise InputError(

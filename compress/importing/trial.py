@@ -78,6 +78,7 @@ class Trial:
             raise UnsupportedError(
                 f"the task {self.task.name!r} does not take a text ({first_line(error)})",
                 expected="a task whose rows are texts",
+                action="import it as another task: --task",
             ) from error
 
 
@@ -88,6 +89,7 @@ def check_inputs(inputs: Sequence[TensorSpec]) -> None:
             raise UnsupportedError(
                 f"the input {spec.name!r} takes {spec.dtype} of the shape {spec.shape}",
                 expected="token ids: int64 or int32 of the shape (batch, tokens)",
+                action="export the model again, with its token ids as input",
             )
         batch, tokens = spec.shape
         if isinstance(tokens, int) or batch not in (1, batch if isinstance(batch, str) else 1):

@@ -152,6 +152,7 @@ def _typed(metric: str, limit: float) -> Budget:
         raise InputError(
             f"--budget {metric}={limit:g}",
             expected=f"a positive number{', at most 1' if kind.unit == 'fraction' else ''}",
+            action="give a limit in that range",
         ) from error
 
 

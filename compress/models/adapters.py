@@ -91,7 +91,11 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise ArtifactError(f"{file}: not JSON ({error})", action="write it again") from error
     base = content.get("base_model_name_or_path") if isinstance(content, dict) else None
     if not isinstance(base, str) or not base:
-        raise ArtifactError(f"{file}: names no base model", expected="base_model_name_or_path")
+        raise ArtifactError(
+            f"{file}: names no base model",
+            expected="base_model_name_or_path",
+            action="name it there, or merge the adapter yourself",
+        )
     for pattern in filter(None, _patterns(content)):
         if _SLOW.search(pattern) or pattern.count("*") > _MOST_STARS:
             raise ArtifactError(
@@ -122,7 +126,10 @@ def _classes(folder: Path) -> int:
             if heads:
                 return int(stream.get_slice(heads[0]).get_shape()[0])
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{folder / _WEIGHTS}: not an intact safetensors file") from error
+        raise ArtifactError(
+            f"{folder / _WEIGHTS}: not an intact safetensors file",
+            action="copy or save the adapter again",
+        ) from error
     raise ArtifactError(
         f"{folder}: the adapter has no classification head",
         expected='an adapter trained with task_type="SEQ_CLS"',

@@ -61,6 +61,7 @@ def load_model(
             raise ArtifactError(
                 f"{folder}: the model cannot be loaded ({first_line(error)})",
                 expected="config.json and an intact model.safetensors of the same model",
+                action="copy or save the model again",
             ) from error
     _refuse_blanks(folder, config.model_type, model.base_model_prefix, loading, labels is not None)
     loaded: PreTrainedModel = model.eval()
@@ -98,11 +99,18 @@ def load_config(folder: Path) -> Any:
     from transformers import AutoConfig
 
     if not (folder / "config.json").is_file():
-        raise ArtifactError(f"{folder}: no config.json", expected="a transformers model folder")
+        raise ArtifactError(
+            f"{folder}: no config.json",
+            expected="a transformers model folder",
+            action="give the folder that save_pretrained wrote",
+        )
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
-        raise ArtifactError(f"{folder}/config.json: {first_line(error)}") from error
+        raise ArtifactError(
+            f"{folder}/config.json: {first_line(error)}",
+            action="save the model again with transformers",
+        ) from error
     return config
 
 

@@ -84,7 +84,9 @@ class Prune(Stage):
         for name, kept in (("layers", self.layers), ("hidden", self.hidden)):
             if kept is not None and kept < 1:
                 raise RecipeError(
-                    f"prune: {name} = {kept}", expected=f"how much of {name} stays, 1 or more"
+                    f"prune: {name} = {kept}",
+                    expected=f"how much of {name} stays, 1 or more",
+                    action=f"write {name} = 1 or more",
                 )
         if not (self._changes_answers() or self.vocabulary):
             raise RecipeError(

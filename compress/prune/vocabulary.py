@@ -108,6 +108,7 @@ def _slice_embeddings(model: nn.Module, kept: NDArray[np.int64]) -> None:
         raise ArtifactError(
             f"the tokenizer has piece {int(kept[-1])}, the model has {rows} rows",
             expected="a tokenizer.json that belongs to this model",
+            action="copy the tokenizer that the model was trained with",
         )
     keep_rows(model, path, kept)
     config.vocab_size = len(kept)

@@ -85,7 +85,11 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
 def pick_rows(rows: Rows, count: int) -> Rows:
     """Return up to `count` rows, evenly spaced, because a file may be sorted."""
     if not len(rows):
-        raise DataError("no validation rows", expected="labeled rows to check the result on")
+        raise DataError(
+            "no validation rows",
+            expected="labeled rows to check the result on",
+            action="name rows with labels under [data]",
+        )
     places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
     return Rows(tuple(rows.inputs[i] for i in places), tuple(rows.targets[i] for i in places))
 

@@ -27,7 +27,11 @@ def sign(path: Path, key: Path) -> Path:
     no unencrypted elliptic-curve key in PEM.
     """
     if not path.exists():
-        raise ArtifactError(f"{path}: no such file or folder", expected="what is to be signed")
+        raise ArtifactError(
+            f"{path}: no such file or folder",
+            expected="what is to be signed",
+            action="check the path",
+        )
     target = signature_of(path)
     fresh = target.with_name(f".{target.name}.new")
     try:

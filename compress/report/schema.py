@@ -320,7 +320,11 @@ def from_json(content: object, source: str = "report") -> Report:
     from pydantic import ValidationError
 
     if not isinstance(content, Mapping) or "schema_version" not in content:
-        raise InputError(f"{source}: not an edgepress report", expected="report.json of a run")
+        raise InputError(
+            f"{source}: not an edgepress report",
+            expected="report.json of a run",
+            action="give a run's folder or its report.json",
+        )
     if content["schema_version"] != SCHEMA_VERSION:
         raise InputError(
             f"{source}: schema_version {content['schema_version']!r}",
@@ -357,7 +361,10 @@ def read_report(path: Path) -> Report:
             action="make one with `edgepress run RECIPE.toml --out DIR`",
         ) from error
     except (OSError, ValueError) as error:
-        raise InputError(f"{file}: not readable as JSON ({error})") from error
+        raise InputError(
+            f"{file}: not readable as JSON ({error})",
+            action="run again; `edgepress run --resume` writes it anew",
+        ) from error
     return from_json(content, str(file))
 
 

@@ -86,13 +86,17 @@ def check_bundle(folder: Path, runtime: str, rows: Sequence[Any], answers: Seque
     wanted = [task.shown(answer, row, 0) for answer, row in zip(answers, rows, strict=True)]
     given = _predicted(folder, runtime, rows)
     if len(given) != len(wanted):
-        raise QualityError(f"{folder / PREDICT} answers {len(given)} of {len(wanted)} rows")
+        raise QualityError(
+            f"{folder / PREDICT} answers {len(given)} of {len(wanted)} rows",
+            action="run predict.py there on the same rows",
+        )
     pairs = zip(given, json.loads(json.dumps(wanted)), strict=True)
     different = sum(_decided(one) != _decided(other) for one, other in pairs)
     if different:
         raise QualityError(
             f"{folder / PREDICT} answers otherwise than the pipeline on {different} of"
-            f" {len(wanted)} rows"
+            f" {len(wanted)} rows",
+            action="run predict.py there on the same rows",
         )
     return len(given)
 
@@ -112,7 +116,10 @@ def _predicted(folder: Path, runtime: str, rows: Sequence[Any]) -> list[Any]:
     finally:
         source.unlink(missing_ok=True)
     if done.returncode != 0:
-        raise QualityError(f"{folder / PREDICT} failed: {done.stderr.strip()[-500:]}")
+        raise QualityError(
+            f"{folder / PREDICT} failed: {done.stderr.strip()[-500:]}",
+            action="run predict.py there, to see the whole message",
+        )
     # not splitlines, which also parts a text at characters that JSON need not escape
     return [json.loads(line) for line in done.stdout.split("\n") if line]
 

@@ -32,5 +32,6 @@ def base_of(plan: Plan) -> Artifact | None:
             f"[teacher] base = {path!r}: {mine.model_type} with {mine.layers} layers",
             expected=f"what the teacher was fine-tuned from: {theirs.model_type} with"
             f" {theirs.layers} layers",
+            action="name that model, or leave `base` out",
         )
     return base

@@ -75,6 +75,7 @@ def _paired(quantized: Artifact, source: Artifact) -> QuantizedPair:
         raise UnsupportedError(
             f"the nodes of {quantized.path.name} ({quantized.format}, {quantized.precision})",
             expected=f"a quantized ONNX model: {' or '.join(QUANTIZED)}",
+            action="make one with `edgepress quantize`",
         )
     if source.format == "onnx" and source.precision == "fp32":
         pair = QuantizedPair(read_onnx(source.model_file), read_onnx(quantized.model_file))

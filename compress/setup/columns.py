@@ -102,7 +102,7 @@ def _existing(columns: Columns, name: str, option: str) -> str:
         f"{option} {name}: no such column",
         expected="a column of the file",
         available=", ".join(columns),
-        action=f"did you mean {near!r}?" if near else None,
+        action=f"did you mean {near!r}?" if near else f"give one of these to {option}",
     )
 
 

@@ -237,7 +237,11 @@ class TextClassification:
         if reference is not None:
             beside = self.score(reference, targets)
             if not beside.value.any():
-                raise DataError("the reference has no row right", expected="at least one")
+                raise DataError(
+                    "the reference has no row right",
+                    expected="at least one",
+                    action="check the reference and the rows' labels",
+                )
             by_class = count_classes(targets, predicted, _classes(reference))
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
             sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)

@@ -216,7 +216,9 @@ def answers_of(
             by_row.update(zip(batch.rows.tolist(), answers, strict=True))
             advance(len(batch.rows), "")
     if not by_row:
-        raise QualityError("no rows to run the model on")
+        raise QualityError(
+            "no rows to run the model on", action="name a file with rows under [data]"
+        )
     return [by_row[row] for row in range(len(examples))]
 
 

@@ -46,7 +46,10 @@ class Local:
             else:
                 shutil.copyfile(place, target)
         except OSError as error:
-            raise DeviceError(f"{place}: cannot be copied ({error.strerror})") from None
+            raise DeviceError(
+                f"{place}: cannot be copied ({error.strerror})",
+                action="check the path, its permissions and the free space",
+            ) from None
 
     def facts(self) -> Facts:
         """Probe this machine."""

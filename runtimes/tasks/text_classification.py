@@ -39,6 +39,7 @@ class TextClassification:
             raise UnsupportedError(
                 f"{folder}: the model has the input {unknown[0]!r}, which no tokenizer makes",
                 expected=" and ".join(_COLUMNS),
+                action="export the model again without that input",
             )
         self._labels = manifest.labels
         self._columns = {name: _COLUMNS[name] for name in inputs}

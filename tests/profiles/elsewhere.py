@@ -54,7 +54,7 @@ class Elsewhere:
     def get(self, place: str, target: Path) -> None:
         """Copy a file or folder back."""
         if not Path(place).exists():
-            raise DeviceError(f"{place}: no such file on {self._root}")
+            raise DeviceError(f"{place}: no such file on {self._root}", action="check the path")
         copy = shutil.copytree if Path(place).is_dir() else shutil.copyfile
         copy(place, target)
 
@@ -65,7 +65,7 @@ class Elsewhere:
     @property
     def _root(self) -> Path:
         if self.settings.host is None:
-            raise DeviceError("no folder", expected="[transport] host")
+            raise DeviceError("no folder", expected="[transport] host", action="set host")
         return Path(self.settings.host)
 
 

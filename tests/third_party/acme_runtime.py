@@ -37,7 +37,9 @@ class AcmeRuntime:
         try:
             session = onnxruntime.InferenceSession(gzip.decompress(model.read_bytes()), options)
         except Exception as error:
-            raise ArtifactError(f"{model}: not an acme model") from error
+            raise ArtifactError(
+                f"{model}: not an acme model", action="export the model again"
+            ) from error
         names = [node.name for node in session.get_outputs()]
 
         def run(feeds: Feeds) -> Outputs:

@@ -46,7 +46,9 @@ class Tags(TextClassification):
     def check(self, train: Sequence[Record], settings: DataSettings) -> None:
         """Raise DataError where every row has the same tags."""
         if len({tuple(row.target) for row in train}) < 2:
-            raise DataError("every row has the same tags", expected="rows that differ")
+            raise DataError(
+                "every row has the same tags", expected="rows that differ", action="check the rows"
+            )
 
     def stratum(self, record: Record) -> str:
         """Return the first tag."""
@@ -64,7 +66,11 @@ class Tags(TextClassification):
         """Return texts and the places of their tags; raise DataError for a strange tag."""
         strange = {tag for row in records for tag in row.target} - set(labels)
         if strange:
-            raise DataError(f"{split}: strange tags {sorted(strange)}", expected=", ".join(labels))
+            raise DataError(
+                f"{split}: strange tags {sorted(strange)}",
+                expected=", ".join(labels),
+                action="correct the rows",
+            )
         targets = tuple([labels.index(tag) for tag in row.target] for row in records)
         return Rows(tuple(row.input for row in records), targets)
 
