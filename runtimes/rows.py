@@ -54,8 +54,16 @@ def _lines(stream: Iterable[str], path: Path, column: str | None) -> Iterator[st
 def _csv_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterator[str]:
     import csv  # imported here: the start of a measuring process is timed
 
-    for row in csv.DictReader(stream):
-        yield _pick(row, path, column) or ""
+    reader = csv.DictReader(stream)
+    try:
+        for row in reader:
+            yield _pick(row, path, column) or ""
+    except csv.Error as error:
+        raise DataError(
+            f"{path}, near line {reader.line_num}: broken csv ({error})",
+            expected="texts with a comma, a quote or a line break inside quotes",
+            action="check for a quote that is not closed; write long texts a line each, as .txt",
+        ) from None
 
 
 def _jsonl_rows(stream: Iterable[str], path: Path, column: str | None) -> Iterator[Any]:

@@ -39,6 +39,7 @@ DEFAULT_MAX_LENGTH = 512
 _OFFSET_POSITIONS = ("roberta", "xlm-roberta", "mpnet")
 
 MOST_LAYERS = 1_000
+MOST_HEADS = 1_000
 """No encoder has a tenth of it; building a model of a million layers takes hours."""
 
 
@@ -179,7 +180,7 @@ def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
     refuse_pickles(folder)
     settings = _settings(folder, "config.json")
     _check_type(folder, settings)
-    _check_layers(folder, settings)
+    _check_sizes(folder, settings)
     shapes = read_shapes(folder)
     labels = task.head_labels(folder, settings, shapes)
     config = load_config(folder)
@@ -222,14 +223,21 @@ def _check_type(folder: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_layers(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Raise ArtifactError for more layers than can be built in minutes and held in memory."""
-    for name in ("num_hidden_layers", "n_layers"):
-        layers = settings.get(name)
-        if isinstance(layers, int) and not 0 < layers <= MOST_LAYERS:
+_SIZES = {
+    **dict.fromkeys(("num_hidden_layers", "n_layers"), MOST_LAYERS),
+    **dict.fromkeys(("num_attention_heads", "n_heads"), MOST_HEADS),
+}
+"""What config.json may say at most: more can neither be built in minutes nor held in memory."""
+
+
+def _check_sizes(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Raise ArtifactError for a number of layers or heads that no model has."""
+    for name, most in _SIZES.items():
+        said = settings.get(name)
+        if isinstance(said, int) and not 0 < said <= most:
             raise ArtifactError(
-                f"{folder}/config.json: {name} {layers:.6g}",
-                expected=f"from 1 to {MOST_LAYERS}, as many as the weights have",
+                f"{folder}/config.json: {name} {said:.6g}",
+                expected=f"from 1 to {most}, as many as the weights have",
                 action="correct config.json, or copy the model again",
             )
 

@@ -17,7 +17,8 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def has_head(config: Mapping[str, Any], shapes: Shapes, ending: str) -> bool:
     """Tell whether a folder holds a trained head of a kind, such as ForSequenceClassification."""
-    architectures = config.get("architectures") or []
+    named = config.get("architectures")
+    architectures = named if isinstance(named, list) else []
     return any(name.startswith(_HEADS) for name in shapes) and any(
         str(name).endswith(ending) for name in architectures
     )
