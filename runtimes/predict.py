@@ -31,6 +31,7 @@ from runtimes.registry import imported
 from runtimes.rows import STDIN, read_rows
 from runtimes.runtime import MOST_THREADS, RUNTIMES, require_loads, runs_in
 from runtimes.soundness import Variety, finite
+from runtimes.stopping import stops_within
 from runtimes.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
     from runtimes.runtime import Feeds, Opened, Outputs, Runtime
     from runtimes.tasks import DeviceTask
+
+_GRACE_S = 1.0
+"""How long an answer may take once it is no longer wanted."""
 
 
 class Predictor:
@@ -184,8 +188,9 @@ def answer(request: Request) -> None:
         threads=request.threads,
         bundled=request.bundled,
     )
-    for line in _lines(predictor, rows, request):
-        print(line, flush=True)
+    with stops_within(_GRACE_S):
+        for line in _lines(predictor, rows, request):
+            print(line, flush=True)
 
 
 def _rows(request: Request) -> Iterable[Any]:

@@ -29,6 +29,10 @@ from runtimes.errors import (  # noqa: E402
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
+from runtimes.stopping import ends_without_caller  # noqa: E402
+
+_ALONE_S = 5
+"""How long a request may still take once its caller is gone."""
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -246,6 +250,7 @@ def serve(arguments: argparse.Namespace) -> None:
 
     Python's normal exit frees the session piece by piece, which takes 50 ms without need.
     """
+    ends_without_caller(0, _ALONE_S)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not appear between the replies
     worker = MeasuringServer(arguments, started_ns(arguments.spawned, _ENTERED_NS))

@@ -58,6 +58,9 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 """The exit codes of a process that SIGINT or SIGPIPE ended, as shells give them."""
 
+_CLEANING_S = 30
+"""How long a stopped command may end its processes and remove its temporary folders."""
+
 
 class LazyGroup(Group):
     """A group that imports a command's module only when it is asked for."""
@@ -112,13 +115,16 @@ def edgepress() -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with the project's codes."""
+    from runtimes.stopping import stops_within
+
     arguments = sys.argv[1:] if args is None else args
     quiet_libraries()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ✓ or ± still gets the rest
     signal.signal(signal.SIGTERM, _terminate)
-    code = run(arguments)
+    with stops_within(_CLEANING_S):
+        code = run(arguments)
     if code == PIPE_CLOSED:
         # What is still buffered has nowhere to go, and Python would say so when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
