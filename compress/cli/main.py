@@ -247,7 +247,13 @@ def _translated(error: BaseException) -> BaseException:
     """Turn an error of the operating system into an InputError; return others unchanged."""
     from runtimes.errors import EdgepressError, InputError
 
-    if _disk_is_full(error):
+    if _refused_write(error, errno.EFBIG):
+        return InputError(
+            "a file would be larger than this process may write (File too large)",
+            expected="files as large as the model; no half-written file is left",
+            action="raise the limit (`ulimit -f`) or choose another disk, then run it again",
+        )
+    if _refused_write(error, errno.ENOSPC, errno.EDQUOT):
         faults = [cause for cause in _causes(error) if isinstance(cause, OSError)]
         named = [fault.filename2 or fault.filename for fault in faults]
         return InputError(
@@ -277,10 +283,11 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _disk_is_full(error: BaseException) -> bool:
-    """Tell whether a disk ran full; libraries in Rust and C++ say so in words only."""
+def _refused_write(error: BaseException, *numbers: int) -> bool:
+    """Tell whether a file could not be written; libraries in Rust and C++ say so in words only."""
+    words = [os.strerror(number) for number in numbers]
     return any(
-        (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT))
-        or "No space left on device" in str(cause)
+        (isinstance(cause, OSError) and cause.errno in numbers)
+        or any(said in str(cause) for said in words)
         for cause in _causes(error)
     )

@@ -126,3 +126,15 @@ def test_the_umask_decides_who_may_read(tmp_path: Path, umask: int, file: int, f
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "report.json").stat().st_mode) == file
     assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == folder
+
+
+def test_what_fails_leaves_no_new_folder_behind(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a" / "b" / "c"):
+        raise ZeroDivisionError
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "there").write_text("")
+    with pytest.raises(OSError, match="directory"):
+        write_text(tmp_path / "full", "no file")
+    with pytest.raises(OSError, match="long"):
+        write_text(tmp_path / "d" / "e" / ("x" * 300), "no such name")
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
