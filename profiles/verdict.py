@@ -10,6 +10,7 @@ from typing import Any
 from profiles.budget import Budget
 from profiles.doubt import Doubt
 from profiles.measurement import Measurement
+from runtimes.printing import one_line
 
 
 class Status(StrEnum):
@@ -164,14 +165,15 @@ def render(verdict: Verdict) -> str:
     """Draw a verdict as a table of plain text, checks in the profile's order."""
     said = f"{verdict.status.sign} {verdict.status.words} on {verdict.profile}"
     head = "  ".join(filter(None, (said, verdict.conditions)))
-    rows = [_row(check) for check in verdict.checks]
+    rows = [tuple(map(one_line, _row(check))) for check in verdict.checks]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         " " + " ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-    why = [f" {verdict.why}"] if verdict.why else []
-    return "\n".join([head, *why, *lines, *(f" → {line}" for line in verdict.advice)])
+    why = [f" {one_line(verdict.why)}"] if verdict.why else []
+    advice = (f" → {one_line(line)}" for line in verdict.advice)
+    return "\n".join([one_line(head), *why, *lines, *advice])
 
 
 def _row(check: Check) -> tuple[str, str, str, str, str, str]:

@@ -10,6 +10,7 @@ from compress.progress import console
 from compress.report import units, wording
 from compress.report.schema import Report, StageRow
 from profiles import gate
+from runtimes.printing import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -96,16 +97,17 @@ def verdict_lines(report: Report) -> list[Text]:
 
     lines: list[Text] = []
     for verdict in report.verdicts:
-        said, _, rest = wording.headline(verdict, report.summary).partition(" — ")
+        headline = one_line(wording.headline(verdict, report.summary))
+        said, _, rest = headline.partition(" — ")
         lines.append(signed(gate.Status(verdict.status), said, f" — {rest}" if rest else ""))
-        lines += [Text(f"  {reason}") for reason in wording.reasons(verdict)]
-        lines += [Text(f"  → {advice}") for advice in wording.advice_lines(verdict)]
+        lines += [Text(f"  {one_line(reason)}") for reason in wording.reasons(verdict)]
+        lines += [Text(f"  → {one_line(advice)}") for advice in wording.advice_lines(verdict)]
     return lines
 
 
 def _cells(row: StageRow) -> tuple[str, ...]:
     return (
-        f"{row.name} ←" if row.selected else row.name,
+        one_line(row.name) + " ←" * row.selected,
         units.parameters(row.parameters),
         units.megabytes(row.size_mb),
         units.percent(row.accuracy),

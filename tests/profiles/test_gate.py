@@ -479,3 +479,11 @@ def test_a_model_that_does_not_run_never_passes(
     profile = _profile({"artifact_mb": {"max": 1.1, "level": "warn"}})
     verdict = judge(profile, NOTHING, here, at)
     assert (verdict.status, verdict.why) == (status, at.fault or at.unsound)
+
+
+def test_what_others_wrote_stays_in_its_cell() -> None:
+    check = Check(Budget(metric="accuracy", min=0.9), None, Status.FAIL, why="class 'a\n::b\x1b'")
+    told = render(Verdict("p", Status.FAIL, (check,), why="x\ny"))
+    assert len(told.splitlines()) == 3
+    assert "a\\n::b\\u001b" in told
+    assert "x\\ny" in told
