@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from runtimes.errors import suggest
 
@@ -109,6 +109,12 @@ class Waiver(BaseModel):
 
     reason: str = Field(min_length=1)
     expires: datetime.date
+
+    @field_validator("expires", mode="before")
+    @classmethod
+    def _quoted(cls, said: object) -> object:
+        """Take a day in quotation marks, which TOML reads as text."""
+        return datetime.date.fromisoformat(said) if isinstance(said, str) else said
 
 
 MOST_CONFIDENCE = 0.9999

@@ -16,9 +16,11 @@ import pytest
 from junitparser import JUnitXml
 
 from compress.cli.main import run
+from profiles.baseline import Baseline, write_baseline
 from profiles.budget import METRICS
 from profiles.transport import TRANSPORTS
 from runtimes.artifact import read_artifact, write_artifact
+from tests.runtimes.sealed import resealed, rewritten
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
 
 pytestmark = pytest.mark.alone
@@ -394,10 +396,11 @@ def test_a_row_that_a_model_raises_on_is_a_fault_beside_what_was_measured(
 def test_a_baseline_of_another_machine_only_warns(
     ground: Path, gate: Gate, baseline: dict[str, Any]
 ) -> None:
-    light = {**baseline, "rss_peak_mb": [1.0] * len(baseline["rss_peak_mb"])}
+    stored = {key: value for key, value in baseline.items() if key != "baseline_digest"}
+    light = {**stored, "rss_peak_mb": [1.0] * len(baseline["rss_peak_mb"])}
     foreign = {**light["machine"], "fingerprint": "another", "cpu_model": "Cortex-A76"}
-    (ground / "light.json").write_text(json.dumps(light))
-    (ground / "foreign.json").write_text(json.dumps({**light, "machine": foreign}))
+    write_baseline(ground / "light.json", Baseline.model_validate(light))
+    write_baseline(ground / "foreign.json", Baseline.model_validate({**light, "machine": foreign}))
     here, there = (
         gate("model", "--baseline", name, "--unlabeled", "--json")
         for name in ("light.json", "foreign.json")
@@ -482,9 +485,9 @@ def test_a_reference_with_other_classes_is_refused(
     ground: Path, refused: Callable[..., str]
 ) -> None:
     shutil.copytree(ground / "model", ground / "reordered")
-    path = ground / "reordered" / "artifact.json"
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "labels": content["labels"][::-1]}))
+    labels = read_artifact(ground / "reordered").labels
+    rewritten(ground / "reordered", labels=labels[::-1])
+    resealed(ground / "reordered")
     assert "the reference's 3 classes are not the model's" in refused("--reference", "reordered")
 
 

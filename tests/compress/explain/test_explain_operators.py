@@ -20,6 +20,7 @@ from compress.explain.question import Question
 from runtimes.artifact import Artifact, read_artifact, write_like
 from runtimes.errors import ArtifactError, BackendError
 from tests.runtimes import tiny
+from tests.runtimes.sealed import resealed
 
 pytestmark = pytest.mark.alone
 """Timings of real processes: other work on the machine's cores changes them."""
@@ -145,7 +146,7 @@ def test_layers_are_named_by_weights_biases_or_metadata(tmp_path: Path) -> None:
         key="pkg.torch.onnx.name_scopes", value="['', 'encoder', 'encoder.layer.2', 'linear']"
     )
     onnx.save(graph, model.model_file)
-    profiled = profile(model, tiny.TEXTS, 1, 0.1)
+    profiled = profile(_as_it_is_now(model), tiny.TEXTS, 1, 0.1)
     modules = [node.module for node in profiled.nodes if node.op == "MatMul" and node.module]
     assert sorted(modules) == ["encoder.layer.0.dense", "encoder.layer.1", "encoder.layer.2"]
 
@@ -182,7 +183,7 @@ def test_a_damaged_model_is_said_to_be_that(make: Any, tmp_path: Path) -> None:
     model = make(tmp_path / "m")
     model.model_file.write_bytes(b"no model")
     with pytest.raises(ArtifactError, match="an intact"):
-        profile(model, tiny.TEXTS, 1, 0.1)
+        profile(_as_it_is_now(model), tiny.TEXTS, 1, 0.1)
 
 
 def test_a_model_that_fails_while_it_runs_is_an_error_of_the_backend(tmp_path: Path) -> None:
@@ -194,6 +195,7 @@ def test_a_model_that_fails_while_it_runs_is_an_error_of_the_backend(tmp_path: P
     short = onnx.numpy_helper.to_array(table)[:3]  # the tokens' ids are larger
     table.CopyFrom(onnx.numpy_helper.from_array(short, "table"))
     onnx.save(graph, model.model_file)
+    model = _as_it_is_now(model)
     with pytest.raises(BackendError, match="failed while it was profiled"):
         profile(model, tiny.TEXTS, 1, 0.1)
     assert headline("latency_p50_ms", model, tiny.TEXTS) == ""
@@ -205,8 +207,13 @@ def test_weights_in_a_file_of_their_own_are_profiled_too(tmp_path: Path) -> None
     model = tiny.tiny_onnx(tmp_path / "m", hidden=64)
     graph = onnx.load(model.model_file)
     onnx.save(graph, model.model_file, save_as_external_data=True, location="model.onnx.data")
-    profiled = profile(model, tiny.TEXTS, 1, 0.1)
+    profiled = profile(_as_it_is_now(model), tiny.TEXTS, 1, 0.1)
     assert "float 64×64" in {node.weights for node in profiled.nodes}
+
+
+def _as_it_is_now(model: Artifact) -> Artifact:
+    resealed(model.path)
+    return read_artifact(model.path)
 
 
 @given(
