@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,54 @@ def test_a_limit_on_the_size_of_files(
     assert "  next:      raise the limit" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
     assert not [path for path in (tmp_path / "temporary").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a disk of 4 MB, where the tests may."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount here")
+    if done.returncode != 0:
+        pytest.skip("mounting needs a privilege that is not there")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_disk_that_fills_while_a_student_trains(
+    ground: Path, tmp_path: Path, small_disk: Path
+) -> None:
+    """The plan was refused where there was too little room; here another program takes it."""
+    work = tmp_path / "work"
+    work.mkdir()
+    line = ["distill", str(ground / "teacher"), "--train", str(ground / "train.csv")]
+    line += ["--out", str(work / "out"), "--layers", "1", "--set", "epochs=40"]
+    with subprocess.Popen(
+        [*COMMAND, *line],
+        cwd=work,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(small_disk)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as started:
+        wait_for(lambda: any(small_disk.rglob("checkpoint.pt")))
+        with contextlib.suppress(OSError), (small_disk / "others").open("wb", 0) as others:
+            while True:
+                others.write(b"\0" * 4096)
+        out, err = started.communicate(timeout=300)
+    assert (started.returncode, out) == (2, ""), err
+    assert "no space left" in err.lower()
+    assert "  next:      free some space" in err
+    assert "Traceback" not in err
+    assert not (work / "out").exists()
+
+
+def wait_for(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
