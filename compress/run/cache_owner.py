@@ -35,12 +35,10 @@ def claim(root: Path) -> None:
 
 def check_ours(root: Path) -> None:
     """Raise InputError for a folder that edgepress neither marked nor alone has written to."""
-    try:
-        if (root / TAG).read_text(encoding="utf-8", errors="replace") == _CONTENT:
-            return
-    except FileNotFoundError:
-        if not root.exists() or all(map(_is_ours, root.iterdir())):
-            return
+    if _is_marked(root) or not root.exists() or all(map(_is_ours, root.iterdir())):
+        return
+    if _is_marked(root):  # another process did so meanwhile
+        return
     raise InputError(
         f"{root}: holds files that are not a cache of edgepress",
         expected="a new or empty folder, or one that edgepress made",
@@ -48,7 +46,16 @@ def check_ours(root: Path) -> None:
     )
 
 
+def _is_marked(root: Path) -> bool:
+    try:
+        return (root / TAG).read_text(encoding="utf-8", errors="replace") == _CONTENT
+    except FileNotFoundError:
+        return False
+
+
 def _is_ours(part: Path) -> bool:
+    if part.name.startswith(f".{TAG}."):  # another process is marking the folder
+        return True
     names = _OURS.get(part.name)
     if names is None or part.is_symlink() or not part.is_dir():
         return False

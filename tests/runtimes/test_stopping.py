@@ -116,6 +116,15 @@ def _interrupted_within(grace_s: float) -> None:
 
 
 def test_what_ends_by_itself_is_left_alone() -> None:
+    # A shell starts background jobs with SIGINT ignored, and Python keeps that.
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        _a_first_signal_interrupts()
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _a_first_signal_interrupts() -> None:
     with pytest.raises(KeyboardInterrupt):
         _interrupted_within(0.3)
     time.sleep(0.5)  # the process is still there afterwards

@@ -99,7 +99,7 @@ def test_a_reference_says_what_shrank(tmp_path: Path) -> None:
     model = quantized(tmp_path / "small" / "m", excluded=[])
     other = tiny.tiny_onnx(tmp_path / "large", layers=3, hidden=256)
     explanation = explain(Question("compression", model, reference=other))
-    assert explanation.figures["compression"] == other.size_mb / model.size_mb
+    assert explanation.figures["compression"] == pytest.approx(other.size_mb / model.size_mb)
     assert "times smaller than the reference" in explanation.answer
     against = {row["dtype"]: row for row in explanation.tables[0].to_json()}
     assert against["int8"]["reference_mb"] == 0

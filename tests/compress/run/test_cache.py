@@ -109,7 +109,7 @@ def test_a_cache_is_marked_for_backups_and_an_older_one_is_known(
 def test_a_failed_stage_leaves_nothing(cache: Cache, source: Artifact, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         cache.make(Copy(fails=True), source, context(tmp_path))
-    assert list((cache.root / "stages").iterdir()) == []
+    assert not (cache.root / "stages").exists()
 
 
 def test_the_key_changes_with_all_that_decides_a_result(source: Artifact, tmp_path: Path) -> None:
