@@ -12,7 +12,8 @@ import pytest
 import runtimes.errors
 from runtimes.errors import BackendError, EdgepressError, InputError, UnknownNameError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(runtimes.errors.__file__).parents[1]
+"""Where the packages are installed, which need not be a checkout."""
 SOURCES = ["edgepress.py", *(f"{room}/**/*.py" for room in ("compress", "profiles", "runtimes"))]
 NAMES = {
     name
