@@ -32,8 +32,7 @@ def stops_within(grace_s: float) -> Iterator[None]:
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    if hasattr(os, "register_at_fork"):  # what a child is sent is not its parent's to obey
-        os.register_at_fork(after_in_child=functools.partial(signal.set_wakeup_fd, -1))
+    _leave_children_alone()
     watch = threading.Thread(target=_watch, args=(reading, grace_s), daemon=True)
     watch.start()
     try:
@@ -43,6 +42,13 @@ def stops_within(grace_s: float) -> Iterator[None]:
         os.close(writing)
         watch.join()
         os.close(reading)
+
+
+@functools.cache
+def _leave_children_alone() -> None:
+    """Once a process: what a forked child is sent is not its parent's to obey."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=functools.partial(signal.set_wakeup_fd, -1))
 
 
 def _watch(reading: int, grace_s: float) -> None:

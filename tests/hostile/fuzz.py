@@ -24,13 +24,14 @@ import click
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from runtimes.files import stable_hash
+from runtimes.listed import MANIFEST
 from tests.hostile.case import Case
-from tests.hostile.cases.models import reseal
-from tests.hostile.ground import make_ground
+from tests.hostile.ground import DRY_RUN, IMPORT, PREDICT, make_ground
 from tests.hostile.harness import carry_out
 from tests.hostile.protocol import Talk
+from tests.hostile.sealing import write_sealed
 from tests.hostile.values import STRANGE, changed, json_text, places, without
+from tests.runtimes.sealed import resealed
 
 ENDS = (0, 1, 2)
 """A mutated input may be good still, give a model that fails, or be refused; 5 is our fault."""
@@ -108,35 +109,30 @@ def _toml(document: Any) -> bytes:
 
 def _sealed(folder: Path) -> None:
     """Give an edited manifest the digest of its content, where it is one."""
-    place = folder / "onnx" / "artifact.json"
     try:
-        content = json.loads(place.read_bytes())
-        content.pop("manifest_digest", None)
-        content["manifest_digest"] = stable_hash(content)
-    except (ValueError, AttributeError, RecursionError):
+        content = json.loads((folder / "onnx" / MANIFEST).read_bytes())
+    except (ValueError, RecursionError):
         return
-    place.write_text(json_text(content))
+    if isinstance(content, dict):
+        write_sealed(folder / "onnx", content)
 
 
 _JSON = _documents(json.loads, lambda document: json_text(document).encode())
 _TOML = _documents(lambda raw: tomllib.loads(raw.decode()), _toml)
-_DRY = ("run", "recipe.toml", "--out", "out", "--dry-run")
-_PREDICT = ("predict", "onnx", "my card")
-_IMPORT = ("import", "theirs", "--out", "out", "-q", "--labels", "a,b,c")
 
 TARGETS: Mapping[str, Target] = {
-    "recipe": Target("recipe.toml", _DRY, _TOML),
+    "recipe": Target("recipe.toml", DRY_RUN, _TOML),
     "profile": Target("card.toml", ("profile", "show", "card.toml"), _TOML),
-    "manifest": Target("onnx/artifact.json", _PREDICT, _JSON, _sealed),
+    "manifest": Target("onnx/artifact.json", PREDICT, _JSON, _sealed),
     "tokenizer": Target(
-        "onnx/tokenizer.json", _PREDICT, _JSON, lambda folder: reseal(folder / "onnx")
+        "onnx/tokenizer.json", PREDICT, _JSON, lambda folder: resealed(folder / "onnx")
     ),
-    "csv": Target("test.csv", _DRY, _cut_and_pasted),
+    "csv": Target("test.csv", DRY_RUN, _cut_and_pasted),
     "jsonl": Target("rows.jsonl", ("predict", "onnx", "--rows", "rows.jsonl"), _cut_and_pasted),
     "parquet": Target(
         "rows.parquet", ("run", "parquet.toml", "--out", "out", "--dry-run"), _cut_and_pasted
     ),
-    "onnx": Target("theirs/model.onnx", _IMPORT, _cut_and_pasted),
+    "onnx": Target("theirs/model.onnx", IMPORT, _cut_and_pasted),
 }
 
 

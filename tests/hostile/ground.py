@@ -30,6 +30,12 @@ kind = "quantize"
 """
 
 
+DRY_RUN = ("run", "recipe.toml", "--out", "out", "--dry-run")
+PREDICT = ("predict", "onnx", "my card")
+IMPORT = ("import", "theirs", "--out", "out", "-q", "--labels", "a,b,c")
+"""Command lines that read the ground's files."""
+
+
 def make_ground(folder: Path) -> Path:
     """Write `teacher`, `onnx`, `bundle`, train.csv, test.csv, card.toml and recipe.toml."""
     make_model(folder / "teacher")

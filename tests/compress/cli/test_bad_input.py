@@ -16,6 +16,7 @@ HEAD = 'schema = 1\nname = "t"\n'
 TEACHER = '[teacher]\npath = "teacher"\n'
 DATA = '[data]\ntrain = "train.csv"\ntest = "test.csv"\n'
 STAGE = '[[stage]]\nkind = "distill"\nlayers = 1\n'
+DISTILL = ("distill", "teacher", "--train", "train.csv", "--out", "out", "--layers", "1")
 DEEP = 100_000
 Refused = Callable[..., str]
 
@@ -134,30 +135,8 @@ def test_parquet_columns_of_one_name(here: Path, refused: Refused) -> None:
         ("gate", "onnx", "--data", "test.csv", "--budget", "accuracy=0.5", "--seed", "9" * 5000),
         ("prune", "teacher", "--train", "train.csv", "--out", "out", "--ffn", "nan"),
         ("prune", "teacher", "--train", "train.csv", "--out", "out", "--heads", "inf"),
-        (
-            "distill",
-            "teacher",
-            "--train",
-            "train.csv",
-            "--out",
-            "out",
-            "--layers",
-            "1",
-            "--set",
-            "temperature=nan",
-        ),
-        (
-            "distill",
-            "teacher",
-            "--train",
-            "train.csv",
-            "--out",
-            "out",
-            "--layers",
-            "1",
-            "--set",
-            "kind=finetune",
-        ),
+        (*DISTILL, "--set", "temperature=nan"),
+        (*DISTILL, "--set", "kind=finetune"),
         ("finetune", "teacher", "--train", "train.csv", "--out", "out", "--learning-rate", "nan"),
         ("finetune", "teacher", "--train", "train.csv", "--out", "out", "--learning-rate", "inf"),
         ("search", "r.toml", "--out", "out", "--retention", "nan"),

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile.case import BAD_INPUT, TOLERATED, Case, Cases
-from tests.hostile.ground import PROFILE, RECIPE
+from tests.hostile.ground import DRY_RUN, PROFILE, RECIPE
 from tests.hostile.values import changes
 
-RUN = ("run", "recipe.toml", "--out", "out", "--dry-run")
 SHOW = ("profile", "show", "card.toml")
 
 _TEXTS = {
@@ -30,7 +29,7 @@ _TEXTS = {
 def cases() -> Cases:
     """Yield the cases of both kinds of document."""
     for kind, file, good, arguments in (
-        ("recipe", "recipe.toml", RECIPE, RUN),
+        ("recipe", "recipe.toml", RECIPE, DRY_RUN),
         ("profile", "card.toml", PROFILE, SHOW),
     ):
         for name, raw in _TEXTS.items():
@@ -44,7 +43,7 @@ def cases() -> Cases:
         yield Case("profile", f"budget, {name}", SHOW, _write("card.toml", text.encode()))
     for name, text in _PATHS.items():
         recipe = RECIPE.replace('path = "teacher"', f"path = {text}")
-        yield Case("recipe", f"teacher, {name}", RUN, _write("recipe.toml", recipe.encode()))
+        yield Case("recipe", f"teacher, {name}", DRY_RUN, _write("recipe.toml", recipe.encode()))
 
 
 _BUDGETS = {

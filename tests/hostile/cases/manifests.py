@@ -8,14 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from runtimes.files import stable_hash
 from tests.hostile.case import BAD_INPUT, TOLERATED, Case, Cases
+from tests.hostile.ground import PREDICT
+from tests.hostile.sealing import write_sealed
 from tests.hostile.values import STRANGE, changed, deep, json_text, without
 
 KIND = "manifest"
 REFUSED = (1, 2)
 """Bad input, or a model that does not give what its labels ask for."""
-COMMANDS = (("predict", "onnx", "my card"), ("verify", "onnx"))
+COMMANDS = (PREDICT, ("verify", "onnx"))
 _LISTED = {"size_bytes": 1, "sha256": "0" * 64}
 FIELDS = ("format", "task", "labels", "max_length", "files", "inputs", "outputs", "parameters")
 _RAW = {
@@ -113,12 +114,6 @@ def _sealed(edit: Callable[[Any], Any]) -> Callable[[Path], None]:
     def prepare(folder: Path) -> None:
         place = folder / "onnx" / "artifact.json"
         content = json.loads(place.read_text())
-        del content["manifest_digest"]
-        plain = json.loads(json_text(edit(content)))
-        try:
-            digest = stable_hash(plain)
-        except UnicodeEncodeError:  # no text that UTF-8 holds
-            digest = ""
-        place.write_text(json_text({**plain, "manifest_digest": digest}))
+        write_sealed(folder / "onnx", json.loads(json_text(edit(content))))
 
     return prepare

@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from runtimes.files import stable_hash
 from runtimes.listed import MANIFEST
 from tests.hostile.case import BAD_INPUT, TOLERATED, Case, Cases
+from tests.hostile.ground import IMPORT, PREDICT
 from tests.hostile.values import changed, deep, json_text, places
+from tests.runtimes.sealed import resealed
 
 FAILED = (1,)
 """A model whose answers are none fails as it does in a gate."""
 EXPORT = ("export", "teacher", "--out", "out", "-q")
-PREDICT = ("predict", "onnx", "my card")
 _CONFIG = (
     *("model_type", "architectures", "num_hidden_layers", "hidden_size", "num_attention_heads"),
     *("vocab_size", "max_position_embeddings", "id2label", "label2id", "intermediate_size"),
@@ -132,21 +132,9 @@ def _resealed(file: str, edit: Callable[[bytes], bytes]) -> Callable[[Path], Non
     def prepare(folder: Path) -> None:
         place = folder / "onnx" / file
         place.write_bytes(edit(place.read_bytes()))
-        reseal(folder / "onnx")
+        resealed(folder / "onnx")
 
     return prepare
-
-
-def reseal(folder: Path) -> None:
-    """Write a manifest that lists the folder's files as they are now."""
-    from runtimes.files import file_sha256
-
-    content = json.loads((folder / MANIFEST).read_text())
-    del content["manifest_digest"]
-    for name, file in content["files"].items():
-        file.update(size_bytes=(folder / name).stat().st_size, sha256=file_sha256(folder / name))
-    plain = json.loads(json_text(content))
-    (folder / MANIFEST).write_text(json_text({**plain, "manifest_digest": stable_hash(plain)}))
 
 
 def _graphs() -> Cases:
@@ -154,10 +142,9 @@ def _graphs() -> Cases:
         if name != "twice":  # protobuf's last value counts: two messages are one
             harmed = _resealed("model.onnx", harm)
             yield Case("graph", name, PREDICT, harmed)
-            imported = ("import", "theirs", "--out", "out", "-q", "--labels", "a,b,c")
-            yield Case("graph", f"import, {name}", imported, _theirs(harm))
+            yield Case("graph", f"import, {name}", IMPORT, _theirs(harm))
     for name, change in _GRAPHS.items():
-        for arguments in (PREDICT, ("predict", "onnx", "my card", "--json")):
+        for arguments in (PREDICT, (*PREDICT, "--json")):
             label = f"{name}{', as JSON' if '--json' in arguments else ''}"
             yield Case("graph", label, arguments, _regraphed(change), FAILED)
 
@@ -180,7 +167,7 @@ def _regraphed(change: Callable[[Any], None]) -> Callable[[Path], None]:
         model = onnx.load(place)
         change(model)
         onnx.save(model, place)
-        reseal(folder / "onnx")
+        resealed(folder / "onnx")
 
     return prepare
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile.case import BAD_INPUT, TOLERATED, Case, Cases
+from tests.hostile.ground import DRY_RUN
 
 KIND = "rows"
-DRY = ("run", "recipe.toml", "--out", "out", "--dry-run")
 HEAD = "text,label\n"
 GOOD = "my card,a\nlost it,b\nhello there,c\n"
 
@@ -78,7 +78,7 @@ def _in_recipe(name: str, file: str, content: bytes, codes: tuple[int, ...]) -> 
         (folder / file).write_bytes(content)
         _use(folder, file)
 
-    return Case(KIND, f"test rows, {name}", DRY, prepare, codes)
+    return Case(KIND, f"test rows, {name}", DRY_RUN, prepare, codes)
 
 
 def _use(folder: Path, file: str) -> None:
@@ -111,7 +111,7 @@ def _tables() -> Iterator[Case]:
         "labels that are lists": {"text": ["a"], "label": [["a"]]},
     }
     for name, content in columns.items():
-        yield Case(KIND, f"parquet, {name}", DRY, _parquet(content))
+        yield Case(KIND, f"parquet, {name}", DRY_RUN, _parquet(content))
 
 
 def _parquet(columns: Mapping[str, Any]) -> Callable[[Path], None]:
@@ -141,8 +141,8 @@ def _places() -> Iterator[Case]:
             make(folder / "test.csv")
 
         allowed = TOLERATED if name == "not readable" and os.geteuid() == 0 else BAD_INPUT
-        yield Case(KIND, f"test rows, {name}", DRY, prepare, allowed)
-    yield Case(KIND, "a file twice", (*DRY,), _twice)
+        yield Case(KIND, f"test rows, {name}", DRY_RUN, prepare, allowed)
+    yield Case(KIND, "a file twice", DRY_RUN, _twice)
 
 
 def _unreadable(place: Path) -> None:
