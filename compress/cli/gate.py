@@ -9,6 +9,7 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.judged import (
+    VerdictOutputs,
     budgets_option,
     command_line,
     commit_measured,
@@ -145,4 +146,5 @@ def gate(
             progress.warn(f"--history: {why}")
     if verdict is not None or require_signature is not None:
         release(report, request, require_signature, verdict, sign_key)
-    return finish(report, inconclusive, junit, markdown, comment, github=github, as_json=as_json)
+    outputs = VerdictOutputs(junit, markdown, comment, github)
+    return finish(report, inconclusive, outputs, as_json=as_json)

@@ -9,6 +9,7 @@ import click
 
 from compress.cli.command import Command
 from compress.cli.judged import (
+    VerdictOutputs,
     budgets_option,
     command_line,
     finish,
@@ -72,4 +73,5 @@ def judge(
     progress = terminal(quiet)
     for warning in report.warnings:
         progress.warn(warning)
-    return finish(report, inconclusive, junit, markdown, comment, github=github, as_json=as_json)
+    outputs = VerdictOutputs(junit, markdown, comment, github)
+    return finish(report, inconclusive, outputs, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import click
 
@@ -99,18 +99,20 @@ def commit_measured(history: Path | None, commit: str | None, branch: str | None
     return None
 
 
+class VerdictOutputs(NamedTuple):
+    """Name what else a verdict is written to: files, and GitHub's summary and annotations."""
+
+    junit: Path | None
+    markdown: Path | None
+    comment: Path | None
+    github: bool
+
+
 def finish(
-    report: GateReport,
-    inconclusive: Policy,
-    junit: Path | None,
-    markdown: Path | None,
-    comment: Path | None,
-    *,
-    github: bool,
-    as_json: bool,
+    report: GateReport, inconclusive: Policy, outputs: VerdictOutputs, *, as_json: bool
 ) -> int:
     """Write a verdict's files, print it, and return the exit code."""
-    _write(report, inconclusive, junit, markdown, comment, github=github)
+    _write(report, inconclusive, outputs)
     if as_json:
         print_json(report.to_json())
     else:
@@ -118,15 +120,7 @@ def finish(
     return _exit_code(report, inconclusive)
 
 
-def _write(
-    report: GateReport,
-    inconclusive: Policy,
-    junit: Path | None,
-    markdown: Path | None,
-    comment: Path | None,
-    *,
-    github: bool,
-) -> None:
+def _write(report: GateReport, inconclusive: Policy, outputs: VerdictOutputs) -> None:
     import os
 
     from compress.comment.post import marked
@@ -136,13 +130,13 @@ def _write(
     from runtimes.files import write_text
     from runtimes.printing import raw
 
-    if junit:
-        write_text(junit, xml.render(report, inconclusive))
-    if markdown:
-        write_text(markdown, gate_markdown.render(report))
-    if comment:
-        write_text(comment, marked(gate_markdown.render(report, COMMENT_BYTES)))
-    if github:
+    if outputs.junit:
+        write_text(outputs.junit, xml.render(report, inconclusive))
+    if outputs.markdown:
+        write_text(outputs.markdown, gate_markdown.render(report))
+    if outputs.comment:
+        write_text(outputs.comment, marked(gate_markdown.render(report, COMMENT_BYTES)))
+    if outputs.github:
         actions.write_summary(report, os.environ)
         for line in actions.annotations(report, inconclusive):
             # The runner reads both streams; stdout stays the result.
