@@ -86,12 +86,18 @@ class Hardware(_TomlTable):
 class TransportSettings(_TomlTable):
     """Describe how the device is reached.
 
-    `host` may hold `${VARIABLE}`, which is read when the device is reached: so a shared profile
-    names no private machine.
+    `host` is the destination of ssh, the serial number of adb, the image of docker or the folder of
+    an emulated board. It may hold `${VARIABLE}`, which is read when the device is reached: so a
+    shared profile names no private machine. `folder` is where edgepress keeps its files on the
+    device. `config` is an ssh configuration file to use instead of the user's. `cpu` is the
+    processor that an emulated board shows.
     """
 
     kind: str = "local"
     host: str | None = None
+    folder: str | None = None
+    config: str | None = None
+    cpu: str | None = None
 
 
 class RuntimeSettings(_TomlTable):

@@ -116,9 +116,9 @@ def decoded(answer: Mapping[str, Any]) -> NDArray[np.float32]:
     return content.reshape(answer["shape"]).astype(np.float32)
 
 
-def command_of(python: str) -> list[str]:
-    """Return the command line that starts the measuring process."""
-    return [python, "-P", "-m", "runtimes.serve"]
+def command_of(python: Sequence[str]) -> list[str]:
+    """Return the command line that starts the measuring process; `python` starts Python."""
+    return [*python, "-m", "runtimes.serve"]
 
 
 def arguments_of(folder: str, runtime: str, threads: int, cores: Sequence[int] = ()) -> list[str]:
@@ -129,5 +129,6 @@ def arguments_of(folder: str, runtime: str, threads: int, cores: Sequence[int] =
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:
     """Return the process's environment variables; `paths` is its PYTHONPATH."""
-    settings = {"PYTHONPATH": paths}
+    # -P says the same, and Python 3.9 and 3.10 refuse it.
+    settings = {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
     return {**settings, "OMP_NUM_THREADS": str(threads)} if threads else settings

@@ -36,8 +36,8 @@ class Transport(Protocol):
         """Take the settings; connect only when the device is first used."""
 
     @property
-    def python(self) -> str:
-        """Return the device's Python interpreter, which has numpy, tokenizers and a runtime."""
+    def python(self) -> tuple[str, ...]:
+        """Return the command that starts the device's Python, with numpy and a runtime in it."""
 
     def put(self, path: Path) -> str:
         """Return the path of a file or folder on the device; copy it there if its content is new.

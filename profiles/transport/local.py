@@ -26,9 +26,9 @@ class Local:
         self.settings = settings or TransportSettings()
 
     @property
-    def python(self) -> str:
+    def python(self) -> tuple[str, ...]:
         """Return the interpreter that runs edgepress."""
-        return sys.executable
+        return (sys.executable,)
 
     def put(self, path: Path) -> str:
         """Return the path itself: the file or folder is already here."""

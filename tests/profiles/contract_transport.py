@@ -94,7 +94,7 @@ class ContractTransport:
             "import os, sys; said = sys.stdin.readline(); print('heard', said, end='', flush=True)"
             "; print(os.environ['WORD'], file=sys.stderr); sys.exit(7)"
         )
-        process = transport.run([transport.python, "-c", code], env={"WORD": "spoken"})
+        process = transport.run([*transport.python, "-c", code], env={"WORD": "spoken"})
         process.stdin.write(b"a line\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"heard a line\n"
@@ -103,7 +103,7 @@ class ContractTransport:
         process.close()
 
     def test_a_process_can_be_waited_for_and_killed(self, transport: Transport) -> None:
-        process = transport.run([transport.python, "-c", "input()"], env={})
+        process = transport.run([*transport.python, "-c", "input()"], env={})
         assert process.wait(0.05) is None
         process.kill()
         assert process.wait(30) not in (None, 0)
@@ -195,7 +195,7 @@ class ContractTransport:
             Job(transport).answers(variant, TEXTS)
 
     def test_a_process_that_vanishes_is_a_fault(self, transport: Transport) -> None:
-        process = transport.run([transport.python, "-c", "input()"], env={})
+        process = transport.run([*transport.python, "-c", "input()"], env={})
         process.kill()
         worker = Worker(process, "model")
         with pytest.raises(BackendError, match="ended during 'peak'"):
@@ -204,7 +204,7 @@ class ContractTransport:
 
     def test_a_process_that_hangs_is_a_fault(self, transport: Transport) -> None:
         code = "import time; time.sleep(60)"
-        worker = Worker(transport.run([transport.python, "-c", code], env={}), "model")
+        worker = Worker(transport.run([*transport.python, "-c", code], env={}), "model")
         with pytest.raises(BackendError, match="did not answer 'peak' within 1 s"):
             worker.ask("peak", 1)
         worker.close()

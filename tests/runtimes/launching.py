@@ -20,7 +20,7 @@ def process(
     folder: Path, runtime: str = "onnxruntime", threads: int = 1, before: tuple[str, ...] = ()
 ) -> HostProcess:
     """Start the process that measures a folder; `before` goes in front of its command."""
-    command = [*before, *command_of(sys.executable), *arguments_of(str(folder), runtime, threads)]
+    command = [*before, *command_of([sys.executable]), *arguments_of(str(folder), runtime, threads)]
     command += ["--spawned", str(time.perf_counter_ns())]
     return HostProcess(command, {**os.environ, **environment_of(threads, str(ROOT))})
 
