@@ -24,7 +24,7 @@ _COOL_C = 5.0
 _HOT_C = 80.0  # for a zone without a trip point; a Raspberry Pi 5 throttles at 80 to 85
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counters:
     """Hold the kernel's running totals at one moment, in seconds.
 
@@ -44,7 +44,7 @@ class Counters:
         return cls(**{**content, "cores": cores})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Activity:
     """Hold what the kernel counted while one core was busy with the micro-probe; not judged.
 

@@ -50,7 +50,7 @@ def serve_arrivals(
     due = arrivals_s(per_s, seconds, seed)
     waits, latencies = [], []
     start = time.perf_counter()
-    for arrival, row in zip(due, cycle(rows), strict=False):
+    for arrival, row in zip(due, cycle(rows)):
         if (ahead := start + arrival - time.perf_counter()) > 0:
             time.sleep(ahead)
         begun = time.perf_counter() - start

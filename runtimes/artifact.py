@@ -24,7 +24,7 @@ _NOT_DESCRIBED = {"path", "files", "history", "provenance"}
 _PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StageRecord:
     """Record one step of an artifact's lineage."""
 
@@ -37,7 +37,7 @@ class StageRecord:
     """The digest of the artifact that it took, "" for a model of another tool."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Artifact:
     """Name a model folder and what is in it.
 

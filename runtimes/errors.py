@@ -16,10 +16,11 @@ EdgepressError                5  the tool itself failed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
 _NEXT = "  next:      "
 _ALONE = "run the model alone: `edgepress predict`, or predict.py in its bundle"

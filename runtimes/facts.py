@@ -64,7 +64,7 @@ def has_int8_dot(isa: Collection[str]) -> bool:
     return not INT8_DOT.isdisjoint(isa)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Facts:
     """Hold a machine's hardware facts.
 
@@ -188,7 +188,7 @@ def _physical_cores(cpuinfo: str) -> int | None:
     sockets = re.findall(r"^physical id\s*:\s*(\d+)$", cpuinfo, re.MULTILINE)
     cores = re.findall(r"^core id\s*:\s*(\d+)$", cpuinfo, re.MULTILINE)
     if cores and len(cores) == len(sockets):
-        return len(set(zip(sockets, cores, strict=True)))
+        return len(set(zip(sockets, cores)))
     return len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)) or os.cpu_count()
 
 

@@ -40,7 +40,7 @@ def whole(content: Mapping[str, Any], key: str, least: int, most: int = _WHOLE_M
 def number(content: Mapping[str, Any], key: str) -> float:
     """Return a number that is finite and not negative; raise ValueError for anything else."""
     value = content.get(key)
-    counts = isinstance(value, int | float) and not isinstance(value, bool)
+    counts = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not counts or not 0 <= value < math.inf:  # type: ignore[operator]
         raise _refused(content, key, "a number from 0 up")
     return float(value)  # type: ignore[arg-type]

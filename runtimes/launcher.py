@@ -4,6 +4,8 @@ It needs numpy, tokenizers and onnxruntime (or openvino), and the folder `runtim
 Nothing is sent anywhere. Only code that artifact.json lists, unchanged, is run.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 

@@ -47,7 +47,7 @@ class OnnxRuntime:
         def run(feeds: Feeds) -> Outputs:
             check(feeds)
             try:
-                return dict(zip(names, session.run(names, feeds), strict=True))
+                return dict(zip(names, session.run(names, feeds)))
             except Exception as error:  # onnxruntime's exceptions have no common base but Exception
                 raise BackendError(
                     f"ONNX Runtime: {first_line(error)}",

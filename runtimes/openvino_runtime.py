@@ -122,7 +122,7 @@ def _runner(compiled: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[Tensor
                 f"OpenVINO: {first_line(error)}",
                 action="try one row alone; where that fails too, export the model again",
             ) from error
-        return dict(zip(names, results.values(), strict=True))
+        return dict(zip(names, results.values()))
 
     return run
 

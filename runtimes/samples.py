@@ -8,7 +8,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import AnswerError, BackendError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Variant:
     """Name one model to measure, its runtime and its threads; with `cores` it stays on these."""
 
@@ -19,7 +19,7 @@ class Variant:
     cores: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Load:
     """Describe a load for throughput: `concurrency` callers, each with `batch` rows at a time."""
 
@@ -27,7 +27,7 @@ class Load:
     concurrency: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MeasurePlan:
     """Say how much to measure; every process of every variant is fresh.
 
@@ -72,7 +72,7 @@ FEWEST_BLOCK_RUNS = 4
 """The fewest rows of a block, however slow the model."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Block:
     """Hold one uninterrupted series of rows, each timed from input to answer, in milliseconds.
 
@@ -105,7 +105,7 @@ class Block:
     instructions: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IdleRuns:
     """Hold the latencies of one process after idle gaps, in milliseconds, from input to answer."""
 
@@ -113,7 +113,7 @@ class IdleRuns:
     latency_ms: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ColdStart:
     """Hold the time of one fresh process to its first result, in milliseconds.
 
@@ -129,7 +129,7 @@ class ColdStart:
     read_mb: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Throughput:
     """Hold how many rows a second one process answered under one load."""
 
@@ -144,7 +144,7 @@ class Throughput:
         return f"throughput_b{self.batch}_c{self.concurrency}_rows_per_s"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServerRuns:
     """Hold the requests that arrived at one process at `per_s` a second, in milliseconds.
 
@@ -162,7 +162,7 @@ class ServerRuns:
     unanswered: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Effort:
     """Hold the time of a variant's processes in the session, in seconds.
 
@@ -175,7 +175,7 @@ class Effort:
     starting_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Samples:
     """Hold all samples of one variant.
 

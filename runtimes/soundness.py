@@ -69,7 +69,7 @@ def require_sound(rows: Sequence[Any], answers: Sequence[NDArray[np.float32]], m
     """
     seen = Variety()
     try:
-        for row, answer in zip(rows, answers, strict=True):
+        for row, answer in zip(rows, answers):
             seen.saw(row, finite(answer))
         seen.check()
     except AnswerError as error:

@@ -8,13 +8,16 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtimes.errors import AnswerError, BackendError
 from runtimes.process import Process, cause_of_end
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _STDERR_LINES = 12
 
