@@ -31,9 +31,9 @@ class Wire:
         self.copies = 0
 
     @property
-    def python(self) -> str:
+    def python(self) -> tuple[str, ...]:
         """Return this interpreter, which starts without this process's variables."""
-        return sys.executable
+        return (sys.executable,)
 
     def put(self, path: Path) -> str:
         """Copy a file or folder into a folder that is named by its content."""
