@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
-from runtimes.errors import BackendError
+from runtimes.errors import BackendError, DeviceError
 
 
 class Process(Protocol):
@@ -35,6 +35,9 @@ class Process(Protocol):
 
     def out_of_memory(self) -> bool | None:
         """Tell whether its machine killed a process for lack of memory since; None if unknown."""
+
+    def lost(self) -> DeviceError | None:
+        """Return the error of a process whose device is gone; None if it ended by itself."""
 
     def close(self) -> None:
         """Free the pipes and other resources; the process has ended."""
@@ -104,6 +107,10 @@ class HostProcess:
         """Tell whether the kernel killed a process for lack of memory since; None if unknown."""
         now = oom_kills()
         return None if now is None or self._oom_kills is None else now > self._oom_kills
+
+    def lost(self) -> DeviceError | None:
+        """Return None: this machine is here."""
+        return None
 
     def close(self) -> None:
         """Free the pipes and other resources; the process has ended."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes.errors import AnswerError, BackendError
+from runtimes.errors import AnswerError, BackendError, DeviceError
 from runtimes.process import Process, cause_of_end
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ class Worker:
         """Send one request and return its reply.
 
         Raises BackendError, with the process's last words, when it reports an error, ends, or
-        is silent for `timeout_s` (it is killed then), and AnswerError for answers that are none.
+        is silent for `timeout_s` (it is killed then), AnswerError for answers that are none, and
+        DeviceError when its device is gone.
         """
         expired = threading.Event()
         watchdog = threading.Timer(timeout_s, self._expire, (expired,))
@@ -91,8 +92,10 @@ class Worker:
             self._process.stdin.flush()
         return self._process.stdout.readline()
 
-    def _ended(self, do: str, timeout_s: float | None) -> BackendError:
+    def _ended(self, do: str, timeout_s: float | None) -> BackendError | DeviceError:
         code, said = self._wait(5), self._process.said()
+        if timeout_s is None and (lost := self._process.lost()):
+            return lost
         why = (
             f"did not answer {do!r} within {timeout_s:g} s and was stopped"
             if timeout_s is not None

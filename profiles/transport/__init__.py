@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from runtimes.process import Process
 
 TRANSPORTS = Registry(
-    "transport", {"local": "profiles.transport.local:Local"}, "edgepress.transports"
+    "transport",
+    {"local": "profiles.transport.local:Local", "ssh": "profiles.transport.ssh:Ssh"},
+    "edgepress.transports",
 )
 
 
@@ -58,6 +61,12 @@ class Transport(Protocol):
 
     def facts(self) -> Facts:
         """Probe the device's hardware."""
+
+    def lock(self) -> AbstractContextManager[str]:
+        """Keep other jobs from the device; yield whose stale lock was taken, empty if nobody's.
+
+        Raises DeviceError while another job holds it.
+        """
 
 
 def reach(profile: DeviceProfile) -> Transport:

@@ -194,6 +194,12 @@ class ContractTransport:
         with pytest.raises(BackendError):
             Job(transport).answers(variant, TEXTS)
 
+    def test_a_job_may_lock_its_device_again(self, transport: Transport) -> None:
+        with transport.lock() as taken, transport.lock():
+            assert taken == ""
+        with transport.lock():
+            pass
+
     def test_a_process_that_vanishes_is_a_fault(self, transport: Transport) -> None:
         process = transport.run([*transport.python, "-c", "input()"], env={})
         process.kill()

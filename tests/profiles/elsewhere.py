@@ -9,6 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -61,6 +62,10 @@ class Elsewhere:
     def facts(self) -> Facts:
         """Ask a process there."""
         return facts_of(self)
+
+    def lock(self) -> AbstractContextManager[str]:
+        """Lock nothing: each test has a folder of its own."""
+        return nullcontext("")
 
     @property
     def _root(self) -> Path:

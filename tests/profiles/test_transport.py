@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from runtimes.facts import probe
 from runtimes.measure import Variant
 from tests.profiles.contract_transport import ContractTransport
 from tests.profiles.elsewhere import Elsewhere
+from tests.profiles.sshd import needs_sshd, serving
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 pytestmark = pytest.mark.alone
@@ -34,6 +36,15 @@ class TestElsewhere(ContractTransport):
         row = "tests.profiles.elsewhere:Elsewhere"
         monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
         return _profile("elsewhere", str(tmp_path / "device"))
+
+
+@needs_sshd
+class TestSsh(ContractTransport):
+    @pytest.fixture
+    def profile(self, tmp_path: Path) -> Iterator[DeviceProfile]:
+        with serving(tmp_path / "board") as board:
+            board.give_python()
+            yield board.profile()
 
 
 def test_what_was_put_needs_its_source_no_more(tmp_path: Path) -> None:

@@ -1,0 +1,208 @@
+"""What every device behind a shell has in common: its folder, its lock, its processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import ClassVar, NamedTuple
+
+from profiles.device import TransportSettings
+from profiles.transport.listing import listing_of
+from profiles.transport.lock import locked
+from profiles.transport.serving import facts_of
+from profiles.transport.shell import RemoteProcess, Shell, call, started_in
+from profiles.transport.store import MARK, Sent, Store
+from runtimes.errors import DeviceError
+from runtimes.facts import Facts
+
+LAUNCHER = "python"
+"""The file in the device's folder that starts Python there."""
+
+
+class Greeting(NamedTuple):
+    """Say what a device answers first: edgepress's folder there, and its architecture."""
+
+    root: PurePosixPath
+    arch: str
+    oom_kills: int | None
+
+
+class Remote:
+    """Reach a device through its shell; a subclass makes the shell of its kind."""
+
+    kind: ClassVar[str]
+    here: ClassVar[bool] = False
+    usual_folder: ClassVar[str] = ".edgepress"
+
+    def __init__(self, settings: TransportSettings) -> None:
+        """Take the settings; connect when the device is first used."""
+        self.settings = settings
+        self.sent: Sent = lambda _count: None
+        self._locks = 0
+
+    def open_shell(self) -> Shell:
+        """Connect; raise DeviceError when the device cannot be reached."""
+        raise NotImplementedError
+
+    @cached_property
+    def shell(self) -> Shell:
+        """Return the device's shell."""
+        return self.open_shell()
+
+    @cached_property
+    def root(self) -> PurePosixPath:
+        """Return edgepress's folder on the device."""
+        return self._greeting.root
+
+    @property
+    def arch(self) -> str:
+        """Return the device's architecture, as its kernel names it."""
+        return self._greeting.arch
+
+    @cached_property
+    def python(self) -> tuple[str, ...]:
+        """Return the command that starts Python there; raise DeviceError where none is set up."""
+        launcher = str(self.root / LAUNCHER)
+        code, _, _ = call(self.shell, f"[ -f {shlex.quote(launcher)} ]")
+        if code:
+            raise DeviceError(
+                f"{self.shell.name}: no Python with a runtime is set up in {self.root}",
+                expected="what `edgepress device setup` or `edgepress device pack` puts there",
+                action="run `edgepress device setup PROFILE` where the device has Python 3.9 or"
+                " newer, else `edgepress device pack PROFILE`",
+            )
+        return ("sh", launcher)
+
+    def put(self, path: Path) -> str:
+        """Return the path of a file or folder on the device; send only contents it lacks."""
+        return str(self._store.put(listing_of(path), self.sent))
+
+    def run(self, command: Sequence[str], *, env: Mapping[str, str]) -> RemoteProcess:
+        """Start a process on the device, in edgepress's folder there."""
+        client = self.shell.start(started_in(self.root, command, env))
+        return RemoteProcess(self.shell, client, self._greeting.oom_kills, self._oom_kills)
+
+    def get(self, place: str, target: Path) -> None:
+        """Copy a file or folder of the device to `target`; raise DeviceError without one."""
+        with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+            packed = Path(scratch, "packed.tar")
+            with packed.open("wb") as stream:
+                self._store.get(place, stream.write)
+            with tarfile.open(packed) as archive:
+                archive.extractall(Path(scratch, "out"), filter="data")
+            found = Path(scratch, "out", PurePosixPath(place).name)
+            if found.is_dir():
+                shutil.copytree(found, target, dirs_exist_ok=True)
+            else:
+                shutil.copyfile(found, target)
+
+    def facts(self) -> Facts:
+        """Let a process on the device probe it."""
+        return facts_of(self)
+
+    @contextmanager
+    def lock(self) -> Iterator[str]:
+        """Keep other jobs from the device; yield whose stale lock was taken, empty if nobody's.
+
+        Raises DeviceError while another job holds it. A job may lock a device again.
+        """
+        if self._locks:
+            yield ""
+            return
+        with locked(self.shell, self.root) as taken_from:
+            self._locks += 1
+            try:
+                yield taken_from
+            finally:
+                self._locks -= 1
+
+    def clean(self) -> float:
+        """Delete edgepress's folder on the device; return how many MB it held."""
+        where = shlex.quote(str(self.root))
+        code, output, said = call(
+            self.shell,
+            f"cd {where} && [ -f {MARK} ] || exit 3\n"
+            f"du -sk . | {{ read -r size rest; echo $size; }}; cd / && rm -rf {where}",
+            seconds=300,
+        )
+        if code:
+            raise DeviceError(
+                f"{self.shell.name}: {self.root} cannot be deleted ({said or 'it has no mark'})",
+                action="delete it by hand, if it is edgepress's",
+            )
+        return float(output.split()[0]) * 1024 / 1e6
+
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.shell, self.root)
+
+    @cached_property
+    def _greeting(self) -> Greeting:
+        folder = self.settings.folder or self.usual_folder
+        where = shlex.quote(folder)
+        code, output, said = call(
+            self.shell,
+            f"umask 077; mkdir -p {where} && cd {where} || exit 73\n"
+            f'[ -e {MARK} ] || [ -z "$(ls -A)" ] || exit 74\n'
+            f": > {MARK} || exit 73\n"
+            f"pwd -P; uname -m\n{_OOM}\n",
+        )
+        if code == 74:
+            raise DeviceError(
+                f"{self.shell.name}: {folder} is there, and edgepress did not make it",
+                expected="a folder of edgepress's own, or one that is not there yet",
+                action="name another one in the profile: [transport] folder",
+            )
+        lines = output.split("\n")
+        if code or len(lines) < 3:
+            raise DeviceError(
+                f"{self.shell.name}: {folder} cannot be written ({said or 'no reply'})",
+                expected="a folder that this user may write",
+                action="name one in the profile: [transport] folder",
+            )
+        return Greeting(PurePosixPath(lines[0]), lines[1], _count(lines[2]))
+
+    def _oom_kills(self) -> int | None:
+        return _count(call(self.shell, _OOM)[1])
+
+
+_OOM = "sed -n 's/^oom_kill //p' /proc/vmstat 2>/dev/null"
+
+
+def _count(text: str) -> int | None:
+    return int(text) if text.strip().isdigit() else None
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+def expanded(settings: TransportSettings, expected: str) -> str:
+    """Return the settings' host with its variables replaced; raise DeviceError without one.
+
+    `expected` says what a host is for this kind of transport.
+    """
+    host = settings.host or ""
+    unset = [name for name in _VARIABLE.findall(host) if not os.environ.get(name)]
+    if unset or not host:
+        raise DeviceError(
+            f"no host for transport {settings.kind!r}"
+            + (f": the variable {unset[0]} is not set" if unset else ""),
+            expected=expected,
+            action=f"export {unset[0]}=…, or name the host in a copy of the profile"
+            if unset
+            else "name it in the profile: [transport] host",
+        )
+    found = _VARIABLE.sub(lambda match: os.environ[match[1]], host)
+    if found.startswith("-"):
+        raise DeviceError(
+            f"host {found!r}", expected=expected, action="give a name that begins with no dash"
+        )
+    return found

@@ -1,0 +1,173 @@
+"""A device that the system's ssh reaches: its configuration, keys and known hosts apply."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from pathlib import Path
+from typing import ClassVar
+
+from profiles.device import TransportSettings
+from profiles.transport.remote import Remote, expanded
+from runtimes.errors import DeviceError
+from runtimes.process import HostProcess
+
+_HELLO = b"edgepress is connected\n"
+_CONNECT_S = 20
+_CLIENT_FAILED = 255
+"""What ssh exits with when the connection, and not the command, failed."""
+
+_OPTIONS = {
+    "BatchMode": "yes",  # never ask a question: nobody may be there to answer
+    "StrictHostKeyChecking": "yes",
+    "ConnectTimeout": str(_CONNECT_S),
+    "ServerAliveInterval": "10",
+    "ServerAliveCountMax": "3",
+    "ControlMaster": "no",
+    "ControlPersist": "no",
+    "ForwardAgent": "no",
+    "ForwardX11": "no",
+    "LogLevel": "ERROR",
+}
+
+
+class Ssh(Remote):
+    """Reach the host that ssh knows by this name."""
+
+    kind: ClassVar[str] = "ssh"
+
+    def open_shell(self) -> SshShell:
+        """Connect once; later commands share the connection."""
+        return SshShell(self.settings)
+
+
+class SshShell:
+    """Hold one connection; each command is a channel of it."""
+
+    def __init__(self, settings: TransportSettings) -> None:
+        self._host = expanded(
+            settings, "a destination of ssh: name, user@name or ssh://user@name:port"
+        )
+        self._folder = tempfile.mkdtemp(prefix="ep-")  # a socket's path may have 100 bytes
+        self._command = [_ssh(), *_options(settings, Path(self._folder, "s"))]
+        self._master = self._connected()
+        self._end = weakref.finalize(self, _disconnect, self._master, self._folder)
+
+    @property
+    def name(self) -> str:
+        """Return the host's name."""
+        return self._host
+
+    def start(self, command: str) -> HostProcess:
+        """Start a command in the user's login shell there."""
+        return HostProcess([*self._command, "--", self._host, command], dict(os.environ))
+
+    def lost(self, code: int, said: str) -> DeviceError | None:
+        """Return the error of a connection that failed or broke."""
+        return _failure(self._host, said) if code == _CLIENT_FAILED else None
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._end()
+
+    def _connected(self) -> HostProcess:
+        """Start the client that holds the connection until its stdin closes.
+
+        It closes with this process too, however that ends: nothing is left on either side.
+        """
+        words = [
+            *self._command,
+            "-M",
+            "--",
+            self._host,
+            f"echo {_HELLO.decode().strip()}; exec cat",
+        ]
+        master = HostProcess(words, dict(os.environ))
+        watchdog = threading.Timer(2 * _CONNECT_S, master.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        lines = iter(master.stdout.readline, b"")
+        greeted = any(line == _HELLO for line in lines)  # a login message may come first
+        watchdog.cancel()
+        if greeted:
+            return master
+        master.wait(5)
+        said = master.said()
+        _disconnect(master, self._folder)
+        raise _failure(self._host, said)
+
+
+def _disconnect(master: HostProcess, folder: str) -> None:
+    if master.wait(0) is None:
+        master.stdin.close()
+        if master.wait(2) is None:
+            master.kill()
+    master.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _ssh() -> str:
+    found = shutil.which("ssh")
+    if found is None:
+        raise DeviceError(
+            "ssh is not installed on this machine",
+            expected="OpenSSH's client",
+            action="install it: openssh-client on Debian and Ubuntu",
+        )
+    return found
+
+
+def _options(settings: TransportSettings, socket: Path) -> list[str]:
+    config = ["-F", str(Path(settings.config).expanduser())] if settings.config else []
+    options = [f"-o{name}={value}" for name, value in _OPTIONS.items()]
+    return [*config, "-T", "-S", str(socket), *options]
+
+
+_FAILURES = (
+    (
+        (
+            "REMOTE HOST IDENTIFICATION HAS CHANGED",
+            "Host key verification failed",
+            "host key is known",
+        ),
+        "its host key is not the known one",
+        "ask for the device's key, then run `ssh {host}` once and compare; a changed key may be"
+        " another machine's",
+    ),
+    (
+        ("Permission denied", "Too many authentication failures"),
+        "it accepts no key of this user",
+        "put your public key there: `ssh-copy-id {host}`; ssh-agent or IdentityFile names the key",
+    ),
+    (
+        ("Could not resolve hostname", "Name or service not known"),
+        "no such host name",
+        "check the name: `ssh {host}`",
+    ),
+    (
+        ("Connection refused", "No route to host", "Network is unreachable", "timed out"),
+        "it does not answer",
+        "check that the device is on and its ssh server runs: `ssh {host}`",
+    ),
+    (
+        ("Bad configuration option", "Can't open user config file", "terminating,"),
+        "ssh's configuration cannot be used",
+        "correct it: `ssh {host}`",
+    ),
+)
+
+
+def _failure(host: str, said: str) -> DeviceError:
+    """Translate what ssh said of a connection that failed."""
+    lines = [line.strip() for line in said.splitlines() if line.strip(" @")]
+    last = lines[-1][:200] if lines else "the connection broke"
+    for patterns, why, action in _FAILURES:
+        if any(pattern in said for pattern in patterns):
+            return DeviceError(f"{host}: {why} ({last})", action=action.format(host=host))
+    return DeviceError(
+        f"{host}: the connection broke ({last})",
+        action=f"check the device and the network: `ssh {host}`; then run the command again",
+    )
