@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from runtimes.clusters import Cluster, arm_core, clusters
+from runtimes.emulation import why_emulated
 from runtimes.files import stable_hash
 from runtimes.host import host_id
 
@@ -27,29 +29,6 @@ INFERENCE_ISA = (
 
 INT8_DOT = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"})
 """The instruction sets that multiply int8 into int32 without saturating in between."""
-
-_ARM_PARTS = {
-    "0xd03": "cortex-a53",
-    "0xd04": "cortex-a35",
-    "0xd05": "cortex-a55",
-    "0xd07": "cortex-a57",
-    "0xd08": "cortex-a72",
-    "0xd09": "cortex-a73",
-    "0xd0a": "cortex-a75",
-    "0xd0b": "cortex-a76",
-    "0xd0c": "neoverse-n1",
-    "0xd0d": "cortex-a77",
-    "0xd40": "neoverse-v1",
-    "0xd41": "cortex-a78",
-    "0xd42": "cortex-a78ae",
-    "0xd44": "cortex-x1",
-    "0xd46": "cortex-a510",
-    "0xd47": "cortex-a710",
-    "0xd48": "cortex-x2",
-    "0xd49": "neoverse-n2",
-    "0xd4f": "neoverse-v2",
-}
-"""Part numbers of implementer 0x41 (Arm), from the cores' technical reference manuals."""
 
 _ARCHITECTURES = {"amd64": "x86_64", "arm64": "aarch64"}
 _PLATFORMS = ("AWS_LAMBDA_FUNCTION_NAME", "K_SERVICE", "CLOUD_RUN_JOB")
@@ -71,7 +50,9 @@ class Facts:
     `cores` counts physical cores, `cpus` what this process may use (affinity and cgroup quota; a
     fraction under a quota). `memory_mb` is the smaller of RAM and the cgroup's limit, in MiB.
     `steal_percent` is since boot. `host` tells equal machines apart (`runtimes.host`).
-    `environment` lists the platform variables that are set, without their values.
+    `environment` lists the platform variables that are set, without their values. `clusters` are
+    the kinds of cores, the slowest last; `page_kb` is the size of a page of memory. `emulated` says
+    why the processor is a program's imitation, whose time says nothing; empty for a real one.
     """
 
     arch: str
@@ -93,6 +74,9 @@ class Facts:
     steal_percent: float | None = None
     environment: tuple[str, ...] = ()
     host: str | None = None
+    clusters: tuple[Cluster, ...] = ()
+    page_kb: int | None = None
+    emulated: str = ""
 
     @property
     def int8_dot(self) -> bool:
@@ -107,7 +91,8 @@ class Facts:
         memory_gb = None if self.memory_mb is None else round(self.memory_mb / 1024)
         identity = (self.arch, self.cpu_model, self.cores, self.cpus, self.isa, memory_gb)
         rest = (self.hypervisor, self.device_tree_model, self.gpus, self.governor, self.max_mhz)
-        return stable_hash([*identity, *rest])[:16]
+        emulated = (self.emulated,) if self.emulated else ()  # a real machine's hash stays
+        return stable_hash([*identity, *rest, *emulated])[:16]
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts, and the properties derived from them, as JSON values."""
@@ -119,7 +104,10 @@ class Facts:
         names = (column.name for column in fields(cls))
         known: dict[str, Any] = {name: content[name] for name in names if name in content}
         listed = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-        return cls(**{**known, **listed})
+        cores = tuple(
+            Cluster(**{**row, "cpus": tuple(row["cpus"])}) for row in known.get("clusters", ())
+        )
+        return cls(**{**known, **listed, "clusters": cores})
 
 
 def probe(root: Path = Path("/")) -> Facts:
@@ -146,6 +134,9 @@ def probe(root: Path = Path("/")) -> Facts:
         steal_percent=_steal_percent(root),
         host=host_id(root),
         environment=tuple(name for name in _PLATFORMS if name in os.environ),
+        clusters=clusters(root),
+        page_kb=os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else None,
+        emulated=why_emulated(root),
     )
 
 
@@ -180,7 +171,7 @@ def _cpu_model(cpuinfo: str) -> str:
         return name
     parts = sorted(set(re.findall(r"^CPU part\s*:\s*(\w+)$", cpuinfo, re.MULTILINE)))
     if parts and _field(cpuinfo, "CPU implementer") == "0x41":
-        return " + ".join(_ARM_PARTS.get(part, f"arm {part}") for part in parts)
+        return " + ".join(map(arm_core, parts))
     return platform.processor() or "unknown"
 
 

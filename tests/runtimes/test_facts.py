@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from runtimes.clusters import Cluster
 from runtimes.facts import Facts, probe
 from tests.runtimes.raspberry import raspberry
 
@@ -46,7 +47,8 @@ def pi5(tmp_path: Path) -> Path:
     _write(tmp_path, "proc/meminfo", "MemTotal:        8256736 kB\nMemFree: 1 kB\n")
     cpu = "sys/devices/system/cpu"
     _write(tmp_path, f"{cpu}/cpu0/cpufreq/scaling_governor", "ondemand\n")
-    _write(tmp_path, f"{cpu}/cpu0/cpufreq/cpuinfo_max_freq", "2400000\n")
+    for core in range(4):
+        _write(tmp_path, f"{cpu}/cpu{core}/cpufreq/cpuinfo_max_freq", "2400000\n")
     _write(tmp_path, "sys/class/thermal/thermal_zone0/temp", "52350\n")
     _write(tmp_path, "proc/stat", "cpu  80 0 10 900 5 0 0 5 0 0\ncpu0 1 1\n")
     return tmp_path
@@ -73,6 +75,8 @@ def test_a_raspberry_pi_is_read(pi5: Path) -> None:
     assert facts.int8_dot
     assert (facts.cores, facts.memory_mb, facts.max_mhz) == (4, 8063, 2400)
     assert (facts.governor, facts.temperature_c, facts.steal_percent) == ("ondemand", 52.35, 0.5)
+    assert facts.clusters == (Cluster("cortex-a76", (0, 1, 2, 3), 2400),)
+    assert facts.page_kb in (4, 16, 64)  # of the machine that this test runs on
 
 
 def test_a_container_on_a_server_is_read(xeon: Path) -> None:
@@ -125,6 +129,10 @@ def test_the_fingerprint_is_of_what_makes_timings(changes: dict[str, object], sa
     assert (raspberry().fingerprint() == raspberry(**changes).fingerprint()) is same
 
 
-def test_facts_survive_being_sent(xeon: Path) -> None:
-    for facts in (probe(), probe(xeon)):
+def test_the_fingerprint_of_a_known_machine_never_changes() -> None:
+    assert raspberry().fingerprint() == "91a80e8fae7d473a"
+
+
+def test_facts_survive_being_sent(xeon: Path, pi5: Path) -> None:
+    for facts in (probe(), probe(xeon), probe(pi5)):
         assert Facts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
