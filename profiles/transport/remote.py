@@ -92,7 +92,7 @@ class Remote:
 
     def get(self, place: str, target: Path) -> None:
         """Copy a file or folder of the device to `target`; raise DeviceError without one."""
-        with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="ep-") as scratch:
             packed = Path(scratch, "packed.tar")
             with packed.open("wb") as stream:
                 self._store.get(place, stream.write)
