@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 TRANSPORTS = Registry(
     "transport",
-    {"local": "profiles.transport.local:Local", "ssh": "profiles.transport.ssh:Ssh"},
+    {
+        "local": "profiles.transport.local:Local",
+        "ssh": "profiles.transport.ssh:Ssh",
+        "emulated": "profiles.transport.emulated:Emulated",
+    },
     "edgepress.transports",
 )
 
