@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shlex
 import tarfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import IO
@@ -79,15 +79,15 @@ class Store:
         None where the whole tree is there already.
         """
         tree = f"trees/{listing.digest}"
-        rows = "\n".join(listing.contents)
         output = self._script(
             f"[ -e {tree}/.whole ] && {{ echo whole; exit; }}\n"
             "mkdir -p objects incoming trees || exit 73\n"
             "while read -r sha; do [ -f objects/$sha ] || {\n"
             "  [ -f incoming/$sha ] && size=$(wc -c < incoming/$sha) || size=0\n"
             "  echo $sha $size; }\n"
-            f"done <<'END'\n{rows}\nEND\n"
-            "df -Pk . | tail -n 1 | { read -r disk all used free rest; echo free $free; }\n"
+            f"done {_rows(listing.contents)}"
+            "df -Pk . 2>/dev/null | tail -n 1 | { read -r disk all used free rest\n"
+            "  case ${free:-unknown} in *[!0-9]*) ;; *) echo free $free;; esac; }\n"
         )
         if output.strip() == "whole":
             return None
@@ -143,8 +143,8 @@ class Store:
     def _assemble(self, listing: Listing) -> None:
         """Link a tree together, under another name until it is whole."""
         folders = sorted({str(PurePosixPath(item.place).parent) for item in listing.items} - {"."})
-        links = "\n".join(f"{item.sha256} {item.place}" for item in listing.items)
-        runs = "\n".join(shlex.quote(item.place) for item in listing.items if item.executable)
+        links = _rows(f"{item.sha256} {item.place}" for item in listing.items)
+        runs = _rows(item.place for item in listing.items if item.executable)
         made = shlex.quote(listing.name) if listing.is_folder else ""
         self._script(
             f"new=trees/.new-{listing.digest}; rm -rf $new; mkdir -p $new && top=$PWD && cd $new"
@@ -154,9 +154,10 @@ class Store:
             + "while read -r sha place; do\n"
             '  ln "$top/objects/$sha" "$place" 2>/dev/null || cp "$top/objects/$sha" "$place" '
             "|| exit 73\n"
-            f"done <<'END'\n{links}\nEND\n"
-            + (f"xargs chmod 755 <<'END'\n{runs}\nEND\n" if runs else "")
-            + f": > .whole && cd .. && rm -rf {listing.digest}"
+            f"done {links}"
+            # Not by xargs: toybox's knows no quotes.
+            f'while read -r place; do chmod 755 "$place"; done {runs}'
+            f": > .whole && cd .. && rm -rf {listing.digest}"
             f" && mv .new-{listing.digest} {listing.digest}\n",
             seconds=600,
         )
@@ -177,6 +178,11 @@ class Store:
             if full
             else "check the folder's permissions, or name another: [transport] folder",
         )
+
+
+def _rows(lines: Iterable[str]) -> str:
+    """Return lines as what a shell command reads."""
+    return "".join(["<<'END'\n", *(f"{line}\n" for line in lines), "END\n"])
 
 
 def _tar(items: Sequence[Item], sent: Sent) -> Callable[[IO[bytes]], None]:

@@ -26,7 +26,6 @@ class Elsewhere:
 
     kind: ClassVar[str] = "elsewhere"
     here: ClassVar[bool] = False
-    needs_host: ClassVar[bool] = True
 
     def __init__(self, settings: TransportSettings) -> None:
         self.settings = settings
