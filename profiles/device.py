@@ -17,6 +17,7 @@ from runtimes.parsing import as_json, parse_toml
 from runtimes.runtime import MOST_THREADS, RUNTIMES
 
 DEVICES = Path(__file__).parent / "devices"
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 class _TomlTable(BaseModel):
@@ -98,6 +99,11 @@ class TransportSettings(_TomlTable):
     folder: str | None = None
     config: str | None = None
     cpu: str | None = None
+
+    @property
+    def unset(self) -> tuple[str, ...]:
+        """Return the variables of `host` that are not set."""
+        return tuple(name for name in VARIABLE.findall(self.host or "") if not os.environ.get(name))
 
 
 class RuntimeSettings(_TomlTable):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ class Job:
     def why_elsewhere(self, profile: DeviceProfile) -> str:
         """Say why this device is not the profile's; empty where it may be the same."""
         return why_elsewhere(profile, self.transport)
+
+    def lock(self) -> AbstractContextManager[str]:
+        """Keep other jobs from the device: see `Transport.lock`."""
+        return self.transport.lock()
 
     def facts(self) -> Facts:
         """Return the device's hardware, probed once."""

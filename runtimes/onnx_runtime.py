@@ -1,4 +1,4 @@
-"""Run ONNX models in ONNX Runtime on the CPU."""
+"""Run ONNX models, and those in its own format ORT, in ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
 _DAMAGED = {"InvalidProtobuf", "InvalidGraph", "NoModel", "NoSuchFile", "ModelLoadCanceled"}
 """Exceptions of ONNX Runtime that concern the file; all others concern the backend."""
 
+_NOT_ORT = "ORT model verification failed"
+"""What ONNX Runtime says of a damaged file in its own format; its exception is one of many."""
+
 
 class OnnxRuntime:
-    """Open ONNX models with ONNX Runtime's CPU execution provider."""
+    """Open ONNX and ORT models with ONNX Runtime's CPU execution provider."""
 
     name: ClassVar[str] = "onnxruntime"
-    formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"onnx": ("model.onnx", "*.onnx.data")}
+    formats: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "onnx": ("model.onnx", "*.onnx.data"),
+        "ort": ("model.ort", "required_operators_and_types.config"),
+    }
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     deployed: ClassVar[bool] = True
@@ -84,7 +90,8 @@ def open_session(model: Path, threads: int, options: Any = None) -> Any:
 
     Raises ArtifactError on a damaged file, BackendError when ONNX Runtime refuses the model.
     """
-    check_external_data(model)
+    if model.suffix != ".ort":  # which holds its weights itself, and is no protobuf message
+        check_external_data(model)
     try:
         return import_onnxruntime().InferenceSession(
             str(model),
@@ -97,7 +104,7 @@ def open_session(model: Path, threads: int, options: Any = None) -> Any:
 
 def _translated(model: Path, error: Exception) -> ArtifactError | BackendError:
     said = f"{model}: ONNX Runtime cannot load it ({first_line(error)})"
-    if type(error).__name__ in _DAMAGED:
+    if type(error).__name__ in _DAMAGED or _NOT_ORT in str(error):
         return ArtifactError(
             said, expected="an intact ONNX model", action="make the artifact again"
         )

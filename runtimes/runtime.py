@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
@@ -127,6 +127,12 @@ def format_for(runtime: str) -> str:
     """Return the format for a runtime: the first that it loads."""
     loader: type[Runtime] = RUNTIMES.resolve(runtime)
     return next(iter(loader.formats))
+
+
+def formats_of(runtime: str, formats: Iterable[str]) -> list[str]:
+    """Return those of the formats that this runtime is the first to load, in their order."""
+    loaders = deployed_formats()
+    return [form for form in formats if loaders.get(form) == runtime]
 
 
 def model_files(form: str) -> tuple[str, ...]:

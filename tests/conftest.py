@@ -19,6 +19,8 @@ from tests.absent import Absent
 
 sys.meta_path.append(Absent())
 
+pytest_plugins = ["tests.boards"]
+
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from compress.export.formats import FORMATS, Format
 from compress.export.onnx_export import export_onnx
 from compress.export.openvino_export import export_openvino
+from compress.export.ort_export import export_ort
 from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
 from compress.models.architectures import UNKNOWN, require
@@ -30,7 +31,8 @@ from runtimes.runtime import TensorSpec
 class Export(Stage):
     """Export a classifier to `format` and check it against its source at several shapes.
 
-    OpenVINO and TensorRT files are made from the ONNX export, which may be the source itself.
+    OpenVINO, TensorRT and `ort` files are made from the ONNX export, which may be the source
+    itself; `ort` is made last, of a quantized model too.
     `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the device; its
     ranges come from `calibration_rows` rows of training text.
     """
@@ -69,6 +71,8 @@ class Export(Stage):
 
     def leaves(self, source: Outline) -> Outline:
         """Return the exported outline; the file that TensorRT builds its engine from is ONNX."""
+        if self.format == "ort":
+            return replace(source, format=self.format, layers=None)
         if source.precision != "fp32":
             raise UnsupportedError(
                 f"export of a model whose precision is {source.precision}",
@@ -93,6 +97,9 @@ class Export(Stage):
         if self.format == "openvino":
             made = folder / "model.xml"
             export_openvino(plain / "model.onnx", made)
+        elif self.format == "ort":
+            made = folder / "model.ort"
+            export_ort(plain / "model.onnx", made)
         elif self.format == "tensorrt":
             copy_tokenizer(source.path, plain)
             onnx = replace(

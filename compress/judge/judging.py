@@ -14,6 +14,7 @@ from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.figures import Answered, faults_of, model_figures
+from compress.judge.interrupted import kept_samples
 from compress.judge.session_file import SessionFile, heading, packed
 from compress.judge.surroundings import Surroundings
 from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of
@@ -46,12 +47,16 @@ def measure_and_judge(
     that leaves a machine-bound budget undecided, the judged model and the reference are measured
     again, up to the tier's number of looks. A model whose process fails keeps its samples
     (`Samples.fault`), and the others go on. Raises ArtifactError for a model that is changed or
-    replaced while it is measured.
+    replaced while it is measured, DeviceError for a device that another job holds or that
+    vanishes.
     """
     with ExitStack() as still:
         for candidate in evaluation.candidates:
             still.enter_context(candidate.artifact.unchanged())
-        return _SequentialTest(evaluation, device, progress, shared, stream).outcome()
+        if former := still.enter_context(device.lock()):
+            progress.warn(f"the lock of {former} was stale, and is taken")
+        kept = still.enter_context(kept_samples(device, stream))
+        return _SequentialTest(evaluation, device, progress, shared, kept).outcome()
 
 
 class _SequentialTest:

@@ -17,7 +17,7 @@ from compress.report.advice import Measuring, advised
 from compress.report.gate_report import Fault, GatedModel, GateReport
 from profiles.baseline import usual_probe_ms
 from profiles.budget import METRICS, metric_named
-from profiles.device import DeviceProfile
+from profiles.device import DeviceProfile, TransportSettings
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.measurement import Figures, Provenance, conditions
 from profiles.probe import matches
@@ -128,7 +128,14 @@ def _profiles(request: JudgeRequest, session: Session) -> tuple[DeviceProfile, .
         budgets=request.budgets,
         unlabeled=request.unlabeled,
     )
-    return chosen_profiles(wanted)
+    profiles = chosen_profiles(wanted)
+    return profiles if request.profiles else tuple(_there(row, session) for row in profiles)
+
+
+def _there(profile: DeviceProfile, session: Session) -> DeviceProfile:
+    """Return a profile that no one named, on the device of the samples."""
+    reached = TransportSettings(kind=session.heading.transport)
+    return profile.model_copy(update={"transport": reached})
 
 
 def _missing(session: Session) -> dict[str, str]:

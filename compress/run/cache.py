@@ -81,7 +81,7 @@ class Cache:
         check_ours(self.root)
         entries = [
             _entry(path)
-            for part in ("stages", "scratch", "shared", "merged")
+            for part in ("stages", "scratch", "shared", "merged", "packs", "debs", "wheels")
             for path in sorted((self.root / part).glob("*"))
         ]
         return sorted((entry for entry in entries if entry), key=lambda entry: -entry.size_mb)
@@ -178,9 +178,18 @@ def _entry(path: Path) -> Entry | None:
         return None
 
 
+_KINDS = {
+    "scratch": "unfinished",
+    "merged": "merged adapter",
+    "packs": "pack for a device",
+    "debs": "Debian package",
+    "wheels": "wheel",
+}
+
+
 def _kind(path: Path) -> str:
     if path.parent.name != "stages":
-        return {"scratch": "unfinished", "merged": "merged adapter"}.get(path.parent.name, "logits")
+        return _KINDS.get(path.parent.name, "logits")
     if path.name.startswith(".") or not is_artifact(path):
         return "left by a killed run"
     try:

@@ -21,6 +21,9 @@ _OURS = {
     "scratch": _KEY,
     "locks": _KEY,
     "merged": _KEY,
+    "packs": _KEY,
+    "debs": _KEY,
+    "wheels": _KEY,
     "shared": r"\.?(answers|logits|validation)-[0-9a-f]{32}\..+",
 }
 """The folders of a cache, and the names in each."""

@@ -19,7 +19,7 @@ from compress.run.steps import TEACHER, Step
 from compress.run.validation import Validation
 from profiles.gate import Status, combine
 from runtimes.artifact import Artifact
-from runtimes.runtime import format_for, runs_in
+from runtimes.runtime import formats_of, runs_in
 
 
 @dataclass(slots=True)
@@ -160,8 +160,9 @@ class Run:
         What is chosen never depends on the test split.
         """
         final = [step.name for step in self.plan.steps if step.final and step.measured]
-        wanted = format_for(self.plan.target.runtime)
-        return next((name for name in final if self.made[name].format == wanted), final[0])
+        forms = [self.made[name].format for name in final]
+        wanted = formats_of(self.plan.target.runtime, forms)
+        return final[forms.index(wanted[0])] if wanted else final[0]
 
     def _rows(self, measured: Sequence[Measured], chosen: Measured) -> tuple[StageRow, ...]:
         steps = {step.name: step for step in self.plan.steps}

@@ -13,7 +13,7 @@ from compress.run.steps import StepTree
 from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
 from runtimes.errors import ProfileError, RecipeError, UnsupportedError
-from runtimes.runtime import RUNTIMES, Runtime, format_for, runs_in
+from runtimes.runtime import RUNTIMES, Runtime, format_for, formats_of, runs_in
 from runtimes.tokenizing import encode_all
 
 _COPIES = 8
@@ -38,7 +38,8 @@ def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> N
             )
         _check_scheme(device)
         wanted = format_for(device.runtime.name)
-        if wanted not in formats and not _describes_nothing(device):
+        loaded = wanted in formats or formats_of(device.runtime.name, formats)
+        if not loaded and not _describes_nothing(device):
             listed = ", ".join(f'"{form}"' for form in (*formats, wanted) if form in FORMATS)
             raise RecipeError(
                 f"profile {device.name!r} runs {device.runtime.name}, which takes {wanted!r};"

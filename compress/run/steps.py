@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from compress.export.formats import ROUTES
 from compress.judge.evaluation import REFERENCE
 from compress.recipe import Recipe
 from compress.stage import STAGES, TORCH, Outline, Stage, check_packages
@@ -62,6 +63,12 @@ class StepTree:
         self.steps.append(step)
         return step.name
 
+    def shared(self, step: Step) -> str:
+        """Add a step of an exported model, unless there is the same; return its name."""
+        same = (step.stage, step.source)
+        known = (one.name for one in self.steps if (one.stage, one.source) == same)
+        return next(known, None) or self.add(step)
+
     def numbered(self, name: str) -> str:
         """Return a step's name with its number; an export only for a measurement has none."""
         return f"{1 + sum(step.stands_for is None for step in self.steps):02d}-{name}"
@@ -94,7 +101,7 @@ def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
         layout.outlines[last] = replace(layout.outlines[last], retrained=retrained)
         last = layout.add(Step(layout.numbered(stage.kind), stage, last, trunk=True))
     plain = _measuring_points(layout)[last]
-    ends = [_branch(layout, form, plain, exported) for form in recipe.export.formats]
+    ends = [_branch(layout, form, (last, plain), exported) for form in recipe.export.formats]
     for name, form in zip(ends, recipe.export.formats, strict=True):
         layout.end(name, form)
     return layout
@@ -126,21 +133,32 @@ def _measuring_points(layout: StepTree) -> dict[str, str]:
     }
 
 
-def _branch(layout: StepTree, form: str, plain: str, stages: Sequence[Stage]) -> str:
-    """Add one format's steps after the ONNX export `plain`; return the last step's name."""
-    name = plain
-    if form != "onnx":
-        export = STAGES.resolve("export")(format=form)
-        name = layout.add(Step(layout.numbered(f"export-{form}"), export, plain, trunk=False))
+def _branch(layout: StepTree, form: str, made: tuple[str, str], stages: Sequence[Stage]) -> str:
+    """Add one format's steps; `made` are the torch model's step and its ONNX export's.
+
+    Returns the last step's name. A step that another format has too is not added twice.
+    """
+    name, plain = made
+    before, after = ROUTES[form]
+    for export in before:
+        name = plain if export == "onnx" else _exported(layout, export, name)
     if layout.outlines[name].closed:
         _check_closed(stages, layout.outlines[plain], form)
         return name
     for stage in stages:
-        step = Step(layout.numbered(f"{stage.kind}-{form}"), stage, name, trunk=False)
-        name = layout.add(step)
-        made = layout.outlines[name]
-        _check_precision(stage, made.precision, made.format)
+        label = f"{stage.kind}-{layout.outlines[name].format}"
+        name = layout.shared(Step(layout.numbered(label), stage, name, trunk=False))
+        outline = layout.outlines[name]
+        _check_precision(stage, outline.precision, outline.format)
+    for export in after:
+        name = _exported(layout, export, name)
     return name
+
+
+def _exported(layout: StepTree, form: str, source: str) -> str:
+    """Add the export of a step's result to a format, and return its name."""
+    export = STAGES.resolve("export")(format=form)
+    return layout.shared(Step(layout.numbered(f"export-{form}"), export, source, trunk=False))
 
 
 def _check_closed(stages: Sequence[Stage], plain: Outline, form: str) -> None:

@@ -11,6 +11,7 @@ from compress.answers.deployed import answers
 from compress.answers.trained import trained_answers
 from compress.data.dataset import Dataset
 from compress.data.rows import Rows
+from compress.export.formats import ROUTES
 from compress.export.stage import Export
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured
 from compress.judge.judging import measure_and_judge
@@ -29,7 +30,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.files import stable_hash
 from runtimes.measure import Samples
-from runtimes.runtime import format_for, runs_in
+from runtimes.runtime import formats_of, runs_in
 
 
 @dataclass(slots=True)
@@ -77,8 +78,7 @@ class Workshop:
     def form(self) -> str:
         """Return the format for the first profile's runtime, or else the first one made."""
         formats = self.plan.recipe.export.formats
-        wanted = format_for(self.plan.target.runtime)
-        return next((form for form in formats if form == wanted), formats[0])
+        return next(iter(formats_of(self.plan.target.runtime, formats)), formats[0])
 
     @property
     def runtime(self) -> str:
@@ -111,11 +111,12 @@ class Workshop:
         seed: int | None = None,
     ) -> Artifact:
         """Return a student exported and quantized."""
-        forms = dict.fromkeys(("onnx", self.form))
-        for form in forms:
-            student = self._make(Export(format=form), student, data=data, seed=seed)  # type: ignore[arg-type]
-        stage = quantization_of(shape, self.kept, judged=judged)
-        return self._make(stage, student, data=data, seed=seed)
+        before, after = ROUTES[self.form]
+        quantization = quantization_of(shape, self.kept, judged=judged)
+        ways = (*map(Export, before), quantization, *map(Export, after))
+        for stage in ways:
+            student = self._make(stage, student, data=data, seed=seed)
+        return student
 
     def ask_teacher(self) -> None:
         """Compute the teacher's answers to the training rows, which every student learns from."""

@@ -22,6 +22,7 @@ TRANSPORTS = Registry(
     {
         "local": "profiles.transport.local:Local",
         "ssh": "profiles.transport.ssh:Ssh",
+        "emulated": "profiles.transport.emulated:Emulated",
         "adb": "profiles.transport.adb:Adb",
     },
     "edgepress.transports",
@@ -32,11 +33,12 @@ class Transport(Protocol):
     """Reach a device: bring files there, run processes there, bring files back.
 
     A Job decides what is measured, over any transport. `here` says that the device is the machine
-    that edgepress runs on, so both share one clock.
+    that edgepress runs on, so both share one clock. `needs_host` says that a profile must name one.
     """
 
     kind: ClassVar[str]
     here: ClassVar[bool]
+    needs_host: ClassVar[bool]
     settings: TransportSettings
 
     def __init__(self, settings: TransportSettings) -> None:
@@ -74,41 +76,64 @@ class Transport(Protocol):
 
 
 def reach(profile: DeviceProfile) -> Transport:
-    """Return the transport to a profile's device; raise DeviceError if this version has none."""
+    """Return the transport to a profile's device; raise DeviceError if it cannot be reached.
+
+    No connection is made yet.
+    """
     settings = settings_of(profile)
     if settings is None:
-        near = suggest(profile.transport.kind, TRANSPORTS)
-        raise DeviceError(
-            f"profile {profile.name!r} is reached by {profile.transport.kind!r}, "
-            "which this version cannot do",
-            available=", ".join(TRANSPORTS),
-            action=f"did you mean {near!r}?"
-            if near
-            else "run edgepress on the device itself, with a copy of the profile that says\n"
-            '             [transport] kind = "local"',
-        )
+        raise _unreachable(profile)
     transport: Transport = TRANSPORTS.resolve(settings.kind)(settings)
     return transport
 
 
 def settings_of(profile: DeviceProfile) -> TransportSettings | None:
-    """Return how a profile's device is reached; None where this version cannot do it.
+    """Return how a profile's device is reached; None where this version or setting cannot do it.
 
     On the device itself no connection is needed: `local` replaces a missing transport there.
     """
-    if profile.transport.kind in TRANSPORTS:
+    if not why_unreachable(profile):
         return profile.transport
     return TransportSettings() if _is_this_machine(profile) else None
+
+
+def why_unreachable(profile: DeviceProfile) -> str:
+    """Say why a profile's device cannot be reached, by the settings alone; empty if it may be."""
+    kind = profile.transport.kind
+    if kind not in TRANSPORTS:
+        return f"it is reached by {kind!r}, which this version cannot do"
+    if unset := profile.transport.unset:
+        return f"it is reached by {kind!r}, and the variable {unset[0]} is not set"
+    if profile.transport.host is None and TRANSPORTS.resolve(kind).needs_host:
+        return f"it is reached by {kind!r}, and the profile names no host"
+    return ""
+
+
+def _unreachable(profile: DeviceProfile) -> DeviceError:
+    kind, unset = profile.transport.kind, profile.transport.unset
+    near = suggest(kind, TRANSPORTS)
+    here = (
+        "run edgepress on the device itself, with a copy of the profile that says\n"
+        '             [transport] kind = "local"'
+    )
+    if kind not in TRANSPORTS:
+        action = f"did you mean {near!r}?" if near else here
+    elif unset:
+        action = f"export {unset[0]}=…, or name the host in a copy of the profile; or {here}"
+    else:
+        action = f"add host to the profile's [transport]; or {here}"
+    return DeviceError(
+        f"profile {profile.name!r}: {why_unreachable(profile)}",
+        available=", ".join(TRANSPORTS),
+        action=action,
+    )
 
 
 def why_elsewhere(profile: DeviceProfile, reached: Transport) -> str:
     """Say why the reached device is not the profile's; empty where it may be the same."""
     settings = settings_of(profile)
     if settings is None:
-        return (
-            f"its device is reached by {profile.transport.kind!r}, which this version cannot do; "
-            f"what is measured is reached by {reached.kind!r}"
-        )
+        return f"{why_unreachable(profile)}; what is measured is reached by {reached.kind!r}"
     if settings == reached.settings:
         return ""
     return f"its device is {_named(settings)}; what is measured is {_named(reached.settings)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import shutil
 import tarfile
@@ -14,7 +13,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
 
-from profiles.device import TransportSettings
+from profiles.device import VARIABLE, TransportSettings
 from profiles.transport.listing import listing_of
 from profiles.transport.lock import locked
 from profiles.transport.serving import facts_of
@@ -40,6 +39,7 @@ class Remote:
 
     kind: ClassVar[str]
     here: ClassVar[bool] = False
+    needs_host: ClassVar[bool] = True
     usual_folder: ClassVar[str] = ".edgepress"
 
     def __init__(self, settings: TransportSettings) -> None:
@@ -92,7 +92,7 @@ class Remote:
 
     def get(self, place: str, target: Path) -> None:
         """Copy a file or folder of the device to `target`; raise DeviceError without one."""
-        with tempfile.TemporaryDirectory(prefix="edgepress-") as scratch:
+        with tempfile.TemporaryDirectory(prefix="ep-") as scratch:
             packed = Path(scratch, "packed.tar")
             with packed.open("wb") as stream:
                 self._store.get(place, stream.write)
@@ -181,28 +181,14 @@ def _count(text: str) -> int | None:
     return int(text) if text.strip().isdigit() else None
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-
 def expanded(settings: TransportSettings, expected: str) -> str:
-    """Return the settings' host with its variables replaced; raise DeviceError without one.
+    """Return the settings' host with its variables replaced; raise DeviceError for an odd one.
 
     `expected` says what a host is for this kind of transport.
     """
-    host = settings.host or ""
-    unset = [name for name in _VARIABLE.findall(host) if not os.environ.get(name)]
-    if unset or not host:
+    found = VARIABLE.sub(lambda match: os.environ[match[1]], settings.host or "")
+    if not found or found.startswith("-"):
         raise DeviceError(
-            f"no host for transport {settings.kind!r}"
-            + (f": the variable {unset[0]} is not set" if unset else ""),
-            expected=expected,
-            action=f"export {unset[0]}=…, or name the host in a copy of the profile"
-            if unset
-            else "name it in the profile: [transport] host",
-        )
-    found = _VARIABLE.sub(lambda match: os.environ[match[1]], host)
-    if found.startswith("-"):
-        raise DeviceError(
-            f"host {found!r}", expected=expected, action="give a name that begins with no dash"
+            f"host {found!r}", expected=expected, action="correct it in the profile's [transport]"
         )
     return found

@@ -99,10 +99,32 @@ def in_sh(script: str) -> str:
 
 
 def started_in(folder: PurePosixPath, command: Sequence[str], env: Mapping[str, str]) -> str:
-    """Return the command line of a process that works in a folder and says its id on stderr."""
+    """Return the command line of a process that works in a folder and says its id on stderr.
+
+    A shell waits for it, and says by its exit code how it ended: ssh and adb do not tell a command
+    that a signal ended from a broken connection.
+    """
     words = ["env", *(f"{name}={value}" for name, value in env.items()), *command]
-    where = shlex.quote(str(folder))
-    return in_sh(f'echo "{_SAYS_PID}$$" >&2; cd {where} && exec {shlex.join(words)}')
+    return in_sh(
+        f"cd {shlex.quote(str(folder))} || exit 73\n"
+        "exec 3<&0\n"  # a process in the background has no stdin unless it is given one
+        f"{shlex.join(words)} <&3 3<&- &\n"
+        f'echo "{_SAYS_PID}$!" >&2; exec 3<&- </dev/null; wait $!'
+    )
+
+
+def _unstartable(name: str, code: int, said: str) -> DeviceError | None:
+    """Return the error of a command that the device's shell could not start (POSIX: 126, 127)."""
+    if code not in (126, 127):
+        return None
+    last = said.splitlines()[-1] if said else "it said nothing"
+    foreign = "Exec format error" in said or "Illegal instruction" in said
+    return DeviceError(
+        f"{name}: Python cannot be started there: "
+        + ("it was built for another processor" if foreign else "it is not there")
+        + f" ({last})",
+        action="run `edgepress device setup` or `edgepress device pack` again",
+    )
 
 
 class RemoteProcess:
@@ -163,9 +185,11 @@ class RemoteProcess:
         return None if now is None else now > self._kills_before
 
     def lost(self) -> DeviceError | None:
-        """Return the error of a process whose device is gone; None if it ended by itself."""
-        code = self._client.wait(0)
-        return None if code is None else self._shell.lost(code, self.said())
+        """Return the error of a process whose device is gone, or cannot start it; else None."""
+        code, said = self._client.wait(0), self.said()
+        if code is None:
+            return None
+        return self._shell.lost(code, said) or _unstartable(self._shell.name, code, said)
 
     def close(self) -> None:
         """Free the pipes and other resources; the process has ended."""

@@ -62,7 +62,12 @@ class SshShell:
         return self._host
 
     def start(self, command: str) -> HostProcess:
-        """Start a command in the user's login shell there."""
+        """Start a command in the user's login shell there.
+
+        A broken connection is not made anew: the device's lock ended with it.
+        """
+        if self._master.wait(0) is not None:
+            raise _failure(self._host, self._master.said())
         return HostProcess([*self._command, "--", self._host, command], dict(os.environ))
 
     def lost(self, code: int, said: str) -> DeviceError | None:

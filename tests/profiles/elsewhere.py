@@ -26,6 +26,7 @@ class Elsewhere:
 
     kind: ClassVar[str] = "elsewhere"
     here: ClassVar[bool] = False
+    needs_host: ClassVar[bool] = True
 
     def __init__(self, settings: TransportSettings) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""A phone for tests: a daemon on loopback, the real adb client, and an adb server of the test's own."""
+"""A phone for tests: a daemon on loopback, the real adb client, and an adb server of its own."""
 
 from __future__ import annotations
 

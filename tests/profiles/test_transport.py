@@ -96,7 +96,7 @@ def test_an_unnamed_device_is_not_taken_for_this_one() -> None:
 def test_what_another_transport_reached_is_another_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert "'ssh', which this version cannot do" in why_elsewhere(_profile("ssh"), Local())
+    assert "'ssh', and the profile names no host" in why_elsewhere(_profile("ssh"), Local())
     row = "tests.profiles.elsewhere:Elsewhere"
     monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
     board = _profile("elsewhere", "/board")

@@ -21,7 +21,7 @@ from runtimes.tensorrt_runtime import TensorRT
 from runtimes.torch_runtime import Torch
 from tests.absent import needs
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
-from tests.runtimes.tiny import feeds, onnx_graph, tiny_onnx, tiny_openvino, tiny_torch
+from tests.runtimes.tiny import feeds, onnx_graph, tiny_onnx, tiny_openvino, tiny_ort, tiny_torch
 
 
 class TestOnnxRuntime(RuntimeContract):
@@ -40,6 +40,14 @@ class TestOnnxRuntime(RuntimeContract):
     def test_refuses_weights_outside_the_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="outside its folder"):
             self.runtime.open(reaching_out(tmp_path), 1)
+
+
+class TestOnnxRuntimeWithOrt(RuntimeContract):
+    runtime = OnnxRuntime()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_ort(folder)
 
 
 class TestOpenVINO(RuntimeContract):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from compress.export.ort_export import export_ort
 from runtimes.artifact import Artifact, write_artifact
 from runtimes.openvino_runtime import import_openvino
 from runtimes.runtime import TensorSpec
@@ -109,6 +110,18 @@ def tiny_onnx(folder: Path, layers: int = 1, hidden: int = HIDDEN) -> Artifact:
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(onnx_graph(layers, hidden), folder / "model.onnx")
     return finish(folder, "onnx")
+
+
+def tiny_ort(folder: Path) -> Artifact:
+    """Make an ORT artifact of the same graph."""
+    import onnx
+
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "source.onnx"
+    onnx.save(onnx_graph(), source)
+    export_ort(source, folder / "model.ort")
+    source.unlink()
+    return finish(folder, "ort")
 
 
 def tiny_openvino(folder: Path) -> Artifact:

@@ -291,7 +291,7 @@ def test_a_device_out_of_reach_ends_in_4_before_anything_is_measured(
     there = profile(ground, "board", "artifact_mb = {max = 100}\n", board)
     said = gate("model", "--profile", "local", "--profile", there, "--samples", "none.jsonl")
     assert said.code == 4
-    assert "'board' is reached by 'ssh', which this version cannot do" in said.err
+    assert "it is reached by 'ssh', and the variable BOARD is not set" in said.err
     assert not (ground / "none.jsonl").exists()
 
 

@@ -60,7 +60,7 @@ def test_nothing_is_measured_for_a_device_out_of_reach(
 ) -> None:
     assert run(line.format(profile=profile).split()) == 4
     shown = capsys.readouterr()
-    assert "'board' is reached by" in shown.err
+    assert "profile 'board': it is reached by" in shown.err
     assert "latency" not in shown.err
     assert shown.out == ""
     assert not (ground / "s.jsonl").exists()
@@ -73,7 +73,7 @@ def test_profile_check_says_that_it_is_another_device(
     assert run(["profile", "check", profile, "--json"]) == 4
     said = json.loads(capsys.readouterr().out)
     assert said["matches"] is False
-    assert "which this version cannot do" in said["why"]
+    assert "it is reached by" in said["why"]
 
 
 def test_samples_of_this_machine_do_not_judge_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -16,6 +17,7 @@ from compress.export.parity import check_parity, file_run
 from compress.export.stage import Export
 from compress.graph.onnx_graph import MASK_FLOOR, load_onnx, tidy
 from compress.models.feeds import ExampleFeeds
+from compress.quantize.stage import Quantize
 from compress.stage import RunContext, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError, UnsupportedError
@@ -81,6 +83,32 @@ class TestOpenVINO(_ExportContract):
         assert weights.stat().st_size >= 4 * source.parameters
 
 
+class TestOrt(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        return Export("ort")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return exported("onnx")
+
+    def test_lists_operators_with_types_for_a_reduced_build(
+        self, made: tuple[str, Artifact]
+    ) -> None:
+        text = (made[1].path / "required_operators_and_types.config").read_text()
+        assert re.search(r'^ai\.onnx;\d+;.*Softmax\{"inputs": \{"0": \["float"\]\}\}', text, re.M)
+        assert "model.ort" not in text  # a comment of the tool names the folder of the export
+
+    def test_holds_nothing_that_another_processor_lacks(self, made: tuple[str, Artifact]) -> None:
+        content = made[1].model_file.read_bytes()
+        assert content[4:8] == b"ORTM"
+        text = (made[1].path / "required_operators_and_types.config").read_text()
+        domains = {line.partition(";")[0] for line in text.splitlines()}
+        assert domains <= {"ai.onnx", "com.microsoft"}  # com.microsoft.nchwc is for x86
+
+
 class TestTensorRT(_ExportContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -115,6 +143,24 @@ def test_openvino_straight_from_torch_is_the_same_and_silent(
     made = execute(Export("openvino"), trained(), make_context(), tmp_path / "result")
     assert made.digest == expected
     assert capfd.readouterr() == ("", "")
+
+
+def test_ort_is_made_of_a_quantized_model_too_and_answers_the_same(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = execute(Quantize(), exported("onnx"), make_context(), tmp_path / "int8")
+    capfd.readouterr()
+    made = execute(Export("ort"), source, make_context(), tmp_path / "ort")
+    assert capfd.readouterr() == ("", "")
+    assert (made.format, made.precision) == ("ort", "int8")
+    assert made.history[-1].metrics["difference"] < 1e-4
+    assert (
+        "DynamicQuantizeMatMul" in (made.path / "required_operators_and_types.config").read_text()
+    )
+    texts = [f"my card {word}" for word in ("is lost", "arrived", "was charged twice")]
+    one, other = (open_predictor(folder.path) for folder in (source, made))
+    for text in texts:
+        np.testing.assert_allclose(other.answer(text), one.answer(text), atol=1e-5)
 
 
 def test_onnx_to_onnx_is_refused(tmp_path: Path) -> None:

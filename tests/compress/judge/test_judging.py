@@ -255,4 +255,4 @@ def test_what_was_measured_here_passes_no_device_that_was_not_reached(model: Art
     )
     (verdict,) = _judged(model, model, board, Rows(TEXTS, ())).verdicts
     assert verdict.status is Status.WRONG_DEVICE
-    assert "'ssh', which this version cannot do" in verdict.why
+    assert "the variable BOARD is not set" in verdict.why

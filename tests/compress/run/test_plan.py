@@ -86,6 +86,27 @@ def test_a_plan_lays_out_trunk_branches_and_reference(base: Path) -> None:
     assert any("01-distill" in line for line in made.lines())
 
 
+def test_ort_is_made_of_the_finished_onnx_model(base: Path) -> None:
+    made = plan(base, QUANTIZE, export='[export]\nformats = ["onnx", "ort"]\n')
+    assert [(step.name, step.source) for step in made.steps] == [
+        (REFERENCE, "00-teacher"),
+        ("01-quantize-onnx", REFERENCE),
+        ("02-export-ort", "01-quantize-onnx"),
+    ]
+    assert [step.name for step in made.steps if step.final] == [
+        "01-quantize-onnx",
+        "02-export-ort",
+    ]
+    alone = plan(base, QUANTIZE, export='[export]\nformats = ["ort"]\n')
+    assert [step.name for step in alone.steps if step.measured] == [REFERENCE, "02-export-ort"]
+
+
+def test_a_profile_of_onnxruntime_takes_ort_too() -> None:
+    check_devices([load_profile("rpi5")], ["ort"])
+    with pytest.raises(RecipeError, match="takes 'openvino'"):
+        check_devices([load_profile("core-ultra-npu")], ["ort"])
+
+
 def test_a_finetuned_model_is_the_teacher(base: Path) -> None:
     assert plan(base, FINETUNE + DISTILL).teacher_step == "01-finetune"
     assert plan(base, DISTILL).teacher_step == "00-teacher"
@@ -147,7 +168,7 @@ def test_a_device_out_of_reach_is_said_when_planning(base: Path) -> None:
         for line in plan(base, head='profiles = ["local", "rpi5"]\n').warnings
         if "rpi5" in line
     ]
-    assert "'ssh', which this version cannot do; what is measured is reached by 'local'" in warning
+    assert "variable EDGEPRESS_RPI5_HOST is not set; what is measured is reached by 'local'" in warning
     assert warning.endswith("its verdict will be WRONG_DEVICE")
     assert not [line for line in plan(base).warnings if "WRONG_DEVICE" in line]
 

@@ -1,0 +1,114 @@
+"""Make an emulated board of a shipped profile: its folder, and a profile that reaches it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from compress.device.cores import core_for, cpuinfo
+from compress.device.pack import build_pack
+from compress.device.profile_text import profile_text
+from compress.progress import Progress, Silence
+from profiles.device import Cores, DeviceProfile, Match, TransportSettings, load_profile
+from profiles.transport.emulated import BOARD, PACK, PREFIX, find_qemu, knows
+from runtimes.errors import InputError
+from runtimes.files import new_folder, write_json, write_text
+
+SCHEMA_VERSION = 1
+CPUS_SHOWN = 1
+"""How many cores an emulated board shows; QEMU runs each as a thread of this machine."""
+
+_COMMENT = """An emulated board: it answers whether a model loads, fits and says the same, never how
+fast. `edgepress device emulate` wrote this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Name an emulated board: its folder, the file of its profile, and the core that it shows."""
+
+    folder: Path
+    profile: Path
+    core: str
+
+
+def emulate(
+    profile: DeviceProfile | str, folder: Path | None = None, *, progress: Progress | None = None
+) -> Board:
+    """Make an emulated board of a shipped profile, in `folder` or else in the current one.
+
+    The board runs by QEMU's user mode: fast to make and to start, without a memory limit or a
+    shell of its own. The profile beside the board is the shipped one with transport `emulated`.
+    Raises UnsupportedError for a device that cannot be emulated, DeviceError without QEMU.
+    """
+    progress = progress or Silence()
+    device = load_profile(profile) if isinstance(profile, str) else profile
+    core = core_for(device)
+    name = emulated_name(device)
+    target = (folder or Path(name)).absolute()
+    check_target(target)
+    knows(find_qemu(), core)
+    pack = build_pack("aarch64", device.runtime.name, progress=progress)
+    with new_folder(target) as made:
+        shutil.copytree(pack.folder, made / PACK, ignore=shutil.ignore_patterns(".seal"))
+        _write_prefix(made / PREFIX, core)
+        write_json(
+            made / BOARD,
+            {"schema_version": SCHEMA_VERSION, "profile": device.name, "cpu": core, "mode": "user"},
+        )
+        transport = TransportSettings(kind="emulated", host=str(target), cpu=core)
+        derived = derived_profile(device, core, transport, device.hardware.memory_mb)
+        write_text(made / f"{name}.toml", profile_text(derived, comment=_COMMENT))
+    return Board(target, target / f"{name}.toml", core)
+
+
+def emulated_name(profile: DeviceProfile) -> str:
+    """Return the name of the profile of an emulated board."""
+    return f"{profile.name}-emulated"
+
+
+def derived_profile(
+    profile: DeviceProfile, core: str, transport: TransportSettings, memory_mb: int | None
+) -> DeviceProfile:
+    """Return the profile of an emulated board: the budgets of the real one, another transport.
+
+    It is recognized by its core and not by a device tree. One thread suffices, since no time that
+    an emulator takes is a figure; answers do not depend on it.
+    """
+    hardware = profile.hardware.model_copy(
+        update={
+            "cores": (Cores(count=CPUS_SHOWN, core=core),),
+            "memory_mb": memory_mb,
+            "accelerator": None,
+        }
+    )
+    return profile.model_copy(
+        update={
+            "name": emulated_name(profile),
+            "description": f"{profile.description}: emulated, for answers and not for times",
+            "match": Match(cpu_model=core),
+            "hardware": hardware,
+            "transport": transport,
+            "runtime": profile.runtime.model_copy(update={"threads": 1, "cores": ()}),
+        }
+    )
+
+
+def check_target(folder: Path) -> None:
+    """Raise InputError where a folder is there that is no emulated board."""
+    if folder.exists() and not (folder / BOARD).is_file():
+        raise InputError(
+            f"{folder}: is there already, and is no emulated board",
+            expected="a new folder, or an emulated board to make again",
+            action="choose another folder",
+        )
+
+
+def _write_prefix(prefix: Path, core: str) -> None:
+    """Write the files of /proc and /sys by which libraries recognize a processor.
+
+    Without the first, onnxruntime's own look at an x86 one ends in a segmentation fault.
+    """
+    write_text(prefix / "proc/cpuinfo", cpuinfo(core, CPUS_SHOWN))
+    for name in ("possible", "present"):
+        write_text(prefix / "sys/devices/system/cpu" / name, f"0-{CPUS_SHOWN - 1}\n")

@@ -1,0 +1,394 @@
+"""What goes wrong with a board, over a real ssh server: one clear line, nothing left, a retry.
+
+Each fault is met by `edgepress gate`; the same command passes once the fault is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from compress.judge import tiers
+from compress.places import cache_root
+from profiles.job import Job
+from profiles.transport import reach
+from profiles.transport.remote import Remote
+from runtimes.errors import DeviceError
+from runtimes.measure import Variant
+from tests.compress.cli.test_gate import Said, command
+from tests.compress.cli.test_gate import ground as ground
+from tests.profiles.sshd import Board, needs_sshd, serving
+from tests.runtimes.tiny import TEXTS, tiny_onnx
+
+pytestmark = [pytest.mark.alone, needs_sshd]
+
+PROFILE = """schema = 1
+name = "board"
+[transport]
+kind = "ssh"
+host = "board"
+config = "{config}"
+folder = "{folder}"
+[budgets]
+artifact_mb = {{max = 5}}
+"""
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    with serving(tmp_path / "board") as board:
+        board.give_python()
+        yield board
+
+
+@pytest.fixture
+def gate(board: Board, ground: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Said]:
+    """Gate the model on the board, at the quick tier."""
+    monkeypatch.chdir(ground)
+    return lambda: gated(board)
+
+
+def gated(board: Board, folder: str | Path | None = None) -> Said:
+    profile = board.folder / "board.toml"
+    profile.write_text(PROFILE.format(config=board.config, folder=folder or board.home))
+    return command("gate", "model", "--data", "rows.csv", "--tier", "quick", "--profile", profile)
+
+
+def workers(board: Board) -> list[int]:
+    """List the processes that work in the board's folder."""
+    found = []
+    for link in Path("/proc").glob("[0-9]*/cwd"):
+        try:
+            if link.readlink().is_relative_to(board.home):
+                found.append(int(link.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def left(board: Board) -> list[str]:
+    """Say what is left on the board: processes, and the lock; a process may take 6 s to end."""
+    for _ in range(80):
+        rest = [f"process {pid}" for pid in workers(board)]
+        rest += ["the lock"] if (board.home / "lock").exists() else []
+        if not rest:
+            return []
+        time.sleep(0.1)
+    return rest
+
+
+@contextmanager
+def meanwhile(act: Callable[[], bool]) -> Iterator[None]:
+    """Try to act again and again until it is done, or the block ends."""
+
+    def watch() -> None:
+        while not done.wait(0.02) and not act():
+            pass
+
+    done = threading.Event()
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def one_line(said: Said) -> str:
+    """Return the error's first line; nothing but errors in their form was said, no traceback."""
+    assert "Traceback" not in said.err
+    lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1, said.err
+    assert "next:" in said.err
+    return lines[0]
+
+
+def test_a_connection_that_breaks_while_measuring(board: Board, gate: Callable[[], Said]) -> None:
+    def cut() -> bool:
+        kept = [file.read_text() for file in (cache_root() / "interrupted").glob("*.jsonl")]
+        if any('"kind": "block"' in text for text in kept):
+            board.cut()
+            return True
+        return False
+
+    with meanwhile(cut):
+        said = gate()
+    assert said.code == 4
+    assert "connection broke" in one_line(said)
+    assert "were measured until then" in said.err
+    kept = said.err.split("edgepress judge ")[1].split("`")[0]
+    assert command("judge", kept, "--budget", "artifact_mb=5").code == 0
+    assert left(board) == []
+    assert gate().code == 0
+    assert left(board) == []
+
+
+def test_a_connection_that_breaks_while_a_file_travels(board: Board, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(1 << 20) * 300)
+    first = reach(board.profile())
+    assert isinstance(first, Remote)
+
+    def cut_midway() -> None:
+        for _ in range(2000):
+            if sum(part.stat().st_size for part in (board.home / "incoming").glob("*")) > 30 << 20:
+                return board.cut()
+            time.sleep(0.002)
+        return None
+
+    (board.home / "incoming").mkdir()
+    cutter = threading.Thread(target=cut_midway)
+    cutter.start()
+    with pytest.raises(DeviceError, match="connection broke"):
+        first.put(large)
+    cutter.join()
+    (part,) = (board.home / "incoming").iterdir()
+    there = part.stat().st_size
+    assert 0 < there < large.stat().st_size
+    second = reach(board.profile())
+    sent: list[int] = []
+    assert isinstance(second, Remote)
+    second.sent = sent.append
+    assert Path(second.put(large)).read_bytes() == large.read_bytes()
+    assert sum(sent) == large.stat().st_size - there  # what had arrived did not travel again
+    sent.clear()
+    second.put(large)
+    assert sent == []
+
+
+def test_what_arrives_damaged_is_deleted_and_sent_again(board: Board, tmp_path: Path) -> None:
+    large = tmp_path / "large.bin"
+    large.write_bytes(os.urandom(1 << 20))
+    transport = reach(board.profile())
+    incoming = board.home / "incoming"
+    incoming.mkdir()
+    digest = subprocess.run(["sha256sum", large], capture_output=True, text=True, check=True)
+    (incoming / digest.stdout.split()[0]).write_bytes(b"not what the file begins with")
+    with pytest.raises(DeviceError, match="arrived damaged"):
+        transport.put(large)
+    assert list(incoming.iterdir()) == []
+    assert Path(transport.put(large)).read_bytes() == large.read_bytes()
+
+
+def test_another_host_key(board: Board, gate: Callable[[], Said]) -> None:
+    known = board.folder / "known_hosts"
+    right = known.read_text()
+    other = (board.folder / "user_key.pub").read_text().split()[1]
+    known.write_text(" ".join([*right.split()[:2], other]))
+    said = gate()
+    assert said.code == 4
+    assert "host key is not the known one" in one_line(said)
+    known.write_text("")
+    said = gate()
+    assert said.code == 4
+    assert "host key is not the known one" in one_line(said)
+    known.write_text(right)
+    assert gate().code == 0
+
+
+def test_a_key_that_is_not_accepted(board: Board, gate: Callable[[], Said]) -> None:
+    accepted = board.folder / "authorized"
+    right = accepted.read_text()
+    accepted.write_text("")
+    said = gate()
+    assert said.code == 4
+    assert "accepts no key" in one_line(said)
+    accepted.write_text(right)
+    assert gate().code == 0
+
+
+def test_a_board_that_is_off(board: Board, gate: Callable[[], Said]) -> None:
+    board.server.terminate()
+    board.server.wait()
+    said = gate()
+    assert said.code == 4
+    assert "does not answer" in one_line(said)
+
+
+def test_a_full_disk(board: Board, gate: Callable[[], Said], tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
+    if not shutil.which("mount") or subprocess.run(mounting, check=False).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        shutil.copytree(board.home, disk / "home")
+        said = gated(board, disk / "home")
+        assert said.code == 4
+        assert "MB are free" in one_line(said)
+        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
+        assert gated(board, disk / "home").code == 0
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_home_that_takes_no_files(board: Board, gate: Callable[[], Said]) -> None:
+    said = gated(board, "/sys/edgepress")
+    assert said.code == 4
+    assert "cannot be written" in one_line(said)
+    assert "[transport] folder" in said.err
+
+
+def test_a_folder_of_someone_else_is_left_alone(board: Board, gate: Callable[[], Said]) -> None:
+    own = board.folder / "photographs"
+    own.mkdir()
+    (own / "one.jpg").write_text("a photograph")
+    said = gated(board, own)
+    assert said.code == 4
+    assert "edgepress did not make it" in one_line(said)
+    assert [file.name for file in own.iterdir()] == ["one.jpg"]
+
+
+def test_a_board_without_python(board: Board, gate: Callable[[], Said]) -> None:
+    (board.home / "python").unlink()
+    said = gate()
+    assert said.code == 4
+    assert "no Python with a runtime is set up" in one_line(said)
+    assert "edgepress device setup" in said.err
+    board.give_python()
+    assert gate().code == 0
+
+
+def test_a_python_of_another_architecture(board: Board, gate: Callable[[], Said]) -> None:
+    foreign = board.home / "foreign"
+    content = bytearray(Path("/bin/true").resolve().read_bytes())
+    content[18:20] = (0x15).to_bytes(2, "little")  # e_machine: PowerPC, 64 bits
+    foreign.write_bytes(content)
+    foreign.chmod(0o755)
+    (board.home / "python").write_text(f'exec {foreign} "$@"\n')
+    said = gate()
+    assert said.code == 4
+    assert "built for another processor" in one_line(said)
+    board.give_python()
+    assert gate().code == 0
+
+
+def test_a_board_that_another_job_holds(board: Board, gate: Callable[[], Said]) -> None:
+    other = reach(board.profile())
+    with other.lock():
+        said = gate()
+        assert said.code == 4
+        assert "locked by" in one_line(said)
+        assert f"process {os.getpid()}" in said.err
+    assert gate().code == 0
+
+
+def test_a_lock_that_a_reboot_or_a_kill_left(board: Board, gate: Callable[[], Said]) -> None:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    for name, pid in (("another-boot", os.getpid()), (boot, 2**22 + 1)):
+        lock = board.home / "lock"
+        lock.mkdir()
+        content = f"owner ann@desk\npid {pid}\nboot {name}\nsince 5\nbeat 5\n"
+        (lock / f"held-{name}-{pid}").write_text(content)
+        said = gate()
+        assert said.code == 0, said.out + said.err
+        assert "the lock of ann@desk was stale" in said.err
+        assert left(board) == []
+
+
+def test_an_owner_who_is_not_heard_from_loses_the_lock(board: Board) -> None:
+    silent = reach(board.profile())
+    with silent.lock():
+        (held,) = (board.home / "lock").glob("held-*")
+        held.write_text(held.read_text().replace("\nbeat ", "\nbeat -"))
+        with reach(board.profile()).lock() as former:
+            assert "process" in former
+    assert left(board) == []
+
+
+def test_two_takers_of_a_stale_lock(board: Board) -> None:
+    lock = board.home / "lock"
+    lock.mkdir()
+    (lock / "held-old-1").write_text("owner ann\npid 1\nboot old\nsince 1\nbeat 1\n")
+    together, results = threading.Barrier(3), []
+
+    def take() -> None:
+        transport = reach(board.profile())
+        assert isinstance(transport, Remote)
+        assert transport.root
+        together.wait()
+        try:
+            with transport.lock():
+                results.append("taken")
+                time.sleep(3)
+        except DeviceError:
+            results.append("refused")
+
+    takers = [threading.Thread(target=take) for _ in range(3)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert sorted(results) == ["refused", "refused", "taken"]
+
+
+def test_a_worker_that_is_killed(board: Board, gate: Callable[[], Said]) -> None:
+    with meanwhile(lambda: signalled(board, signal.SIGKILL)):
+        said = gate()
+    assert said.code == 5
+    assert "SIGKILL" in said.out
+    assert left(board) == []
+    assert gate().code == 0
+
+
+def test_a_worker_that_hangs(
+    board: Board, gate: Callable[[], Said], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    quick = tiers.TIERS["quick"]
+    hasty = replace(quick, plan=replace(quick.plan, timeout_s=8.0))
+    monkeypatch.setitem(tiers.TIERS, "quick", hasty)
+    with meanwhile(lambda: signalled(board, signal.SIGSTOP)):
+        said = gate()
+    assert said.code == 5
+    assert "within" in said.out
+    assert left(board) == []
+    monkeypatch.undo()
+
+
+def signalled(board: Board, number: int) -> bool:
+    """Send a signal to a process that measures a model; say whether there was one."""
+    for pid in workers(board):
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+            if "runtimes.serve" in words and any(word.startswith("--model=") for word in words):
+                os.kill(pid, number)
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def test_a_clock_that_is_wrong_by_years(tmp_path: Path) -> None:
+    """No timed run: libfaketime 0.9 breaks the sleep between two of them."""
+    faked = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if faked is None:
+        pytest.skip("libfaketime is not installed")
+    model = Variant("model", tiny_onnx(tmp_path / "model"), "onnxruntime")
+    wrong = f"LD_PRELOAD={faked} FAKETIME=-20y FAKETIME_DONT_FAKE_MONOTONIC=1"
+    with serving(tmp_path / "board", SetEnv=wrong) as board:
+        board.give_python()
+        device = Job.on([board.profile()])
+        there = [*device.transport.python, "-c", "import time; print(time.time())"]
+        process = device.transport.run(there, env={})
+        assert float(process.stdout.readline()) < time.time() - 19 * 365 * 86_400
+        assert process.wait(30) == 0
+        process.close()
+        with device.lock() as former:
+            assert former == ""
+            assert len(device.answers(model, TEXTS)) == len(TEXTS)
+            other = Job.on([board.profile()])
+            with pytest.raises(DeviceError, match=r"locked by .* for \d{1,2} s"), other.lock():
+                pass
+        assert left(board) == []
