@@ -14,6 +14,8 @@ EXTRAS = {
     "compress": "run, finetune, distill, prune, export; parquet; models and rows of the Hub",
     "search": "search",
     "openvino": "OpenVINO models: export, quantize, run",
+    "litert": "TFLite models in LiteRT: quantize, run",
+    "litert-export": "export to TFLite; in an environment without `release`",
     "tensorrt": "TensorRT engines on an NVIDIA GPU",
     "peft": "LoRA adapters as teachers",
     "release": "signatures, model cards, bills of materials",

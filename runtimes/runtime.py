@@ -22,6 +22,7 @@ RUNTIMES = Registry(
     {
         "onnxruntime": "runtimes.onnx_runtime:OnnxRuntime",
         "openvino": "runtimes.openvino_runtime:OpenVINO",
+        "litert": "runtimes.litert_runtime:LiteRT",
         "tensorrt": "runtimes.tensorrt_runtime:TensorRT",
         "torch": "runtimes.torch_runtime:Torch",
     },

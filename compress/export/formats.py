@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
-Format = Literal["onnx", "openvino", "tensorrt", "ort"]
+Format = Literal["onnx", "openvino", "tensorrt", "ort", "tflite"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -25,4 +25,10 @@ ROUTES: Mapping[str, Route] = {
     "openvino": Route(("onnx", "openvino")),
     "tensorrt": Route(("onnx", "tensorrt")),
     "ort": Route(("onnx",), after=("ort",)),
+    "tflite": Route(("tflite",)),
 }
+
+
+def of_torch(form: str) -> bool:
+    """Tell whether a format is made of the torch model alone, and not of its ONNX export."""
+    return "onnx" not in ROUTES[form].before

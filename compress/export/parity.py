@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,18 @@ def check_parity(
     max_length: int,
     path: Path,
     stated: TensorSpec | None = None,
+    lengths: Sequence[int] = (),
 ) -> float:
     """Compare two models' logits at several shapes; return the largest difference.
 
-    Differences are relative to the largest logit. Raises AnswerError when the source's logits are
-    none, or not of the shape that its manifest has `stated`, QualityError for a difference beyond
-    TOLERANCE.
+    Differences are relative to the largest logit. `lengths` are those that the file has graphs of
+    their own for: each is filled, and used with padding. Raises AnswerError when the source's
+    logits are none, or not of the shape that its manifest has `stated`, QualityError for a
+    difference beyond TOLERANCE.
     """
     worst = 0.0
     drawn: list[tuple[Feeds, NDArray[np.float32]]] = []
-    for rows, length, padding in _shapes(max_length):
+    for rows, length, padding in _shapes(max_length, lengths):
         feeds = examples.draw(rows, length, padding)
         logits = expected(feeds)
         if stated is not None:
@@ -105,10 +107,13 @@ def file_run(folder: Path, model_format: str) -> Run:
     return run
 
 
-def _shapes(max_length: int) -> tuple[tuple[int, int, int], ...]:
+def _shapes(max_length: int, lengths: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Yield rows, tokens of a row, and how many of the last row's are padding."""
     longest = max(max_length, 2)
     middle = min(17, longest)
-    return (1, 2, 0), (1, min(8, longest), 0), (3, middle, middle // 3), (2, longest, 0)
+    yield from ((1, 2, 0), (1, min(8, longest), 0), (3, middle, middle // 3), (2, longest, 0))
+    for length in lengths:
+        yield from ((1, length, 0), (1, max(length - 3, 2), 0))
 
 
 def _difference(expected: NDArray[Any], exported: NDArray[Any]) -> float:

@@ -10,12 +10,14 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from compress.export.formats import FORMATS, Format
+from compress.export.formats import FORMATS, Format, of_torch
+from compress.export.litert_export import export_litert, lengths_of
 from compress.export.onnx_export import export_onnx
 from compress.export.openvino_export import export_openvino
 from compress.export.ort_export import export_ort
 from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
+from compress.export.torch_program import inputs_of
 from compress.models.architectures import UNKNOWN, require
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
@@ -24,7 +26,15 @@ from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.contents import list_files
 from runtimes.errors import UnsupportedError
-from runtimes.runtime import TensorSpec
+from runtimes.runtime import TensorSpec, model_files
+
+Inputs = tuple[TensorSpec, ...]
+
+_TORCH = ("torch", "transformers")
+_PACKAGES = {"tflite": (*_TORCH, "litert_torch", "ai_edge_litert")}
+_TORCH_WRITERS = {"model.tflite": export_litert}
+_ONNX_WRITERS = {"model.xml": export_openvino, "model.ort": export_ort}
+"""What writes a format, by its file's name."""
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -32,7 +42,7 @@ class Export(Stage):
     """Export a classifier to `format` and check it against its source at several shapes.
 
     OpenVINO, TensorRT and `ort` files are made from the ONNX export, which may be the source
-    itself; `ort` is made last, of a quantized model too.
+    itself; `ort` is made last, of a quantized model too. `tflite` is made of the torch model.
     `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the device; its
     ranges come from `calibration_rows` rows of training text.
     """
@@ -49,8 +59,10 @@ class Export(Stage):
         return self.format == "tensorrt"
 
     def packages(self, form: str) -> tuple[str, ...]:
-        """Return what torch writes ONNX with, and OpenVINO where that is made."""
-        torch = ("torch", "transformers", "onnxscript") if form == TORCH else ()
+        """Return what writes the format, with what torch writes ONNX with."""
+        if self.format in _PACKAGES:
+            return _PACKAGES[self.format]
+        torch = (*_TORCH, "onnxscript") if form == TORCH else ()
         return (*torch, "openvino") if self.format == "openvino" else torch
 
     def title(self, form: str) -> str:
@@ -66,6 +78,12 @@ class Export(Stage):
                 f"export of format {source.format!r} to itself",
                 available=", ".join(form for form in FORMATS if form != source.format),
                 action="leave the export out: the model has this format already",
+            )
+        if source.format != TORCH and of_torch(self.format):
+            raise UnsupportedError(
+                f"export of format {source.format!r} to {self.format!r}",
+                expected="the torch model: the converter takes no other",
+                action="give the model that this one was exported from",
             )
         return []
 
@@ -90,28 +108,17 @@ class Export(Stage):
         left = self.leaves(outline)
         copy_tokenizer(source.path, folder)
         examples = ExampleFeeds.of(source)
-        plain = folder if self.format == "onnx" else context.scratch
-        reference, inputs = _plain_onnx(source, examples, plain)
-        metrics: dict[str, float] = {}
-        made = folder / "model.onnx"
-        if self.format == "openvino":
-            made = folder / "model.xml"
-            export_openvino(plain / "model.onnx", made)
-        elif self.format == "ort":
-            made = folder / "model.ort"
-            export_ort(plain / "model.onnx", made)
-        elif self.format == "tensorrt":
-            copy_tokenizer(source.path, plain)
-            onnx = replace(
-                source, path=plain, format="onnx", inputs=inputs, files=list_files(plain)
-            )
-            metrics = export_tensorrt(onnx, self.calibration_rows, context, folder)
-        if self.format != "tensorrt":
-            exported = file_run(folder, self.format)
+        made = folder / model_files(left.format)[0]
+        if self.format == "tensorrt":
+            inputs, metrics = self._tensorrt(source, examples, context, folder)
+        else:
+            write = _of_torch if of_torch(self.format) else _of_onnx
+            reference, inputs = write(source, examples, context, made)
             stated = _outputs(source)[0] if source.outputs else None
-            difference = check_parity(
-                reference, exported, examples, source.max_length, made, stated
-            )
+            exported = file_run(folder, self.format)
+            length = source.max_length
+            lengths = lengths_of(length) if self.format == "tflite" else ()
+            difference = check_parity(reference, exported, examples, length, made, stated, lengths)
             metrics = {"difference": difference}
         return Made.like(
             source,
@@ -121,6 +128,38 @@ class Export(Stage):
             outputs=_outputs(source),
             metrics=metrics,
         )
+
+    def _tensorrt(
+        self, source: Artifact, examples: ExampleFeeds, context: RunContext, folder: Path
+    ) -> tuple[Inputs, dict[str, float]]:
+        plain = context.scratch
+        _, inputs = _plain_onnx(source, examples, plain)
+        copy_tokenizer(source.path, plain)
+        onnx = replace(source, path=plain, format="onnx", inputs=inputs, files=list_files(plain))
+        return inputs, export_tensorrt(onnx, self.calibration_rows, context, folder)
+
+
+def _of_torch(
+    source: Artifact, examples: ExampleFeeds, _context: RunContext, made: Path
+) -> tuple[Run, Inputs]:
+    """Write the file `made` of the torch model itself; return the reference and the inputs."""
+    model = load_model(source.path, source.task)
+    inputs = inputs_of(source, examples)
+    names = tuple(spec.name for spec in inputs)
+    _TORCH_WRITERS[made.name](model, examples, names, source.max_length, made)
+    return torch_run(model), inputs
+
+
+def _of_onnx(
+    source: Artifact, examples: ExampleFeeds, context: RunContext, made: Path
+) -> tuple[Run, Inputs]:
+    """Write the file `made` by way of ONNX; return the reference function and the inputs."""
+    direct = made.name == "model.onnx"
+    plain = made.parent if direct else context.scratch
+    reference, inputs = _plain_onnx(source, examples, plain)
+    if not direct:
+        _ONNX_WRITERS[made.name](plain / "model.onnx", made)
+    return reference, inputs
 
 
 def _outputs(source: Artifact) -> tuple[TensorSpec, ...]:
@@ -137,9 +176,7 @@ def copy_tokenizer(source: Path, folder: Path) -> None:
             shutil.copyfile(source / name, folder / name)
 
 
-def _plain_onnx(
-    source: Artifact, examples: ExampleFeeds, folder: Path
-) -> tuple[Run, tuple[TensorSpec, ...]]:
+def _plain_onnx(source: Artifact, examples: ExampleFeeds, folder: Path) -> tuple[Run, Inputs]:
     """Write the fp32 ONNX file into `folder`; return the reference function and the input names."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "model.onnx"

@@ -41,6 +41,7 @@ class Scheme:
 _DYNAMIC = "try embeddings = 'int8', weights = 'int8', or distill longer before"
 _STATIC = "try scheme 'int8-dynamic', or more calibration rows"
 _INT4 = "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'"
+_TFLITE = "try the onnx or ort format, or distill longer before"
 _FP16 = "try scheme 'int8-dynamic'"
 
 SCHEMES = (
@@ -85,6 +86,10 @@ SCHEMES = (
     Scheme(
         *("openvino", "fp16", "compress.quantize.openvino_float16:quantize"),
         *("fp16", 0.6, _FP16),
+    ),
+    Scheme(
+        *("tflite", "int8-dynamic", "compress.quantize.litert_dynamic:quantize"),
+        *("int8", 0.8, _TFLITE),  # a graph for each length: half of a model of a few 100 kB
     ),
 )
 

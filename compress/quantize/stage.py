@@ -45,7 +45,7 @@ class Quantize(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino")
+    accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino", "tflite")
 
     scheme: Annotated[str, AfterValidator(known_scheme)] = "int8-dynamic"
     weights: Literal["int8", "int4"] = "int8"
@@ -65,6 +65,8 @@ class Quantize(Stage):
         """Return the format's quantizer; what ONNX Runtime's lacks are the imports of its INT4."""
         if form == "openvino":
             return ("openvino", "nncf")
+        if form == "tflite":
+            return ("ai_edge_quantizer", "ai_edge_litert")
         return ("onnx_ir",) if "int4" in (self.weights, self.scheme[:4]) else ()
 
     def title(self, form: str) -> str:

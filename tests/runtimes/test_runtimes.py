@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from runtimes.artifact import Artifact
-from runtimes.errors import ArtifactError, BackendError, UnsupportedError
+from runtimes.errors import ArtifactError, BackendError, InputError, UnsupportedError
+from runtimes.litert_runtime import LiteRT
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.openvino_runtime import OpenVINO
 from runtimes.packages import package_availability
@@ -21,7 +22,15 @@ from runtimes.tensorrt_runtime import TensorRT
 from runtimes.torch_runtime import Torch
 from tests.absent import needs
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
-from tests.runtimes.tiny import feeds, onnx_graph, tiny_onnx, tiny_openvino, tiny_ort, tiny_torch
+from tests.runtimes.tiny import (
+    feeds,
+    onnx_graph,
+    tiny_onnx,
+    tiny_openvino,
+    tiny_ort,
+    tiny_tflite,
+    tiny_torch,
+)
 
 
 class TestOnnxRuntime(RuntimeContract):
@@ -70,6 +79,36 @@ class TestOpenVINOWithOnnx(RuntimeContract):
         needs("openvino")
         with pytest.raises(ArtifactError, match="outside its folder"):
             self.runtime.open(reaching_out(tmp_path), 1)
+
+
+class TestLiteRT(RuntimeContract):
+    runtime = LiteRT()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_tflite(folder)
+
+    def test_answers_as_the_onnx_file_does_at_every_length(
+        self, opened: Opened, tmp_path: Path
+    ) -> None:
+        onnx = OnnxRuntime().open(tiny_onnx(tmp_path).model_file, 1)
+        for length in range(1, 33):
+            rows = feeds(2, length)
+            expected = onnx.run(rows)["logits"]
+            np.testing.assert_allclose(opened.run(rows)["logits"], expected, atol=1e-5)
+
+    def test_refuses_a_row_beyond_its_longest_signature(self, opened: Opened) -> None:
+        with pytest.raises(InputError, match=r"33 tokens[\s\S]*at most 32"):
+            opened.run(feeds(1, 33))
+
+    def test_refuses_a_model_that_has_no_signature_for_a_length(
+        self, artifact: Artifact, tmp_path: Path
+    ) -> None:
+        content = artifact.model_file.read_bytes()
+        assert content.count(b"tokens_") >= 3
+        (tmp_path / "model.tflite").write_bytes(content.replace(b"tokens_", b"serving"))
+        with pytest.raises(ArtifactError, match="without signatures"):
+            self.runtime.open(tmp_path / "model.tflite", 1)
 
 
 class TestTorch(RuntimeContract):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from runtimes.artifact import Artifact, write_artifact
 from runtimes.openvino_runtime import import_openvino
 from runtimes.runtime import TensorSpec
 from tests.absent import needs
+from tests.runtimes.tiny_tflite import TFLITE
 
 LABELS = ("billing", "technical", "feedback")
 WORDS = ("my", "card", "is", "lost", "the", "app", "crashed", "thank", "you", "refund", "me", "now")
@@ -137,6 +139,14 @@ def tiny_openvino(folder: Path) -> Artifact:
     openvino.save_model(model, folder / "model.xml", compress_to_fp16=False)
     source.unlink()
     return finish(folder, "openvino")
+
+
+def tiny_tflite(folder: Path) -> Artifact:
+    """Make a TFLite artifact of the same graph, from the file that is kept for it."""
+    needs("ai_edge_litert")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(TFLITE, folder / "model.tflite")
+    return finish(folder, "tflite")
 
 
 def tiny_torch(folder: Path) -> Artifact:

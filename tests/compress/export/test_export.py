@@ -6,26 +6,33 @@ import dataclasses
 import re
 import stat
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
+from compress.export.litert_export import lengths_of
 from compress.export.parity import check_parity, file_run
 from compress.export.stage import Export
 from compress.graph.onnx_graph import MASK_FLOOR, load_onnx, tidy
 from compress.models.feeds import ExampleFeeds
+from compress.models.outline import outline_of
 from compress.quantize.stage import Quantize
 from compress.stage import RunContext, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError, UnsupportedError
 from runtimes.predict import open_predictor
+from tests.absent import needs
 from tests.compress.contract_stage import StageContract
 from tests.compress.exported import context as make_context
 from tests.compress.exported import exported, trained
 from tests.compress.tiny_models import MODEL_TYPES
+from tests.runtimes.tiny import onnx_graph, tiny_onnx, tiny_tflite
+from tests.runtimes.tiny_tflite import LENGTHS
 
 
 class _ExportContract(StageContract):
@@ -109,6 +116,24 @@ class TestOrt(_ExportContract):
         assert domains <= {"ai.onnx", "com.microsoft"}  # com.microsoft.nchwc is for x86
 
 
+class TestTflite(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        needs("litert_torch")
+        return Export("tflite")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return trained()
+
+    def test_takes_no_input_that_is_the_same_for_every_text(
+        self, made: tuple[str, Artifact]
+    ) -> None:
+        assert [spec.name for spec in made[1].inputs] == ["input_ids", "attention_mask"]
+
+
 class TestTensorRT(_ExportContract):
     @pytest.fixture(scope="class")
     @classmethod
@@ -161,6 +186,54 @@ def test_ort_is_made_of_a_quantized_model_too_and_answers_the_same(
     one, other = (open_predictor(folder.path) for folder in (source, made))
     for text in texts:
         np.testing.assert_allclose(other.answer(text), one.answer(text), atol=1e-5)
+
+
+def test_tflite_is_not_made_of_onnx(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match=r"'onnx' to 'tflite'[\s\S]*the torch model"):
+        Export("tflite").check(outline_of(exported("onnx")))
+
+
+def test_a_tflite_signature_costs_at_most_twice_a_row_s_length() -> None:
+    assert lengths_of(128) == (8, 16, 32, 64, 128)
+    assert lengths_of(100) == (8, 16, 32, 64, 100)
+    assert lengths_of(8) == (8,)
+
+
+def test_parity_finds_a_tflite_file_whose_embeddings_diverge(tmp_path: Path) -> None:
+    """As in google-ai-edge/litert-torch#869, but for one token."""
+    good = tiny_tflite(tmp_path)
+    examples = ExampleFeeds.of(good)
+    onnx = file_run(tiny_onnx(tmp_path / "onnx").path, "onnx")
+
+    def difference(lengths: Sequence[int]) -> float:
+        run, path = file_run(tmp_path, "tflite"), good.model_file
+        return check_parity(onnx, run, examples, good.max_length, path, lengths=lengths)
+
+    assert difference(LENGTHS) < 1e-5
+    token = examples.draw(1, 16)["input_ids"][0, 9]  # stands in none of the usual shapes
+    table = numpy_helper.to_array(onnx_graph().graph.initializer[0])
+    content, row = good.model_file.read_bytes(), table[token].tobytes()
+    assert content.count(row) == 1
+    good.model_file.write_bytes(content.replace(row, (table[token] + 0.5).tobytes()))
+    with pytest.raises(QualityError, match=r"model\.tflite: logits differ"):
+        difference(LENGTHS)
+
+
+def test_parity_looks_at_every_length_that_has_a_graph_of_its_own() -> None:
+    source = exported("onnx")
+    run = file_run(source.path, "onnx")
+
+    def wrong_from_9_to_16(feeds: dict[str, Any]) -> Any:
+        return run(feeds) + (0.01 if 9 <= feeds["input_ids"].shape[1] <= 16 else 0.0)
+
+    def check(lengths: Sequence[int]) -> float:
+        examples, path = ExampleFeeds.of(source), source.model_file
+        length = source.max_length
+        return check_parity(run, wrong_from_9_to_16, examples, length, path, lengths=lengths)
+
+    assert check(()) == 0.0
+    with pytest.raises(QualityError, match="16 tokens"):
+        check((8, 16, 32))
 
 
 def test_onnx_to_onnx_is_refused(tmp_path: Path) -> None:

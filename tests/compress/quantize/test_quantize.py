@@ -15,8 +15,10 @@ from onnx import numpy_helper
 from pydantic import ValidationError
 
 from compress.data.rows import Rows
+from compress.export.stage import Export
 from compress.graph.onnx_graph import load_onnx
 from compress.progress import Silence
+from compress.quantize import litert_dynamic
 from compress.quantize.calibration import calibration_feeds
 from compress.quantize.check import Limits, check_result, refuse_if_worse
 from compress.quantize.embeddings import pack_rows
@@ -28,12 +30,15 @@ from profiles.paired import Paired
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError, UnsupportedError
+from runtimes.litert_runtime import LiteRT
 from runtimes.predict import open_predictor
+from tests.absent import needs
 from tests.compress.contract_stage import StageContract
 from tests.compress.exported import context as make_context
-from tests.compress.exported import data, exported
+from tests.compress.exported import data, exported, trained
 from tests.compress.outlines import outline
 from tests.compress.tiny_models import MODEL_TYPES
+from tests.runtimes.tiny import feeds, tiny_tflite
 
 LARGEST = {"int8-dynamic": 0.4, "int8-static": 0.4, "int4-weight-only": 0.3, "fp16": 0.55}
 
@@ -42,6 +47,7 @@ class _QuantizeContract(StageContract):
     scheme = "int8-dynamic"
     weights = "int8"
     format = "onnx"
+    largest: float | None = None
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -60,7 +66,7 @@ class _QuantizeContract(StageContract):
 
     def test_shrinks_and_keeps_its_answers(self, made: tuple[str, Artifact]) -> None:
         metrics = made[1].history[-1].metrics
-        assert metrics["size_ratio"] < LARGEST[self.scheme]
+        assert metrics["size_ratio"] < (self.largest or LARGEST[self.scheme])
         assert metrics["agreement"] >= 0.95
         assert made[1].precision == self.scheme.partition("-")[0]
 
@@ -107,6 +113,31 @@ class TestOpenVINOInt4(_QuantizeContract):
 class TestOpenVINOFp16(_QuantizeContract):
     scheme = "fp16"
     format = "openvino"
+
+
+class TestTfliteInt8Dynamic(_QuantizeContract):
+    largest = 0.8
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+        needs("litert_torch")
+        target = tmp_path_factory.mktemp("tflite") / "exported"
+        return execute(Export("tflite"), trained(), make_context(), target)
+
+
+def test_the_int8_of_tflite_keeps_what_the_fp32_file_says(tmp_path: Path) -> None:
+    needs("ai_edge_quantizer")
+    source = tiny_tflite(tmp_path)
+    made = tmp_path / "int8"
+    made.mkdir()
+    litert_dynamic.quantize(source, Quantize(), make_context(), made)
+    before, after = (LiteRT().open(folder / "model.tflite", 1) for folder in (tmp_path, made))
+    assert (made / "model.tflite").stat().st_size < source.model_file.stat().st_size
+    for length in (3, 12, 30):
+        rows = feeds(2, length)
+        expected = before.run(rows)["logits"]
+        np.testing.assert_allclose(after.run(rows)["logits"], expected, atol=0.05)
 
 
 def _run(tmp_path: Path, source: Artifact | None = None, **settings: Any) -> Artifact:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from compress.data.dataset import DataSettings
 from compress.distill.stage import Distill
 from compress.export.formats import Format
+from compress.export.stage import Export
 from compress.finetune.stage import Finetune
 from compress.judge.evaluation import REFERENCE
 from compress.prune.stage import Prune
@@ -105,6 +107,27 @@ def test_a_profile_of_onnxruntime_takes_ort_too() -> None:
     check_devices([load_profile("rpi5")], ["ort"])
     with pytest.raises(RecipeError, match="takes 'openvino'"):
         check_devices([load_profile("core-ultra-npu")], ["ort"])
+
+
+def test_tflite_is_made_of_the_torch_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Export, "packages", lambda *_: ())
+    monkeypatch.setattr(Quantize, "packages", lambda *_: ())
+    steps = laid(Distill(layers=1), Quantize(), formats=("tflite",))
+    assert [(step.name, step.source) for step in steps.steps][2:] == [
+        ("01-distill-onnx", "01-distill"),
+        ("02-export-tflite", "01-distill"),
+        ("03-quantize-tflite", "02-export-tflite"),
+    ]
+    with pytest.raises(UnsupportedError, match="'int8-static' on format 'tflite'"):
+        laid(Quantize(scheme="int8-static"), formats=("tflite",))
+
+
+def test_a_converter_that_is_missing_is_said_when_planning(base: Path) -> None:
+    if find_spec("litert_torch"):
+        pytest.skip("litert-torch is here")
+    with pytest.raises(UnsupportedError, match="export tflite needs litert_torch") as caught:
+        plan(base, export='[export]\nformats = ["tflite"]\n')
+    assert caught.value.action == "pip install 'edgepress[litert-export]'"
 
 
 def test_a_finetuned_model_is_the_teacher(base: Path) -> None:
