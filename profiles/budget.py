@@ -102,6 +102,17 @@ def metric_named(name: str) -> Metric | None:
     return METRICS.get(name)
 
 
+def is_timed(name: str) -> bool:
+    """Tell whether a figure is of time or energy, which an emulated processor cannot tell.
+
+    Memory and counts of instructions depend on the machine too, and are neither.
+    """
+    metric = metric_named(name)
+    if metric is None:
+        return name.endswith("_ms")
+    return metric.machine_bound and not name.startswith(("rss_peak", "instructions"))
+
+
 class Waiver(BaseModel):
     """Allow a budget to be broken until a day, for a reason; the day after, it counts again."""
 

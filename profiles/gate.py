@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from profiles.budget import Budget
+from profiles.budget import Budget, is_timed
 from profiles.checking import Bench, Circumstances
 from profiles.deciding import holm
 from profiles.device import DeviceProfile
+from profiles.emulated import WHY, believed
 from profiles.measurement import Figures
 from profiles.probe import matches
 from profiles.verdict import (
@@ -73,7 +74,11 @@ def judge_all(
     `earlier` are the verdicts of the look before. What it decided stays decided, since its risk is
     spent: a check is not judged until it comes out otherwise. Its share of the risk goes to the
     others if it failed (Maurer & Bretz 2013, Statistics in Biopharmaceutical Research 5).
+
+    Figures of time or energy that an emulated machine took are left out: their budgets are
+    NOT_MEASURED, so a verdict that has one which counts is never a PASS.
     """
+    figures = believed(figures, facts)
     before: Sequence[Verdict | None] = earlier or [None] * len(profiles)
     cases = [
         _Case.of(profile, at, figures, facts, verdict)
@@ -92,12 +97,14 @@ class _Case:
     """Hold a profile, and what its budgets are judged by.
 
     `elsewhere` says why this is not the profile's device; `decided` are earlier checks that stay.
+    `emulated` is as in Facts.
     """
 
     profile: DeviceProfile
     bench: Bench
     elsewhere: str
     decided: Mapping[str, Check]
+    emulated: str = ""
 
     @classmethod
     def of(
@@ -111,7 +118,8 @@ class _Case:
         fits, why = matches(profile, facts)
         checks = earlier.checks if earlier else ()
         decided = {check.budget.metric: check for check in checks if check.stays}
-        return cls(profile, Bench(figures, at), at.elsewhere if fits else why, decided)
+        elsewhere = at.elsewhere if fits else why
+        return cls(profile, Bench(figures, at), elsewhere, decided, facts.emulated)
 
     def verdict(self, fallen: frozenset[_Hypothesis]) -> Verdict:
         checks = tuple(self._check(budget, fallen) for budget in self.profile.budgets.values())
@@ -131,12 +139,23 @@ class _Case:
             return Status.FAIL, at.unsound
         if at.fault:
             return worst((status, Status.NOT_MEASURED)), at.fault
-        return status, ""
+        return status, self._untimed(checks)
+
+    def _untimed(self, checks: Sequence[Check]) -> str:
+        """Say what an emulated machine could not judge; empty on a real one."""
+        left = any(
+            check.status is Status.NOT_MEASURED and is_timed(check.budget.metric)
+            for check in checks
+        )
+        unjudged = "; time and energy are not judged there" if left else ""
+        return f"measured on {self.emulated}{unjudged}" if self.emulated else ""
 
     def _check(self, budget: Budget, fallen: frozenset[_Hypothesis]) -> Check:
         if not self._judges(budget):
             why = "says nothing about that device"
             return Check(budget, self.bench.measured(budget), Status.WRONG_DEVICE, why)
+        if self.emulated and is_timed(budget.metric):
+            return Check(budget, None, Status.NOT_MEASURED, WHY, self.bench.lenient(budget))
         if budget.metric in self.decided:
             return self.decided[budget.metric]
         jointly = _hypothesis(budget) in fallen

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from profiles.device import DeviceProfile
-from profiles.noise import Noise, noise
+from profiles.emulated import WHY
+from profiles.noise import Noise, noise, unobserved
 from profiles.probe import matches
 from profiles.transport import Transport, reach, settings_of, why_elsewhere
 from profiles.transport.local import Local
@@ -76,7 +77,12 @@ class Job:
         return not self.why_elsewhere(profile) and matches(profile, self.facts())[0]
 
     def noise(self, threads: int) -> Noise:
-        """Return how noisy the device is for a measurement with so many threads."""
+        """Return how noisy the device is for a measurement with so many threads.
+
+        An emulated device is not observed: noise changes nothing that it can tell.
+        """
+        if self.facts().emulated:
+            return unobserved(threads, WHY)
         with serve(self.transport) as worker:
 
             def observe() -> Activity:

@@ -77,6 +77,11 @@ def noise(observe: Callable[[], Activity], facts: Facts, threads: int) -> Noise:
     return first if first.quiet else noise_of(observe(), facts, threads)
 
 
+def unobserved(threads: int, why: str) -> Noise:
+    """Return the noise of a machine that was not observed, with the reason as its remark."""
+    return Noise(0.0, threads, 0, 0.0, 0.0, remarks=(why,))
+
+
 def noise_of(activity: Activity, facts: Facts, threads: int) -> Noise:
     """Return how noisy the machine of `facts` is for a measurement with `threads`.
 

@@ -81,11 +81,16 @@ def highest_interval(values: ArrayLike, confidence: float, noun: str) -> Interva
     """
     seen = np.asarray(values, dtype=np.float64)
     count, highest = len(seen), float(seen.max())
-    needed = math.ceil(math.log(1 - confidence) / math.log(RARE) - 1e-9)
+    needed = peaks_needed(confidence)
     if count < needed:
         why = f"needs {needed} {noun} (have {count})"
         return Interval(highest, highest, None, count, why)
     return Interval(highest, highest, highest, count, f"the highest of {count} {noun}")
+
+
+def peaks_needed(confidence: float) -> int:
+    """Return the fewest figures whose highest is exceeded by one in ten at most."""
+    return math.ceil(math.log(1 - confidence) / math.log(RARE) - 1e-9)
 
 
 @functools.cache

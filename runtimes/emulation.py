@@ -10,6 +10,7 @@ import platform
 import re
 from pathlib import Path
 
+USER_MODE = "a user-mode emulator"
 _FAMILIES = {"arm": r"aarch64|arm", "x86": r"x86|i[3-6]86|amd64", "riscv": r"riscv"}
 _BOARDS = re.compile(r"\b(ranchu|goldfish)\b", re.IGNORECASE)
 """The boards that Android's emulator shows."""
@@ -26,7 +27,7 @@ def why_emulated(root: Path = Path("/"), machine: str = "", release: str = "") -
     for kernel in _kernels(root, release or platform.release()):
         family = _family(kernel)
         if own and family and family != own:
-            return f"a user-mode emulator: programs are {own}, the kernel is {family}"
+            return f"{USER_MODE}: programs are {own}, the kernel is {family}"
     if _is_qemu_board(root) and not _is_kvm(root):
         return "a system emulator: the board is QEMU's `virt`"
     cpuinfo = _text(root / "proc/cpuinfo")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.clusters import Cluster, arm_core, clusters
-from runtimes.emulation import why_emulated
+from runtimes.emulation import USER_MODE, why_emulated
 from runtimes.files import stable_hash
 from runtimes.host import host_id
 
@@ -82,6 +82,11 @@ class Facts:
     def int8_dot(self) -> bool:
         """Tell whether the processor has an 8-bit dot product (VNNI, AMX, dotprod, i8mm)."""
         return has_int8_dot(self.isa)
+
+    @property
+    def emulates_programs(self) -> bool:
+        """Tell whether an emulator runs single programs, whose memory then holds its own too."""
+        return self.emulated.startswith(USER_MODE)
 
     def fingerprint(self) -> str:
         """Return a short stable hash of what determines a machine's timings.

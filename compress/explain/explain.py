@@ -9,7 +9,8 @@ from typing import Any
 from compress.explain.explanation import Explanation
 from compress.explain.question import Question
 from compress.tasks import task_of
-from profiles.budget import METRICS, metric_named
+from profiles.budget import METRICS, is_timed, metric_named
+from profiles.emulated import require_times
 from runtimes.artifact import Artifact
 from runtimes.errors import EdgepressError, InputError, UnknownNameError, UnsupportedError
 
@@ -47,6 +48,8 @@ def explain(question: Question) -> Explanation:
     BackendError when a runtime fails.
     """
     row = _explainer(question.metric, question.artifact.task)
+    if is_timed(question.metric):
+        require_times(question.device.facts(), question.metric)
     _check_reference(question)
     explanation: Explanation = _resolve(row)(question)
     return explanation

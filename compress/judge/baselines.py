@@ -12,7 +12,10 @@ from compress.judge.validate import measure_model
 from compress.progress import Progress
 from profiles.baseline import DISTURBED, Baseline, compare, write_baseline
 from profiles.budget import METRICS
+from profiles.device import load_profile
+from profiles.emulated import require_times
 from profiles.gate import shown
+from profiles.job import Job
 from profiles.measurement import Measurement
 from runtimes.errors import QualityError
 
@@ -36,6 +39,7 @@ def save_baseline(
     Raises BackendError when one of its processes fails, since a baseline must be complete. Raises
     QualityError when the machine was too busy to measure a latency.
     """
+    require_times(Job.on((load_profile(profile),)).facts(), "a baseline")
     session = measure_model(
         model,
         None,

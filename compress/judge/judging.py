@@ -17,11 +17,12 @@ from compress.judge.figures import Answered, faults_of, model_figures
 from compress.judge.interrupted import kept_samples
 from compress.judge.session_file import SessionFile, heading, packed
 from compress.judge.surroundings import Surroundings
-from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of
+from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of, emulated_tier
 from compress.progress import Progress
 from compress.report.advice import Measuring, advised
 from profiles.baseline import compare, strangeness
 from profiles.device import DeviceProfile
+from profiles.emulated import believed
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.job import Job
 from profiles.measurement import Figures, Provenance, conditions
@@ -76,7 +77,10 @@ class _SequentialTest:
         self._shared = shared
         self._stream = stream
         self._session = SessionFile(stream)
+        self._emulated = bool(device.facts().emulated)
         self._tier: Tier = TIERS[evaluation.tier]
+        if self._emulated:
+            self._tier = emulated_tier([one for one in evaluation.profiles if device.fits(one)])
         self._demand: Demand = demand_of(
             evaluation.profiles, self._tier, device, evaluation.threads
         )
@@ -136,10 +140,14 @@ class _SequentialTest:
     def _look(self, number: int) -> None:
         """Measure the pair up to a look's processes; with the first look, the others beside it."""
         before = self._processes() if number else 0
-        if not number and set(self._candidates) != set(self._pair()):
+        if not number and set(self._candidates) != set(self._repeated()):
             before = self._others()
             self._time(list(self._candidates), 0, before)
-        self._time(self._pair(), before, self._tier.looks[number])
+        self._time(self._repeated(), before, self._tier.looks[number])
+
+    def _repeated(self) -> list[str]:
+        """Return the models that every look measures; an emulator's have no time to compare."""
+        return [self._evaluation.judged] if self._emulated else self._pair()
 
     def _processes(self) -> int:
         """Return the number of processes of the judged model so far."""
@@ -148,6 +156,8 @@ class _SequentialTest:
 
     def _others(self) -> int:
         """Return the number of processes of models that no budget judges."""
+        if self._emulated:
+            return 1
         looks = self._tier.looks
         return min(_OTHERS, looks[0]) if self._evaluation.profiles else looks[0]
 
@@ -155,7 +165,7 @@ class _SequentialTest:
         plan = self._demand.plan(self._tier, self._evaluation.seed)
         if first < end:
             whole = end == self._tier.looks[0]  # only then is nothing measured after it
-            least_s = self._evaluation.least_s if whole else 0.0
+            least_s = self._evaluation.least_s if whole and not self._emulated else 0.0
             plan = replace(plan, processes=end - first, first_process=first, least_s=least_s)
             self._measure("latency", names, plan)
 
@@ -283,9 +293,14 @@ class _SequentialTest:
             today=datetime.now(UTC).date(),
             noise="; ".join(self._around.worst.reasons),
             missing=self._evaluation.missing,
-            conditions=conditions(self._samples[name], beside),
+            conditions=self._conditions(name, beside),
             **faults_of(self._samples[name], beside),
         )
+
+    def _conditions(self, name: str, beside: Samples | None) -> str:
+        if self._emulated:
+            return f"{self._processes()} processes on an emulated device"
+        return conditions(self._samples[name], beside)
 
     def _measured(self, name: str, number: int) -> Measured:
         figures, demand = self._figures(name), self._demand
@@ -299,13 +314,14 @@ class _SequentialTest:
 
     def _figures(self, name: str) -> Figures:
         reference = self._evaluation.reference
-        return model_figures(
+        figures = model_figures(
             self._samples[name],
             self._samples[reference] if reference else None,
             self._answered(name),
             source=self._source(name),
             seed=self._evaluation.seed,
         )
+        return believed(figures, self._device.facts())
 
     def _answered(self, name: str) -> Answered | None:
         if name not in self._found:

@@ -15,6 +15,7 @@ from compress.data.reading import read_table
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
 from compress.storage.scratch import scratch_folder
+from profiles.emulated import require_times
 from profiles.job import Job
 from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
 from profiles.selection import paired_rounds
@@ -146,6 +147,7 @@ def measure_noise(
     At least FEWEST_ROUNDS rounds are measured. Raises BackendError when the model's process fails.
     """
     device = device or Job()
+    require_times(device.facts(), "the noise of a machine")
     noise = device.noise(work.threads)
     start = time.monotonic()
     rounds: list[Round] = []

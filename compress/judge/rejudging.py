@@ -18,6 +18,7 @@ from compress.report.gate_report import Fault, GatedModel, GateReport
 from profiles.baseline import usual_probe_ms
 from profiles.budget import METRICS, metric_named
 from profiles.device import DeviceProfile, TransportSettings
+from profiles.emulated import believed
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.measurement import Figures, Provenance, conditions
 from profiles.probe import matches
@@ -148,13 +149,14 @@ def _missing(session: Session) -> dict[str, str]:
 
 def _figures(pool: _Pool, role: str) -> Figures:
     samples, beside = pool.samples[role], pool.samples.get("reference")
-    return model_figures(
+    figures = model_figures(
         samples,
         beside,
         _answered(pool, role),
         source=_source(pool, role),
         seed=pool.first.heading.seed,
     )
+    return believed(figures, pool.first.facts)
 
 
 def _answered(pool: _Pool, role: str) -> Answered | None:

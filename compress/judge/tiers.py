@@ -9,7 +9,7 @@ from profiles.budget import SERVER, THROUGHPUT, Budget
 from profiles.deciding import spent
 from profiles.device import DeviceProfile
 from profiles.job import Job
-from profiles.statistics import samples_needed
+from profiles.statistics import peaks_needed, samples_needed
 from runtimes.measure import Load, MeasurePlan
 
 
@@ -46,6 +46,31 @@ short, since some may be slow: 29 without a slow one show that at most one in te
 MOST_PROCESSES = max(tier.looks[-1] for tier in TIERS.values())
 """Processes of a model that the largest tier starts."""
 
+
+_EMULATED_S = 900.0
+"""How long an emulated process may take to reply: it loads a model that a board loads in 20 s."""
+
+
+def emulated_tier(profiles: Sequence[DeviceProfile]) -> Tier:
+    """Return what is measured on an emulated device: processes alone that budgets on memory need.
+
+    Each answers a few rows, once, since an emulated second is costly and its time says nothing.
+    """
+    budgets = [budget for profile in profiles for budget in profile.budgets.values()]
+    memory = [budget.confidence for budget in budgets if budget.metric.startswith("rss_peak")]
+    processes = max((peaks_needed(confidence) for confidence in memory), default=1)
+    plan = MeasurePlan(
+        blocks=1,
+        block_ms=0.0,
+        idle_runs=0,
+        warmup_runs=1,
+        warmup_s=0.0,
+        warmup_limit_s=0.0,
+        timeout_s=_EMULATED_S,
+    )
+    return Tier((processes,), plan)
+
+
 _COLD_STARTS = {"p50": 0.5, "p90": 0.9}
 
 
@@ -79,17 +104,20 @@ def demand_of(
     """Return what all profiles need; without `threads`, the first profile's number is used.
 
     A budget on a percentile of cold starts needs enough of them to bound it at the look with the
-    smallest share of risk. The budgets of another device add nothing.
+    smallest share of risk. The budgets of another device add nothing, and on an emulated one no
+    budget asks for time.
     """
     confidence = max((profile.confidence for profile in profiles), default=0.95)
     median = samples_needed(0.5, 1 - (1 - confidence) * min(tier.shares))
+    starting = not device.facts().emulated
     fitting = [profile for profile in profiles if device.fits(profile)]
     budgets = [budget for profile in fitting for budget in profile.budgets.values()]
+    budgets = budgets if starting else []
     return Demand(
         threads=profiles[0].runtime.threads if threads is None else threads,
         cores=profiles[0].runtime.cores if profiles else (),
         confidence=confidence,
-        cold_starts=max(_starts("cold_start_", budgets, tier), median),
+        cold_starts=max(_starts("cold_start_", budgets, tier), median) if starting else 0,
         uncached_starts=_starts("cold_start_uncached_", budgets, tier),
         loads=tuple(dict.fromkeys(_loads(budgets))),
         requests_per_s=tuple(dict.fromkeys(_requests_per_s(budgets))),

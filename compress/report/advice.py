@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from profiles.doubt import Doubt
+from profiles.emulated import WHY as EMULATED
 from profiles.gate import Check, Status, Verdict
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -191,6 +192,8 @@ def _quieter(measuring: Measuring) -> str:
 def _measure(check: Check) -> str:
     """Say how a budget comes to be measured at all."""
     metric, kind = check.budget.metric, check.budget.kind
+    if check.why == EMULATED:
+        return "measure on the board itself, or give the emulator a profile without this budget"
     if metric.startswith("sustained"):
         return "repeat it with `--tier soak`, which measures for minutes in one go"
     if kind.needs_labels and not kind.against:

@@ -18,6 +18,7 @@ from compress.search.shape import DECIDED, Shape, settings_kept, stages_of
 from compress.search.trial import Control
 from compress.search.workshop import Workshop, refit_rows
 from compress.stage import Stage
+from profiles.emulated import require_times
 from profiles.gate import Status
 from runtimes.artifact import Artifact
 from runtimes.errors import QualityError
@@ -155,11 +156,12 @@ def request_of(
 ) -> SearchRequest:
     """Check a recipe and return the search for its target.
 
-    Raises what `make_plan` does.
+    Raises what `make_plan` does, and UnsupportedError for an emulated device.
     """
     tuning = tuple(stage for stage in recipe.stages if stage.teaches)
     goal = Goal(target.retention, target.latency_p90_ms, target.artifact_mb)
     plan = make_plan(replace(recipe, stages=tuning), out, profiles=profiles)
+    require_times(plan.facts, "a search")
     left_out = _left_out(recipe.stages)
     base_of(plan)  # refuses a base that does not fit before any work
     return SearchRequest(
