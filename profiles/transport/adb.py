@@ -34,6 +34,7 @@ class Adb(Remote):
     """Reach the device of a serial number, or the only one that is attached."""
 
     kind: ClassVar[str] = "adb"
+    needs_host: ClassVar[bool] = False
     usual_folder: ClassVar[str] = "/data/local/tmp/edgepress"
 
     def open_shell(self) -> AdbShell:
