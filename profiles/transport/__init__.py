@@ -24,6 +24,7 @@ TRANSPORTS = Registry(
         "ssh": "profiles.transport.ssh:Ssh",
         "emulated": "profiles.transport.emulated:Emulated",
         "adb": "profiles.transport.adb:Adb",
+        "docker": "profiles.transport.docker:Docker",
     },
     "edgepress.transports",
 )

@@ -19,15 +19,11 @@ from typing import ClassVar, NamedTuple
 
 from profiles.device import TransportSettings
 from profiles.transport.remote import Remote, expanded
+from profiles.transport.saying import CUT, SayingProcess
 from runtimes.errors import DeviceError
-from runtimes.process import HostProcess
 
 _CLIENT_S = 30
 _SETTLE_S = 3
-_ENDED = "edgepress: ended "
-"""The last line that a command's shell writes; after it comes the exit code."""
-_CUT = 256
-"""No command exits with this; it stands for one whose last line did not come."""
 
 
 class Adb(Remote):
@@ -61,16 +57,14 @@ class AdbShell:
         """Return the serial number."""
         return self._serial
 
-    def start(self, command: str) -> AdbProcess:
+    def start(self, command: str) -> SayingProcess:
         """Start a command in the device's shell."""
-        # The client exits with 0 when the device vanishes, so the shell says the exit code itself.
-        script = f'(\n{command}\n)\necho "{_ENDED}$?" >&2'
-        words = [self._adb, "-s", self._serial, "shell", "-T", script]
-        return AdbProcess(words, dict(os.environ))
+        # The client exits with 0 when the device vanishes.
+        return SayingProcess([self._adb, "-s", self._serial, "shell", "-T"], command)
 
     def lost(self, code: int, said: str) -> DeviceError | None:
         """Return the error of a command that the device did not end."""
-        if code != _CUT:
+        if code != CUT:
             return None
         try:
             now = _not_ready(self._serial, _attached(self._adb))
@@ -82,23 +76,6 @@ class AdbShell:
             available=now.received if now else "the device is back",
             action=now.action if now else "run the command again; check the cable if it recurs",
         )
-
-
-class AdbProcess(HostProcess):
-    """Be a command on the device, whose own shell says how it ended."""
-
-    def wait(self, seconds: float) -> int | None:
-        """Wait for the end; return the exit code that the device said."""
-        code = super().wait(seconds)
-        if code is None or code < 0:  # it runs, or this machine killed the client
-            return code
-        ends = re.findall(rf"^{_ENDED}(\d+)$", super().said(), re.MULTILINE)
-        return int(ends[-1]) if ends else _CUT
-
-    def said(self) -> str:
-        """Return what the command, or adb, wrote to stderr."""
-        lines = super().said().splitlines()
-        return "\n".join(line for line in lines if not line.startswith(_ENDED))
 
 
 class _Attached(NamedTuple):
