@@ -31,7 +31,8 @@ class Circumstances:
     are the figures of the sessions that it does not concern, if any. `foreign` says why a stored
     baseline cannot support a FAIL, `missing` why a metric is absent (by metric, or by what it is
     compared `against`), `elsewhere` why the measured device is not the profile's. `fault` says why
-    a model was not measured to its end, `unsound` why the judged model's answers are none.
+    a model was not measured to its end, `unsound` why the judged model's answers are none,
+    `out_of_memory` that it needs more memory than there is.
     """
 
     share: float = 1.0
@@ -45,6 +46,7 @@ class Circumstances:
     elsewhere: str = ""
     fault: str = ""
     unsound: str = ""
+    out_of_memory: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,8 @@ class Bench:
         """Decide one budget, which `fell` if its limit is broken among all that are judged."""
         figure = self.measured(budget)
         lenient = self.lenient(budget)
+        if self.at.out_of_memory and budget.metric == "rss_peak_mb":
+            return Check(budget, figure, Status.FAIL, self.at.out_of_memory, lenient)
         if figure is None:
             return Check(budget, None, Status.NOT_MEASURED, self._missing(budget), lenient)
         status, doubt = self._decide(budget, figure, fell)

@@ -20,6 +20,10 @@ DEVICES = Path(__file__).parent / "devices"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
+_Numbers = tuple[Annotated[int, Field(ge=0, le=4095)], ...]
+_CoreName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+
+
 class _TomlTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -109,13 +113,14 @@ class TransportSettings(_TomlTable):
 class RuntimeSettings(_TomlTable):
     """Name the runtime of the device; with `threads` 0 the runtime chooses.
 
-    With `cores` the measured processes stay on these, by number: big or little ones, for example.
+    With `cores` the measured processes stay on these: numbers, or a name that the device resolves:
+    `big`, `little`, or a core's name such as `cortex-a76`.
     """
 
     name: str = "onnxruntime"
     providers: tuple[str, ...] = ()
     threads: int = Field(default=1, ge=0, le=MOST_THREADS)
-    cores: tuple[Annotated[int, Field(ge=0, le=4095)], ...] = ()
+    cores: _Numbers | _CoreName = ()
 
     @model_validator(mode="after")
     def _known_runtime(self) -> RuntimeSettings:

@@ -129,14 +129,14 @@ class _Case:
     def _outcome(self, checks: Sequence[Check]) -> tuple[Status, str]:
         """Return the verdict's status, and why where no check says it.
 
-        A model whose answers are none fails whatever its budgets are; one that was not measured to
-        its end does not pass.
+        A model whose answers are none, or that does not fit into memory, fails whatever its budgets
+        are; one that was not measured to its end does not pass.
         """
         status, at = _status(checks), self.bench.at
         if self.elsewhere:
             return Status.WRONG_DEVICE, self.elsewhere
-        if at.unsound:
-            return Status.FAIL, at.unsound
+        if at.unsound or at.out_of_memory:
+            return Status.FAIL, at.unsound or at.out_of_memory
         if at.fault:
             return worst((status, Status.NOT_MEASURED)), at.fault
         return status, self._untimed(checks)

@@ -10,7 +10,8 @@ EdgepressError                5  the tool itself failed
 │   └── UnsupportedError         a real thing that this architecture or runtime lacks
 ├── DeviceError               4  the device is another one, or cannot be reached
 ├── BackendError              5  a runtime's own exception, translated at its border
-│   └── AnswerError           1  the model ran, and its answers are none
+│   ├── AnswerError           1  the model ran, and its answers are none
+│   └── OutOfMemoryError      1  the model needs more memory than the device has
 └── QualityError              5  a stage's result is not fit to be used
 """
 
@@ -121,6 +122,16 @@ class AnswerError(BackendError):
             available=self.available,
             action=self.action,
         )
+
+
+class OutOfMemoryError(BackendError):
+    """Report a model that needs more memory than its device, or its limit, has.
+
+    `rss_peak_mb` is the most that the process held, None where it ended without a word.
+    """
+
+    exit_code = 1
+    rss_peak_mb: float | None = None
 
 
 class QualityError(EdgepressError):

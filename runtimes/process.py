@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from runtimes.errors import BackendError, DeviceError
+from runtimes.limits import is_lack_of_memory
 
 
 class Process(Protocol):
@@ -147,7 +148,6 @@ def _counted(file: Path) -> int | None:
     return next((int(row[1]) for row in rows if row[0] == "oom_kill"), None)
 
 
-_MEMORY_WORDS = ("bad_alloc", "bad allocation", "MemoryError", "Failed to allocate memory")
 _SIGNALS = {
     "SIGABRT": "the runtime gave up",
     "SIGSEGV": "the runtime or one of the model's operators is broken",
@@ -163,9 +163,16 @@ def cause_of_end(process: Process, code: int) -> str:
     exit_text += f", {name}" if name else ""
     if name == "SIGKILL":
         return f"{exit_text}: {_killer(process.out_of_memory())}"
-    if any(word in process.said() for word in _MEMORY_WORDS):
+    if is_lack_of_memory(process.said()):
         return f"{exit_text}: memory ran out"
     return f"{exit_text}: {_SIGNALS[name]}" if name in _SIGNALS else exit_text
+
+
+def ran_out_of_memory(process: Process, code: int) -> bool:
+    """Tell whether a process ended for lack of memory: killed, or by what it said."""
+    if code == -signal.SIGKILL:
+        return bool(process.out_of_memory())
+    return code != 0 and is_lack_of_memory(process.said())
 
 
 def _killer(out_of_memory: bool | None) -> str:

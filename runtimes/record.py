@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-from runtimes.errors import AnswerError, BackendError
+from runtimes.errors import AnswerError, BackendError, OutOfMemoryError
 from runtimes.samples import (
     Block,
     ColdStart,
@@ -38,6 +38,7 @@ class Recorder:
         self.variant = variant
         self.fault = ""
         self.unsound = False
+        self.out_of_memory = False
         self.uncached_why = ""
         self._units_left = units
         self._advance = advance
@@ -62,8 +63,19 @@ class Recorder:
             yield
         except BackendError as error:
             self.fault, self.unsound = str(error), isinstance(error, AnswerError)
-            self._write("fault", {"fault": self.fault, "unsound": self.unsound})
+            if isinstance(error, OutOfMemoryError):
+                self._ran_out_of_memory(error)
+            else:
+                self._write("fault", {"fault": self.fault, "unsound": self.unsound})
             self._report(self._units_left, "failed, and is left out")
+
+    def _ran_out_of_memory(self, error: OutOfMemoryError) -> None:
+        """Keep the peak that a process reached before memory ran out, where it is known."""
+        self.out_of_memory = True
+        if error.rss_peak_mb is not None:
+            self._rss_peak_mb.append(error.rss_peak_mb)
+            self._write("peak", {"process": None, "rss_peak_mb": error.rss_peak_mb})
+        self._write("fault", {"fault": self.fault, "unsound": False, "out_of_memory": True})
 
     def started(self, reply: dict[str, Any]) -> None:
         """Keep a start whose files were in the page cache."""
@@ -173,6 +185,7 @@ class Recorder:
             effort=self._effort,
             fault=self.fault,
             unsound=self.unsound,
+            out_of_memory=self.out_of_memory,
         )
 
     def _first_result(self, reply: dict[str, Any]) -> ColdStart:

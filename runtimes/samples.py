@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from runtimes.artifact import Artifact
-from runtimes.errors import AnswerError, BackendError
+from runtimes.errors import AnswerError, BackendError, OutOfMemoryError
+from runtimes.limits import Cores
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Name one model to measure, its runtime and its threads; with `cores` it stays on these."""
+    """Name one model to measure, its runtime and its threads.
+
+    With `cores` it stays on these (numbers, or a name that the device resolves); with `memory_mb`
+    its processes fail beyond so many MiB.
+    """
 
     name: str
     artifact: Artifact
     runtime: str
     threads: int = 1
-    cores: tuple[int, ...] = ()
+    cores: Cores = ()
+    memory_mb: int | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +190,7 @@ class Samples:
     `uncached_starts` read their files from storage; `uncached_why` says why there are none although
     they were requested. `fault` is empty, or says how a process of the variant failed: then earlier
     samples stay valid, and nothing was measured afterwards. It is `unsound` where the model ran
-    and its answers are none.
+    and its answers are none; `out_of_memory` where it needs more than there is.
     """
 
     variant: str
@@ -207,11 +213,13 @@ class Samples:
     effort: Effort = Effort()
     fault: str = ""
     unsound: bool = False
+    out_of_memory: bool = False
 
     def raise_fault(self) -> None:
-        """Raise BackendError when a process of the variant failed, AnswerError when `unsound`."""
+        """Raise BackendError, or the kind of it that fits, when a process of the variant failed."""
         if self.fault:
-            raise (AnswerError if self.unsound else BackendError).relayed(self.fault)
+            short = OutOfMemoryError if self.out_of_memory else BackendError
+            raise (AnswerError if self.unsound else short).relayed(self.fault)
 
 
 def joined(first: Samples, more: Samples) -> Samples:
@@ -247,6 +255,7 @@ def joined(first: Samples, more: Samples) -> Samples:
         ),
         fault=first.fault or more.fault,
         unsound=first.unsound or more.unsound,
+        out_of_memory=first.out_of_memory or more.out_of_memory,
     )
 
 

@@ -26,6 +26,7 @@ from runtimes.errors import (  # noqa: E402
     first_line,
     unexpected,
 )
+from runtimes.limits import is_lack_of_memory, limit_memory, parsed_cores, pin  # noqa: E402
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
@@ -229,28 +230,13 @@ def _encoded(answer: Any) -> dict[str, Any]:
     return {"shape": list(answer.shape), "float32": content}
 
 
-def pin(cores: Sequence[int]) -> None:
-    """Keep this process on the named cores; raise BackendError where that is not possible."""
-    if not cores:
-        return
-    try:
-        os.sched_setaffinity(0, cores)
-    except (OSError, AttributeError) as error:
-        allowed: set[int] = getattr(os, "sched_getaffinity", lambda _: set())(0)
-        raise BackendError(
-            f"this process cannot be pinned to the cores {', '.join(map(str, cores))}",
-            expected="cores that the device has and this process may use",
-            available=", ".join(map(str, sorted(allowed))) or "a system that cannot pin a process",
-            action="correct `cores` in the profile's [runtime]",
-        ) from error
-
-
 def serve(arguments: argparse.Namespace) -> None:
     """Answer requests from stdin until it ends, then end the process at once.
 
     Python's normal exit frees the session piece by piece, which takes 50 ms without need.
     """
     ends_without_caller(0, _ALONE_S)
+    limit_memory(arguments.memory_mb)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not appear between the replies
     worker = MeasuringServer(arguments, started_ns(arguments.spawned, _ENTERED_NS))
@@ -258,17 +244,25 @@ def serve(arguments: argparse.Namespace) -> None:
         try:
             reply = worker.answer(json.loads(line))
         except EdgepressError as error:
-            reply = {"error": str(error), "unsound": isinstance(error, AnswerError)}
-        except (KeyboardInterrupt, SystemExit, MemoryError):
+            reply = _failed(error, arguments.memory_mb)
+        except (KeyboardInterrupt, SystemExit):
             raise  # the process ends, and its parent says why
         except BaseException as error:  # whatever a library raises; a panic is no Exception
-            reply = {"error": str(unexpected(error))}
+            reply = _failed(unexpected(error), arguments.memory_mb)
         print(json.dumps(reply), file=replies, flush=True)
     os._exit(0)
 
 
-def _cores(text: str) -> tuple[int, ...]:
-    return tuple(int(core) for core in text.split(","))
+def _failed(error: EdgepressError, memory_mb: int | None) -> dict[str, Any]:
+    """Return the reply that carries an error; one for lack of memory has the peak reached."""
+    if not is_lack_of_memory(str(error)):
+        return {"error": str(error), "unsound": isinstance(error, AnswerError)}
+    limit = f" (it may have {memory_mb} MB)" if memory_mb else ""
+    said = BackendError(
+        f"memory ran out{limit}: {error.received}",
+        action="make the model smaller, or use a device with more memory",
+    )
+    return {"error": str(said), "out_of_memory": True, "rss_peak_mb": peak_rss_mb()}
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -282,8 +276,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--threads", type=int, default=1, metavar="N", help="0: as many as it likes"
     )
     parser.add_argument(
-        "--cores", type=_cores, default=(), metavar="N,…", help="stay on these; default: any"
+        "--cores", type=parsed_cores, default=(), metavar="N,…", help="stay on these: 0,1 or big"
     )
+    parser.add_argument("--memory-mb", type=int, metavar="MIB", help="fail beyond so much data")
     parser.add_argument("--runtime-class", metavar="MODULE:CLASS", help="default: the registered")
     parser.add_argument("--task-class", metavar="MODULE:CLASS", help="default: the registered")
     parser.add_argument("--spawned", type=int, metavar="NS", help="when the parent started this")

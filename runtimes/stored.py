@@ -46,6 +46,7 @@ def stored_samples(
         server_runs=tuple(_row(ServerRuns, line) for line in own.get("server", [])),
         fault=next((str(line["fault"]) for line in own.get("fault", [])), ""),
         unsound=any(line.get("unsound", False) for line in own.get("fault", [])),
+        out_of_memory=any(line.get("out_of_memory", False) for line in own.get("fault", [])),
     )
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtimes.errors import AnswerError, BackendError, DeviceError
-from runtimes.process import Process, cause_of_end
+from runtimes.errors import AnswerError, BackendError, DeviceError, OutOfMemoryError
+from runtimes.limits import Cores
+from runtimes.process import Process, cause_of_end, ran_out_of_memory
 
 if TYPE_CHECKING:
     from typing import Self
@@ -51,7 +52,7 @@ class Worker:
         if reply is None:
             raise self._ended(do, timeout_s if expired.is_set() else None)
         if "error" in reply:
-            raise (AnswerError if reply.get("unsound") else BackendError).relayed(reply["error"])
+            raise _relayed(reply)
         return reply
 
     def close(self) -> None:
@@ -101,12 +102,21 @@ class Worker:
             if timeout_s is not None
             else f"ended during {do!r} ({cause_of_end(self._process, code)})"
         )
-        return BackendError(
+        short = timeout_s is None and ran_out_of_memory(self._process, code)
+        return (OutOfMemoryError if short else BackendError)(
             f"{self._name}: the measuring process {why}",
             available="\n             ".join(said.splitlines()[-_STDERR_LINES:])
             or "it said nothing",
             action="run the model alone: predict.py in its bundle, or `edgepress predict`",
         )
+
+
+def _relayed(reply: Mapping[str, Any]) -> BackendError:
+    if reply.get("out_of_memory"):
+        error = OutOfMemoryError.relayed(reply["error"])
+        error.rss_peak_mb = reply["rss_peak_mb"]
+        return error
+    return (AnswerError if reply.get("unsound") else BackendError).relayed(reply["error"])
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
@@ -127,10 +137,15 @@ def command_of(python: Sequence[str]) -> list[str]:
     return [*python, "-m", "runtimes.serve"]
 
 
-def arguments_of(folder: str, runtime: str, threads: int, cores: Sequence[int] = ()) -> list[str]:
+def arguments_of(
+    folder: str, runtime: str, threads: int, cores: Cores = (), memory_mb: int | None = None
+) -> list[str]:
     """Return the command line's arguments for a model to measure."""
-    pinned = [f"--cores={','.join(map(str, cores))}"] if cores else []
-    return [f"--model={folder}", f"--runtime={runtime}", f"--threads={threads}", *pinned]
+    named = cores if isinstance(cores, str) else ",".join(map(str, cores))
+    pinned = [f"--cores={named}"] if named else []
+    limited = [] if memory_mb is None else [f"--memory-mb={memory_mb}"]
+    said = [f"--model={folder}", f"--runtime={runtime}", f"--threads={threads}"]
+    return [*said, *pinned, *limited]
 
 
 def environment_of(threads: int, paths: str) -> dict[str, str]:

@@ -113,9 +113,13 @@ class Outcome:
         return next(row for row in self.measured if row.candidate.name == name)
 
     def accept(self, progress: Progress) -> None:
-        """Warn of a noisy machine; raise BackendError when any model's process failed."""
+        """Warn of a noisy machine; raise BackendError when any model's process failed.
+
+        A model that does not fit into memory is no error: its verdict says it.
+        """
         for row in self.measured:
-            row.samples.raise_fault()
+            if not row.samples.out_of_memory:
+                row.samples.raise_fault()
         for reason in self.noise.reasons:
             progress.warn(f"noise: {reason}")
 

@@ -58,20 +58,27 @@ class Faults(TypedDict):
 
     fault: str
     unsound: str
+    out_of_memory: str
 
 
 def faults_of(judged: Samples, reference: Samples | None) -> Faults:
     """Return what is wrong with the judged model, or else with the reference beside it."""
     said = _why(judged) if judged.fault else ""
+    none: Faults = {"fault": "", "unsound": "", "out_of_memory": ""}
+    if judged.out_of_memory:
+        return {**none, "out_of_memory": said}
     if judged.unsound:
-        return {"fault": "", "unsound": said}
+        return {**none, "unsound": said}
     if not said and reference is not None and reference.fault:
         said = f"the reference: {_why(reference)}"
-    return {"fault": said, "unsound": ""}
+    return {**none, "fault": said}
 
 
 def _why(samples: Samples) -> str:
     first = samples.fault.splitlines()[0]
+    if samples.out_of_memory:
+        peak = max(samples.rss_peak_mb, default=None)
+        return f"{first}; {'peak not shown' if peak is None else f'peak {peak:.1f} MB'}"
     return first if samples.unsound else f"the process failed: {first}"
 
 

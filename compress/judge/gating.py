@@ -185,7 +185,12 @@ def _report(
     stored: Baseline | None,
 ) -> GateReport:
     faults = [
-        Fault(row.candidate.name, row.samples.fault, row.samples.unsound)
+        Fault(
+            row.candidate.name,
+            row.samples.fault,
+            row.samples.unsound,
+            row.samples.out_of_memory,
+        )
         for row in outcome.measured
         if row.samples.fault
     ]

@@ -26,7 +26,7 @@ from profiles.emulated import believed
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.job import Job
 from profiles.measurement import Figures, Provenance, conditions
-from runtimes.errors import AnswerError, BackendError
+from runtimes.errors import AnswerError, BackendError, OutOfMemoryError
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined
 from runtimes.soundness import different, require_sound
 
@@ -203,7 +203,9 @@ class _SequentialTest:
     def _variant(self, name: str) -> Variant:
         candidate = self._candidates[name]
         threads, cores = self._demand.threads, self._demand.cores
-        return Variant(name, candidate.artifact, candidate.runtime, threads, cores)
+        # The reference is only compared with: a teacher need not fit into a board's memory.
+        limit_mb = self._demand.memory_mb if name == self._evaluation.judged else None
+        return Variant(name, candidate.artifact, candidate.runtime, threads, cores, limit_mb)
 
     def _fault(self, name: str) -> str:
         return self._samples[name].fault if name in self._samples else ""
@@ -222,10 +224,15 @@ class _SequentialTest:
                 elif self._evaluation.profiles and name in self._pair():
                     self._try_rows(name)
             except BackendError as error:
-                said, unsound = str(error), isinstance(error, AnswerError)
-                samples = replace(self._samples[name], fault=said, unsound=unsound)
-                self._samples[name] = samples
-                self._session.add("fault", {"variant": name, "fault": said, "unsound": unsound})
+                failed = replace(
+                    self._samples[name],
+                    fault=str(error),
+                    unsound=isinstance(error, AnswerError),
+                    out_of_memory=isinstance(error, OutOfMemoryError),
+                )
+                self._samples[name] = failed
+                kinds = {"unsound": failed.unsound, "out_of_memory": failed.out_of_memory}
+                self._session.add("fault", {"variant": name, "fault": failed.fault, **kinds})
         self._answering_s = time.perf_counter() - started
 
     def _try_rows(self, name: str) -> None:

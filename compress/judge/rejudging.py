@@ -100,7 +100,7 @@ def rejudge(request: JudgeRequest) -> GateReport:
         verdicts=_verdicts(pool, profiles, figures["judged"]),
         noise=pool.noise,
         faults=tuple(
-            Fault(_role(role), samples.fault, samples.unsound)
+            Fault(_role(role), samples.fault, samples.unsound, samples.out_of_memory)
             for role, samples in pool.samples.items()
             if samples.fault
         ),

@@ -10,6 +10,7 @@ from profiles.deciding import spent
 from profiles.device import DeviceProfile
 from profiles.job import Job
 from profiles.statistics import peaks_needed, samples_needed
+from runtimes.limits import Cores
 from runtimes.measure import Load, MeasurePlan
 
 
@@ -76,15 +77,19 @@ _COLD_STARTS = {"p50": 0.5, "p90": 0.9}
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """Say what the profiles' budgets need from a measurement; counts are per model."""
+    """Say what the profiles' budgets need from a measurement; counts are per model.
+
+    `memory_mb` is the memory of the profile's device, None where the measured one has no more.
+    """
 
     threads: int
-    cores: tuple[int, ...]
+    cores: Cores
     confidence: float
     cold_starts: int
     uncached_starts: int
     loads: tuple[Load, ...]
     requests_per_s: tuple[int, ...] = ()
+    memory_mb: int | None = None
 
     def plan(self, tier: Tier, seed: int) -> MeasurePlan:
         """Return the plan of a session at this tier, without the processes of its looks."""
@@ -121,7 +126,22 @@ def demand_of(
         uncached_starts=_starts("cold_start_uncached_", budgets, tier),
         loads=tuple(dict.fromkeys(_loads(budgets))),
         requests_per_s=tuple(dict.fromkeys(_requests_per_s(budgets))),
+        memory_mb=_memory_limit_mb(fitting, device),
     )
+
+
+def _memory_limit_mb(profiles: Sequence[DeviceProfile], device: Job) -> int | None:
+    """Return the least memory of the profiles' devices in MiB, None where there is no more.
+
+    Each profile that fits is one that this device may stand for: a process here must then do with
+    what the profile's device has. An emulator of single programs cannot limit them.
+    """
+    sizes = (profile.hardware.memory_mb for profile in profiles)
+    least = min((size for size in sizes if size is not None), default=None)
+    there = device.facts().memory_mb
+    if least is None or there is None or there <= least or device.facts().emulates_programs:
+        return None
+    return least
 
 
 def _starts(prefix: str, budgets: Sequence[Budget], tier: Tier) -> int:

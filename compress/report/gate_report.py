@@ -19,12 +19,14 @@ TOOL_ERROR = 5
 class Fault:
     """Say which model could not be measured to the end, and the last output of its process.
 
-    It is `unsound` where the model ran and its answers are none.
+    It is `unsound` where the model ran and its answers are none, `out_of_memory` where it needs
+    more than there is.
     """
 
     model: str
     said: str
     unsound: bool = False
+    out_of_memory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +79,13 @@ class GateReport:
     def exit_code(self) -> int:
         """Return what the command exits with: a fault of the tool outweighs all but a FAIL.
 
-        A reference whose answers are none is bad input.
+        A reference whose answers are none is bad input; a model that does not fit into memory is
+        no fault of the tool.
         """
-        if not self.faults or self.status is Status.FAIL:
+        faults = [fault for fault in self.faults if not fault.out_of_memory]
+        if not faults or self.status is Status.FAIL:
             return self.status.exit_code
-        return BAD_INPUT if all(fault.unsound for fault in self.faults) else TOOL_ERROR
+        return BAD_INPUT if all(fault.unsound for fault in faults) else TOOL_ERROR
 
     def to_json(self) -> dict[str, Any]:
         """Return the report as `--json` prints it."""

@@ -34,7 +34,9 @@ def serve(transport: Transport, variant: Variant | None = None) -> Worker:
     added = [] if variant is None else _added_rows(variant)
     if variant is not None:
         place = transport.put(variant.artifact.path)
-        command += arguments_of(place, variant.runtime, variant.threads, variant.cores)
+        command += arguments_of(
+            place, variant.runtime, variant.threads, variant.cores, variant.memory_mb
+        )
         command += [f"{option}={row}" for option, row in added]
     env = environment_of(variant.threads if variant else 1, _paths(transport, added))
     if transport.here:

@@ -174,3 +174,18 @@ def test_every_metric_can_be_budgeted() -> None:
 )
 def test_int8_dot_follows_from_the_flags(isa: tuple[str, ...], expected: bool) -> None:
     assert has_int8_dot(isa) is expected
+
+
+@pytest.mark.parametrize("cores", ['"big"', '"cortex-a76"', "[0, 1]"])
+def test_cores_are_numbers_or_a_name(tmp_path: Path, cores: str) -> None:
+    path = tmp_path / "mine.toml"
+    budgets = "[budgets]\nartifact_mb = {max = 3}\n"
+    path.write_text(f'schema = 1\nname = "mine"\n[runtime]\ncores = {cores}\n{budgets}')
+    assert load_profile(path).runtime.cores in ("big", "cortex-a76", (0, 1))
+
+
+def test_cores_that_are_neither_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('schema = 1\nname = "mine"\n[runtime]\ncores = "Big!"\n[budgets]\nx = 1\n')
+    with pytest.raises(ProfileError, match=r"runtime\.cores"):
+        load_profile(path)

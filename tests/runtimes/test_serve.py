@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from runtimes import machine, serve, timing
+from runtimes import limits, machine, serve, timing
 from runtimes.artifact import Artifact
 from runtimes.errors import BackendError
 from runtimes.predict import open_predictor
@@ -180,14 +180,25 @@ def test_a_pinned_process_stays_on_its_cores(tmp_path: Path) -> None:
     assert arguments.cores == (core,)
     before = os.sched_getaffinity(0)
     try:
-        serve.pin(arguments.cores)
+        limits.pin(arguments.cores)
         assert os.sched_getaffinity(0) == {core}
     finally:
         os.sched_setaffinity(0, before)
-    serve.pin(())
+    limits.pin(())
     assert os.sched_getaffinity(0) == before
 
 
 def test_a_core_that_is_not_there_is_said() -> None:
     with pytest.raises(BackendError, match=r"pinned to the cores 4095[\s\S]*available: \d"):
-        serve.pin((4095,))
+        limits.pin((4095,))
+
+
+def test_a_name_of_cores_is_looked_up_on_the_device() -> None:
+    from runtimes.clusters import clusters
+
+    (cluster,) = clusters()[:1] or pytest.skip("this system does not describe its cores")
+    assert limits._named(cluster.core) == cluster.cpus
+    assert serve.parse(["--cores", "big"]).cores == "big"
+    assert serve.parse(["--cores", "0,2"]).cores == (0, 2)
+    with pytest.raises(BackendError, match=r"no cores named 'cortex-a999'[\s\S]*available: \w"):
+        limits.pin("cortex-a999")
