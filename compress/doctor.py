@@ -16,6 +16,7 @@ EXTRAS = {
     "openvino": "OpenVINO models: export, quantize, run",
     "litert": "TFLite models in LiteRT: quantize, run",
     "litert-export": "export to TFLite; in an environment without `release`",
+    "executorch": "ExecuTorch programs for XNNPACK: export, quantize, run",
     "tensorrt": "TensorRT engines on an NVIDIA GPU",
     "peft": "LoRA adapters as teachers",
     "release": "signatures, model cards, bills of materials",

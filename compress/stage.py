@@ -43,6 +43,7 @@ STAGES = Registry(
 TOOLS = (
     *("edgepress", "torch", "transformers", "tokenizers"),
     *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf"),
+    *("executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
 )
 """Packages whose versions affect a stage's result; each is part of the cache key."""
 

@@ -23,6 +23,7 @@ RUNTIMES = Registry(
         "onnxruntime": "runtimes.onnx_runtime:OnnxRuntime",
         "openvino": "runtimes.openvino_runtime:OpenVINO",
         "litert": "runtimes.litert_runtime:LiteRT",
+        "executorch": "runtimes.executorch_runtime:ExecuTorch",
         "tensorrt": "runtimes.tensorrt_runtime:TensorRT",
         "torch": "runtimes.torch_runtime:Torch",
     },

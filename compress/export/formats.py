@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
-Format = Literal["onnx", "openvino", "tensorrt", "ort", "tflite"]
+Format = Literal["onnx", "openvino", "tensorrt", "ort", "tflite", "executorch"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -26,6 +26,7 @@ ROUTES: Mapping[str, Route] = {
     "tensorrt": Route(("onnx", "tensorrt")),
     "ort": Route(("onnx",), after=("ort",)),
     "tflite": Route(("tflite",)),
+    "executorch": Route(("executorch",)),
 }
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from compress.export.torch_program import logits_of, tensors, tracing
+from compress.graph.torch_program import logits_of, tensors, tracing
 from compress.models.feeds import ExampleFeeds
 from runtimes.errors import BackendError, first_line
 from runtimes.litert_runtime import SIGNATURE
@@ -33,10 +33,10 @@ def lengths_of(max_length: int) -> tuple[int, ...]:
 
 def export_litert(
     model: Any, examples: ExampleFeeds, names: tuple[str, ...], max_length: int, path: Path
-) -> None:
+) -> dict[str, float]:
     """Write a classifier's TFLite file with int64 inputs `names` and output `logits`.
 
-    Raises BackendError when litert-torch cannot convert the model.
+    There are no metrics. Raises BackendError when litert-torch cannot convert the model.
     """
     with _quiet(), tracing():
         import litert_torch
@@ -55,6 +55,7 @@ def export_litert(
                 f"litert-torch cannot convert the model ({first_line(error)})",
                 action='leave the format "tflite" out: deploy the ONNX or ort file',
             ) from error
+    return {}
 
 
 @contextmanager

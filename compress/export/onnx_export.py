@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.export.plain_mask import plain_masks
 from compress.graph.onnx_graph import save_onnx
+from compress.graph.plain_mask import plain_masks
 from compress.graph.rewrite import rewrite
 from compress.models.feeds import Feeds
 from compress.models.opening import Opening

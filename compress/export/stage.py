@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from compress.export.executorch_export import export_executorch
 from compress.export.formats import FORMATS, Format, of_torch
 from compress.export.litert_export import export_litert, lengths_of
 from compress.export.onnx_export import export_onnx
@@ -17,11 +18,12 @@ from compress.export.openvino_export import export_openvino
 from compress.export.ort_export import export_ort
 from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
-from compress.export.torch_program import inputs_of
+from compress.graph.executorch_program import SOURCE
+from compress.graph.torch_program import inputs_of
 from compress.models.architectures import UNKNOWN, require
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
-from compress.models.torch_model import TOKENIZER_FILES, load_model
+from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES, load_model
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.contents import list_files
@@ -31,8 +33,11 @@ from runtimes.runtime import TensorSpec, model_files
 Inputs = tuple[TensorSpec, ...]
 
 _TORCH = ("torch", "transformers")
-_PACKAGES = {"tflite": (*_TORCH, "litert_torch", "ai_edge_litert")}
-_TORCH_WRITERS = {"model.tflite": export_litert}
+_PACKAGES = {
+    "tflite": (*_TORCH, "litert_torch", "ai_edge_litert"),
+    "executorch": (*_TORCH, "executorch", "torchao"),
+}
+_TORCH_WRITERS = {"model.tflite": export_litert, "model.pte": export_executorch}
 _ONNX_WRITERS = {"model.xml": export_openvino, "model.ort": export_ort}
 """What writes a format, by its file's name."""
 
@@ -42,7 +47,8 @@ class Export(Stage):
     """Export a classifier to `format` and check it against its source at several shapes.
 
     OpenVINO, TensorRT and `ort` files are made from the ONNX export, which may be the source
-    itself; `ort` is made last, of a quantized model too. `tflite` is made of the torch model.
+    itself; `ort` is made last, of a quantized model too. `tflite` and
+    `executorch` are made of the torch model.
     `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the device; its
     ranges come from `calibration_rows` rows of training text.
     """
@@ -113,13 +119,13 @@ class Export(Stage):
             inputs, metrics = self._tensorrt(source, examples, context, folder)
         else:
             write = _of_torch if of_torch(self.format) else _of_onnx
-            reference, inputs = write(source, examples, context, made)
+            reference, inputs, metrics = write(source, examples, context, made)
             stated = _outputs(source)[0] if source.outputs else None
             exported = file_run(folder, self.format)
             length = source.max_length
             lengths = lengths_of(length) if self.format == "tflite" else ()
             difference = check_parity(reference, exported, examples, length, made, stated, lengths)
-            metrics = {"difference": difference}
+            metrics = {"difference": difference, **metrics}
         return Made.like(
             source,
             format=left.format,
@@ -141,25 +147,35 @@ class Export(Stage):
 
 def _of_torch(
     source: Artifact, examples: ExampleFeeds, _context: RunContext, made: Path
-) -> tuple[Run, Inputs]:
-    """Write the file `made` of the torch model itself; return the reference and the inputs."""
+) -> tuple[Run, Inputs, dict[str, float]]:
+    """Write the file `made` of the torch model itself; return reference, inputs, metrics."""
     model = load_model(source.path, source.task)
     inputs = inputs_of(source, examples)
     names = tuple(spec.name for spec in inputs)
-    _TORCH_WRITERS[made.name](model, examples, names, source.max_length, made)
-    return torch_run(model), inputs
+    metrics = _TORCH_WRITERS[made.name](model, examples, names, source.max_length, made)
+    if made.suffix == ".pte":
+        _keep_torch(source, made.with_name(SOURCE))
+    return torch_run(model), inputs, metrics
+
+
+def _keep_torch(source: Artifact, folder: Path) -> None:
+    """Copy the torch model, which `quantize` starts from; bundles do not carry it."""
+    folder.mkdir()
+    for pattern in ("config.json", HEADS_CODE, "*.safetensors"):
+        for file in sorted(source.path.glob(pattern)):
+            shutil.copyfile(file, folder / file.name)
 
 
 def _of_onnx(
     source: Artifact, examples: ExampleFeeds, context: RunContext, made: Path
-) -> tuple[Run, Inputs]:
-    """Write the file `made` by way of ONNX; return the reference function and the inputs."""
+) -> tuple[Run, Inputs, dict[str, float]]:
+    """Write the file `made` by way of ONNX; return reference, inputs, metrics."""
     direct = made.name == "model.onnx"
     plain = made.parent if direct else context.scratch
     reference, inputs = _plain_onnx(source, examples, plain)
     if not direct:
         _ONNX_WRITERS[made.name](plain / "model.onnx", made)
-    return reference, inputs
+    return reference, inputs, {}
 
 
 def _outputs(source: Artifact) -> tuple[TensorSpec, ...]:

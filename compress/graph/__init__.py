@@ -1,1 +1,1 @@
-"""Read and rewrite ONNX and OpenVINO graphs."""
+"""Read and rewrite graphs: ONNX, OpenVINO, and traced torch programs."""

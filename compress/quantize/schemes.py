@@ -41,7 +41,7 @@ class Scheme:
 _DYNAMIC = "try embeddings = 'int8', weights = 'int8', or distill longer before"
 _STATIC = "try scheme 'int8-dynamic', or more calibration rows"
 _INT4 = "try block_size 16, embeddings = 'int8', or scheme 'int8-dynamic'"
-_TFLITE = "try the onnx or ort format, or distill longer before"
+_MOBILE = "try the onnx or ort format, or distill longer before"
 _FP16 = "try scheme 'int8-dynamic'"
 
 SCHEMES = (
@@ -89,7 +89,17 @@ SCHEMES = (
     ),
     Scheme(
         *("tflite", "int8-dynamic", "compress.quantize.litert_dynamic:quantize"),
-        *("int8", 0.8, _TFLITE),  # a graph for each length: half of a model of a few 100 kB
+        *("int8", 0.8, _MOBILE),  # a graph for each length: half of a model of a few 100 kB
+    ),
+    Scheme(
+        *("executorch", "int8-dynamic", "compress.quantize.executorch_pt2e:quantize_dynamic"),
+        *("int8", 0.55, _MOBILE),
+        embeddings=("int8", "fp32"),
+    ),
+    Scheme(
+        *("executorch", "int8-static", "compress.quantize.executorch_pt2e:quantize_static"),
+        *("int8", 0.55, _STATIC),
+        embeddings=("int8", "fp32"),
     ),
 )
 

@@ -45,7 +45,7 @@ class Quantize(Stage):
     """
 
     kind: ClassVar[str] = "quantize"
-    accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino", "tflite")
+    accepts: ClassVar[tuple[str, ...]] = ("onnx", "openvino", "tflite", "executorch")
 
     scheme: Annotated[str, AfterValidator(known_scheme)] = "int8-dynamic"
     weights: Literal["int8", "int4"] = "int8"
@@ -67,6 +67,8 @@ class Quantize(Stage):
             return ("openvino", "nncf")
         if form == "tflite":
             return ("ai_edge_quantizer", "ai_edge_litert")
+        if form == "executorch":
+            return ("executorch", "torchao", "torch", "transformers")
         return ("onnx_ir",) if "int4" in (self.weights, self.scheme[:4]) else ()
 
     def title(self, form: str) -> str:

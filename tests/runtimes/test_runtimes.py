@@ -12,6 +12,7 @@ import pytest
 
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, BackendError, InputError, UnsupportedError
+from runtimes.executorch_runtime import ExecuTorch
 from runtimes.litert_runtime import LiteRT
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.openvino_runtime import OpenVINO
@@ -25,6 +26,7 @@ from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContrac
 from tests.runtimes.tiny import (
     feeds,
     onnx_graph,
+    tiny_executorch,
     tiny_onnx,
     tiny_openvino,
     tiny_ort,
@@ -109,6 +111,27 @@ class TestLiteRT(RuntimeContract):
         (tmp_path / "model.tflite").write_bytes(content.replace(b"tokens_", b"serving"))
         with pytest.raises(ArtifactError, match="without signatures"):
             self.runtime.open(tmp_path / "model.tflite", 1)
+
+
+class TestExecuTorch(RuntimeContract):
+    runtime = ExecuTorch()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_executorch(folder)
+
+    def test_answers_as_the_onnx_file_does_at_every_length(
+        self, opened: Opened, tmp_path: Path
+    ) -> None:
+        onnx = OnnxRuntime().open(tiny_onnx(tmp_path).model_file, 1)
+        for length in range(1, 33):
+            rows = feeds(2, length)
+            expected = onnx.run(rows)["logits"]
+            np.testing.assert_allclose(opened.run(rows)["logits"], expected, atol=1e-5)
+
+    def test_refuses_a_row_beyond_its_bound(self, opened: Opened) -> None:
+        with pytest.raises(InputError, match=r"33 tokens[\s\S]*at most 32"):
+            opened.run(feeds(1, 33))
 
 
 class TestTorch(RuntimeContract):

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from compress.export.ort_export import export_ort
+from compress.graph.executorch_program import lower, trace
 from runtimes.artifact import Artifact, write_artifact
 from runtimes.openvino_runtime import import_openvino
 from runtimes.runtime import TensorSpec
 from tests.absent import needs
-from tests.runtimes.tiny_tflite import TFLITE
+from tests.runtimes.tiny_tflite import TFLITE, tiny_module
 
 LABELS = ("billing", "technical", "feedback")
 WORDS = ("my", "card", "is", "lost", "the", "app", "crashed", "thank", "you", "refund", "me", "now")
@@ -147,6 +148,15 @@ def tiny_tflite(folder: Path) -> Artifact:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(TFLITE, folder / "model.tflite")
     return finish(folder, "tflite")
+
+
+def tiny_executorch(folder: Path) -> Artifact:
+    """Make an ExecuTorch artifact of the same graph."""
+    needs("executorch")
+    folder.mkdir(parents=True, exist_ok=True)
+    program = trace(tiny_module(), feeds(1, 8), max_length=32)
+    lower(program, folder / "model.pte")
+    return finish(folder, "executorch")
 
 
 def tiny_torch(folder: Path) -> Artifact:

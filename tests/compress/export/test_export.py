@@ -22,6 +22,7 @@ from compress.graph.onnx_graph import MASK_FLOOR, load_onnx, tidy
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
 from compress.quantize.stage import Quantize
+from compress.run.bundle import write_bundle
 from compress.stage import RunContext, execute
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError, UnsupportedError
@@ -132,6 +133,34 @@ class TestTflite(_ExportContract):
         self, made: tuple[str, Artifact]
     ) -> None:
         assert [spec.name for spec in made[1].inputs] == ["input_ids", "attention_mask"]
+
+
+class TestExecuTorch(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        needs("executorch")
+        return Export("executorch")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return trained()
+
+    def test_says_which_operators_run_outside_xnnpack(self, made: tuple[str, Artifact]) -> None:
+        metrics = made[1].history[-1].metrics
+        assert metrics["XNNPACK parts"] >= 1
+        assert metrics["outside XNNPACK: aten.embedding"] >= 1
+        products = ("linear", "bmm", "addmm", "mm", "softmax")
+        assert not [name for name in metrics if name.endswith(products)]
+
+    def test_the_torch_model_beside_it_ships_with_no_bundle(
+        self, made: tuple[str, Artifact], tmp_path: Path
+    ) -> None:
+        assert (made[1].path / "torch" / "model.safetensors").is_file()
+        assert made[1].size_bytes() < 1.5 * made[1].model_file.stat().st_size + 50_000
+        shipped = write_bundle(made[1], tmp_path / "bundle")
+        assert not (shipped / "torch").exists()
 
 
 class TestTensorRT(_ExportContract):

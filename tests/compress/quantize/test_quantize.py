@@ -24,11 +24,12 @@ from compress.quantize.check import Limits, check_result, refuse_if_worse
 from compress.quantize.embeddings import pack_rows
 from compress.quantize.schemes import SCHEMES, Scheme
 from compress.quantize.stage import Quantize
+from compress.run.bundle import write_bundle
 from compress.stage import RunContext, execute
 from compress.storage.sources import code_digest
 from profiles.paired import Paired
 from profiles.scores import RowScores
-from runtimes.artifact import Artifact
+from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import ArtifactError, DataError, QualityError, RecipeError, UnsupportedError
 from runtimes.litert_runtime import LiteRT
 from runtimes.predict import open_predictor
@@ -124,6 +125,24 @@ class TestTfliteInt8Dynamic(_QuantizeContract):
         needs("litert_torch")
         target = tmp_path_factory.mktemp("tflite") / "exported"
         return execute(Export("tflite"), trained(), make_context(), target)
+
+
+class TestExecuTorchInt8Dynamic(_QuantizeContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+        needs("executorch")
+        target = tmp_path_factory.mktemp("executorch") / "exported"
+        return execute(Export("executorch"), trained(), make_context(), target)
+
+    def test_needs_the_torch_model_beside_the_file(self, source: Artifact, tmp_path: Path) -> None:
+        shipped = read_artifact(write_bundle(source, tmp_path / "bundle"))
+        with pytest.raises(UnsupportedError, match="no torch model beside"):
+            _run(tmp_path, shipped)
+
+
+class TestExecuTorchInt8Static(TestExecuTorchInt8Dynamic):
+    scheme = "int8-static"
 
 
 def test_the_int8_of_tflite_keeps_what_the_fp32_file_says(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from compress.export.plain_mask import plain_masks
+from compress.graph.plain_mask import plain_masks
 from compress.models.feeds import ExampleFeeds, Feeds
 from runtimes.artifact import Artifact
 from runtimes.runtime import TensorSpec
@@ -28,8 +28,13 @@ def logits_of(model: Any) -> Any:
             super().__init__()
             self.model = model
 
-        def forward(self, **feeds: Any) -> dict[str, Any]:
-            return {"logits": self.model(**feeds).logits}
+        # torch.export's dynamic shapes need arguments with names of their own
+        def forward(
+            self, input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None
+        ) -> dict[str, Any]:
+            given = {"attention_mask": attention_mask, "token_type_ids": token_type_ids}
+            others = {name: tensor for name, tensor in given.items() if tensor is not None}
+            return {"logits": self.model(input_ids=input_ids, **others).logits}
 
     return Logits().eval()
 
