@@ -29,6 +29,9 @@ _FRESH_S = 24 * 3600.0
 
 _LIMIT_S = 900.0
 
+_LIBRARY = r"zlib1g|lib(?!perl|pam-).*(?<!-perl)"
+"""Names of packages that hold a library: not Perl's modules, nor those of the login."""
+
 
 class Deb(NamedTuple):
     """Describe one package: its name, version, download and digest; `unpacked_bytes` on a disk."""
@@ -87,6 +90,18 @@ class Debs:
             available=depends.strip(", "),
             action="use the sources of a supported Debian release: 12 or newer",
         )
+
+    def with_libraries(self, *names: str) -> list[str]:
+        """Return packages with all libraries that they need directly or through others.
+
+        Other packages that they depend on, such as Perl and the installer, are left out.
+        """
+        said = self._apt(
+            *("apt-get", "install", "--print-uris", "-qq", "--no-install-recommends", *names)
+        )
+        found = [line.split()[1].partition("_")[0] for line in said.splitlines() if line]
+        libraries = [name for name in found if re.fullmatch(_LIBRARY, name)]
+        return list(dict.fromkeys([*libraries, *names]))
 
     def fetch(self, debs: Sequence[Deb]) -> list[Path]:
         """Return the packages' files, fetched unless they are here, in the same order."""

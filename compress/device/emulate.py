@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 CPUS_SHOWN = 1
 """How many cores an emulated board shows; QEMU runs each as a thread of this machine."""
 
-_COMMENT = """An emulated board: it answers whether a model loads, fits and says the same, never how
+COMMENT = """An emulated board: it answers whether a model loads, fits and says the same, never how
 fast. `edgepress device emulate` wrote this."""
 
 
@@ -44,7 +44,7 @@ def emulate(
     progress = progress or Silence()
     device = load_profile(profile) if isinstance(profile, str) else profile
     core = core_for(device)
-    name = emulated_name(device)
+    name = f"{device.name}-emulated"
     target = (folder or Path(name)).absolute()
     check_target(target)
     knows(find_qemu(), core)
@@ -57,18 +57,17 @@ def emulate(
             {"schema_version": SCHEMA_VERSION, "profile": device.name, "cpu": core, "mode": "user"},
         )
         transport = TransportSettings(kind="emulated", host=str(target), cpu=core)
-        derived = derived_profile(device, core, transport, device.hardware.memory_mb)
-        write_text(made / f"{name}.toml", profile_text(derived, comment=_COMMENT))
+        derived = derived_profile(device, core, transport, device.hardware.memory_mb, name)
+        write_text(made / f"{name}.toml", profile_text(derived, comment=COMMENT))
     return Board(target, target / f"{name}.toml", core)
 
 
-def emulated_name(profile: DeviceProfile) -> str:
-    """Return the name of the profile of an emulated board."""
-    return f"{profile.name}-emulated"
-
-
 def derived_profile(
-    profile: DeviceProfile, core: str, transport: TransportSettings, memory_mb: int | None
+    profile: DeviceProfile,
+    core: str,
+    transport: TransportSettings,
+    memory_mb: int | None,
+    name: str,
 ) -> DeviceProfile:
     """Return the profile of an emulated board: the budgets of the real one, another transport.
 
@@ -84,7 +83,7 @@ def derived_profile(
     )
     return profile.model_copy(
         update={
-            "name": emulated_name(profile),
+            "name": name,
             "description": f"{profile.description}: emulated, for answers and not for times",
             "match": Match(cpu_model=core),
             "hardware": hardware,

@@ -125,7 +125,7 @@ def read_pack(folder: Path) -> Pack:
 
 def plan_pack(parts: Parts, progress: Progress) -> PackPlan:
     """Choose the packages of a pack; only lists are downloaded."""
-    source = _debs(parts.arch)
+    source = debs_for(parts.arch)
     source.refresh()
     named = [source.dependency(name, pattern) for name, pattern in VERSIONED]
     python = next(name for name in named if name.startswith("python"))
@@ -152,7 +152,7 @@ def _make(parts: Parts, target: Path, progress: Progress) -> None:
     )
     check_room(target, int((plan.download_mb + 3 * plan.folder_mb) * 1e6))
     with progress.task("pack", 4) as advance:
-        debs = _debs(parts.arch).fetch(plan.debs)
+        debs = debs_for(parts.arch).fetch(plan.debs)
         advance(1, "Debian packages")
         platform = wheel_arguments(parts.arch, plan.python, plan.glibc)
         wheels = fetch_wheels(plan.wheels, platform, cache_root() / "wheels")
@@ -168,7 +168,8 @@ def _make(parts: Parts, target: Path, progress: Progress) -> None:
         seal_folder(target)
 
 
-def _debs(arch: str) -> Debs:
+def debs_for(arch: str) -> Debs:
+    """Return the packages of an architecture, kept in the user's cache."""
     return Debs(arch, cache_root() / "debs")
 
 

@@ -112,9 +112,13 @@ def find_qemu() -> str:
     )
 
 
-def knows(emulator: str, cpu: str) -> None:
-    """Raise DeviceError where the installed emulator does not know a core."""
-    done = subprocess.run([emulator, "-cpu", "help"], capture_output=True, text=True, check=False)
+def knows(emulator: str, cpu: str, *machine: str) -> None:
+    """Raise DeviceError where the installed emulator does not know a core.
+
+    `machine` are the arguments of a whole system's emulator that name its board.
+    """
+    command = [emulator, *machine, "-cpu", "help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     known = [word for word in CPUS if word in done.stdout.split()]
     if cpu not in known:
         raise DeviceError(

@@ -60,7 +60,7 @@ def test_a_profile_s_text_is_read_as_the_same_profile(name: str, tmp_path: Path)
 def test_the_board_s_profile_keeps_the_budgets_and_not_the_device_tree(tmp_path: Path) -> None:
     profile = load_profile("rpi4")
     transport = TransportSettings(kind="emulated", host="/board", cpu="cortex-a72")
-    derived = derived_profile(profile, "cortex-a72", transport, 512)
+    derived = derived_profile(profile, "cortex-a72", transport, 512, "rpi4-emulated")
     assert derived.name == "rpi4-emulated"
     assert derived.budgets == profile.budgets
     assert derived.quantization == profile.quantization
