@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -66,14 +67,18 @@ class Terminal:
     quiet: bool = False
     warnings: list[str] = field(default_factory=list)
     began: float = field(default_factory=lambda: time.monotonic())
+    _table: _Table = field(default_factory=lambda: _Table())
 
     @contextmanager
     def task(self, name: str, total: int) -> Iterator[Advance]:
-        """Show one bar, or a line now and then where stderr is not a terminal."""
+        """Show one bar, or a line now and then where stderr is not a terminal.
+
+        Tasks of several threads share one table.
+        """
         if self.quiet:
             yield lambda units, note: None
         elif sys.stderr.isatty():
-            with _bar(name, total) as advance:
+            with self._table.bar(name, total) as advance:
                 yield advance
         else:
             with _lines(name, total) as advance:
@@ -126,9 +131,18 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
 
 
-@contextmanager
-def _bar(name: str, total: int) -> Iterator[Advance]:
-    with bars(console(sys.stderr)) as progress:
+class _Table:
+    """Draw the bars of all open tasks: rich draws one table at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._bars: Bars | None = None
+        self._open = 0
+
+    @contextmanager
+    def bar(self, name: str, total: int) -> Iterator[Advance]:
+        """Draw a bar until the block ends."""
+        progress = self._opened()
         bar = progress.add_task(name, total=max(total, 1), note="")
 
         def advance(units: int, note: str) -> None:
@@ -136,7 +150,25 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
             if note:
                 progress.update(bar, note=note)
 
-        yield advance
+        try:
+            yield advance
+        finally:
+            self._closed()
+
+    def _opened(self) -> Bars:
+        with self._lock:
+            if self._bars is None:
+                self._bars = bars(console(sys.stderr))
+                self._bars.start()
+            self._open += 1
+            return self._bars
+
+    def _closed(self) -> None:
+        with self._lock:
+            self._open -= 1
+            if self._bars is not None and not self._open:
+                self._bars.stop()
+                self._bars = None
 
 
 def bars(console: Console) -> Bars:

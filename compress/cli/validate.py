@@ -1,4 +1,4 @@
-"""edgepress validate: measure a model on this machine and judge it by a profile."""
+"""edgepress validate: measure a model on each profile's device and judge it there."""
 
 from __future__ import annotations
 
@@ -54,8 +54,9 @@ def validate(
 ) -> int:
     """Measure ARTIFACT beside its teacher and judge it by each profile.
 
-    Both models answer the same rows. Latencies are measured in turn with those of the teacher's
-    fp32 ONNX export. The exit code is the worst verdict's.
+    Both models answer the same rows, on the device of each profile: devices behind a wire are
+    measured at the same time. Latencies are measured in turn with those of the teacher's fp32 ONNX
+    export. The exit code is the worst verdict's.
     """
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model
@@ -83,16 +84,39 @@ def _json(validation: Any) -> dict[str, Any]:
         "reference": [row.to_json() for row in validation.reference.measurements.values()],
         "verdicts": [verdict.to_json() for verdict in validation.verdicts],
         "classes": [dataclasses.asdict(row) for row in validation.classes],
+        "devices": [_device_json(part) for part in validation.fleet.parts],
+    }
+
+
+def _device_json(part: Any) -> dict[str, Any]:
+    measured = part.outcome.measured if part.outcome else ()
+    return {
+        "name": part.device.name,
+        "transport": part.device.job.transport.kind,
+        "profiles": [profile.name for profile in part.device.profiles],
+        "machine": part.outcome.facts.to_json() if part.outcome else {},
+        "figures": {
+            row.candidate.name: [figure.to_json() for figure in row.measurements.values()]
+            for row in measured
+        },
+        "lost": str(part.lost or ""),
     }
 
 
 def _print(validation: Any) -> None:
-    from compress.judge.evaluation import figure_lines
+    from compress.judge.evaluation import REFERENCE, figure_lines
+    from compress.judge.validate import MODEL
     from compress.report.terminal import gate_lines, show
     from compress.sensitivity.classes import class_table
 
-    for line in figure_lines(validation.reference, validation.model):
-        click.echo(line)
+    several = len(validation.fleet.parts) > 1
+    for device, outcome in validation.fleet.outcomes:
+        if several:
+            click.echo(f"{device.name}: {outcome.facts.cpu_model} ({outcome.facts.arch})")
+        for line in figure_lines(outcome.of(REFERENCE), outcome.of(MODEL)):
+            click.echo(line)
+        if several:
+            click.echo()
     for verdict in validation.verdicts:
         click.echo()
         show(*gate_lines(verdict))

@@ -94,7 +94,7 @@ def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Hold every model's figures, the judged one's verdicts, and the effort.
+    """Hold every model's figures on one device, the judged one's verdicts, and the effort.
 
     `looks` of `looks_most` were taken; `overhead` is the share of `seconds` that was neither
     inference nor a model's own start.
@@ -107,6 +107,7 @@ class Outcome:
     looks_most: int
     seconds: float
     overhead: float
+    facts: Facts
 
     def of(self, name: str) -> Measured:
         """Return one model's figures."""

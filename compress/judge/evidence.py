@@ -11,9 +11,11 @@ from typing import Any
 from compress.data.dataset import Dataset
 from compress.judge.class_costs import class_rows
 from compress.judge.evaluation import Measured
+from compress.judge.fleet import Fleet, Part
 from compress.report.schema import (
     CheckRow,
     ClassRow,
+    DeviceRow,
     Environment,
     Estimate,
     ModelFigures,
@@ -182,6 +184,30 @@ def _check(check: Check) -> CheckRow:
         upper=figure.upper if figure else None,
         why="; ".join(filter(None, (check.lenient, check.why))),
         advice=check.advice,
+    )
+
+
+def devices(fleet: Fleet, judged: str) -> tuple[DeviceRow, ...]:
+    """Return a row for each device, empty where there is one alone: the report is about it."""
+    if len(fleet.parts) < 2:
+        return ()
+    return tuple(_device(part, judged) for part in fleet.parts)
+
+
+def _device(part: Part, judged: str) -> DeviceRow:
+    outcome = part.outcome
+    facts = outcome.facts if outcome else None
+    return DeviceRow(
+        name=part.device.name,
+        transport=part.device.job.transport.kind,
+        profiles=tuple(profile.name for profile in part.device.profiles),
+        cpu=facts.cpu_model if facts else None,
+        arch=facts.arch if facts else None,
+        emulated=facts.emulated if facts else "",
+        model=figures(outcome.of(judged)) if outcome else None,
+        retention=_against(outcome.of(judged), "accuracy_retention") if outcome else Estimate(),
+        speedup=_against(outcome.of(judged), "speedup") if outcome else Estimate(),
+        lost=str(part.lost or ""),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,17 +11,16 @@ from compress.data.rows import Rows
 from compress.explain.explain import headline
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.evidence import now
+from compress.judge.fleet import Fleet, Part, devices_of
 from compress.judge.validate import load_rows, measure_beside, runnable
 from compress.progress import Progress
-from compress.report.gate_report import Fault, GatedModel, GateReport
+from compress.report.gate_report import Fault, GatedDevice, GatedModel, GateReport
 from profiles.baseline import Baseline, read_baseline, remarks, usual_probe_ms
 from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Status, Verdict
-from profiles.job import Job
 from runtimes.artifact import read_artifact
 from runtimes.errors import InputError, UnknownNameError
-from runtimes.facts import Facts
 from runtimes.files import stable_hash
 
 CANDIDATE = "candidate"
@@ -60,9 +59,9 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
     fails is a fault in the report.
     """
     profiles = chosen_profiles(request)
-    device = Job.on(profiles)
+    devices = devices_of(profiles)
     stored = read_baseline(request.baseline) if request.baseline else None
-    artifact = runnable(read_artifact(request.candidate), device)
+    artifact = runnable(read_artifact(request.candidate), devices)
     # Without budgets on accuracy, no labels are read and not all rows are classified.
     budgets = [budget for profile in profiles for budget in profile.budgets.values()]
     labeled = any(budget.kind.needs_labels for budget in budgets)
@@ -79,16 +78,16 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
         missing=_missing(request),
         least_s=request.least_s,
     )
-    outcome = measure_beside(
+    fleet = measure_beside(
         evaluation,
         artifact,
         request.reference,
-        device=device,
+        devices=devices,
         progress=progress,
         shared=shared,
         stream=request.samples,
     )
-    return _report(request, outcome, device, rows, stored)
+    return _report(request, fleet, rows, stored)
 
 
 def _missing(request: GateRequest) -> dict[str, str]:
@@ -177,23 +176,8 @@ def _of_quality(budgets: Mapping[str, Budget]) -> list[str]:
     return [metric for metric, budget in budgets.items() if budget.kind.needs_labels]
 
 
-def _report(
-    request: GateRequest,
-    outcome: Outcome,
-    device: Job,
-    rows: Rows,
-    stored: Baseline | None,
-) -> GateReport:
-    faults = [
-        Fault(
-            row.candidate.name,
-            row.samples.fault,
-            row.samples.unsound,
-            row.samples.out_of_memory,
-        )
-        for row in outcome.measured
-        if row.samples.fault
-    ]
+def _report(request: GateRequest, fleet: Fleet, rows: Rows, stored: Baseline | None) -> GateReport:
+    outcome = fleet.first
     return GateReport(
         created=now(),
         repeat=request.repeat,
@@ -203,17 +187,54 @@ def _report(
         looks_most=outcome.looks_most,
         seconds=outcome.seconds,
         overhead=outcome.overhead,
-        machine=device.facts().to_json(),
+        machine=outcome.facts.to_json(),
         models=tuple(_model(row) for row in reversed(outcome.measured)),
-        verdicts=tuple(
-            _explained(outcome, rows, verdict) if device.here else verdict
-            for verdict in outcome.verdicts
-        ),
-        noise=outcome.noise.reasons,
-        faults=tuple(faults),
-        warnings=_warnings(outcome, device.facts(), rows, stored),
+        verdicts=tuple(verdict for part in fleet.parts for verdict in _judged(part, rows)),
+        noise=tuple(_said(fleet, lambda one: one.noise.reasons)),
+        faults=tuple(fault for part in fleet.parts for fault in _faults(part, fleet)),
+        warnings=tuple(_said(fleet, lambda one: _warnings(one, rows, stored))),
         rows_digest=stable_hash(list(rows.inputs)),
         probe_ms=usual_probe_ms(outcome.of(CANDIDATE).samples),
+        devices=tuple(map(_device, fleet.parts)) if len(fleet.parts) > 1 else (),
+    )
+
+
+def _said(fleet: Fleet, lines: Callable[[Outcome], Sequence[str]]) -> Iterator[str]:
+    """Yield what was said of each device, after its name where there are several."""
+    for device, outcome in fleet.outcomes:
+        for line in lines(outcome):
+            yield f"{device.name}: {line}" if len(fleet.parts) > 1 else line
+
+
+def _faults(part: Part, fleet: Fleet) -> Iterator[Fault]:
+    for row in part.outcome.measured if part.outcome else ():
+        if row.samples.fault:
+            where = f" on {part.device.name}" if len(fleet.parts) > 1 else ""
+            yield Fault(
+                row.candidate.name + where,
+                row.samples.fault,
+                row.samples.unsound,
+                row.samples.out_of_memory,
+            )
+
+
+def _judged(part: Part, rows: Rows) -> Iterator[Verdict]:
+    for verdict in part.verdicts:
+        here = part.outcome is not None and part.device.job.here
+        yield _explained(part.outcome, rows, verdict) if here and part.outcome else verdict
+
+
+def _device(part: Part) -> GatedDevice:
+    outcome = part.outcome
+    return GatedDevice(
+        name=part.device.name,
+        transport=part.device.job.transport.kind,
+        profiles=tuple(profile.name for profile in part.device.profiles),
+        machine=outcome.facts.to_json() if outcome else {},
+        models=tuple(_model(row) for row in reversed(outcome.measured)) if outcome else (),
+        looks=outcome.looks if outcome else 0,
+        seconds=outcome.seconds if outcome else 0.0,
+        lost=str(part.lost or ""),
     )
 
 
@@ -255,13 +276,8 @@ def _model(row: Measured) -> GatedModel:
     )
 
 
-def _warnings(
-    outcome: Outcome,
-    facts: Facts,
-    rows: Rows,
-    stored: Baseline | None,
-) -> tuple[str, ...]:
+def _warnings(outcome: Outcome, rows: Rows, stored: Baseline | None) -> tuple[str, ...]:
     row = outcome.of(CANDIDATE)
     if stored is None or not row.samples.blocks:
         return ()
-    return tuple(remarks(as_baseline(row, rows, facts), stored))
+    return tuple(remarks(as_baseline(row, rows, outcome.facts), stored))

@@ -119,6 +119,7 @@ class _SequentialTest:
             looks_most=len(self._tier.looks),
             seconds=seconds,
             overhead=overhead,
+            facts=self._device.facts(),
         )
 
     def _surroundings(self) -> Surroundings:

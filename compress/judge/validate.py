@@ -11,6 +11,7 @@ from compress.data.rows import Rows
 from compress.export.reference import open_reference
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
 from compress.judge.evidence import stage_row, summary, worst_classes
+from compress.judge.fleet import Device, Fleet, devices_of, measure_on_each
 from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
@@ -29,13 +30,18 @@ MODEL = "model"
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Hold the figures of a model and its reference, and the verdicts.
+    """Hold the figures of a model and its reference on each device, and the verdicts.
 
     `classes` are those that keep least of the reference's accuracy, worst first.
     """
 
-    outcome: Outcome
+    fleet: Fleet
     classes: tuple[ClassRow, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the first device's outcome."""
+        return self.fleet.first
 
     @property
     def model(self) -> Measured:
@@ -50,7 +56,7 @@ class Validation:
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return the model's verdicts, one for each profile."""
-        return self.outcome.verdicts
+        return self.fleet.verdicts
 
     @property
     def status(self) -> Status:
@@ -93,22 +99,22 @@ def validate(
     tier: str = "ci",
     stream: Path | None = None,
 ) -> Validation:
-    """Measure `model` and `reference` side by side on the first profile's device; judge the model.
+    """Measure `model` and `reference` side by side on each profile's device; judge the model.
 
     A torch reference is exported to fp32 ONNX first: eager torch is slow, so the model would look
     too good. Raises UnsupportedError for a model that no runtime here loads, DeviceError when a
     profile's device cannot be reached.
     """
     devices = tuple(load_profile(name) for name in profiles)
-    device = Job.on(devices)
-    artifact = runnable(read_artifact(model), device)
+    reached = devices_of(devices)
+    artifact = runnable(read_artifact(model), reached)
     rows = load_rows(test, artifact, labeled=True, progress=progress)
     evaluation = Evaluation((), MODEL, None, rows, devices, tier, seed)
-    outcome = measure_beside(
-        evaluation, artifact, reference, device=device, progress=progress, stream=stream
+    fleet = measure_beside(
+        evaluation, artifact, reference, devices=reached, progress=progress, stream=stream
     )
-    outcome.accept(progress)
-    result = Validation(outcome)
+    fleet.accept(progress)
+    result = Validation(fleet)
     return replace(result, classes=worst_classes(result.reference, result.model, rows.targets))
 
 
@@ -128,15 +134,20 @@ def measure_beside(
     artifact: Artifact,
     reference: str | None,
     *,
-    device: Job,
+    devices: Sequence[Device],
     progress: Progress,
     shared: Path | None = None,
     stream: Path | None = None,
-) -> Outcome:
-    """Evaluate `artifact`, beside a reference if one is given; `evaluation` has no candidates yet.
+) -> Fleet:
+    """Evaluate `artifact` on each device, beside a reference if one is given.
 
+    `evaluation` has no candidates yet.
     A torch reference is deleted after the measurement.
     """
+
+    def measured(asked: Evaluation, device: Job, said: Progress, file: Path | None) -> Outcome:
+        return measure_and_judge(asked, device=device, progress=said, shared=shared, stream=file)
+
     with scratch_folder() as scratch:
         wanted = evaluation.profiles[0].runtime.name if evaluation.profiles else ""
         candidates = [deployable(evaluation.judged, artifact, wanted)]
@@ -147,9 +158,7 @@ def measure_beside(
             candidates.insert(0, deployable(REFERENCE, reference_model, wanted))
             evaluation = replace(evaluation, reference=REFERENCE)
         evaluation = replace(evaluation, candidates=candidates)
-        return measure_and_judge(
-            evaluation, device=device, progress=progress, shared=shared, stream=stream
-        )
+        return measure_on_each(evaluation, devices, measured, progress=progress, stream=stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +187,18 @@ def measure_model(
     Raises what `validate` does, and BackendError when a process of either fails.
     """
     device_profile = load_profile(profile)
-    device = Job.on((device_profile,))
-    artifact = runnable(read_artifact(model), device)
+    (device,) = devices_of((device_profile,))
+    artifact = runnable(read_artifact(model), (device,))
     rows = load_rows(data, artifact, labeled=not unlabeled, progress=progress)
     evaluation = Evaluation(
         (), MODEL, None, rows, (), tier, seed, threads=device_profile.runtime.threads
     )
-    outcome = measure_beside(
-        evaluation, artifact, reference, device=device, progress=progress, shared=shared
+    unjudged = (replace(device, profiles=()),)
+    fleet = measure_beside(
+        evaluation, artifact, reference, devices=unjudged, progress=progress, shared=shared
     )
-    outcome.accept(progress)
-    return MeasuredModel(outcome.of(MODEL), rows, device.facts())
+    fleet.accept(progress)
+    return MeasuredModel(fleet.first.of(MODEL), rows, device.job.facts())
 
 
 def deployable(name: str, artifact: Artifact, wanted: str = "") -> Candidate:
@@ -196,12 +206,12 @@ def deployable(name: str, artifact: Artifact, wanted: str = "") -> Candidate:
     return Candidate(name, artifact, runs_in(artifact.format, wanted), deployable=True)
 
 
-def runnable(artifact: Artifact, device: Job) -> Artifact:
+def runnable(artifact: Artifact, devices: Sequence[Device]) -> Artifact:
     """Return a complete artifact of a format that runs; raise UnsupportedError or ArtifactError.
 
     Whether another machine has the runtime is known when a process starts there.
     """
-    if device.here:
+    if any(device.job.here for device in devices):
         require_available(RUNTIMES.resolve(runs_in(artifact.format))())
     artifact.verify()
     return artifact

@@ -45,11 +45,39 @@ class GatedModel:
 
 
 @dataclass(frozen=True, slots=True)
+class GatedDevice:
+    """Say what one of several devices measured, or why it was `lost`."""
+
+    name: str
+    transport: str
+    profiles: tuple[str, ...]
+    machine: Mapping[str, Any]
+    models: tuple[GatedModel, ...]
+    looks: int
+    seconds: float
+    lost: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "name": self.name,
+            "transport": self.transport,
+            "profiles": list(self.profiles),
+            "machine": dict(self.machine),
+            "models": [_model_json(model) for model in self.models],
+            "looks": self.looks,
+            "seconds": self.seconds,
+            "lost": self.lost,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class GateReport:
     """Hold a gate's verdicts, one a profile, and how they came about.
 
     `looks` of at most `looks_most` were needed; `seconds` is the whole gate's wall time and
-    `overhead` the share of it that was neither inference nor a model's own start.
+    `overhead` the share of it that was neither inference nor a model's own start. Where several
+    `devices` were measured, these and `machine` and `models` are the first one's.
     """
 
     created: str
@@ -69,6 +97,8 @@ class GateReport:
     rows_digest: str = ""
     probe_ms: float | None = None
     """The median time of the fixed piece of work beside the candidate's blocks."""
+    devices: tuple[GatedDevice, ...] = ()
+    """Every device, where there are several."""
 
     @property
     def status(self) -> Status:
@@ -109,6 +139,7 @@ class GateReport:
             "probe_ms": self.probe_ms,
             "models": [_model_json(model) for model in self.models],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "devices": [device.to_json() for device in self.devices],
         }
 
 

@@ -114,6 +114,26 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRow:
+    """Hold what one of several devices measured of the final model, or why it was `lost`.
+
+    `emulated` says why its times are no figures. `retention` and `speedup` are against the teacher
+    on that device.
+    """
+
+    name: str
+    transport: str
+    profiles: tuple[str, ...]
+    cpu: str | None = None
+    arch: str | None = None
+    emulated: str = ""
+    model: ModelFigures | None = None
+    retention: Estimate = field(default_factory=Estimate)
+    speedup: Estimate = field(default_factory=Estimate)
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClassRow:
     """Hold what one class keeps of the teacher's accuracy, with bounds for this class alone.
 
@@ -284,7 +304,8 @@ class Report:
 
     `created` is ISO 8601 in UTC. `artifacts` names what lies beside the report, by paths
     relative to it. `classes` are those of the final model that keep least of the teacher's
-    accuracy, the worst first.
+    accuracy, the worst first. `devices` are those that were measured, where there are several: the
+    other figures are the first one's.
     """
 
     name: str
@@ -304,6 +325,7 @@ class Report:
     artifacts: Mapping[str, str] = field(default_factory=dict)
     search: Search | None = None
     classes: tuple[ClassRow, ...] = ()
+    devices: tuple[DeviceRow, ...] = ()
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from compress.judge import evidence
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
+from compress.judge.fleet import Fleet, devices_near, measure_on_each
 from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import Report, Search, StageRow, write_report
@@ -17,7 +19,8 @@ from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
 from compress.run.steps import TEACHER, Step
 from compress.run.validation import Validation
-from profiles.gate import Status, combine
+from profiles.gate import Status
+from profiles.job import Job
 from runtimes.artifact import Artifact
 from runtimes.runtime import formats_of, runs_in
 
@@ -92,7 +95,7 @@ class Run:
         if said := self.validation.line(self.made[step.name], teacher=teaches):
             self.progress.note(f"  {said}")
 
-    def _measure(self) -> Outcome:
+    def _measure(self) -> Fleet:
         """Measure the reference first, then every other runnable step, and judge the chosen one."""
         steps = sorted(
             (step for step in self.plan.steps if step.measured),
@@ -118,17 +121,25 @@ class Run:
             tier=self.tier,
             seed=self.plan.recipe.seed,
         )
-        outcome = measure_and_judge(
+        fleet = measure_on_each(
             asked,
-            device=self.plan.device,
+            devices_near(self.plan.profiles, self.plan.device),
+            self._measured_on,
             progress=self.progress,
-            shared=self.cache.shared,
             stream=stream,
         )
-        outcome.accept(self.progress)
-        return outcome
+        fleet.accept(self.progress)
+        return fleet
 
-    def _judged(self, outcome: Outcome) -> tuple[Report, Status]:
+    def _measured_on(
+        self, asked: Evaluation, device: Job, progress: Progress, stream: Path | None
+    ) -> Outcome:
+        return measure_and_judge(
+            asked, device=device, progress=progress, shared=self.cache.shared, stream=stream
+        )
+
+    def _judged(self, fleet: Fleet) -> tuple[Report, Status]:
+        outcome = fleet.first
         reference, chosen = outcome.of(REFERENCE), outcome.of(self._chosen())
         assert chosen.answers is not None  # the test rows are labeled
         bundle = write_bundle(
@@ -142,12 +153,13 @@ class Run:
             complete=True,
             summary=evidence.summary(reference, chosen),
             stages=self._rows(outcome.measured, chosen),
-            verdicts=tuple(evidence.verdict(verdict) for verdict in outcome.verdicts),
+            verdicts=tuple(evidence.verdict(verdict) for verdict in fleet.verdicts),
+            devices=evidence.devices(fleet, self._chosen()),
             measurement=evidence.measurement(outcome.measured, len(test)),
             artifacts=self._artifacts(),
             classes=evidence.worst_classes(reference, chosen, test.targets),
         )
-        return report, combine(outcome.verdicts)
+        return report, fleet.status
 
     def _runtime(self, name: str) -> str:
         """Return what runs a step's model: the profile's runtime runs the one that is judged."""

@@ -78,6 +78,14 @@ class ContractTransport:
         transport.get(transport.put(source), back)
         assert back.read_bytes() == b"second"
 
+    def test_puts_what_is_there_under_another_name(
+        self, transport: Transport, tmp_path: Path
+    ) -> None:
+        for name in ("one", "other"):
+            (tmp_path / name).write_bytes(b"the same content")
+            transport.get(transport.put(tmp_path / name), tmp_path / "back")
+            assert (tmp_path / "back").read_bytes() == b"the same content"
+
     def test_puts_and_gets_folders(
         self, transport: Transport, artifact: Artifact, tmp_path: Path
     ) -> None:

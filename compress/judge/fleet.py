@@ -1,0 +1,222 @@
+"""Measure on several devices at once, and keep what each of them said."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from compress.judge.evaluation import Evaluation, Outcome
+from compress.progress import Advance, Progress
+from profiles.device import DeviceProfile, TransportSettings
+from profiles.gate import Circumstances, Status, Verdict, combine, judge
+from profiles.job import Job
+from profiles.measurement import Figures
+from profiles.transport import settings_of
+from runtimes.errors import DeviceError
+from runtimes.facts import probe
+from runtimes.runtime import runs_in
+
+Measure = Callable[[Evaluation, Job, Progress, Path | None], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Name a device: how it is reached, and the profiles that judge what is measured there."""
+
+    job: Job
+    profiles: tuple[DeviceProfile, ...]
+
+    @property
+    def name(self) -> str:
+        """Return the name that progress and reports show: its first profile's."""
+        return self.profiles[0].name if self.profiles else "local"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Hold what one device said: an outcome, or why it was lost."""
+
+    device: Device
+    outcome: Outcome | None
+    lost: DeviceError | None = None
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Return the verdicts of its profiles; a lost device is not the one that was wanted."""
+        if self.outcome is not None:
+            return self.outcome.verdicts
+        at = Circumstances(elsewhere=str(self.lost))
+        return tuple(judge(one, Figures({}), probe(), at) for one in self.device.profiles)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """Hold what every device said, in the order in which the profiles were given."""
+
+    parts: tuple[Part, ...]
+
+    @property
+    def first(self) -> Outcome:
+        """Return the first device's outcome; raise the first device's error where all are lost."""
+        for part in self.parts:
+            if part.outcome is not None:
+                return part.outcome
+        assert self.parts[0].lost is not None
+        raise self.parts[0].lost
+
+    @property
+    def outcomes(self) -> tuple[tuple[Device, Outcome], ...]:
+        """Return the devices that were measured to the end, with their outcomes."""
+        return tuple((one.device, one.outcome) for one in self.parts if one.outcome is not None)
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """Return every profile's verdict."""
+        return tuple(verdict for part in self.parts for verdict in part.verdicts)
+
+    @property
+    def status(self) -> Status:
+        """Return the worst verdict's status."""
+        return combine(self.verdicts)
+
+    def accept(self, progress: Progress) -> None:
+        """Warn of noise and of lost devices; raise BackendError when a model's process failed."""
+        for device, outcome in self.outcomes:
+            outcome.accept(_Named(progress, device.name) if len(self.parts) > 1 else progress)
+        for part in self.parts:
+            if part.lost is not None:
+                progress.warn(f"{part.device.name}: {part.lost}")
+
+
+def devices_of(profiles: Sequence[DeviceProfile]) -> tuple[Device, ...]:
+    """Return the devices of the profiles, each once; this machine without profiles.
+
+    Raises DeviceError, before anything is measured, for a device that cannot be reached by the
+    settings alone.
+    """
+    groups: dict[object, list[DeviceProfile]] = {}
+    for profile in profiles:
+        groups.setdefault(settings_of(profile) or profile.name, []).append(profile)
+    if not groups:
+        return (Device(Job(), ()),)
+    return tuple(Device(Job.on(group), tuple(group)) for group in groups.values())
+
+
+def devices_near(profiles: Sequence[DeviceProfile], job: Job) -> tuple[Device, ...]:
+    """Return the devices of the profiles, each once, where `job` already reaches one of them.
+
+    A profile whose device is out of reach by its settings is judged by what `job` measures, and
+    its verdict says that this is another device.
+    """
+    groups: dict[TransportSettings, list[DeviceProfile]] = {job.transport.settings: []}
+    for profile in profiles:
+        groups.setdefault(settings_of(profile) or job.transport.settings, []).append(profile)
+    jobs = {job.transport.settings: job}
+    return tuple(
+        Device(jobs.get(settings) or Job.on(group), tuple(group))
+        for settings, group in groups.items()
+        if group
+    )
+
+
+def measure_on_each(
+    evaluation: Evaluation,
+    devices: Sequence[Device],
+    measure: Measure,
+    *,
+    progress: Progress,
+    stream: Path | None = None,
+) -> Fleet:
+    """Measure on every device: those behind a wire at the same time, then this machine alone.
+
+    A device that cannot be reached or vanishes does not disturb the others. Raises its DeviceError
+    where there is no other, and any other error of any device once all have ended.
+    """
+    if len(devices) == 1:
+        (device,) = devices
+        asked = replace(evaluation, profiles=device.profiles)
+        return Fleet((Part(device, measure(asked, device.job, progress, stream)),))
+    works = [_Work(evaluation, device, measure, progress, stream) for device in devices]
+    far = [work for work in works if not work.device.job.here]
+    for work in far:
+        work.thread.start()
+    for work in far:
+        work.thread.join()
+    for work in works:
+        if work.device.job.here:
+            work.run()
+    for work in works:
+        if work.error is not None:
+            raise work.error
+    fleet = Fleet(tuple(work.part for work in works))
+    assert fleet.first  # raises where every device is lost
+    return fleet
+
+
+@dataclass(slots=True)
+class _Work:
+    """Measure on one device, in a thread of its own or in the caller's."""
+
+    evaluation: Evaluation
+    device: Device
+    measure: Measure
+    progress: Progress
+    stream: Path | None
+    error: BaseException | None = None
+    part: Part = field(init=False)
+    thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def run(self) -> None:
+        """Measure, and keep the result or the error."""
+        progress = _Named(self.progress, self.device.name)
+        try:
+            asked = _suited(self.evaluation, self.device)
+            stream = stream_of(self.stream, self.device)
+            outcome = self.measure(asked, self.device.job, progress, stream)
+            self.part = Part(self.device, outcome)
+        except DeviceError as error:
+            self.part = Part(self.device, None, error)
+        except BaseException as error:
+            self.error = error
+
+
+def stream_of(stream: Path | None, device: Device) -> Path | None:
+    """Return the file of one of several devices' samples: samples.rpi5.jsonl."""
+    return stream and stream.with_name(f"{stream.stem}.{device.name}{stream.suffix}")
+
+
+def _suited(evaluation: Evaluation, device: Device) -> Evaluation:
+    """Return the evaluation by a device's profiles, in the runtime that its first one names."""
+    wanted = device.profiles[0].runtime.name
+    candidates = [
+        replace(one, runtime=runs_in(one.artifact.format, wanted)) if one.deployable else one
+        for one in evaluation.candidates
+    ]
+    return replace(evaluation, profiles=device.profiles, candidates=candidates)
+
+
+class _Named:
+    """Show a device's progress under its name."""
+
+    def __init__(self, progress: Progress, name: str) -> None:
+        self._progress = progress
+        self._name = name
+        self.warnings = progress.warnings
+
+    def task(self, name: str, total: int) -> AbstractContextManager[Advance]:
+        """Open a task."""
+        return self._progress.task(f"{self._name}: {name}", total)
+
+    def note(self, text: str) -> None:
+        """Print one line."""
+        self._progress.note(f"{self._name}: {text}")
+
+    def warn(self, text: str) -> None:
+        """Print a warning, and keep it."""
+        self._progress.warn(f"{self._name}: {text}")

@@ -1,0 +1,113 @@
+"""Several devices at once: boards behind real ssh servers, and this machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from junitparser import JUnitXml
+
+from compress.cli.main import run
+from tests.compress.cli.test_board_faults import PROFILE, meanwhile, signalled
+from tests.compress.cli.test_gate import command
+from tests.compress.cli.test_gate import ground as ground
+from tests.profiles.sshd import Board, needs_sshd, serving
+
+pytestmark = [pytest.mark.alone, needs_sshd]
+
+QUICK = ("--data", "rows.csv", "--tier", "quick")
+
+
+@pytest.fixture
+def boards(tmp_path: Path, ground: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Board]]:
+    monkeypatch.chdir(ground)
+    with ExitStack() as stack:
+        boards = [stack.enter_context(serving(tmp_path / name)) for name in ("left", "right")]
+        for board in boards:
+            board.give_python()
+            text = PROFILE.format(config=board.config, folder=board.home)
+            text = text.replace('name = "board"', f'name = "{board.folder.name}"')
+            (board.folder / "board.toml").write_text(text)
+        yield boards
+
+
+def profiles(boards: list[Board]) -> list[str]:
+    return [word for board in boards for word in ("--profile", str(board.folder / "board.toml"))]
+
+
+def test_two_boards_and_this_machine_each_have_a_verdict(
+    boards: list[Board], tmp_path: Path
+) -> None:
+    junit = tmp_path / "gate.xml"
+    said = command(
+        "gate", "model", *QUICK, *profiles(boards), "--profile", "local", "--budget",
+        "artifact_mb=5", "--samples", tmp_path / "s.jsonl", "--junit", junit, "--json",
+    )  # fmt: skip
+    assert said.code in (0, 3), said.err  # local's own budgets are timed
+    assert [row["profile"] for row in said.report["verdicts"]] == ["left", "right", "local"]
+    assert [row["status"] for row in said.report["verdicts"]][:2] == ["PASS", "PASS"]
+    devices = said.report["devices"]
+    assert [row["transport"] for row in devices] == ["ssh", "ssh", "local"]
+    assert all(row["machine"]["arch"] and row["models"] and not row["lost"] for row in devices)
+    assert "left: latency" in said.err
+    assert "right: latency" in said.err
+    for name in ("left", "right", "local"):
+        lines = (tmp_path / f"s.{name}.jsonl").read_text().splitlines()
+        assert json.loads(lines[0])["kind"] == "session"
+        assert json.loads(lines[-1])["kind"] == "end"
+    suites = list(JUnitXml.fromfile(str(junit)))
+    names = {str(suite.name).rpartition(".")[2] for suite in suites}
+    assert names >= {"left", "right", "local"}
+
+
+@pytest.mark.parametrize("lost", [0, 1])
+def test_one_board_that_fails_leaves_the_others_verdict(boards: list[Board], lost: int) -> None:
+    boards[lost].server.terminate()
+    boards[lost].server.wait()
+    said = command("gate", "model", *QUICK, *profiles(boards), "--json")
+    assert said.code == 4
+    verdicts = said.report["verdicts"]
+    assert verdicts[1 - lost]["status"] == "PASS"
+    assert verdicts[lost]["status"] == "WRONG_DEVICE"
+    assert "does not answer" in verdicts[lost]["why"]
+    assert "does not answer" in said.report["devices"][lost]["lost"]
+
+
+def test_one_board_that_vanishes_while_it_measures(boards: list[Board]) -> None:
+    left, _ = boards
+    with meanwhile(lambda: _cut(left)):
+        said = command("gate", "model", *QUICK, *profiles(boards), "--json")
+    assert said.code == 4
+    assert [row["status"] for row in said.report["verdicts"]] == ["WRONG_DEVICE", "PASS"]
+    assert "connection broke" in said.report["verdicts"][0]["why"]
+
+
+def test_all_boards_lost_is_one_error(boards: list[Board]) -> None:
+    for board in boards:
+        board.server.terminate()
+        board.server.wait()
+    said = command("gate", "model", *QUICK, *profiles(boards))
+    assert said.code == 4
+    assert "does not answer" in said.err
+    assert said.out == ""
+
+
+def test_validate_prints_each_devices_figures(
+    boards: list[Board], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["validate", "model", "--reference", "copy", *QUICK, *profiles(boards)]
+    assert run(words) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("left: ") < shown.index("right: ") < shown.index("PASS on left")
+    assert "PASS on right" in shown
+
+
+def _cut(board: Board) -> bool:
+    """Break a board's connections while a model is measured there."""
+    if signalled(board, 0):
+        board.cut()
+        return True
+    return False
