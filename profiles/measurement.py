@@ -189,11 +189,16 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     steady = at_full_pace(samples, reference)
     clean = 1 - sum(flags) / len(flags)
     processes = len({block.process for block in blocks})
+    slowed = [word for block in blocks for word in block.slowed]
     throttled = sum(block.throttled for block in blocks)
+    named = f" ({', '.join(dict.fromkeys(slowed))})" if slowed else ""
+    heat = [block.temperature_c for block in blocks if block.temperature_c is not None]
+    peak = f"  peak {max(heat):.0f} °C" if heat else ""
+    throttle = f"{throttled} of {len(blocks)} blocks{named}" if throttled else "none"
     return (
         f"n={len(flags)} in {processes} processes  clean {100 * clean:.0f} %"
         f"  steady blocks {len(steady)} of {len(blocks)}"
-        f"  throttled {throttled or 'none'}"
+        f"  throttle {throttle}{peak}"
     )
 
 

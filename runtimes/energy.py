@@ -24,7 +24,7 @@ class EnergyMeter:
         self._seen_uj = [_number(path / "energy_uj") or 0 for path in self._packages]
         self._used_uj = 0
         supplies = (classes / "power_supply").glob("*")
-        self._batteries = [path for path in supplies if _drawn_uw(path) is not None]
+        self._batteries = [path for path in supplies if drawn_uw(path) is not None]
         self._last_s, self._drawn_mj = time.perf_counter(), 0.0
 
     def read_mj(self) -> float | None:
@@ -44,13 +44,13 @@ class EnergyMeter:
     def _integrated_mj(self) -> float:
         """Multiply the present power by the time since the last reading."""
         now_s = time.perf_counter()
-        drawn_uw = sum(_drawn_uw(path) or 0.0 for path in self._batteries)
-        self._drawn_mj += drawn_uw / 1e3 * (now_s - self._last_s)
+        used_uw = sum(drawn_uw(path) or 0.0 for path in self._batteries)
+        self._drawn_mj += used_uw / 1e3 * (now_s - self._last_s)
         self._last_s = now_s
         return self._drawn_mj
 
 
-def _drawn_uw(supply: Path) -> float | None:
+def drawn_uw(supply: Path) -> float | None:
     """Return a discharging battery's power in microwatts."""
     try:
         status = (supply / "status").read_text(encoding="ascii").strip()

@@ -45,6 +45,7 @@ class State(NamedTuple):
     ticks: int
     energy_mj: float | None = None
     instructions: int | None = None
+    at_s: float = 0.0
 
 
 class MachineMonitor:
@@ -56,6 +57,7 @@ class MachineMonitor:
     def __init__(self, root: str | Path = "/") -> None:
         from runtimes.energy import EnergyMeter
         from runtimes.instructions import InstructionCounter  # ctypes would slow a cold start
+        from runtimes.watch import Watch
 
         root = Path(root)
         self._cpus = root / "sys/devices/system/cpu"
@@ -74,6 +76,7 @@ class MachineMonitor:
         self._clocks: dict[str, int | None] = {}
         self._energy = EnergyMeter(root)
         self._instructions = InstructionCounter()
+        self._watch = Watch(root, () if root != Path("/") else None)
 
     def state(self) -> State:
         """Read the counters, which `evidence` compares with later ones."""
@@ -85,29 +88,49 @@ class MachineMonitor:
             sum(ticks),
             self._energy.read_mj(),
             self._instructions.read(),
+            time.perf_counter(),
         )
 
     def evidence(self, before: State) -> dict[str, Any]:
-        """Return what happened since: `throttled`, the clock in `mhz`, the share of `steal`."""
+        """Return what happened since: `throttled`, the clock in `mhz`, the share of `steal`.
+
+        And what the machine shows now: `at_s`, `temperature_c`, `core_mhz`, `power_mw`, `slowed`.
+        """
         now = self.state()
+        elapsed_s = time.perf_counter() - before.at_s
         ticks = now.ticks - before.ticks
         stolen = None if now.stolen is None or before.stolen is None else now.stolen - before.stolen
+        energy_mj = _grown(before.energy_mj, now.energy_mj)
+        mhz = self._mhz()
+        seen = self._watch.read()
+        slowed = (*self._slowed_by(now.throttlings > before.throttlings), *seen.slowed)
+        by_energy = None if energy_mj is None else energy_mj / max(elapsed_s, 1e-9)
         return {
-            "throttled": now.throttlings > before.throttlings or self._held_back(),
-            "mhz": self._mhz(),
+            "throttled": bool(slowed),
+            "slowed": list(dict.fromkeys(slowed)),
+            "at_s": seen.at_s,
+            "temperature_c": seen.temperature_c,
+            "core_mhz": list(seen.core_mhz),
+            "power_mw": by_energy if seen.power_mw is None else seen.power_mw,
+            "mhz": mhz,
             "steal": None if stolen is None or ticks <= 0 else stolen / ticks,
-            "energy_mj": _grown(before.energy_mj, now.energy_mj),
+            "energy_mj": energy_mj,
             "instructions": _grown(before.instructions, now.instructions),
         }
 
-    def _held_back(self) -> bool:
-        """Tell whether the kernel, or a Raspberry Pi's firmware, caps the clock now.
+    def _slowed_by(self, counted: bool) -> list[str]:
+        """Say what slows the machine: `counted` events since, the kernel, a Raspberry's firmware.
 
         The kernel does where a cooling device that slows the CPU has a state above 0. Bits 1 to 3
         of the firmware's word mean: frequency capped, throttled, soft temperature limit.
         """
-        cooled = any(_number(_read(state)) for state in self._slowed)
-        return cooled or any(_number(_read(word), 16) & 0b1110 for word in self._raspberry)
+        said = ["the processor throttled"] if counted else []
+        if any(_number(_read(state)) for state in self._slowed):
+            said.append("a cooling device slows the CPU")
+        from runtimes.watch import firmware_words
+
+        words = (_number(_read(word), 16) & 0b1110 for word in self._raspberry)
+        return said + [text for word in words for text in firmware_words(word)]
 
     def _mhz(self) -> float | None:
         """Return the clock of the CPU that the process was last seen on."""

@@ -92,7 +92,9 @@ class Block:
     `throttled` says that the machine slowed a core down for heat or lack of power, `mhz` is the
     clock of the core that ran the block, and `steal` is the share of the machine's time that its
     host withheld. `energy_mj` is what the whole machine used meanwhile, `instructions` what the
-    answering thread retired. None where the machine does not show it.
+    answering thread retired. At its end, `at_s` on the machine's monotonic clock, the hottest CPU
+    zone had `temperature_c`, each core ran at `core_mhz`, the machine took `power_mw`, and `slowed`
+    says what slowed it down. None, or nothing, where the machine does not show it.
     """
 
     process: int
@@ -109,6 +111,11 @@ class Block:
     model_ms: tuple[float, ...] = ()
     energy_mj: float | None = None
     instructions: int | None = None
+    at_s: float | None = None
+    temperature_c: float | None = None
+    core_mhz: tuple[float, ...] = ()
+    power_mw: float | None = None
+    slowed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

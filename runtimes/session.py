@@ -170,6 +170,11 @@ class Session:
             steal=reply["steal"],
             energy_mj=reply["energy_mj"],
             instructions=reply["instructions"],
+            at_s=reply["at_s"],
+            temperature_c=reply["temperature_c"],
+            core_mhz=tuple(reply["core_mhz"]),
+            power_mw=reply["power_mw"],
+            slowed=tuple(reply["slowed"]),
         )
 
     def _finish(self, record: Recorder, worker: Worker, current: Round) -> None:
