@@ -17,6 +17,7 @@ EXTRAS = {
     "litert": "TFLite models in LiteRT: quantize, run",
     "litert-export": "export to TFLite; in an environment without `release`",
     "executorch": "ExecuTorch programs for XNNPACK: export, quantize, run",
+    "coreml": "export to Core ML; it runs on macOS alone",
     "tensorrt": "TensorRT engines on an NVIDIA GPU",
     "peft": "LoRA adapters as teachers",
     "release": "signatures, model cards, bills of materials",

@@ -44,6 +44,7 @@ TOOLS = (
     *("edgepress", "torch", "transformers", "tokenizers"),
     *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf"),
     *("executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
+    "coremltools",
 )
 """Packages whose versions affect a stage's result; each is part of the cache key."""
 

@@ -24,6 +24,7 @@ RUNTIMES = Registry(
         "openvino": "runtimes.openvino_runtime:OpenVINO",
         "litert": "runtimes.litert_runtime:LiteRT",
         "executorch": "runtimes.executorch_runtime:ExecuTorch",
+        "coreml": "runtimes.coreml_runtime:CoreML",
         "tensorrt": "runtimes.tensorrt_runtime:TensorRT",
         "torch": "runtimes.torch_runtime:Torch",
     },

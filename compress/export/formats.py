@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
-Format = Literal["onnx", "openvino", "tensorrt", "ort", "tflite", "executorch"]
+Format = Literal["onnx", "openvino", "tensorrt", "ort", "tflite", "executorch", "coreml"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
@@ -27,6 +27,7 @@ ROUTES: Mapping[str, Route] = {
     "ort": Route(("onnx",), after=("ort",)),
     "tflite": Route(("tflite",)),
     "executorch": Route(("executorch",)),
+    "coreml": Route(("coreml",)),
 }
 
 

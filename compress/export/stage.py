@@ -10,6 +10,7 @@ from typing import Annotated, ClassVar
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from compress.export.coreml_export import export_coreml
 from compress.export.executorch_export import export_executorch
 from compress.export.formats import FORMATS, Format, of_torch
 from compress.export.litert_export import export_litert, lengths_of
@@ -27,6 +28,7 @@ from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES, load_model
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.contents import list_files
+from runtimes.coreml_runtime import CoreML
 from runtimes.errors import UnsupportedError
 from runtimes.runtime import TensorSpec, model_files
 
@@ -36,10 +38,19 @@ _TORCH = ("torch", "transformers")
 _PACKAGES = {
     "tflite": (*_TORCH, "litert_torch", "ai_edge_litert"),
     "executorch": (*_TORCH, "executorch", "torchao"),
+    "coreml": (*_TORCH, "coremltools"),
 }
-_TORCH_WRITERS = {"model.tflite": export_litert, "model.pte": export_executorch}
+_TORCH_WRITERS = {
+    "model.tflite": export_litert,
+    "model.pte": export_executorch,
+    "model.mlpackage.zip": export_coreml,
+}
 _ONNX_WRITERS = {"model.xml": export_openvino, "model.ort": export_ort}
 """What writes a format, by its file's name."""
+
+_NOT_COMPARED = (
+    "Core ML runs on macOS alone: nothing here compares the package with torch, or measures it"
+)
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -47,8 +58,8 @@ class Export(Stage):
     """Export a classifier to `format` and check it against its source at several shapes.
 
     OpenVINO, TensorRT and `ort` files are made from the ONNX export, which may be the source
-    itself; `ort` is made last, of a quantized model too. `tflite` and
-    `executorch` are made of the torch model.
+    itself; `ort` is made last, of a quantized model too. `tflite`,
+    `executorch` and `coreml` are made of the torch model.
     `tensorrt` writes the INT8 ONNX file and the script that builds its engine on the device; its
     ranges come from `calibration_rows` rows of training text.
     """
@@ -63,6 +74,11 @@ class Export(Stage):
     def uses_data(self) -> bool:
         """Tell whether the stage uses rows: TensorRT's INT8 takes its ranges from them."""
         return self.format == "tensorrt"
+
+    @property
+    def _compared(self) -> bool:
+        """Tell whether the result runs here; Core ML's converter works where Core ML is not."""
+        return self.format != "coreml" or CoreML().availability().ok
 
     def packages(self, form: str) -> tuple[str, ...]:
         """Return what writes the format, with what torch writes ONNX with."""
@@ -91,7 +107,7 @@ class Export(Stage):
                 expected="the torch model: the converter takes no other",
                 action="give the model that this one was exported from",
             )
-        return []
+        return [] if self._compared else [_NOT_COMPARED]
 
     def leaves(self, source: Outline) -> Outline:
         """Return the exported outline; the file that TensorRT builds its engine from is ONNX."""
@@ -120,12 +136,9 @@ class Export(Stage):
         else:
             write = _of_torch if of_torch(self.format) else _of_onnx
             reference, inputs, metrics = write(source, examples, context, made)
-            stated = _outputs(source)[0] if source.outputs else None
-            exported = file_run(folder, self.format)
-            length = source.max_length
-            lengths = lengths_of(length) if self.format == "tflite" else ()
-            difference = check_parity(reference, exported, examples, length, made, stated, lengths)
-            metrics = {"difference": difference, **metrics}
+            if self._compared:
+                difference = self._difference(source, reference, examples, made)
+                metrics = {"difference": difference, **metrics}
         return Made.like(
             source,
             format=left.format,
@@ -134,6 +147,16 @@ class Export(Stage):
             outputs=_outputs(source),
             metrics=metrics,
         )
+
+    def _difference(
+        self, source: Artifact, reference: Run, examples: ExampleFeeds, made: Path
+    ) -> float:
+        """Compare the file with its source; raise QualityError where they differ."""
+        stated = _outputs(source)[0] if source.outputs else None
+        exported = file_run(made.parent, self.format)
+        length = source.max_length
+        lengths = lengths_of(length) if self.format == "tflite" else ()
+        return check_parity(reference, exported, examples, length, made, stated, lengths)
 
     def _tensorrt(
         self, source: Artifact, examples: ExampleFeeds, context: RunContext, folder: Path

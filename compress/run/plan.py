@@ -70,7 +70,7 @@ class Plan:
             f"profiles  {', '.join(profile.name for profile in self.profiles)}",
         ]
         return head + [
-            f"{step.name:<22}{step.stage.kind} {step.source}  {_settings(step.stage)}".rstrip()
+            f"{step.name:<24}{step.stage.kind} {step.source}  {_settings(step.stage)}".rstrip()
             for step in self.steps
         ]
 

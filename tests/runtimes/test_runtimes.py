@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from runtimes.artifact import Artifact
+from runtimes.coreml_runtime import CoreML
 from runtimes.errors import ArtifactError, BackendError, InputError, UnsupportedError
 from runtimes.executorch_runtime import ExecuTorch
 from runtimes.litert_runtime import LiteRT
@@ -148,6 +149,16 @@ class TestTorch(RuntimeContract):
         config.write_text(json.dumps({**content, "edgepress_heads": {"0": [1]}}))
         with pytest.raises(UnsupportedError, match="export"):
             self.runtime.open(artifact.model_file, 1)
+
+
+class TestCoreML(AvailabilityContract):
+    runtime = CoreML()
+
+    def test_says_why_it_cannot_load(self, tmp_path: Path) -> None:
+        if self.runtime.availability().ok:
+            pytest.skip("Core ML is here")
+        with pytest.raises(UnsupportedError, match=r"coremltools|macOS alone"):
+            self.runtime.open(tmp_path / "model.mlpackage.zip", 1)
 
 
 class TestTensorRT(AvailabilityContract):

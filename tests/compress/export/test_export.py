@@ -6,6 +6,8 @@ import dataclasses
 import re
 import stat
 import subprocess
+import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,38 @@ class TestExecuTorch(_ExportContract):
         assert made[1].size_bytes() < 1.5 * made[1].model_file.stat().st_size + 50_000
         shipped = write_bundle(made[1], tmp_path / "bundle")
         assert not (shipped / "torch").exists()
+
+
+class TestCoreML(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def stage(cls) -> Export:
+        needs("coremltools")
+        return Export("coreml")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return trained()
+
+    def test_is_a_package_of_the_model_s_lengths(self, made: tuple[str, Artifact]) -> None:
+        from coremltools.proto.Model_pb2 import Model
+
+        with zipfile.ZipFile(made[1].model_file) as archive:
+            (name,) = [name for name in archive.namelist() if name.endswith(".mlmodel")]
+            described = Model.FromString(archive.read(name)).description
+        assert {one.name for one in described.input} == {"input_ids", "attention_mask"}
+        ranges = described.input[0].type.multiArrayType.shapeRange.sizeRanges
+        assert [(one.lowerBound, one.upperBound) for one in ranges] == [
+            (1, 1),
+            (2, made[1].max_length),
+        ]
+        assert [one.name for one in described.output] == ["logits"]
+
+    def test_says_that_nothing_compared_it(self, stage: Export, source: Artifact) -> None:
+        if sys.platform != "darwin":
+            (warning,) = stage.check(outline_of(source))
+            assert "nothing here compares the package" in warning
 
 
 class TestTensorRT(_ExportContract):

@@ -24,6 +24,7 @@ from compress.run.preflight import check_devices
 from compress.run.steps import StepTree, lay_out, teacher_step
 from compress.stage import Stage
 from profiles.device import DEVICES, load_profile, shipped
+from runtimes.coreml_runtime import CoreML
 from runtimes.errors import InputError, ProfileError, RecipeError, UnsupportedError
 from tests.compress.outlines import outline
 from tests.compress.stand_in import Convert, Teach
@@ -128,6 +129,13 @@ def test_a_converter_that_is_missing_is_said_when_planning(base: Path) -> None:
     with pytest.raises(UnsupportedError, match="export tflite needs litert_torch") as caught:
         plan(base, export='[export]\nformats = ["tflite"]\n')
     assert caught.value.action == "pip install 'edgepress[litert-export]'"
+
+
+def test_core_ml_is_refused_when_planning_where_it_cannot_run(base: Path) -> None:
+    if CoreML().availability().ok:
+        pytest.skip("Core ML is here")
+    with pytest.raises(UnsupportedError, match=r"needs coremltools|macOS alone"):
+        plan(base, export='[export]\nformats = ["onnx", "coreml"]\n')
 
 
 def test_a_finetuned_model_is_the_teacher(base: Path) -> None:
