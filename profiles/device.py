@@ -113,6 +113,7 @@ class TransportSettings(_TomlTable):
 class RuntimeSettings(_TomlTable):
     """Name the runtime of the device; with `threads` 0 the runtime chooses.
 
+    `providers` may only name those that the runtime class opens models with: no other is ignored.
     With `cores` the measured processes stay on these: numbers, or a name that the device resolves:
     `big`, `little`, or a core's name such as `cortex-a76`.
     """
@@ -128,6 +129,12 @@ class RuntimeSettings(_TomlTable):
             near = suggest(self.name, RUNTIMES)
             hint = f"; did you mean {near!r}?" if near else ""
             raise ValueError(f"no such runtime: {self.name!r}{hint} (known: {_list(RUNTIMES)})")
+        used = getattr(RUNTIMES.resolve(self.name), "providers", ())
+        if unused := [name for name in self.providers if name not in used]:
+            raise ValueError(
+                f"provider {unused[0]!r}: edgepress runs {self.name} with {_list(used) or 'none'};"
+                " leave the others out"
+            )
         return self
 
 

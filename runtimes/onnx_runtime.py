@@ -33,6 +33,7 @@ class OnnxRuntime:
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
     packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
     deployed: ClassVar[bool] = True
+    providers: ClassVar[tuple[str, ...]] = ("CPUExecutionProvider",)
 
     def availability(self) -> Availability:
         """Tell whether onnxruntime is installed, without importing it."""
@@ -96,7 +97,7 @@ def open_session(model: Path, threads: int, options: Any = None) -> Any:
         return import_onnxruntime().InferenceSession(
             str(model),
             sess_options=options or session_options(threads),
-            providers=["CPUExecutionProvider"],
+            providers=list(OnnxRuntime.providers),
         )
     except Exception as error:  # onnxruntime's exceptions share no base but Exception
         raise _translated(model, error) from error

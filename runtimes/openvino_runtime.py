@@ -30,6 +30,7 @@ class OpenVINO:
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
     packages: ClassVar[tuple[str, ...]] = ("openvino",)
     deployed: ClassVar[bool] = True
+    providers: ClassVar[tuple[str, ...]] = ("CPU",)
 
     def availability(self) -> Availability:
         """Tell whether openvino is installed, without importing it."""
@@ -103,7 +104,7 @@ def compile_openvino(network: Any, threads: int) -> Any:
     }
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
-    return openvino_core().compile_model(network, "CPU", settings)
+    return openvino_core().compile_model(network, OpenVINO.providers[0], settings)
 
 
 def _runner(compiled: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Any:

@@ -70,9 +70,10 @@ class Runtime(Protocol):
     """Open models of the formats that one backend can run.
 
     `formats` names for each format the file that is opened, then patterns of the other files of the
-    model. `packages` must be importable. A runtime that is not `deployed` is a reference. A module
-    that holds one imports only the standard library, numpy and `runtimes` at its top: it is copied
-    into bundles.
+    model. `packages` must be importable. A runtime that is not `deployed` is a reference. One that
+    has execution providers names those that it opens models with in `providers`. A module that
+    holds one imports only the standard library, numpy and `runtimes` at its top: it is copied into
+    bundles.
     """
 
     name: ClassVar[str]

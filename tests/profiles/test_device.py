@@ -130,6 +130,14 @@ def test_an_unknown_name_is_told_the_nearest() -> None:
             ("[budgets]", '[runtime]\nname = "onnx-runtime"\n[budgets]'),
             "did you mean 'onnxruntime'",
         ),
+        (
+            ("[budgets]", '[runtime]\nproviders = ["XNNPACKExecutionProvider"]\n[budgets]'),
+            "runs onnxruntime with CPUExecutionProvider; leave the others out",
+        ),
+        (
+            ("[budgets]", '[runtime]\nname = "litert"\nproviders = ["GPU"]\n[budgets]'),
+            "runs litert with none",
+        ),
         (("[budgets]", "[quantization]\nscheme = 8\n[budgets]"), "scheme: 8; expected"),
         (("[budgets]", '[hardware]\ncores = [{core = "a", mgz = 1}]\n[budgets]'), "'mhz'"),
         (("[budgets]", '[hardware]\nisa = ["sve"]\nisa_absent = ["sve"]\n[budgets]'), "both name"),
