@@ -181,6 +181,14 @@ def load_profile(name_or_path: str | os.PathLike[str]) -> DeviceProfile:
     return _read(DEVICES / f"{text}.toml")
 
 
+def are_suggested(profile: DeviceProfile) -> bool:
+    """Tell whether all budgets are those of the shipped profile of this name, as shipped.
+
+    They are targets for a short-text classifier: a product's own limits replace them.
+    """
+    return profile.name in shipped() and profile.budgets == load_profile(profile.name).budgets
+
+
 def _read(path: Path) -> DeviceProfile:
     try:
         content = parse_toml(path.read_text(encoding="utf-8-sig"))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from profiles.budget import Budget, is_timed
 from profiles.checking import Bench, Circumstances
 from profiles.deciding import holm
-from profiles.device import DeviceProfile
+from profiles.device import DeviceProfile, are_suggested
 from profiles.emulated import WHY, believed
 from profiles.measurement import Figures
 from profiles.probe import matches
@@ -124,7 +124,9 @@ class _Case:
     def verdict(self, fallen: frozenset[_Hypothesis]) -> Verdict:
         checks = tuple(self._check(budget, fallen) for budget in self.profile.budgets.values())
         status, why = self._outcome(checks)
-        return Verdict(self.profile.name, status, checks, why, self.bench.at.conditions)
+        suggested = "suggested budgets" if are_suggested(self.profile) else ""
+        conditions = "  ".join(filter(None, (self.bench.at.conditions, suggested)))
+        return Verdict(self.profile.name, status, checks, why, conditions)
 
     def _outcome(self, checks: Sequence[Check]) -> tuple[Status, str]:
         """Return the verdict's status, and why where no check says it.

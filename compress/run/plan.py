@@ -14,6 +14,7 @@ from compress.models.teacher import open_model
 from compress.recipe import Recipe
 from compress.run.cache import default_cache
 from compress.run.preflight import check_devices, check_places, check_runtimes, cut_texts
+from compress.run.quantization import quantization_for
 from compress.run.run_folder import RunFolder
 from compress.run.steps import Step, lay_out, teacher_step
 from compress.stage import Stage, Target, settings_of
@@ -68,6 +69,7 @@ class Plan:
             f"data      {rows}, {len(data.labels)} classes"
             + (f", {len(data.unlabeled)} unlabeled" if data.unlabeled else ""),
             f"profiles  {', '.join(profile.name for profile in self.profiles)}",
+            *(f"weights   {quantization_for(p, self.facts).line()}" for p in self.profiles),
         ]
         return head + [
             f"{step.name:<24}{step.stage.kind} {step.source}  {_settings(step.stage)}".rstrip()
@@ -131,6 +133,7 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
         for profile in devices
         if (why := device.why_elsewhere(profile))
     ]
+    warnings += [said for one in devices for said in quantization_for(one, device.facts()).remarks]
     return Plan(
         recipe=recipe,
         teacher=teacher,
