@@ -47,6 +47,7 @@ COMMANDS = {
     "predict": "Classify text with an exported model.",
     "doctor": "Show which runtimes and features work here.",
     "profile": "List, show, probe and check device profiles.",
+    "device": "Reach a board, make it ready, run on it.",
     "cache": "Show and delete the cached results of stages.",
 }
 """Each command and its one line: listing the commands imports none of them."""

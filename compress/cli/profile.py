@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from compress.cli.border import force_option
 from compress.cli.command import Group
 from compress.cli.options import json_output, print_json, verbosity
-from compress.cli.paths import PROFILE
+from compress.cli.paths import PROFILE, RECIPE
 
 
 @click.group(
@@ -68,6 +69,45 @@ def probe(as_json: bool) -> None:
     for name, value in facts.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
         click.echo(f"{name:<20}{shown}")
+
+
+@profile.command(
+    examples=[
+        "edgepress profile new desk --from-probe",
+        "edgepress profile new my-pi --from-probe --transport ssh --host pi@10.0.0.7",
+    ]
+)
+@click.argument("name")
+@click.option(
+    "--from-probe",
+    is_flag=True,
+    required=True,
+    expose_value=False,
+    help="Look at the device first.",
+)
+@click.option("--transport", default="local", metavar="KIND", help="How the device is reached.")
+@click.option("--host", metavar="HOST", help="Its host; `${VARIABLE}` is read when it is reached.")
+@click.option("--out", type=RECIPE, help="Write the profile here.", show_default="printed")
+@force_option()
+@verbosity
+def new(name: str, transport: str, host: str | None, out: Path | None) -> None:
+    """Write a profile of a device from what it shows, with suggested budgets."""
+    from compress.device.bare import look
+    from compress.device.new_profile import COMMENT, named, new_profile
+    from compress.device.profile_text import profile_text
+    from profiles.device import TransportSettings
+    from profiles.transport import reach
+    from profiles.transport.remote import Remote
+    from runtimes.files import write_text
+
+    settings = TransportSettings(kind=transport, host=host)
+    reached = reach(named(name, settings))
+    facts = look(reached).facts if isinstance(reached, Remote) else reached.facts()
+    text = profile_text(new_profile(name, facts, settings), comment=COMMENT)
+    if out is None:
+        click.echo(text.rstrip())
+    else:
+        write_text(out, text)
 
 
 @profile.command(examples=["edgepress profile check rpi5", "edgepress profile check my-board.toml"])

@@ -49,7 +49,7 @@ def build(
     Raises UnsupportedError where a file needs a library that is not among them.
     """
     program = f"python{python}"
-    _leave_out(site, WHEELS_LEFT_OUT)
+    leave_out(site, WHEELS_LEFT_OUT)
     shutil.copytree(site, pack / SITE)
     library = pack / "lib" / program
     _copy_library(root / "usr/lib" / program, library)
@@ -68,7 +68,8 @@ def build(
     write_json(pack / CONTENTS, _contents(parts, program, debs, wheels, pack, compiled=compiled))
 
 
-def _leave_out(folder: Path, patterns: Iterable[str]) -> None:
+def leave_out(folder: Path, patterns: Iterable[str]) -> None:
+    """Delete what patterns match below a folder."""
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
             if path.is_dir():
@@ -85,12 +86,12 @@ def _copy_library(source: Path, target: Path) -> None:
         return [*lost, *(name for name in names if name in STDLIB_LEFT_OUT)]
 
     shutil.copytree(source, target, ignore=ignored)
-    _leave_out(target, ("config-*",))
+    leave_out(target, ("config-*",))
 
 
 def _drop_modules(folder: Path, known: dict[str, Path]) -> None:
     """Remove extension modules that a worker does not use, or whose libraries are not here."""
-    _leave_out(folder, MODULES_LEFT_OUT)
+    leave_out(folder, MODULES_LEFT_OUT)
     for file in sorted(folder.glob("*.so")):
         elf = read_elf(file)
         if elf and not set(elf.needed) <= known.keys():
