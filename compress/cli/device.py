@@ -33,7 +33,7 @@ def device() -> None:
 @json_output
 @verbosity
 def list_devices(as_json: bool) -> None:
-    """List the shipped profiles, how each device is reached, and why it may not be."""
+    """List the profiles, and how each device is reached or why not."""
     from profiles.device import load_profile, shipped
     from profiles.job import Job
     from profiles.probe import matches
@@ -51,9 +51,8 @@ def list_devices(as_json: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        click.echo(
-            f"{row['name']:<26}{row['transport']:<10}{row['why_not'] or _within_reach(row['transport'])}"
-        )
+        said = row["why_not"] or _within_reach(row["transport"])
+        click.echo(f"{row['name']:<26}{row['transport']:<10}{said}")
 
 
 @device.command(
@@ -63,9 +62,10 @@ def list_devices(as_json: bool) -> None:
 @json_output
 @verbosity
 def probe(profile: str, as_json: bool) -> int:
-    """Print what a device is, and whether it is the profile's. It needs no Python.
+    """Print what a device is, and whether it is the profile's.
 
-    The exit code is 4 if it is another device or out of reach.
+    The device needs no Python for it. The exit code is 4 if it is another device or out of
+    reach.
     """
     from compress.device.bare import look
     from profiles.device import load_profile
@@ -95,9 +95,10 @@ def probe(profile: str, as_json: bool) -> int:
 @dry_run
 @output_options
 def setup(profile: str, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    """Put a runtime beside a device's own Python (3.9 or newer).
+    """Put a runtime beside a device's own Python.
 
-    The wheels are downloaded on this machine: the device needs no network and no root.
+    It must be 3.9 or newer. The wheels are downloaded on this machine: the device needs no
+    network and no root.
     """
     from compress.device.setup import check_arch, plan_set_up, remote, set_up
     from profiles.device import load_profile
@@ -130,10 +131,10 @@ def setup(profile: str, dry_run: bool, as_json: bool, quiet: bool) -> None:
 @dry_run
 @output_options
 def pack(profile: str, out: Path | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
-    """Put a folder with its own Python, C library and runtime on a device that has nothing.
+    """Put all that it takes on a device that has nothing.
 
-    It is made of Debian packages and wheels on this machine: the device needs no network, no root
-    and no Python.
+    That is one folder with its own Python, C library and runtime. It is made of Debian packages
+    and wheels on this machine: the device needs no network, no root and no Python.
     """
     from compress.device.pack import build_pack, plan_pack
     from compress.device.pack_parts import parts_of
@@ -242,9 +243,10 @@ def emulate(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make an emulated arm64 board: does a model load, fit and say the same there? Never how fast.
+    """Make an emulated arm64 board.
 
-    It writes the board and a profile that reaches it. With --system the board runs until --stop.
+    It answers whether a model loads, fits and says the same there, never how fast. It writes
+    the board and a profile that reaches it. With --system the board runs until --stop.
     """
     from compress.device.emulate import emulate as emulate_board
     from compress.device.emulate_system import emulate_system

@@ -85,13 +85,17 @@ def probe(as_json: bool) -> None:
     expose_value=False,
     help="Look at the device first.",
 )
-@click.option("--transport", default="local", metavar="KIND", help="How the device is reached.")
-@click.option("--host", metavar="HOST", help="Its host; `${VARIABLE}` is read when it is reached.")
+@click.option("--transport", default="local", metavar="NAME", help="How the device is reached.")
+@click.option("--host", metavar="NAME", help="Its host; `${VARIABLE}` is read when it is reached.")
 @click.option("--out", type=RECIPE, help="Write the profile here.", show_default="printed")
 @force_option()
+@json_output
 @verbosity
-def new(name: str, transport: str, host: str | None, out: Path | None) -> None:
-    """Write a profile of a device from what it shows, with suggested budgets."""
+def new(name: str, transport: str, host: str | None, out: Path | None, as_json: bool) -> None:
+    """Write a profile of a device from what it shows.
+
+    Its budgets are suggestions to begin with.
+    """
     from compress.device.bare import look
     from compress.device.new_profile import COMMENT, named, new_profile
     from compress.device.profile_text import profile_text
@@ -103,11 +107,14 @@ def new(name: str, transport: str, host: str | None, out: Path | None) -> None:
     settings = TransportSettings(kind=transport, host=host)
     reached = reach(named(name, settings))
     facts = look(reached).facts if isinstance(reached, Remote) else reached.facts()
-    text = profile_text(new_profile(name, facts, settings), comment=COMMENT)
-    if out is None:
-        click.echo(text.rstrip())
-    else:
+    made = new_profile(name, facts, settings)
+    text = profile_text(made, comment=COMMENT)
+    if out is not None:
         write_text(out, text)
+    if as_json:
+        print_json(made.model_dump(mode="json", by_alias=True))
+    elif out is None:
+        click.echo(text.rstrip())
 
 
 @profile.command(examples=["edgepress profile check rpi5", "edgepress profile check my-board.toml"])

@@ -11,6 +11,7 @@ from typing import Any
 
 from profiles.transport.remote import Remote
 from profiles.transport.shell import call
+from runtimes.emulation import why_emulated
 from runtimes.facts import Facts, probe
 
 PYTHONS = tuple(f"python3.{minor}" for minor in range(14, 8, -1))
@@ -18,7 +19,8 @@ PYTHONS = tuple(f"python3.{minor}" for minor in range(14, 8, -1))
 
 _FILES = (
     *("/proc/cpuinfo", "/proc/meminfo", "/proc/stat", "/proc/device-tree/model"),
-    *("/proc/device-tree/compatible", "/proc/sys/kernel/arch", "/sys/class/dmi/id/sys_vendor"),
+    *("/proc/device-tree/compatible", "/proc/device-tree/fw-cfg@*/compatible"),
+    *("/proc/sys/kernel/arch", "/sys/devices/system/cpu/modalias", "/sys/class/ptp/*/clock_name"),
     *("/sys/devices/system/cpu/cpu*/cpu_capacity", "/proc/driver/nvidia/gpus/*/information"),
     *("/sys/devices/system/cpu/cpu*/cpufreq/cpuinfo_max_freq", "/etc/machine-id"),
     *("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "/sys/class/thermal/*/temp"),
@@ -30,10 +32,11 @@ for file in {" ".join(_FILES)}; do
   [ -r "$file" ] && [ -f "$file" ] && {{ echo "{_MARK} file $file"; cat "$file"; echo; }}
 done
 say() {{ printf '%s\\n' "{_MARK} $*"; }}
-say uname "$(uname -s)" "$(uname -r)"
+say system "$(uname -s)"
+say kernel "$(uname -r)"
 say arch "$(uname -m)"
-say pages "$(getconf PAGESIZE 2>/dev/null)"
-say cpus "$(nproc 2>/dev/null)"
+say pages "$(sed -n 's/^KernelPageSize: *\\([0-9]*\\) kB/\\1/p' /proc/self/smaps | head -n 1)"
+say cpus "$(grep -c '^processor' /proc/cpuinfo)"
 say libc "$(getconf GNU_LIBC_VERSION 2>/dev/null)"
 say free "$(df -Pk . | tail -n 1 | {{ read -r disk all used free rest; echo "$free"; }})"
 for name in {" ".join(PYTHONS)} python3; do
@@ -81,7 +84,9 @@ def look(device: Remote) -> Bare:
             file = root / name.lstrip("/")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-        facts = probe(root)
+        kernel = _first(said, "kernel")
+        emulated = why_emulated(root, machine=_first(said, "arch"), release=kernel)
+        facts = replace(probe(root), emulated=emulated)
     free = _first(said, "free")
     return Bare(
         _of_the_device(facts, said),
@@ -115,9 +120,9 @@ def _of_the_device(facts: Facts, said: list[tuple[str, str]]) -> Facts:
     return replace(
         facts,
         arch=_first(said, "arch") or "unknown",
-        kernel=_first(said, "uname"),
+        kernel=f"{_first(said, 'system')} {_first(said, 'kernel')}",
         cpus=float(cpus) if cpus.isdigit() else float(facts.cores or 1),
-        page_kb=int(pages) // 1024 if pages.isdigit() else None,
+        page_kb=int(pages) if pages.isdigit() else None,
         libc=_first(said, "libc"),
         python=known[0].version if known else "",
         load_1m=None,

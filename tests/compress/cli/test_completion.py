@@ -62,7 +62,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     [
         (["edgepress", ""], set(COMMANDS)),
         (["edgepress", "pro"], {"profile"}),
-        (["edgepress", "profile", ""], {"list", "show", "probe", "check"}),
+        (["edgepress", "profile", ""], {"list", "show", "probe", "check", "new"}),
         (["edgepress", "profile", "show", "embedded-def"], {"embedded-default"}),
         (["edgepress", "run", "r.toml", "--profile", "rpi"], {"rpi-zero2w", "rpi4", "rpi5"}),
         (["edgepress", "gate", "--profile", ""], set(shipped())),

@@ -70,6 +70,9 @@ RESULTS = {
     "profile show": ("profile", "show", "embedded-default"),
     "profile probe": ("profile", "probe"),
     "profile check": ("profile", "check", "local"),
+    "profile new": ("profile", "new", "desk", "--from-probe"),
+    "device list": ("device", "list"),
+    "device probe": ("device", "probe", "local"),
     "cache ls": ("cache", "ls"),
     "cache prune": ("cache", "prune"),
     "baseline show": ("baseline", "show", "old.json"),
@@ -83,6 +86,11 @@ ELSEWHERE = {
     "comment": "tests/compress/comment/test_comment.py",
     "history": "tests/compress/history/test_history.py",
     "sign": "tests/compress/release/test_signature.py",
+    "device setup": "tests/compress/cli/test_device.py",
+    "device pack": "tests/compress/cli/test_device.py",
+    "device run": "tests/compress/cli/test_device.py",
+    "device clean": "tests/compress/cli/test_device.py",
+    "device emulate": "tests/compress/device/test_emulate.py",
 }
 
 

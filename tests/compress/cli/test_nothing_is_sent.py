@@ -72,6 +72,9 @@ COMMANDS: dict[str, str] = {
     "profile show": "profile show rpi5",
     "profile probe": "profile probe",
     "profile check": "profile check local",
+    "profile new": "profile new desk --from-probe",
+    "device list": "device list",
+    "device probe": "device probe local",
     "cache ls": "cache ls",
     "cache prune": "cache prune --older-than 0",
 }
