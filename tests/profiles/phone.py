@@ -80,10 +80,6 @@ def android_env(folder: Path) -> tuple[list[str], dict[str, str]]:
         names = subprocess.run([toybox], capture_output=True, check=True).stdout.decode().split()
         for name in {*names} - {"sh", "["}:
             (commands / name).symlink_to(toybox)
-        # Debian builds toybox without these two, which Android's has.
-        for name in ("grep", "env"):
-            if name not in names:
-                (commands / name).symlink_to(shutil.which(name) or f"/bin/{name}")
     path = str(commands) if toybox else os.defpath
     return [str(commands / "sh")], {"PATH": path, "TMPDIR": str(folder), "HOME": "/"}
 
@@ -94,6 +90,7 @@ def attached(
     monkeypatch: pytest.MonkeyPatch,
     *,
     connect: bool = True,
+    userland: tuple[list[str], dict[str, str]] | None = None,
     state: str = "device",
     features: str = "shell_v2,cmd",
 ) -> Iterator[Phone]:
@@ -102,7 +99,7 @@ def attached(
     The server listens on a free port, so a user's server is never touched.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    daemon = Daemon(*android_env(folder), state=state, features=features)
+    daemon = Daemon(*(userland or android_env(folder)), state=state, features=features)
     with _server(monkeypatch) as env:
         phone = Phone(folder, daemon, env)
         try:

@@ -57,7 +57,7 @@ def test_what_was_put_needs_its_source_no_more(tmp_path: Path) -> None:
     assert transport.copies == 2  # the model and the code that runs it
 
 
-@pytest.mark.parametrize("name", ["rpi5", "android-armv9"])
+@pytest.mark.parametrize("name", ["rpi5", "jetson-agx-orin-64"])
 def test_a_device_out_of_reach_says_what_is_reachable(name: str) -> None:
     with pytest.raises(DeviceError, match=r"available: local") as caught:
         reach(load_profile(name))
