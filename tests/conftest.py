@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ["ADB_SERVER_SOCKET"] = "tcp:127.0.0.1:9"  # adb starts no server for an address
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -187,6 +187,9 @@ class ContractTransport:
 
     def test_tells_how_quiet_the_device_is(self, transport: Transport) -> None:
         noise = Job(transport).noise(1)
+        if transport.facts().emulated:
+            assert not noise.probe_ms  # no time there tells anything
+            return
         assert noise.probe_ms > 0
         assert noise.cores >= 1
         assert noise.threads == 1

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from compress.cli.main import run
 from profiles.device import DeviceProfile
 from profiles.transport import reach
 from profiles.transport.remote import Remote
@@ -16,6 +19,7 @@ from tests.boards import MakePack
 from tests.profiles.arm64 import arm64_shell
 from tests.profiles.contract_transport import ContractTransport
 from tests.profiles.phone import Phone, attached, needs_adb
+from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone, needs_adb]
 
@@ -63,3 +67,49 @@ def test_the_code_there_is_arm64_s(phone: Phone) -> None:
     assert (facts.arch, facts.cpu_model) == ("aarch64", CORE)
     assert "asimddp" in facts.isa
     assert facts.emulated
+
+
+GATED = """schema = 1
+name = "phone"
+[match]
+cpu_model = "{core}"
+[transport]
+kind = "adb"
+host = "{serial}"
+[runtime]
+name = "onnxruntime"
+threads = 1
+[budgets]
+accuracy_retention = {{min = 0.3}}
+artifact_mb = {{max = 10}}
+rss_peak_mb = {{max = 400}}
+latency_p90_ms = {{max = 1, level = "warn"}}
+"""
+
+
+def test_a_gate_gives_a_verdict_of_the_phone(
+    phone: Phone,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tiny_onnx(tmp_path / "model")
+    shutil.copytree(tmp_path / "model", tmp_path / "reference")
+    rows = [f"{text},{LABELS[i % 3]}" for i, text in enumerate(TEXTS * 8)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows, ""]))
+    profile = tmp_path / "phone.toml"
+    profile.write_text(GATED.format(core=CORE, serial=phone.serial))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEPRESS_CACHE", str(tmp_path / "cache"))
+    words = ["gate", "model", "--reference", "reference", "--data", "rows.csv", "--tier", "quick"]
+    code = run([*words, "--profile", str(profile), "--json"])
+    said = capsys.readouterr()
+    assert code == 0, said.err
+    (verdict,) = json.loads(said.out)["verdicts"]
+    checks = {row["metric"]: row["status"] for row in verdict["checks"]}
+    assert checks == {
+        "accuracy_retention": "PASS",
+        "artifact_mb": "PASS",
+        "rss_peak_mb": "PASS",
+        "latency_p90_ms": "NOT_MEASURED",
+    }

@@ -35,7 +35,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name, kind, match in (
         ("bare", "ssh", ""),
         ("cpus", "ssh", cpus),
-        ("adb", "adb", ""),
+        ("wire", "wire", ""),
         ("here", "local", ""),
     ):
         (folder / f"{name}.toml").write_text(BOARD.format(kind=kind, match=match))
@@ -44,7 +44,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize("profile", ["bare.toml", "cpus.toml", "adb.toml"])
+@pytest.mark.parametrize("profile", ["bare.toml", "cpus.toml", "wire.toml"])
 @pytest.mark.parametrize(
     "line",
     [
@@ -66,7 +66,7 @@ def test_nothing_is_measured_for_a_device_out_of_reach(
     assert not (ground / "s.jsonl").exists()
 
 
-@pytest.mark.parametrize("profile", ["bare.toml", "cpus.toml", "adb.toml"])
+@pytest.mark.parametrize("profile", ["bare.toml", "cpus.toml", "wire.toml"])
 def test_profile_check_says_that_it_is_another_device(
     ground: Path, capsys: pytest.CaptureFixture[str], profile: str
 ) -> None:
