@@ -66,6 +66,17 @@ class Accelerator(_TomlTable):
     int8_tops: float | None = Field(default=None, gt=0)
 
 
+class Peaks(_TomlTable):
+    """Describe the most that one core computes a second, and what the memory moves.
+
+    A published figure or one of micro-kernels; `edgepress budget estimate` goes by them.
+    """
+
+    fp32_gflops: float = Field(gt=0)
+    int8_gops: float = Field(gt=0)
+    memory_gb_s: float = Field(gt=0)
+
+
 class Hardware(_TomlTable):
     """Describe the processor; `isa` uses the Linux kernel's names for the flags."""
 
@@ -75,6 +86,7 @@ class Hardware(_TomlTable):
     isa_absent: tuple[str, ...] = ()
     memory_mb: int | None = Field(default=None, gt=0)
     accelerator: Accelerator | None = None
+    peaks: Peaks | None = None
 
     @property
     def int8_dot(self) -> bool:
@@ -260,6 +272,7 @@ def _keys_beside(location: tuple[int | str, ...]) -> tuple[str, ...]:
         ("match",): Match,
         ("hardware",): Hardware,
         ("hardware", "accelerator"): Accelerator,
+        ("hardware", "peaks"): Peaks,
         ("transport",): TransportSettings,
         ("runtime",): RuntimeSettings,
         ("quantization",): QuantizationSettings,

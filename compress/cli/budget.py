@@ -9,6 +9,7 @@ import click
 from compress.cli.command import Group
 from compress.cli.options import (
     FiniteRange,
+    json_output,
     label_option,
     output_options,
     print_json,
@@ -19,6 +20,7 @@ from compress.cli.options import (
     text_option,
     threads_option,
     tier_option,
+    verbosity,
 )
 from compress.cli.paths import FOLDER, MODEL, ROWS
 
@@ -31,7 +33,7 @@ from compress.cli.paths import FOLDER, MODEL, ROWS
     ],
 )
 def budget() -> None:
-    """Explain a figure, and suggest budgets."""
+    """Explain a figure, estimate a latency, and suggest budgets."""
 
 
 @budget.command(
@@ -88,6 +90,30 @@ def explain(
         print_json(explanation.to_json(metric))
     else:
         click.echo(explanation.text(metric))
+
+
+@budget.command(examples=["edgepress budget estimate runs/first/bundle --profile rpi5"])
+@click.argument("artifact", type=FOLDER)
+@profile_option("Estimate for this profile's device, by the peaks in its [hardware].")
+@click.option(
+    "--length", default=32, metavar="N", type=click.IntRange(1, 4096), help="Tokens of a row."
+)
+@json_output
+@verbosity
+def estimate(artifact: Path, profile: str, length: int, as_json: bool) -> None:
+    """Estimate the latency of ARTIFACT on a device, as a range.
+
+    The work of its operators is counted and divided by the device's peaks. No gate takes it.
+    """
+    from compress.explain.estimate import estimate as find
+    from profiles.device import load_profile
+    from runtimes.artifact import open_artifact
+
+    found = find(open_artifact(artifact), load_profile(profile), length)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        click.echo(found.text())
 
 
 @budget.command(
