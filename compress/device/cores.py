@@ -82,3 +82,10 @@ def cpuinfo(core: str, count: int) -> str:
         f"CPU revision\t: {shown.revision}\n"
     )
     return "\n".join(one.format(number=number) for number in range(count)) + "\n"
+
+
+def midr(core: str) -> str:
+    """Return a core's MIDR_EL1 as Linux shows it: its maker, its part and its revision."""
+    shown = CORES[core]
+    variant, part = int(shown.variant, 16), int(shown.part, 16)
+    return f"0x{0x41 << 24 | variant << 20 | 0xF << 16 | part << 4 | shown.revision:016x}\n"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from compress.device.cores import core_for, cpuinfo
+from compress.device.cores import core_for, cpuinfo, midr
 from compress.device.pack import build_pack
 from compress.device.profile_text import profile_text
 from compress.progress import Progress, Silence
@@ -16,9 +17,6 @@ from runtimes.errors import InputError
 from runtimes.files import new_folder, write_json, write_text
 
 SCHEMA_VERSION = 1
-CPUS_SHOWN = 1
-"""How many cores an emulated board shows; QEMU runs each as a thread of this machine."""
-
 COMMENT = """An emulated board: it answers whether a model loads, fits and says the same, never how
 fast. `edgepress device emulate` wrote this."""
 
@@ -76,7 +74,7 @@ def derived_profile(
     """
     hardware = profile.hardware.model_copy(
         update={
-            "cores": (Cores(count=CPUS_SHOWN, core=core),),
+            "cores": (Cores(core=core),),
             "memory_mb": memory_mb,
             "accelerator": None,
         }
@@ -106,8 +104,13 @@ def check_target(folder: Path) -> None:
 def _write_prefix(prefix: Path, core: str) -> None:
     """Write the files of /proc and /sys by which libraries recognize a processor.
 
-    Without the first, onnxruntime's own look at an x86 one ends in a segmentation fault.
+    With an x86 one of the first, onnxruntime ends in a segmentation fault. OpenVINO ends in one
+    without the MIDR, and with another number of cores than this machine, whose caches it sees.
     """
-    write_text(prefix / "proc/cpuinfo", cpuinfo(core, CPUS_SHOWN))
-    for name in ("possible", "present"):
-        write_text(prefix / "sys/devices/system/cpu" / name, f"0-{CPUS_SHOWN - 1}\n")
+    count = os.cpu_count() or 1
+    write_text(prefix / "proc/cpuinfo", cpuinfo(core, count))
+    cpus = prefix / "sys/devices/system/cpu"
+    for name in ("possible", "present", "online"):
+        write_text(cpus / name, f"0-{count - 1}\n" if count > 1 else "0\n")
+    for number in range(count):
+        write_text(cpus / f"cpu{number}/regs/identification/midr_el1", midr(core))

@@ -58,6 +58,7 @@ WHEELS_LEFT_OUT = (
     *("onnxruntime/datasets", "onnxruntime/backend", "onnxruntime/capi/libonnxruntime.so.*"),
     *("tokenizers/tools", "openvino/tools", "openvino/torch", "openvino/test_utils"),
     *("openvino/frontend/*/*.so", "openvino/libs/libopenvino_[!aiho]*", "openvino/cmake"),
+    "openvino/libs/libopenvino_intel_[gn]pu*",  # they need OpenCL's or Level Zero's libraries
 )
 """Of the wheels, as patterns below site-packages: tests, headers, and tools that make models."""
 

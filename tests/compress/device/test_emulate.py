@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.device.cores import CORES, core_for, cpuinfo
+from compress.device.cores import CORES, core_for, cpuinfo, midr
 from compress.device.emulate import check_target, derived_profile, emulate
 from compress.device.profile_text import profile_text
 from profiles.device import TransportSettings, load_profile, shipped
@@ -34,6 +34,11 @@ def test_each_shipped_profile_is_emulated_or_refused_with_the_reason(name: str) 
         return
     with pytest.raises(UnsupportedError, match="is not emulated"):
         core_for(profile)
+
+
+def test_the_number_of_a_core_is_the_one_that_linux_shows() -> None:
+    assert midr("cortex-a72") == "0x00000000410fd083\n"  # a Raspberry Pi 4's
+    assert midr("cortex-a76") == "0x00000000414fd0b1\n"  # a Raspberry Pi 5's
 
 
 def test_every_core_of_the_whitelist_is_described() -> None:
