@@ -16,6 +16,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import BackendError, DeviceError
 from runtimes.measure import MeasurePlan, Variant
 from runtimes.predict import open_predictor
+from runtimes.samples import FEWEST_BLOCK_RUNS
 from runtimes.tasks import TASKS
 from runtimes.worker import Worker
 from tests.runtimes.tiny import TEXTS, tiny_onnx
@@ -136,10 +137,13 @@ class ContractTransport:
             variants, TEXTS, PLAN, advance=lambda done, _note: units.append(done), stream=stream
         )
         assert list(by_name) == ["candidate", "reference"]
+        # an emulated row takes so long that a block of the usual length holds fewer of them
+        fewest = FEWEST_BLOCK_RUNS if transport.facts().emulated else PLAN.block_runs
         for samples in by_name.values():
             assert samples.fault == ""
-            assert {block.process for block in samples.blocks} == {0, 1}
-            assert sum(len(block.latency_ms) for block in samples.blocks) == 20
+            assert [block.process for block in samples.blocks] == [0, 0, 1, 1]
+            for block in samples.blocks:
+                assert fewest <= len(block.latency_ms) <= PLAN.block_runs
             assert len(samples.cold_starts) >= 2
             assert all(start.total_ms > 0 for start in samples.cold_starts)
             assert samples.uncached_starts or samples.uncached_why
