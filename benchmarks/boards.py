@@ -44,9 +44,8 @@ def main() -> None:
     rows = Rows(rows.inputs[: given.rows], rows.targets[: given.rows])
     here = _answers(Job(), artifact, rows)
     right = _accuracy(here, rows)
-    print(
-        f"{given.model.name}: {len(rows)} rows, accuracy here {right:.2%}, {Job().facts().cpu_model}"
-    )
+    cpu = Job().facts().cpu_model
+    print(f"{given.model.name}: {len(rows)} rows, accuracy here {right:.2%}, {cpu}")
     for profile in given.profile:
         _compare(load_profile(profile), artifact, rows, here)
 
@@ -62,7 +61,8 @@ def _compare(
         some = list(rows.inputs[:_MEMORY_ROWS])
         steps = device.memory(_variant(artifact), some)
     differ = np.flatnonzero(here.argmax(axis=1) != there.argmax(axis=1))
-    cosine = (here * there).sum(1) / (np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1))
+    lengths = np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1)
+    cosine = (here * there).sum(axis=1) / lengths
     facts = device.facts()
     peak = f"{steps[-1]['peak_mb']:.0f} MB" if not facts.emulates_programs else "not measured"
     listed = ", ".join(str(row + 1) for row in differ[:_MOST_LISTED]) or "none"

@@ -37,7 +37,8 @@ def believed(figures: Figures, facts: Facts) -> Figures:
 def _from_above(known: Sum | Interval) -> Sum:
     def bound(confidence: float) -> Interval:
         whole = known if isinstance(known, Interval) else known(confidence)
-        return replace(whole, lower=None, why="; ".join(filter(None, (whole.why, _MEMORY))))
+        reasons = dict.fromkeys(filter(None, (*whole.why.split("; "), _MEMORY)))
+        return replace(whole, lower=None, why="; ".join(reasons))
 
     return bound
 
