@@ -26,6 +26,7 @@ from runtimes.errors import (  # noqa: E402
     first_line,
     unexpected,
 )
+from runtimes.last_peaks import says_peaks  # noqa: E402
 from runtimes.limits import is_lack_of_memory, limit_memory, parsed_cores, pin  # noqa: E402
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
@@ -84,6 +85,10 @@ class MeasuringServer:
     def load(self, row: Any) -> dict[str, Any]:
         """Load everything and answer one row; report how long each step took, in ms."""
         pin(self._arguments.cores)
+        with says_peaks(Path(self._arguments.model)):
+            return self._load(row)
+
+    def _load(self, row: Any) -> dict[str, Any]:
         clock = timing.Stopwatch()
         folder = Path(self._arguments.model)
         manifest = self._manifest()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runtimes.errors import AnswerError, BackendError, DeviceError, OutOfMemoryError
+from runtimes.last_peaks import last_peak_mb, without_peaks
 from runtimes.limits import Cores
 from runtimes.process import Process, cause_of_end, ran_out_of_memory
 
@@ -94,21 +95,25 @@ class Worker:
         return self._process.stdout.readline()
 
     def _ended(self, do: str, timeout_s: float | None) -> BackendError | DeviceError:
-        code, said = self._wait(5), self._process.said()
+        code, written = self._wait(5), self._process.said()
         if timeout_s is None and (lost := self._process.lost()):
             return lost
+        said = without_peaks(written)
         why = (
             f"did not answer {do!r} within {timeout_s:g} s and was stopped"
             if timeout_s is not None
             else f"ended during {do!r} ({cause_of_end(self._process, code)})"
         )
         short = timeout_s is None and ran_out_of_memory(self._process, code)
-        return (OutOfMemoryError if short else BackendError)(
+        error = (OutOfMemoryError if short else BackendError)(
             f"{self._name}: the measuring process {why}",
             available="\n             ".join(said.splitlines()[-_STDERR_LINES:])
             or "it said nothing",
             action="run the model alone: predict.py in its bundle, or `edgepress predict`",
         )
+        if isinstance(error, OutOfMemoryError):
+            error.rss_peak_mb = last_peak_mb(written)
+        return error
 
 
 def _relayed(reply: Mapping[str, Any]) -> BackendError:
