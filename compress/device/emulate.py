@@ -11,6 +11,7 @@ from compress.device.cores import core_for, cpuinfo, midr
 from compress.device.pack import build_pack
 from compress.device.profile_text import profile_text
 from compress.progress import Progress, Silence
+from profiles.budget import Budget, is_timed
 from profiles.device import Cores, DeviceProfile, Match, TransportSettings, load_profile
 from profiles.transport.emulated import BOARD, PACK, PREFIX, find_qemu, knows
 from runtimes.errors import InputError
@@ -18,7 +19,7 @@ from runtimes.files import new_folder, write_json, write_text
 
 SCHEMA_VERSION = 1
 COMMENT = """An emulated board: it answers whether a model loads, fits and says the same, never how
-fast. `edgepress device emulate` wrote this."""
+fast. Budgets on time only warn: they are not measured here. `edgepress device emulate` wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ def derived_profile(
 ) -> DeviceProfile:
     """Return the profile of an emulated board: the budgets of the real one, another transport.
 
+    Those on time only warn: they are NOT_MEASURED there, and would leave every verdict undecided.
+
     It is recognized by its core and not by a device tree. One thread suffices, since no time that
     an emulator takes is a figure; answers do not depend on it.
     """
@@ -87,8 +90,14 @@ def derived_profile(
             "hardware": hardware,
             "transport": transport,
             "runtime": profile.runtime.model_copy(update={"threads": 1, "cores": ()}),
+            "budgets": {metric: _warning(one) for metric, one in profile.budgets.items()},
         }
     )
+
+
+def _warning(budget: Budget) -> Budget:
+    """Return a budget that only warns where it is on time, which no emulator gives."""
+    return budget.model_copy(update={"level": "warn"}) if is_timed(budget.metric) else budget
 
 
 def check_target(folder: Path) -> None:

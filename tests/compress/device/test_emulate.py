@@ -9,6 +9,7 @@ import pytest
 from compress.device.cores import CORES, core_for, cpuinfo, midr
 from compress.device.emulate import check_target, derived_profile, emulate
 from compress.device.profile_text import profile_text
+from profiles.budget import is_timed
 from profiles.device import TransportSettings, load_profile, shipped
 from profiles.transport.emulated import CPUS
 from runtimes.errors import DeviceError, InputError, UnsupportedError
@@ -67,7 +68,13 @@ def test_the_board_s_profile_keeps_the_budgets_and_not_the_device_tree(tmp_path:
     transport = TransportSettings(kind="emulated", host="/board", cpu="cortex-a72")
     derived = derived_profile(profile, "cortex-a72", transport, 512, "rpi4-emulated")
     assert derived.name == "rpi4-emulated"
-    assert derived.budgets == profile.budgets
+    assert derived.budgets.keys() == profile.budgets.keys()
+    for metric, budget in derived.budgets.items():
+        assert (budget.max, budget.min) == (
+            profile.budgets[metric].max,
+            profile.budgets[metric].min,
+        )
+        assert budget.level == ("warn" if is_timed(metric) else profile.budgets[metric].level)
     assert derived.quantization == profile.quantization
     assert derived.match.device_tree_model is None
     assert derived.hardware.isa == ("asimd",)
