@@ -165,7 +165,8 @@ def _paths(of: type[Any], prefix: str = "") -> Iterator[str]:
         inner = _dataclass_in(hints[field.name])
         repeated = "[]" if typing.get_origin(hints[field.name]) is tuple and inner else ""
         yield f"{path}{repeated}"
-        if inner is not None and path not in ("summary.model",) and inner is not Estimate:
+        told = path in ("summary.model", "devices[].model") or inner is Estimate
+        if inner is not None and not told:
             yield from _paths(inner, f"{path}{repeated}.")
     if of is Report:
         yield from (f"{{estimate}}.{field.name}" for field in dataclasses.fields(Estimate))
