@@ -42,7 +42,8 @@ class Evaluation:
     With a `reference` every other candidate is compared with it. Without labels in `rows` there is
     no accuracy. The judged one is also compared with a stored `baseline`, if given. `missing` says
     why a metric that a budget needs is absent. Without `threads`, the first profile's number is
-    used. The first look lasts `least_s` at least.
+    used. The first look lasts `least_s` at least. With `verdict_only` nobody reads the figures of a
+    device that is none of the profiles'.
     """
 
     candidates: Sequence[Candidate]
@@ -56,6 +57,7 @@ class Evaluation:
     missing: Mapping[str, str] = field(default_factory=dict)
     threads: int | None = None
     least_s: float = 0.0
+    verdict_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

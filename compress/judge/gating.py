@@ -77,6 +77,7 @@ def gate(request: GateRequest, progress: Progress, shared: Path | None = None) -
         baseline=stored,
         missing=_missing(request),
         least_s=request.least_s,
+        verdict_only=True,
     )
     fleet = measure_beside(
         evaluation,

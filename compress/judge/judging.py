@@ -17,7 +17,7 @@ from compress.judge.figures import Answered, faults_of, model_figures
 from compress.judge.interrupted import kept_samples
 from compress.judge.session_file import SessionFile, heading, packed
 from compress.judge.surroundings import Surroundings
-from compress.judge.tiers import MOST_PROCESSES, TIERS, Demand, Tier, demand_of, emulated_tier
+from compress.judge.tiers import MOST_PROCESSES, Demand, Tier, demand_of, tier_on
 from compress.progress import Progress
 from compress.report.advice import Measuring, advised
 from profiles.baseline import compare, strangeness
@@ -78,9 +78,7 @@ class _SequentialTest:
         self._stream = stream
         self._session = SessionFile(stream)
         self._emulated = bool(device.facts().emulated)
-        self._tier: Tier = TIERS[evaluation.tier]
-        if self._emulated:
-            self._tier = emulated_tier([one for one in evaluation.profiles if device.fits(one)])
+        self._tier: Tier = tier_on(device, evaluation)
         self._demand: Demand = demand_of(
             evaluation.profiles, self._tier, device, evaluation.threads
         )

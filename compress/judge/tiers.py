@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from compress.judge.evaluation import Evaluation
 from profiles.budget import SERVER, THROUGHPUT, Budget
 from profiles.deciding import spent
 from profiles.device import DeviceProfile
@@ -50,6 +51,21 @@ MOST_PROCESSES = max(tier.looks[-1] for tier in TIERS.values())
 
 _EMULATED_S = 900.0
 """How long an emulated process may take to reply: it loads a model that a board loads in 20 s."""
+
+
+def tier_on(device: Job, evaluation: Evaluation) -> Tier:
+    """Return how much is measured on a device.
+
+    Where a verdict is all that is wanted, and the device is none of the profiles', one process
+    suffices: the verdict is WRONG_DEVICE whatever its times are.
+    """
+    asked = TIERS[evaluation.tier]
+    fitting = [profile for profile in evaluation.profiles if device.fits(profile)]
+    if device.facts().emulated:
+        return emulated_tier(fitting)
+    if evaluation.verdict_only and not fitting:
+        return replace(asked, looks=(1,), soak_s=0.0)
+    return asked
 
 
 def emulated_tier(profiles: Sequence[DeviceProfile]) -> Tier:
