@@ -64,6 +64,7 @@ RESULTS = {
         *("--rows", "5"),
     ),
     "budget explain": ("budget", "explain", "artifact_mb", "onnx"),
+    "budget estimate": ("budget", "estimate", "onnx", "--profile", "rpi5"),
     "report": ("report", "report.json"),
     "doctor": ("doctor",),
     "profile list": ("profile", "list"),

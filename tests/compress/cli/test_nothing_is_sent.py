@@ -21,8 +21,8 @@ from tests.compress.traced import Traced, held, needs_strace, traced
 HELD_S = 30.0
 """How long a process lives: telemetry is sent late, in batches."""
 AT_ONCE = 8
-SENDS = {"comment"}
-"""What sends something by purpose."""
+SENDS = {"comment", "device setup", "device pack", "device emulate", "device clean"}
+"""What sends something by purpose: to a forge, to a device, to where packages are."""
 TEXTS = ("refund please", "crash")
 REQUESTS = (json.dumps({"do": "load", "row": "refund"}), json.dumps({"do": "peak"}))
 """Lines of stdin, the last of which comes after a while."""
@@ -63,6 +63,7 @@ COMMANDS: dict[str, str] = {
     " --rows 8",
     "budget explain": "budget explain latency_p90_ms {g}/onnx --data {g}/test.csv {column}",
     "budget explain cold": "budget explain cold_start_p50_ms {g}/onnx --data {g}/test.csv {column}",
+    "budget estimate": "budget estimate {g}/onnx --profile rpi5",
     "budget suggest": "budget suggest {g}/onnx --data {g}/test.csv {column} --tier quick",
     "report": "report {g}/finished",
     "predict": "predict {g}/openvino refund",
@@ -75,6 +76,7 @@ COMMANDS: dict[str, str] = {
     "profile new": "profile new desk --from-probe",
     "device list": "device list",
     "device probe": "device probe local",
+    "device run": "device run local {g}/onnx refund",
     "cache ls": "cache ls",
     "cache prune": "cache prune --older-than 0",
 }

@@ -12,6 +12,7 @@ from junitparser import JUnitXml
 
 from compress.cli.main import run
 from tests.compress.cli.test_board_faults import PROFILE, meanwhile, signalled
+from tests.compress.cli.test_board_faults import brief as brief
 from tests.compress.cli.test_gate import command
 from tests.compress.cli.test_gate import ground as ground
 from tests.profiles.sshd import Board, needs_sshd, serving
@@ -22,7 +23,9 @@ QUICK = ("--data", "rows.csv", "--tier", "quick")
 
 
 @pytest.fixture
-def boards(tmp_path: Path, ground: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Board]]:
+def boards(
+    tmp_path: Path, ground: Path, brief: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[list[Board]]:
     monkeypatch.chdir(ground)
     with ExitStack() as stack:
         boards = [stack.enter_context(serving(tmp_path / name)) for name in ("left", "right")]
