@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import IO, ClassVar
 
 from profiles.device import TransportSettings
 from profiles.transport.remote import Remote, expanded
@@ -30,6 +32,8 @@ _OPTIONS = {
     "ControlPersist": "no",
     "ForwardAgent": "no",
     "ForwardX11": "no",
+    "ClearAllForwardings": "yes",  # a port that the user's own session forwards is taken
+    "RemoteCommand": "none",
     "LogLevel": "ERROR",
 }
 
@@ -61,14 +65,14 @@ class SshShell:
         """Return the host's name."""
         return self._host
 
-    def start(self, command: str) -> HostProcess:
+    def start(self, command: str) -> _Command:
         """Start a command in the user's login shell there.
 
         A broken connection is not made anew: the device's lock ended with it.
         """
         if self._master.wait(0) is not None:
             raise _failure(self._host, self._master.said())
-        return HostProcess([*self._command, "--", self._host, command], dict(os.environ))
+        return _Command([*self._command, "--", self._host], command)
 
     def lost(self, code: int, said: str) -> DeviceError | None:
         """Return the error of a connection that failed or broke."""
@@ -84,18 +88,14 @@ class SshShell:
         It closes with this process too, however that ends: nothing is left on either side.
         """
         words = [
-            *self._command,
-            "-M",
-            "--",
-            self._host,
-            f"echo {_HELLO.decode().strip()}; exec cat",
+            *(*self._command, "-M", "--", self._host),
+            _in_any_shell(f"echo {_HELLO.decode().strip()}; exec cat"),
         ]
         master = HostProcess(words, dict(os.environ))
         watchdog = threading.Timer(2 * _CONNECT_S, master.kill)
         watchdog.daemon = True
         watchdog.start()
-        lines = iter(master.stdout.readline, b"")
-        greeted = any(line == _HELLO for line in lines)  # a login message may come first
+        greeted = _greeted(master.stdout)
         watchdog.cancel()
         if greeted:
             return master
@@ -103,6 +103,42 @@ class SshShell:
         said = master.said()
         _disconnect(master, self._folder)
         raise _failure(self._host, said)
+
+
+class _Command(HostProcess):
+    """Run a command in the user's login shell there, whatever shell it is and whatever it prints.
+
+    A startup file that prints (a `.bashrc` with `echo`) does so before every command.
+    """
+
+    def __init__(self, client: Sequence[str], command: str) -> None:
+        words = _in_any_shell(f"echo {_HELLO.decode().strip()}\n{command}")
+        super().__init__([*client, words], dict(os.environ))
+        self._past_greeting = False
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        """Return the pipe that the command writes; what came before it is read away."""
+        pipe = super().stdout
+        if not self._past_greeting:
+            self._past_greeting = True
+            _greeted(pipe)
+        return pipe
+
+
+def _greeted(pipe: IO[bytes]) -> bool:
+    """Read up to the line that says that our command runs; tell whether it came."""
+    return any(line.endswith(_HELLO) for line in iter(pipe.readline, b""))
+
+
+def _in_any_shell(script: str) -> str:
+    """Return a command line that csh, fish and the POSIX shells all give to `sh` unchanged.
+
+    csh ends a quoted word at a newline and replaces `!` in it; fish reads `\\` in it as one.
+    """
+    unsafe = r"""[\x00-\x1f'"!$`\\]"""
+    safe = re.sub(unsafe, lambda match: f"\\0{ord(match[0]):03o}", script)
+    return f"""exec sh -c 'eval "$(printf %b "{safe}")"'"""
 
 
 def _disconnect(master: HostProcess, folder: str) -> None:
