@@ -24,6 +24,15 @@ _Numbers = tuple[Annotated[int, Field(ge=0, le=4095)], ...]
 _CoreName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
+def _one_line(text: Any) -> Any:
+    if isinstance(text, str) and not text.isprintable():
+        raise ValueError(f"{text!r} has a line break or another character that is not printed")
+    return text
+
+
+_Line = Annotated[str, BeforeValidator(_one_line)]
+
+
 class _TomlTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -111,9 +120,9 @@ class TransportSettings(_TomlTable):
     """
 
     kind: str = "local"
-    host: str | None = None
-    folder: str | None = None
-    config: str | None = None
+    host: _Line | None = None
+    folder: _Line | None = None
+    config: _Line | None = None
     cpu: str | None = None
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes.errors import InputError
 from runtimes.files import file_sha256, stable_hash
 
 
@@ -37,7 +38,12 @@ class Listing:
 
 
 def listing_of(path: Path) -> Listing:
-    """List a file or folder; compiled Python is left out, and a link counts as its file."""
+    """List a file or folder; compiled Python is left out, and a link counts as its file.
+
+    Raises InputError for a name that takes several lines.
+    """
+    if path.name in ("", ".."):
+        path = path.resolve()  # the name of "." is that of the folder
     items = tuple(_items(path))
     rows = [[item.place, item.sha256, item.executable] for item in items]
     digest = stable_hash([path.name, path.is_dir(), rows])[:32]
@@ -51,6 +57,12 @@ def _items(path: Path) -> Iterator[Item]:
             continue
         state = file.stat()
         place = "/".join((path.name, *file.relative_to(path).parts))
+        if "\n" in place:
+            raise InputError(
+                f"{place!r}: a name with a line break",
+                expected="names on one line: devices' shells read them by lines",
+                action="rename it",
+            )
         sha256 = _sha256(file, state.st_size, state.st_mtime_ns, state.st_ino)
         yield Item(file, place, sha256, state.st_size, bool(state.st_mode & 0o100))
 

@@ -147,11 +147,13 @@ class Remote:
     @cached_property
     def _greeting(self) -> Greeting:
         folder = self.settings.folder or self.usual_folder
-        where = shlex.quote(folder)
+        where = shlex.quote(_from_home(folder))
         code, output, said = call(
             self.shell,
-            f"umask 077; mkdir -p {where} && cd {where} || exit 73\n"
-            f'[ -e {MARK} ] || [ -z "$(ls -A)" ] || exit 74\n'
+            f"umask 077; home=$(pwd -P); mkdir -p {where} && cd {where} || exit 73\n"
+            # `clean` deletes the folder: an empty home is not edgepress's own
+            'case "$home/" in "$(pwd -P)/"*) exit 74 ;; esac\n'
+            f'[ -e {MARK} ] || [ -z "$(ls -A 2>&1)" ] || exit 74\n'
             f": > {MARK} || exit 73\n"
             f"pwd -P; uname -m\n{_OOM}\n",
         )
@@ -177,6 +179,12 @@ class Remote:
 _OOM = "sed -n 's/^oom_kill //p' /proc/vmstat 2>/dev/null"
 
 
+def _from_home(folder: str) -> str:
+    """Return a folder as the shell's commands take it, which start in the user's home."""
+    inside = folder.removeprefix("~/") if folder != "~" else "."
+    return inside if inside.startswith("/") else f"./{inside}"
+
+
 def _count(text: str) -> int | None:
     return int(text) if text.strip().isdigit() else None
 
@@ -187,7 +195,7 @@ def expanded(settings: TransportSettings, expected: str) -> str:
     `expected` says what a host is for this kind of transport.
     """
     found = VARIABLE.sub(lambda match: os.environ[match[1]], settings.host or "")
-    if not found or found.startswith("-"):
+    if not found or found.startswith("-") or not found.isprintable():
         raise DeviceError(
             f"host {found!r}", expected=expected, action="correct it in the profile's [transport]"
         )

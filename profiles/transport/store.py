@@ -144,20 +144,21 @@ class Store:
     def _assemble(self, listing: Listing) -> None:
         """Link a tree together, under another name until it is whole."""
         folders = sorted({str(PurePosixPath(item.place).parent) for item in listing.items} - {"."})
-        links = _rows(f"{item.sha256} {item.place}" for item in listing.items)
-        runs = _rows(item.place for item in listing.items if item.executable)
-        made = shlex.quote(listing.name) if listing.is_folder else ""
+        # ./ and IFS: a name may begin with a dash, begin or end with a space
+        links = _rows(f"{item.sha256} ./{item.place}" for item in listing.items)
+        runs = _rows(f"./{item.place}" for item in listing.items if item.executable)
+        made = shlex.quote(f"./{listing.name}") if listing.is_folder else ""
         self._script(
             f"new=trees/.new-{listing.digest}; rm -rf $new; mkdir -p $new && top=$PWD && cd $new"
             " || exit 73\n"
             + (f"mkdir -p {made}\n" if made else "")
-            + "".join(f"mkdir -p {shlex.quote(folder)}\n" for folder in folders)
-            + "while read -r sha place; do\n"
+            + "".join(f"mkdir -p {shlex.quote(f'./{folder}')}\n" for folder in folders)
+            + "while IFS= read -r row; do sha=${row%% *} place=${row#* }\n"
             '  ln "$top/objects/$sha" "$place" 2>/dev/null || cp "$top/objects/$sha" "$place" '
             "|| exit 73\n"
             f"done {links}"
             # Not by xargs: toybox's knows no quotes.
-            f'while read -r place; do chmod 755 "$place"; done {runs}'
+            f'while IFS= read -r place; do chmod 755 "$place"; done {runs}'
             f": > .whole && cd .. && rm -rf {listing.digest}"
             f" && mv .new-{listing.digest} {listing.digest}\n",
             seconds=600,
