@@ -12,6 +12,7 @@ from compress.data.dataset import Dataset
 from compress.judge.class_costs import class_rows
 from compress.judge.evaluation import Measured
 from compress.judge.fleet import Fleet, Part
+from compress.judge.trace import trace
 from compress.report.schema import (
     CheckRow,
     ClassRow,
@@ -207,6 +208,7 @@ def _device(part: Part, judged: str) -> DeviceRow:
         model=figures(outcome.of(judged)) if outcome else None,
         retention=_against(outcome.of(judged), "accuracy_retention") if outcome else Estimate(),
         speedup=_against(outcome.of(judged), "speedup") if outcome else Estimate(),
+        trace=trace(outcome) if outcome else None,
         lost=str(part.lost or ""),
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from compress.report import headroom, scatter, units, wording
+from compress.report import headroom, scatter, timeline, units, wording
 from compress.report.schema import Report, Search, SearchTrial, StageRow, Summary
 
 _EXCLUDED = "excluded "
@@ -34,6 +34,7 @@ def render(report: Report) -> str:
         excluded=any(name.startswith(_EXCLUDED) for row in rows for name in row.metrics),
         axis=headroom.axis_of(report.verdicts),
         drawings=scatter.drawings(rows),
+        timelines=timeline.timelines(report),
         search_drawings=_search_drawings(report.search) if report.search else (),
     )
 

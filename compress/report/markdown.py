@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from compress.report import units, wording
+from compress.report import timeline, units, wording
 from compress.report.schema import ClassRow, Report, Search, StageRow, VerdictRow
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
@@ -134,6 +134,11 @@ def _search(search: Search) -> Iterator[str]:
 def _details(report: Report) -> str:
     lines = [
         f"- {escape(name)}: {escape(value)}" for name, value in wording.environment_facts(report)
+    ]
+    lines += [
+        f"- {escape(': '.join(filter(None, (seen.device, name))))}: {escape(text)}"
+        for seen in timeline.timelines(report)
+        for name, text in seen.facts
     ]
     lines += [f"- tools: {escape(wording.tools(report))}"] if report.tools else []
     command = report.command.replace("```", "'''")

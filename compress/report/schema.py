@@ -114,6 +114,23 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Hold what a device showed while it was measured: one entry of each list a moment.
+
+    `at_s` is seconds after the first block. `temperature_c` is that of the hottest CPU zone,
+    `clock_mhz` the clock of the core that ran the block, `slowed` says that the machine slowed
+    itself down, and `slowed_by` all that did so. A moment may stand for several blocks: it has
+    their highest temperature and their lowest clock. None is what the device does not show.
+    """
+
+    at_s: tuple[float, ...] = ()
+    temperature_c: tuple[float | None, ...] = ()
+    clock_mhz: tuple[float | None, ...] = ()
+    slowed: tuple[bool, ...] = ()
+    slowed_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceRow:
     """Hold what one of several devices measured of the final model, or why it was `lost`.
 
@@ -130,6 +147,7 @@ class DeviceRow:
     model: ModelFigures | None = None
     retention: Estimate = field(default_factory=Estimate)
     speedup: Estimate = field(default_factory=Estimate)
+    trace: Trace | None = None
     lost: str = ""
 
 
@@ -326,6 +344,7 @@ class Report:
     search: Search | None = None
     classes: tuple[ClassRow, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
+    trace: Trace | None = None
 
 
 def to_json(report: Report) -> dict[str, Any]:

@@ -41,6 +41,12 @@ CLASSES_NOTE = (
     " budget judges all classes together."
 )
 
+TRACE_NOTE = (
+    "Read between the blocks of runs. The temperature is that of the hottest CPU zone, the clock"
+    " that of the core that ran the block. A shaded stretch is one in which the machine slowed"
+    " itself down, for heat or lack of power."
+)
+
 KL_NOTE = (
     "KL is the Kullback-Leibler divergence in nats: how far the changed model's probabilities lie"
     " from the unchanged model's, as a mean over texts. 0 is best: equal probabilities. Up to"

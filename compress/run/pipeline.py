@@ -10,6 +10,7 @@ from compress.judge import evidence
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
 from compress.judge.fleet import Fleet, devices_near, measure_on_each
 from compress.judge.judging import measure_and_judge
+from compress.judge.trace import trace
 from compress.progress import Progress
 from compress.report.schema import Report, Search, StageRow, write_report
 from compress.run.bundle import check_bundle, write_bundle
@@ -158,6 +159,7 @@ class Run:
             measurement=evidence.measurement(outcome.measured, len(test)),
             artifacts=self._artifacts(),
             classes=evidence.worst_classes(reference, chosen, test.targets),
+            trace=trace(outcome),
         )
         return report, fleet.status
 

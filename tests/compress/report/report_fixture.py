@@ -16,6 +16,7 @@ from compress.report.schema import (
     StageRow,
     Status,
     Summary,
+    Trace,
     VerdictRow,
 )
 
@@ -168,6 +169,20 @@ def report(stages: int = 5, status: Status = "PASS", **changes: Any) -> Report:
             processes=18, blocks=108, samples=4320, threads=1, clean_share=0.982, texts=240
         ),
         artifacts={"bundle": "bundle", "html": "report.html"},
+    )
+    return replace(made, **changes)
+
+
+def trace(moments: int = 180, **changes: Any) -> Trace:
+    """Return what a board shows that grows hot, is slowed from 84 °C on, and cools down."""
+    heat = [round(88 - 46 * 0.97**place - (place % 3) * 0.4, 1) for place in range(moments)]
+    slow = [degrees > 84 for degrees in heat]
+    made = Trace(
+        at_s=tuple(round(0.7 * (place + 1), 1) for place in range(moments)),
+        temperature_c=tuple(heat),
+        clock_mhz=tuple(1500.0 if slowed else 2400.0 for slowed in slow),
+        slowed=tuple(slow),
+        slowed_by=("frequency capped", "soft temperature limit") if any(slow) else (),
     )
     return replace(made, **changes)
 

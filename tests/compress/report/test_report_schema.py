@@ -157,17 +157,18 @@ def test_nothing_is_documented_that_is_not_there() -> None:
     assert sorted(documented) == sorted(set(_paths(Report)))
 
 
-def _paths(of: type[Any], prefix: str = "") -> Iterator[str]:
+def _paths(of: type[Any], prefix: str = "", seen: set[type[Any]] | None = None) -> Iterator[str]:
     """Yield each key's path; a class that two keys share is documented where it comes first."""
+    seen = {Estimate} if seen is None else seen
     hints = typing.get_type_hints(of)
     for field in dataclasses.fields(of):
         path = f"{prefix}{field.name}"
         inner = _dataclass_in(hints[field.name])
         repeated = "[]" if typing.get_origin(hints[field.name]) is tuple and inner else ""
         yield f"{path}{repeated}"
-        told = path in ("summary.model", "devices[].model") or inner is Estimate
-        if inner is not None and not told:
-            yield from _paths(inner, f"{path}{repeated}.")
+        if inner is not None and inner not in seen:
+            seen.add(inner)
+            yield from _paths(inner, f"{path}{repeated}.", seen)
     if of is Report:
         yield from (f"{{estimate}}.{field.name}" for field in dataclasses.fields(Estimate))
 
