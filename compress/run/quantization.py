@@ -19,8 +19,8 @@ class Quantization:
     """Say how a profile's device wants a model.
 
     `weight_bits` are 7 where 8-bit products saturate or are slow: x86 without VNNI, arm without
-    dotprod. `symmetric` means zero points of 0, as TensorRT takes them; an NPU takes one length
-    alone (`static_shapes`). `remarks` say what this version does not do of it.
+    dotprod. `symmetric` means zero points of 0, as TensorRT takes them. `remarks` say what this
+    version does not use of the device.
     """
 
     profile: str
@@ -28,14 +28,12 @@ class Quantization:
     scheme: str
     weight_bits: int
     symmetric: bool = False
-    static_shapes: bool = False
     remarks: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Describe it on one line."""
         parts = [f"{self.scheme} on {self.format}", f"{self.weight_bits}-bit weights"]
         parts += ["zero points of 0"] if self.symmetric else []
-        parts += ["one fixed length"] if self.static_shapes else []
         return f"{self.profile}: {', '.join(parts)}"
 
 
@@ -55,22 +53,17 @@ def quantization_for(profile: DeviceProfile, facts: Facts) -> Quantization:
         scheme=row.name,
         weight_bits=_BITS.get(row.precision, 8 if full else 7),
         symmetric=symmetric,
-        static_shapes=_on_npu(profile),
         remarks=tuple(_remarks(profile)),
     )
 
 
-def _on_npu(profile: DeviceProfile) -> bool:
-    accelerator = profile.hardware.accelerator
-    return bool(accelerator and accelerator.kind == "npu" and "NPU" in profile.runtime.providers)
-
-
 def _remarks(profile: DeviceProfile) -> list[str]:
     remarks = []
-    if _on_npu(profile):
+    accelerator = profile.hardware.accelerator
+    if accelerator and accelerator.kind == "npu":
         remarks.append(
-            f"profile {profile.name}: this version runs {profile.runtime.name} on the CPU, not on"
-            " the NPU, and exports models of every length; an NPU takes one fixed length"
+            f"profile {profile.name}: {profile.runtime.name} runs on the CPU, not on the"
+            f" {accelerator.name}: an NPU takes one fixed length, and exports take any"
         )
     if not RUNTIMES.resolve(profile.runtime.name).deployed:
         remarks.append(

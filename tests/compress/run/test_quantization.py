@@ -28,9 +28,9 @@ def test_a_shipped_profile_yields_a_plan(name: str) -> None:
     else:
         assert plan.weight_bits == (7 if name in SEVEN_BITS else 8)
         assert (plan.weight_bits == 8) is target.int8_dot
-    assert plan.static_shapes is (name == "core-ultra-npu")
-    assert bool(plan.remarks) is (
-        plan.static_shapes or not RUNTIMES.resolve(profile.runtime.name).deployed
+    accelerator = profile.hardware.accelerator
+    assert len(plan.remarks) == (accelerator is not None and accelerator.kind == "npu") + (
+        not RUNTIMES.resolve(profile.runtime.name).deployed
     )
     assert plan.line().startswith(f"{name}: {plan.scheme} on {plan.format}")
 
