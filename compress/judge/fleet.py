@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from profiles.gate import Circumstances, Status, Verdict, combine, judge
 from profiles.job import Job
 from profiles.measurement import Figures
 from profiles.transport import settings_of
-from runtimes.errors import DeviceError
+from runtimes.errors import DeviceError, ProfileError
 from runtimes.facts import probe
 from runtimes.runtime import runs_in
 
@@ -89,6 +89,22 @@ class Fleet:
         for part in self.parts:
             if part.lost is not None:
                 progress.warn(f"{part.device.name}: {part.lost}")
+
+
+def named_apart(profiles: Iterable[DeviceProfile]) -> tuple[DeviceProfile, ...]:
+    """Return each profile once; raise ProfileError for two that have one name.
+
+    Verdicts, samples and the history go by that name.
+    """
+    apart: dict[str, DeviceProfile] = {}
+    for profile in profiles:
+        if apart.setdefault(profile.name, profile) != profile:
+            raise ProfileError(
+                f"two profiles have the name {profile.name!r}",
+                expected="a name of its own for each: verdicts and samples are kept by it",
+                action="change `name` in one of the files",
+            )
+    return tuple(apart.values())
 
 
 def devices_of(profiles: Sequence[DeviceProfile]) -> tuple[Device, ...]:

@@ -11,7 +11,7 @@ from compress.data.rows import Rows
 from compress.explain.explain import headline
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
 from compress.judge.evidence import now
-from compress.judge.fleet import Fleet, Part, devices_of
+from compress.judge.fleet import Fleet, Part, devices_of, named_apart
 from compress.judge.validate import load_rows, measure_beside, runnable
 from compress.progress import Progress
 from compress.report.gate_report import Fault, GatedDevice, GatedModel, GateReport
@@ -115,7 +115,7 @@ def chosen_profiles(request: GateRequest) -> tuple[DeviceProfile, ...]:
             expected="rows with labels: accuracy needs them",
             action="leave --unlabeled out, or the budget",
         )
-    profiles = [_with(load_profile(name), typed) for name in names]
+    profiles = [_with(one, typed) for one in named_apart(map(load_profile, names))]
     if not profiles and typed:
         profiles = [DeviceProfile(schema=1, name="budgets", budgets=typed)]  # type: ignore[call-arg]
     if request.unlabeled:

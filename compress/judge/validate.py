@@ -11,7 +11,7 @@ from compress.data.rows import Rows
 from compress.export.reference import open_reference
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
 from compress.judge.evidence import stage_row, summary, worst_classes
-from compress.judge.fleet import Device, Fleet, devices_of, measure_on_each
+from compress.judge.fleet import Device, Fleet, devices_of, measure_on_each, named_apart
 from compress.judge.judging import measure_and_judge
 from compress.progress import Progress
 from compress.report.schema import ClassRow, StageRow, Summary
@@ -105,7 +105,7 @@ def validate(
     too good. Raises UnsupportedError for a model that no runtime here loads, DeviceError when a
     profile's device cannot be reached.
     """
-    devices = tuple(load_profile(name) for name in profiles)
+    devices = named_apart(map(load_profile, profiles))
     reached = devices_of(devices)
     artifact = runnable(read_artifact(model), reached)
     rows = load_rows(test, artifact, labeled=True, progress=progress)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from compress.data.dataset import Dataset, load_dataset
+from compress.judge.fleet import named_apart
 from compress.models.outline import outline_of
 from compress.models.teacher import open_model
 from compress.recipe import Recipe
@@ -147,7 +148,7 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
 
 
 def _profiles(names: tuple[str, ...], folder: Path = Path()) -> tuple[DeviceProfile, ...]:
-    return tuple(
+    return named_apart(
         load_profile(folder / Path(name).expanduser() if _names_file(name) else name)
         for name in names
     )

@@ -100,6 +100,12 @@ def _taken(shell: Shell, process: Process, root: PurePosixPath) -> str:
         return rest
     if word == "held":
         age, _, owner = rest.partition(" ")
+        if owner == _owner():
+            raise DeviceError(
+                f"{shell.name}: another profile of this command holds the same device",
+                expected="one [transport] for one device, so that it is measured once at a time",
+                action="write the same host and folder into both profiles",
+            )
         raise DeviceError(
             f"{shell.name}: locked by {owner or 'another job'} for {_said_age(age)}",
             expected="a device that no other job uses",

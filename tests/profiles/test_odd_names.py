@@ -100,3 +100,13 @@ def test_a_variable_may_not_hide_an_option(board: Board, monkeypatch: pytest.Mon
         monkeypatch.setenv("ODD_HOST", value)
         with pytest.raises(DeviceError, match=r"host '"):
             _ = reach(board.profile(host="${ODD_HOST}")).python
+
+
+def test_one_board_by_two_hosts_is_locked_once(board: Board, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text(board.config.read_text().replace("Host board", "Host board alias"))
+    one, other = (
+        reach(board.profile(config=str(config), host=host)) for host in ("board", "alias")
+    )
+    with one.lock(), pytest.raises(DeviceError, match="another profile of this command"):
+        other.lock().__enter__()

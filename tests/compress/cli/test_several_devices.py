@@ -88,6 +88,20 @@ def test_one_board_that_vanishes_while_it_measures(boards: list[Board]) -> None:
     assert "connection broke" in said.report["verdicts"][0]["why"]
 
 
+@pytest.mark.parametrize(
+    "words", [("gate", "model"), ("validate", "model", "--reference", "model")]
+)
+def test_two_profiles_of_one_name_are_refused(
+    boards: list[Board], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    right = boards[1].folder / "board.toml"
+    right.write_text(right.read_text().replace('name = "right"', 'name = "left"'))
+    said = command(*words, *QUICK, *profiles(boards), "--samples", tmp_path / "s.jsonl")
+    assert said.code == 2
+    assert "two profiles have the name 'left'" in said.err
+    assert not list(tmp_path.glob("s*.jsonl"))
+
+
 def test_all_boards_lost_is_one_error(boards: list[Board]) -> None:
     for board in boards:
         board.server.terminate()
