@@ -32,6 +32,7 @@ COMMANDS = {
     "import": "Import an ONNX or OpenVINO model of another tool.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",
     "bundle": "Write the folder that is deployed: model and code.",
+    "package": "Make a bundle what a serverless platform takes.",
     "sign": "Sign a model or a verdict with a key of your own.",
     "verify": "Check that a model is the one that was written and signed.",
     "card": "Write a model card and a bill of materials.",

@@ -50,7 +50,7 @@ def emulate(
     pack = build_pack("aarch64", device.runtime.name, progress=progress)
     with new_folder(target) as made:
         shutil.copytree(pack.folder, made / PACK, ignore=shutil.ignore_patterns(".seal"))
-        _write_prefix(made / PREFIX, core)
+        write_prefix(made / PREFIX, core)
         write_json(
             made / BOARD,
             {"schema_version": SCHEMA_VERSION, "profile": device.name, "cpu": core, "mode": "user"},
@@ -110,7 +110,7 @@ def check_target(folder: Path) -> None:
         )
 
 
-def _write_prefix(prefix: Path, core: str) -> None:
+def write_prefix(prefix: Path, core: str) -> None:
     """Write the files of /proc and /sys by which libraries recognize a processor.
 
     With an x86 one of the first, onnxruntime ends in a segmentation fault. OpenVINO ends in one

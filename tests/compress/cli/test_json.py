@@ -86,6 +86,8 @@ ELSEWHERE = {
     "judge": "tests/compress/cli/test_judge.py",
     "comment": "tests/compress/comment/test_comment.py",
     "history": "tests/compress/history/test_history.py",
+    "package build": "tests/compress/package/test_build.py",
+    "package verify": "tests/compress/package/test_build.py",
     "sign": "tests/compress/release/test_signature.py",
     "device setup": "tests/compress/cli/test_device.py",
     "device pack": "tests/compress/cli/test_device.py",

@@ -14,6 +14,7 @@ import click
 import pytest
 
 from compress.cli.main import edgepress, run
+from compress.package.contents import write_contents
 from tests.compress.release.test_signature import make_key
 from tests.compress.searching import write_recipe
 from tests.compress.traced import Traced, held, needs_strace, traced
@@ -21,7 +22,14 @@ from tests.compress.traced import Traced, held, needs_strace, traced
 HELD_S = 30.0
 """How long a process lives: telemetry is sent late, in batches."""
 AT_ONCE = 8
-SENDS = {"comment", "device setup", "device pack", "device emulate", "device clean"}
+SENDS = {
+    "comment",
+    "package build",
+    "device setup",
+    "device pack",
+    "device emulate",
+    "device clean",
+}
 """What sends something by purpose: to a forge, to a device, to where packages are."""
 TEXTS = ("refund please", "crash")
 REQUESTS = (json.dumps({"do": "load", "row": "refund"}), json.dumps({"do": "peak"}))
@@ -48,6 +56,7 @@ COMMANDS: dict[str, str] = {
     "export": "export {g}/model --out {out}",
     "export openvino": "export {g}/model --out {out} --format openvino",
     "bundle": "bundle {g}/onnx --out {out} --data {g}/test.csv",
+    "package verify": "package verify {g}/package",
     "sign": "sign {g}/bundle --key {g}/key.pem",
     "verify": "verify {g}/onnx",
     "card": "card {g}/onnx --bom {out}",
@@ -103,6 +112,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         arguments = ["--out", str(folder / name), "--format", name, "-q"]
         assert run(["export", str(folder / "model"), *arguments]) == 0
     assert run(["bundle", str(folder / "onnx"), "--out", str(folder / "bundle")]) == 0
+    (folder / "package").mkdir()
+    write_contents(folder / "package", {})
     make_key(folder, "key")
     return folder
 

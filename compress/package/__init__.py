@@ -1,0 +1,1 @@
+"""Packages for serverless platforms: built for a target, checked, verified."""

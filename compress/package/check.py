@@ -1,0 +1,119 @@
+"""Whether a package answers as its bundle does, in a process that has nothing but the package."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compress.package.interpreter import Interpreter
+from runtimes.errors import QualityError
+from runtimes.predict import open_predictor
+
+ROWS = (
+    "my card has not arrived",
+    "The app crashes when I open it!",
+    "Où est ma carte ?",
+    "1234 5678",
+    "a",
+    "thank you " * 200,
+)
+"""What is asked where no rows are given: short and long texts, letters outside of ASCII."""
+
+_AT_ONCE = 50
+_LIMIT_S = 3600.0
+_SCORE_TOLERANCE = 1e-4
+
+_PROGRAM = """
+import contextlib, json, os, sys
+folder = sys.argv[1]
+sys.path.insert(0, folder)
+with contextlib.redirect_stdout(sys.stderr):
+    import handler
+    replies = [handler.handler({"texts": texts}, None) for texts in json.load(sys.stdin)]
+files = [os.path.abspath(m.__file__) for m in sys.modules.values() if getattr(m, "__file__", None)]
+library = os.path.dirname(os.__file__)
+places = (os.path.abspath(folder) + os.sep, library + os.sep)
+print(json.dumps({"replies": replies, "foreign": [f for f in files if not f.startswith(places)]}))
+"""
+"""-I and -S keep every other folder of packages off the path; what came from one is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Say how many rows were compared and how far scores differ, or why none were."""
+
+    rows: int = 0
+    largest_score_difference: float = 0.0
+    emulated: bool = False
+    why_not: str = ""
+
+    def line(self) -> str:
+        """Return the result as one line for people."""
+        if self.why_not:
+            return f"not checked: {self.why_not}"
+        how = " under QEMU" if self.emulated else ""
+        return f"{self.rows} rows answered as by the bundle{how}, in a process of its own"
+
+
+def check_function(
+    folder: Path, bundle: Path, rows: Sequence[Any], interpreter: Interpreter
+) -> Checked:
+    """Let a function's folder answer rows in a fresh process, and compare with the bundle.
+
+    Labels are the same, and scores on this machine's own processor within 1e-4: another
+    processor's kernels round otherwise. Raises QualityError for a difference or a failure.
+    """
+    if not interpreter.command:
+        return Checked(why_not=interpreter.why_not)
+    given = _answers(folder, rows, interpreter)
+    predictor = open_predictor(bundle, bundled=True)
+    wanted = [predictor.task.shown(predictor.answer(row), row, 0) for row in rows]
+    differences = [abs(a["score"] - b["score"]) for a, b in zip(given, wanted, strict=True)]
+    tolerance = 1.0 if interpreter.emulated else _SCORE_TOLERANCE
+    wrong = [
+        number
+        for number, (one, other) in enumerate(zip(given, wanted, strict=True), 1)
+        if one["label"] != other["label"] or differences[number - 1] > tolerance
+    ]
+    if wrong:
+        raise QualityError(
+            f"the package answers otherwise than {bundle} on {len(wanted)} rows:"
+            f" {len(wrong)} differ, first row {wrong[0]}",
+            action="report this; nothing was written",
+        )
+    return Checked(len(rows), max(differences, default=0.0), interpreter.emulated)
+
+
+def _answers(folder: Path, rows: Sequence[Any], interpreter: Interpreter) -> list[dict[str, Any]]:
+    batches = [list(rows[at : at + _AT_ONCE]) for at in range(0, len(rows), _AT_ONCE)]
+    done = subprocess.run(
+        [*interpreter.command, "-I", "-S", "-B", "-c", _PROGRAM, str(folder.absolute())],
+        input=json.dumps(batches),
+        env={},
+        cwd=folder,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_LIMIT_S,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise _failed(done.stderr.strip()[-600:] or f"exit code {done.returncode}")
+    said = json.loads(done.stdout)
+    if said["foreign"]:
+        raise _failed(f"it imported {said['foreign'][0]}, which is not in the package")
+    for batch, reply in enumerate(said["replies"]):
+        if reply["statusCode"] != 200:
+            logged = f"; {done.stderr.strip()[-300:]}" if reply["statusCode"] == 500 else ""
+            raise _failed(f"rows from {batch * _AT_ONCE + 1} on: {reply['error']}{logged}")
+    return [answer for reply in said["replies"] for answer in reply["answers"]]
+
+
+def _failed(said: str) -> QualityError:
+    return QualityError(
+        f"the package does not answer: {said}",
+        action="try other rows; where it fails on all, report this. Nothing was written",
+    )
