@@ -75,7 +75,8 @@ class Model:
 
     def _opened(self) -> Any:
         began = time.perf_counter()
-        sys.path.insert(0, str(self._folder))
+        if str(self._folder) not in sys.path:  # an event that failed may have put it there
+            sys.path.insert(0, str(self._folder))
         from runtimes.manifest import read_manifest
         from runtimes.predict import open_predictor
 
@@ -141,7 +142,7 @@ def _answered(asked: Asked) -> dict[str, Any]:
 
 def _shown(predictor: Any, text: str, top: int) -> dict[str, Any]:
     shown: dict[str, Any] = predictor.task.shown(predictor.answer(text), text, top)
-    del shown["text"]  # the caller has it
+    shown.pop("text", None)  # the caller has it
     return shown
 
 

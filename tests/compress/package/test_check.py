@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from compress.package.check import check_function
+from compress.package.function import MOST_CHARACTERS
 from compress.package.interpreter import Interpreter, find_interpreter
 from compress.package.targets import targets
 from runtimes.errors import InputError, QualityError
@@ -27,6 +28,11 @@ def test_equal_answers_pass(function: Path, tiny_bundle: Path, here: Interpreter
     checked = check_function(function, tiny_bundle, TEXTS * 20, here)
     assert (checked.rows, checked.why_not) == (len(TEXTS) * 20, "")
     assert checked.largest_score_difference <= 1e-4
+
+
+def test_the_longest_rows_are_asked(function: Path, tiny_bundle: Path, here: Interpreter) -> None:
+    longest = "\N{GRINNING FACE} " * (MOST_CHARACTERS // 2)
+    assert check_function(function, tiny_bundle, [*TEXTS, *[longest] * 8], here).rows == 14
 
 
 def test_other_answers_are_found(function: Path, tiny_bundle: Path, here: Interpreter) -> None:
@@ -67,7 +73,7 @@ def test_without_a_fitting_python_nothing_is_claimed(
     found = find_interpreter(arch, python, None, tmp_path / "prefix")
     checked = check_function(function, tiny_bundle, TEXTS, found)
     assert checked.rows == 0
-    assert checked.line().startswith("not checked: no ")
+    assert checked.line().startswith("not checked, and its modules not compiled: no ")
 
 
 def test_a_named_python_that_does_not_fit_is_refused(tmp_path: Path) -> None:
