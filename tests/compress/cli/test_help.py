@@ -99,7 +99,7 @@ def documented() -> Iterator[tuple[str, str]]:
     """Yield each command line of the documents' console blocks, with its place."""
     for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
         for block in re.findall(r"```(?:console|sh|bash)\n(.*?)```", page.read_text(), re.S):
-            for line in re.findall(r"^(?:\$ )?(edgepress .*(?:\\\n.*)*)$", block, re.M):
+            for line in re.findall(r"^(?:\$ )?(edgepress .*(?:(?<=\\)\n.*)*)$", block, re.M):
                 yield page.name, line
 
 
