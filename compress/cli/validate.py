@@ -99,7 +99,7 @@ def _device_json(part: Any) -> dict[str, Any]:
             row.candidate.name: [figure.to_json() for figure in row.measurements.values()]
             for row in measured
         },
-        "lost": str(part.lost or ""),
+        "lost": part.why_lost,
     }
 
 

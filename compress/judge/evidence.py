@@ -209,7 +209,7 @@ def _device(part: Part, judged: str) -> DeviceRow:
         retention=_against(outcome.of(judged), "accuracy_retention") if outcome else Estimate(),
         speedup=_against(outcome.of(judged), "speedup") if outcome else Estimate(),
         trace=trace(outcome) if outcome else None,
-        lost=str(part.lost or ""),
+        lost=part.why_lost,
     )
 
 

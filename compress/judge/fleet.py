@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -44,11 +45,23 @@ class Part:
     lost: DeviceError | None = None
 
     @property
+    def why_lost(self) -> str:
+        """Say why the device was lost, without names of hosts, users and folders; empty if not.
+
+        Verdicts and reports are published; the terminal shows the whole error.
+        """
+        if self.lost is None:
+            return ""
+        said = self.lost.received.partition(": ")[2] or self.lost.received
+        said = re.sub(r"\s*\(.*", "", said, flags=re.DOTALL)  # what ssh, adb or docker said
+        return re.sub(r"(?<!\w)/\S+", "its folder", re.sub("locked by .*? for", "locked for", said))
+
+    @property
     def verdicts(self) -> tuple[Verdict, ...]:
         """Return the verdicts of its profiles; a lost device is not the one that was wanted."""
         if self.outcome is not None:
             return self.outcome.verdicts
-        at = Circumstances(elsewhere=str(self.lost))
+        at = Circumstances(elsewhere=self.why_lost)
         return tuple(judge(one, Figures({}), probe(), at) for one in self.device.profiles)
 
 
@@ -88,7 +101,7 @@ class Fleet:
             outcome.accept(_Named(progress, device.name) if len(self.parts) > 1 else progress)
         for part in self.parts:
             if part.lost is not None:
-                progress.warn(f"{part.device.name}: {part.lost}")
+                progress.warn(f"{part.device.name}: {part.why_lost}")
 
 
 def named_apart(profiles: Iterable[DeviceProfile]) -> tuple[DeviceProfile, ...]:
@@ -197,6 +210,7 @@ class _Work:
             outcome = self.measure(asked, self.device.job, progress, stream)
             self.part = Part(self.device, outcome)
         except DeviceError as error:
+            progress.note(str(error))  # names the host: shown, and kept nowhere
             self.part = Part(self.device, None, error)
         except BaseException as error:
             self.error = error

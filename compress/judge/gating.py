@@ -235,7 +235,7 @@ def _device(part: Part) -> GatedDevice:
         models=tuple(_model(row) for row in reversed(outcome.measured)) if outcome else (),
         looks=outcome.looks if outcome else 0,
         seconds=outcome.seconds if outcome else 0.0,
-        lost=str(part.lost or ""),
+        lost=part.why_lost,
     )
 
 

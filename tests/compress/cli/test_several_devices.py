@@ -79,6 +79,25 @@ def test_one_board_that_fails_leaves_the_others_verdict(boards: list[Board], los
     assert "does not answer" in said.report["devices"][lost]["lost"]
 
 
+def test_what_is_published_names_no_host_user_or_folder(
+    boards: list[Board], tmp_path: Path
+) -> None:
+    left, _ = boards
+    left.config.write_text(left.config.read_text().replace("Host board", "Host secret.host"))
+    text = (left.folder / "board.toml").read_text()
+    (left.folder / "board.toml").write_text(text.replace('"board"', '"ann@secret.host"'))
+    said = command(
+        "gate", "model", *QUICK, *profiles(boards), "--json",
+        "--junit", tmp_path / "g.xml", "--markdown", tmp_path / "g.md",
+    )  # fmt: skip
+    assert said.code == 4, said.err
+    assert "accepts no key" in said.report["devices"][0]["lost"]
+    assert "ann@secret.host" in said.err  # who repairs it needs the name
+    published = said.out + "".join((tmp_path / name).read_text() for name in ("g.xml", "g.md"))
+    for private in ("secret.host", "ann@", "ssh-copy-id", str(left.config.parent / "user_key")):
+        assert private not in published
+
+
 def test_one_board_that_vanishes_while_it_measures(boards: list[Board]) -> None:
     left, _ = boards
     with meanwhile(lambda: _cut(left)):
