@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from compress.search.evidence import LUCK, critical, kept
 from compress.search.trial import Control, Trial
@@ -12,6 +12,8 @@ from profiles.scores import RowScores
 _RECOVERED = 0.9
 """The share of the loss that longer training may recover, before the search has measured any."""
 
+WORTH_FEWER_BITS = 1.02
+"""The speed-up over wider weights from which narrower ones are shipped."""
 
 SEEDS = 3
 """The trainings that an answer is judged by: the first, and more with fresh seeds."""
@@ -114,9 +116,41 @@ def nearest(rows: Sequence[Standing]) -> Standing | None:
 
 
 def fastest(rows: Sequence[Standing], goal: Goal) -> Standing | None:
-    """Return the fastest trial that meets the goal; of equally fast ones the smallest."""
+    """Return the fastest trial that meets the goal; of equally fast ones the smallest.
+
+    Fewer bits must earn their place: see `in_more_bits`.
+    """
+    best = fastest_in_any_bits(rows, goal)
+    return best and (in_more_bits(best, rows, goal) or best)
+
+
+def fastest_in_any_bits(rows: Sequence[Standing], goal: Goal) -> Standing | None:
+    """Return the fastest trial that meets the goal, whatever its precision gains."""
     met = [row for row in rows if meets(row, goal)]
     return max(met, key=lambda r: (r.trial.latency.speedup, -r.trial.size_mb), default=None)
+
+
+def in_more_bits(best: Standing, rows: Sequence[Standing], goal: Goal) -> Standing | None:
+    """Return the same shape with wider weights that is to be shipped instead; None to keep `best`.
+
+    Narrow weights are kept only where they measure at least WORTH_FEWER_BITS times as fast on the
+    target, a rule taken from NVIDIA's ModelOpt. A lookup's width is no matter of speed: it is left
+    as it is.
+    """
+    shape, speedup = best.trial.shape, best.trial.latency.speedup
+    wider = [
+        row
+        for row in rows
+        if meets(row, goal)
+        and replace(row.trial.shape, weights=shape.weights) == shape
+        and _bits(row.trial.shape.weights) > _bits(shape.weights)
+        and speedup < WORTH_FEWER_BITS * row.trial.latency.speedup
+    ]
+    return max(wider, key=lambda row: row.trial.latency.speedup, default=None)
+
+
+def _bits(precision: str) -> int:
+    return int(precision.lstrip("intfp"))
 
 
 def smallest(rows: Sequence[Standing], goal: Goal) -> Standing | None:

@@ -13,7 +13,15 @@ from typing import ClassVar
 from compress.run.run_folder import RunFolder
 from compress.search import schedule
 from compress.search.advice import cannot_tell, what_helps
-from compress.search.choice import SEEDS, Standing, fastest, pareto, smallest
+from compress.search.choice import (
+    SEEDS,
+    WORTH_FEWER_BITS,
+    Standing,
+    fastest,
+    fastest_in_any_bits,
+    pareto,
+    smallest,
+)
 from compress.search.clock import SearchClock
 from compress.search.control import control_shape, teacher_saw_validation
 from compress.search.pace import with_time_for_base
@@ -214,6 +222,13 @@ class SearchRun:
             board.warn(few)
         if answer is None:
             return
+        most = fastest_in_any_bits(state.rows, state.goal)
+        if most is not None and most is not answer:
+            gain = most.trial.latency.speedup / answer.trial.latency.speedup
+            board.warn(
+                f"{most.trial.name} is {gain:.3f} times as fast as {answer.trial.name}: fewer bits"
+                f" are shipped from {WORTH_FEWER_BITS} times on, so the answer is the latter"
+            )
         if answer.seeds < SEEDS:
             board.warn(
                 f"the answer was trained with {answer.seeds} of {SEEDS} seeds: its retention may"

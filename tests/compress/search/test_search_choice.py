@@ -13,6 +13,7 @@ from compress.search.choice import (
     Standing,
     can_win,
     fastest,
+    fastest_in_any_bits,
     meets,
     near,
     nearest,
@@ -23,7 +24,7 @@ from compress.search.choice import (
 )
 from compress.search.evidence import LUCK
 from compress.search.shape import Shape
-from tests.compress.searching import control, standing, trial
+from tests.compress.searching import ONE_LAYER, control, standing, trial
 
 GOAL = Goal(0.98)
 
@@ -73,6 +74,33 @@ def test_the_fastest_and_the_smallest_are_among_those_that_meet_the_goal() -> No
     assert first is seen[1]
     assert least is seen[2]
     assert fastest(seen[:1], GOAL) is None
+
+
+def _in(weights: str, speedup: float, embeddings: str | None = None) -> Standing:
+    shape = dataclasses.replace(ONE_LAYER, weights=weights, embeddings=embeddings)
+    return Standing(trial(shape, speedup=speedup), 0.99, 0.985)
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(1.0, "int8"), (1.019, "int8"), (1.021, "int4")])
+def test_fewer_bits_are_shipped_only_where_they_measure_faster(gain: float, kept: str) -> None:
+    seen = [_in("int8", 10.0), _in("int4", 10.0 * gain), _in("int8", 5.0, "int4")]
+    answer = fastest(seen, GOAL)
+    assert answer is not None
+    assert answer.trial.shape.weights == kept
+    assert fastest_in_any_bits(seen, GOAL) is seen[gain > 1]
+
+
+def test_fewer_bits_stay_where_no_wider_model_of_the_shape_meets_the_goal() -> None:
+    narrow = _in("int4", 10.0)
+    bad = dataclasses.replace(_in("int8", 10.0), lower=0.9)
+    other = _in("int8", 9.99, "int4")
+    assert fastest([narrow, bad, other], GOAL) is narrow
+
+
+def test_the_width_of_a_lookup_is_not_judged_by_speed() -> None:
+    narrow = dataclasses.replace(_in("int8", 10.0, "int4"))
+    wide = _in("int8", 9.99)
+    assert fastest([wide, narrow], GOAL) is narrow
     assert smallest([], GOAL) is None
 
 
