@@ -12,12 +12,17 @@ _NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 1, 5, 14, 15, 29
 
 
 class Elf(NamedTuple):
-    """Describe a shared library or program: `needed` are names, `paths` its own search path."""
+    """Describe a shared library or program: `needed` are names, `paths` its own search path.
+
+    `page_bytes` is the largest page of memory with which it can be loaded: the least alignment of
+    its LOAD segments; None where it has none.
+    """
 
     arch: str
     needed: tuple[str, ...]
     soname: str
     paths: tuple[str, ...]
+    page_bytes: int | None
 
 
 class _Segment(NamedTuple):
@@ -25,6 +30,7 @@ class _Segment(NamedTuple):
     offset: int
     address: int
     size: int
+    alignment: int
 
 
 def read_elf(path: Path) -> Elf | None:
@@ -45,7 +51,9 @@ def read_elf(path: Path) -> Elf | None:
 
     paths = [part for text in texts(_RPATH, _RUNPATH) for part in text.split(":") if part]
     arch = _MACHINES.get(machine, f"machine {machine}")
-    return Elf(arch, texts(_NEEDED), next(iter(texts(_SONAME)), ""), tuple(paths))
+    soname = next(iter(texts(_SONAME)), "")
+    pages = min((one.alignment for one in segments if one.kind == _LOAD), default=None)
+    return Elf(arch, texts(_NEEDED), soname, tuple(paths), pages)
 
 
 def _segments(content: bytes, *, wide: bool) -> list[_Segment]:
@@ -54,10 +62,12 @@ def _segments(content: bytes, *, wide: bool) -> list[_Segment]:
     found = []
     for place in (first + number * size for number in range(count)):
         if wide:
-            kind, _, offset, address, _, length = struct.unpack_from("<IIQQQQ", content, place)
+            fields = struct.unpack_from("<IIQQQQQQ", content, place)
+            kind, _, offset, address, _, length, _, alignment = fields
         else:
-            kind, offset, address, _, length = struct.unpack_from("<IIIII", content, place)
-        found.append(_Segment(kind, offset, address, length))
+            fields = struct.unpack_from("<IIIIIIII", content, place)
+            kind, offset, address, _, length, _, _, alignment = fields
+        found.append(_Segment(kind, offset, address, length, alignment))
     return found
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from compress.device.bare import Bare, Interpreter, look
 from compress.device.pack_build import leave_out
 from compress.device.pack_parts import WHEELS_LEFT_OUT, parts_of
+from compress.device.pages import check_pages
 from compress.device.wheels import (
     Wheel,
     choose_wheels,
@@ -54,6 +55,7 @@ class SetUpPlan:
 
     interpreter: Interpreter
     wheels: tuple[Wheel, ...]
+    page_kb: int | None = None
 
     @property
     def download_mb(self) -> float:
@@ -87,13 +89,14 @@ def plan_set_up(device: Remote, profile: DeviceProfile, progress: Progress) -> S
         glibc=interpreter.glibc,
         say=progress.note,
     )
-    return SetUpPlan(interpreter, tuple(wheels))
+    return SetUpPlan(interpreter, tuple(wheels), seen.facts.page_kb)
 
 
 def set_up(device: Remote, plan: SetUpPlan, profile: DeviceProfile, progress: Progress) -> SetUp:
     """Put wheels beside the device's own Python, and let a process there import them.
 
-    The device needs no network. Raises DeviceError where the device refuses them.
+    The device needs no network. Raises DeviceError where the device refuses them, UnsupportedError,
+    before anything is sent, where its pages of memory are too large for them.
     """
     interpreter = plan.interpreter
     arguments = wheel_arguments(device.arch, interpreter.version, interpreter.glibc)
@@ -103,6 +106,7 @@ def set_up(device: Remote, plan: SetUpPlan, profile: DeviceProfile, progress: Pr
         site = scratch / "packages"
         unpack_wheels(wheels, site)
         leave_out(site, WHEELS_LEFT_OUT)
+        check_pages(site, plan.page_kb, device.shell.name)
         place = shlex.quote(_sent(device, site, progress))
         size_mb = folder_bytes(site) / 1e6
     _launch_by(
@@ -116,8 +120,10 @@ def set_up(device: Remote, plan: SetUpPlan, profile: DeviceProfile, progress: Pr
 def install_pack(device: Remote, pack: Path, profile: DeviceProfile, progress: Progress) -> SetUp:
     """Put a pack on the device, and let its Python import there what it holds.
 
-    Raises DeviceError for a device of another architecture, or one that refuses it.
+    Raises DeviceError for a device of another architecture, or one that refuses it,
+    UnsupportedError, before anything is sent, where its pages of memory are too large for it.
     """
+    check_pages(pack, look(device).facts.page_kb, device.shell.name)
     place = _sent(device, pack, progress)
     _launch_by(device, f'exec sh {shlex.quote(f"{place}/{LAUNCHER}")} "$@"\n')
     return SetUp(_imported(device, profile), folder_bytes(pack) / 1e6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -35,11 +36,14 @@ class Transport(Protocol):
 
     A Job decides what is measured, over any transport. `here` says that the device is the machine
     that edgepress runs on, so both share one clock. `needs_host` says that a profile must name one.
+    `clients` are programs of which this machine needs one to reach a device; none where it needs no
+    program.
     """
 
     kind: ClassVar[str]
     here: ClassVar[bool]
     needs_host: ClassVar[bool]
+    clients: ClassVar[tuple[str, ...]]
     settings: TransportSettings
 
     def __init__(self, settings: TransportSettings) -> None:
@@ -93,13 +97,28 @@ def settings_of(profile: DeviceProfile) -> TransportSettings | None:
 
     On the device itself no connection is needed: `local` replaces a missing transport there.
     """
-    if not why_unreachable(profile):
+    if not _why_unset(profile):
         return profile.transport
     return TransportSettings() if _is_this_machine(profile) else None
 
 
 def why_unreachable(profile: DeviceProfile) -> str:
-    """Say why a profile's device cannot be reached, by the settings alone; empty if it may be."""
+    """Say why a profile's device cannot be reached, without connecting; empty if it may be.
+
+    The settings are looked at, and whether this machine has the program that connects.
+    """
+    return _why_unset(profile) or _why_no_client(profile.transport.kind)
+
+
+def _why_no_client(kind: str) -> str:
+    clients: tuple[str, ...] = TRANSPORTS.resolve(kind).clients
+    if not clients or any(shutil.which(name) for name in clients):
+        return ""
+    return f"it is reached by {kind!r}, and {clients[0]} is not installed on this machine"
+
+
+def _why_unset(profile: DeviceProfile) -> str:
+    """Say why a profile's device cannot be reached by the settings alone."""
     kind = profile.transport.kind
     if kind not in TRANSPORTS:
         return f"it is reached by {kind!r}, which this version cannot do"
@@ -124,7 +143,7 @@ def _unreachable(profile: DeviceProfile) -> DeviceError:
     else:
         action = f"add host to the profile's [transport]; or {here}"
     return DeviceError(
-        f"profile {profile.name!r}: {why_unreachable(profile)}",
+        f"profile {profile.name!r}: {_why_unset(profile)}",
         available=", ".join(TRANSPORTS),
         action=action,
     )
@@ -134,7 +153,7 @@ def why_elsewhere(profile: DeviceProfile, reached: Transport) -> str:
     """Say why the reached device is not the profile's; empty where it may be the same."""
     settings = settings_of(profile)
     if settings is None:
-        return f"{why_unreachable(profile)}; what is measured is reached by {reached.kind!r}"
+        return f"{_why_unset(profile)}; what is measured is reached by {reached.kind!r}"
     if settings == reached.settings:
         return ""
     return f"its device is {_named(settings)}; what is measured is {_named(reached.settings)}"

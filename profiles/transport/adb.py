@@ -31,6 +31,7 @@ class Adb(Remote):
 
     kind: ClassVar[str] = "adb"
     needs_host: ClassVar[bool] = False
+    clients: ClassVar[tuple[str, ...]] = ("adb",)
     usual_folder: ClassVar[str] = "/data/local/tmp/edgepress"
 
     def open_shell(self) -> AdbShell:

@@ -30,6 +30,7 @@ class Docker(Remote):
     """Reach the running container of this name, or start one of the image of this name."""
 
     kind: ClassVar[str] = "docker"
+    clients: ClassVar[tuple[str, ...]] = ("docker",)
     usual_folder: ClassVar[str] = f"{_MOUNT}/device"
 
     def open_shell(self) -> DockerShell:

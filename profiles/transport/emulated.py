@@ -41,6 +41,7 @@ class Emulated(Local):
 
     kind: ClassVar[str] = "emulated"
     here: ClassVar[bool] = False
+    clients: ClassVar[tuple[str, ...]] = _QEMUS
 
     @cached_property
     def python(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ class Local:
     kind: ClassVar[str] = "local"
     here: ClassVar[bool] = True
     needs_host: ClassVar[bool] = False
+    clients: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: TransportSettings | None = None) -> None:
         """Take the settings; there is no host to reach."""

@@ -40,6 +40,7 @@ class Remote:
     kind: ClassVar[str]
     here: ClassVar[bool] = False
     needs_host: ClassVar[bool] = True
+    clients: ClassVar[tuple[str, ...]]
     usual_folder: ClassVar[str] = ".edgepress"
 
     def __init__(self, settings: TransportSettings) -> None:

@@ -42,6 +42,7 @@ class Ssh(Remote):
     """Reach the host that ssh knows by this name."""
 
     kind: ClassVar[str] = "ssh"
+    clients: ClassVar[tuple[str, ...]] = ("ssh",)
 
     def open_shell(self) -> SshShell:
         """Connect once; later commands share the connection."""

@@ -27,6 +27,7 @@ class Elsewhere:
     kind: ClassVar[str] = "elsewhere"
     here: ClassVar[bool] = False
     needs_host: ClassVar[bool] = True
+    clients: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: TransportSettings) -> None:
         self.settings = settings

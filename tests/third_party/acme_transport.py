@@ -27,6 +27,7 @@ class Wire:
     kind: ClassVar[str] = "acme-wire"
     here: ClassVar[bool] = False
     needs_host: ClassVar[bool] = True
+    clients: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: TransportSettings) -> None:
         self.settings = settings

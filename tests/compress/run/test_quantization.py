@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from compress.run.plan import target_for
 from compress.run.quantization import quantization_for
-from profiles.device import load_profile, shipped
+from profiles.device import TransportSettings, load_profile, shipped
 from profiles.transport import why_unreachable
 from runtimes.runtime import RUNTIMES
 from tests.runtimes.raspberry import raspberry
@@ -40,11 +42,25 @@ def test_a_shipped_profile_is_reachable_or_says_why_not(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     profile = load_profile(name)
+    monkeypatch.setattr(shutil, "which", lambda name: name)  # a machine that has every client
     for variable in profile.transport.unset:
         monkeypatch.delenv(variable, raising=False)
     why = why_unreachable(profile)
     assert bool(why) is bool(profile.transport.unset)
     assert all(variable in why for variable in profile.transport.unset[:1])
+
+
+@pytest.mark.parametrize(
+    ("kind", "client"), [("ssh", "ssh"), ("adb", "adb"), ("docker", "docker"), ("local", "")]
+)
+def test_a_missing_client_is_said_without_connecting(
+    kind: str, client: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    made = TransportSettings(kind=kind, host=None if kind == "local" else "board")
+    profile = load_profile("local").model_copy(update={"transport": made})
+    said = f"it is reached by {kind!r}, and {client} is not installed on this machine"
+    assert why_unreachable(profile) == (said if client else "")
 
 
 @pytest.mark.parametrize("dot", [True, False])
