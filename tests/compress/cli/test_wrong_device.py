@@ -14,7 +14,7 @@ from runtimes.facts import probe
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 BOARD = """schema = 1
-name = "board"
+name = "{name}"
 [transport]
 kind = "{kind}"
 {match}
@@ -38,7 +38,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("wire", "wire", ""),
         ("here", "local", ""),
     ):
-        (folder / f"{name}.toml").write_text(BOARD.format(kind=kind, match=match))
+        (folder / f"{name}.toml").write_text(BOARD.format(name=name, kind=kind, match=match))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
@@ -60,7 +60,7 @@ def test_nothing_is_measured_for_a_device_out_of_reach(
 ) -> None:
     assert run(line.format(profile=profile).split()) == 4
     shown = capsys.readouterr()
-    assert "profile 'board': it is reached by" in shown.err
+    assert f"profile '{Path(profile).stem}': it is reached by" in shown.err
     assert "latency" not in shown.err
     assert shown.out == ""
     assert not (ground / "s.jsonl").exists()
