@@ -154,6 +154,9 @@ def test_doctor_lists_what_each_extra_would_enable(capsys: pytest.CaptureFixture
     assert run(["doctor"]) == 0
     lines = [line.split(maxsplit=3) for line in capsys.readouterr().out.splitlines()]
     rows = {line[2]: line[3] for line in lines if line[1:2] == ["extra"]}
-    assert list(rows) == ["compress", "search", "openvino", "tensorrt", "peft", "release", "demo"]
+    assert list(rows) == [
+        *("compress", "search", "openvino", "litert", "litert-export", "executorch", "coreml"),
+        *("tensorrt", "peft", "release", "demo"),
+    ]
     for extra, said in rows.items():
         assert f"pip install 'edgepress[{extra}]'" in said
