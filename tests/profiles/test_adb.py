@@ -151,7 +151,7 @@ def test_a_cable_pulled_during_a_transfer_costs_only_the_rest(phone: Phone, tmp_
 def test_a_vanished_owner_leaves_no_lock(phone: Phone) -> None:
     first, second = _reached(phone), _reached(phone)
     with first.lock():
-        with pytest.raises(DeviceError, match="locked by"), second.lock():
+        with pytest.raises(DeviceError, match="holds the same device"), second.lock():
             pass
         phone.daemon.cut()
         _wait_for_state(phone)
@@ -197,7 +197,7 @@ def test_a_small_userland_is_enough(userland: str, phone: Phone, tmp_path: Path)
     assert process.stdout.readline() == b"ran\n"
     assert process.wait(5) == 0
     process.close()
-    with transport.lock(), pytest.raises(DeviceError, match="locked by"), _reached(phone).lock():
+    with transport.lock(), pytest.raises(DeviceError, match="holds the same device"), _reached(phone).lock():
         pass
     assert transport.clean() > 0.5
     assert not phone.home.exists()
