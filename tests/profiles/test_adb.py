@@ -197,7 +197,8 @@ def test_a_small_userland_is_enough(userland: str, phone: Phone, tmp_path: Path)
     assert process.stdout.readline() == b"ran\n"
     assert process.wait(5) == 0
     process.close()
-    with transport.lock(), pytest.raises(DeviceError, match="holds the same device"), _reached(phone).lock():
+    other = _reached(phone)
+    with transport.lock(), pytest.raises(DeviceError, match="holds the same"), other.lock():
         pass
     assert transport.clean() > 0.5
     assert not phone.home.exists()
