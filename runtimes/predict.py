@@ -1,4 +1,4 @@
-"""Run a model that edgepress made: open it, and answer a command line.
+"""Run a model that edgepress made: open it, and answer rows.
 
 Every bundle holds a copy. The pipeline measures accuracy and latency with this same code, so the
 report describes what runs on the device. Nothing is sent anywhere.
@@ -6,43 +6,23 @@ report describes what runs on the device. Nothing is sent anywhere.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
 
-from runtimes.contents import check_files
-from runtimes.errors import (
-    ArtifactError,
-    DataError,
-    EdgepressError,
-    InputError,
-    UnsupportedError,
-    unexpected,
-)
+from runtimes.errors import ArtifactError, UnsupportedError
+from runtimes.lean_typing import TYPE_CHECKING
 from runtimes.manifest import Manifest, read_manifest
-from runtimes.packages import import_package
-from runtimes.printing import guarded
+from runtimes.packages import import_package, require_packages
 from runtimes.registry import imported
-from runtimes.rows import STDIN, read_rows
-from runtimes.runtime import MOST_THREADS, RUNTIMES, require_loads, runs_in
-from runtimes.soundness import Variety, finite
-from runtimes.stopping import stops_within
-from runtimes.tasks import TASKS
+from runtimes.runtime import RUNTIMES, require_loads, runs_in
+from runtimes.soundness import finite
+from runtimes.tasks import TASKS, needs_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from pathlib import Path
+    from typing import Any
 
     from runtimes.runtime import Feeds, Opened, Outputs, Runtime
-    from runtimes.tasks import DeviceTask
-
-_GRACE_S = 1.0
-"""How long an answer may take once it is no longer wanted."""
+    from runtimes.tasks import Answer, DeviceTask
 
 
 class Predictor:
@@ -57,17 +37,18 @@ class Predictor:
         """Return the model's inputs for one row."""
         return self.task.feeds(row)
 
-    def answer(self, row: Any) -> NDArray[np.float32]:
+    def answer(self, row: Any) -> Answer:
         """Return the model's answer to one row alone; raise AnswerError when it is none."""
-        return self.answer_in(self.infer(self.task.feeds(row)))
+        feeds = self.task.feeds(row)
+        return self.answer_in(self.infer(feeds), feeds)
 
-    def answer_in(self, outputs: Outputs) -> NDArray[np.float32]:
-        """Return the answer in a model's outputs; raise AnswerError when it is none."""
-        return finite(self.task.answer(outputs))
+    def answer_in(self, outputs: Outputs, feeds: Feeds) -> Answer:
+        """Return the answer in a model's outputs for a row; raise AnswerError when it is none."""
+        return finite(self.task.answer(outputs, feeds))
 
 
 def open_predictor(
-    folder: Path,
+    folder: str | Path,
     *,
     runtime: str | None = None,
     threads: int = 1,
@@ -76,7 +57,8 @@ def open_predictor(
 ) -> Predictor:
     """Open an artifact folder; `threads` 0 leaves the number to the runtime.
 
-    `manifest` describes a folder that has none yet. The classes that a bundle's manifest names are
+    `folder` may be a str: then no import of pathlib is part of the start. `manifest` describes a
+    folder that has none yet. The classes that a bundle's manifest names are
     used by the code in it alone (`bundled`); elsewhere only registered ones run.
 
     Raises ArtifactError when a file is missing or is not the one that the manifest lists,
@@ -84,8 +66,12 @@ def open_predictor(
     BackendError when the runtime refuses the model.
     """
     if manifest is None:
+        from pathlib import Path
+
+        from runtimes.contents import check_files
+
         manifest = read_manifest(folder)
-        check_files(folder, manifest.files)
+        check_files(Path(folder), manifest.files)
     if not bundled:
         manifest = manifest._replace(runtimes={}, task_class="")
     backend = load_runtime(manifest, runtime)
@@ -96,7 +82,6 @@ def open_predictor(
 
 def load_runtime(manifest: Manifest, name: str | None) -> Runtime:
     """Return the runtime to use, with its packages imported; by default the format's first."""
-    import_package("numpy")
     runtime: Runtime = _runtime_class(manifest, name)()
     if manifest.format not in runtime.formats:
         raise UnsupportedError(
@@ -104,7 +89,7 @@ def load_runtime(manifest: Manifest, name: str | None) -> Runtime:
             expected=" or ".join(runtime.formats),
             action="run `edgepress export` first",
         )
-    for package in runtime.packages:
+    for package in getattr(runtime, "imports", runtime.packages):
         import_package(package)
     return runtime
 
@@ -127,14 +112,13 @@ def _runtime_class(manifest: Manifest, name: str | None) -> Any:
 def packages(manifest: Manifest, runtime: str | None) -> tuple[str, ...]:
     """Return the packages that run a model; none is imported."""
     loader: Runtime = _runtime_class(manifest, runtime)
-    return (*loader.packages, *_task_class(manifest).packages, "numpy")
+    return (*loader.packages, *needs_of(_task_class(manifest), manifest.inputs).packages)
 
 
 def load_task(manifest: Manifest) -> type[DeviceTask]:
-    """Return the task's class, with its packages imported."""
+    """Return the task's class; its packages are here, and it imports them when it needs them."""
     task = _task_class(manifest)
-    for package in task.packages:
-        import_package(package)
+    require_packages("running a model", *needs_of(task, manifest.inputs).packages)
     return task
 
 
@@ -144,161 +128,17 @@ def _task_class(manifest: Manifest) -> type[DeviceTask]:
     return task
 
 
-def open_model(folder: Path, manifest: Manifest, runtime: Runtime, threads: int) -> Opened:
+def open_model(folder: str | Path, manifest: Manifest, runtime: Runtime, threads: int) -> Opened:
     """Open a folder's model file in a runtime."""
-    model = folder / runtime.formats[manifest.format][0]
-    if not model.is_file():
+    name = runtime.formats[manifest.format][0]
+    model = os.path.join(folder, name) if isinstance(folder, str) else folder / name
+    if not os.path.isfile(model):
         raise ArtifactError(f"{model}: no such file", action="make or copy the artifact again")
     return runtime.open(model, threads)
 
 
 def make_task(
-    task: type[DeviceTask], folder: Path, manifest: Manifest, opened: Opened
+    task: type[DeviceTask], folder: str | Path, manifest: Manifest, opened: Opened
 ) -> DeviceTask:
     """Make a task for an opened model."""
     return task(folder, manifest, [spec.name for spec in opened.inputs])
-
-
-class Request(NamedTuple):
-    """Hold what a command line asks for: rows, or a file of rows with its column."""
-
-    model: Path
-    rows: Sequence[str] = ()
-    file: str | None = None
-    column: str | None = None
-    as_json: bool = False
-    top: int = 0
-    threads: int = 1
-    runtime: str | None = None
-    bundled: bool = False
-
-
-def answer(request: Request) -> None:
-    """Print one line a row.
-
-    The row "-" is stdin, a row a line; so is no row at all, unless stdin is a terminal. Raises
-    InputError on a request that does not hold together, DataError on an empty row, AnswerError
-    when the answers are none, or the same for every row.
-    """
-    _check(request)
-    rows = _rows(request)
-    predictor = open_predictor(
-        request.model,
-        runtime=request.runtime,
-        threads=request.threads,
-        bundled=request.bundled,
-    )
-    with stops_within(_GRACE_S):
-        for line in _lines(predictor, rows, request):
-            print(line, flush=True)
-
-
-def _rows(request: Request) -> Iterable[Any]:
-    if request.rows and list(request.rows) != [STDIN]:
-        return request.rows
-    rows = read_rows(request.file or STDIN, request.column)
-    return rows if request.rows or request.file else _piped(rows)
-
-
-def _piped(rows: Iterator[Any]) -> Iterable[Any]:
-    """Return the rows of stdin, which nobody named; raise InputError when it has none."""
-    terminal = sys.stdin is None or sys.stdin.isatty()
-    first = None if terminal else next(rows, None)
-    if first is None:
-        raise InputError(
-            "no texts",
-            expected="texts, --rows FILE, or - to read stdin, one text a line",
-            action="give a text",
-        )
-    return chain([first], rows)
-
-
-def _check(request: Request) -> None:
-    if request.rows and request.file:
-        raise InputError("texts and --rows", expected="one of them", action="leave the other out")
-    if STDIN in request.rows and len(request.rows) > 1:
-        raise InputError(
-            "- among other texts",
-            expected="- alone: it reads stdin, a text a line",
-            action="leave the other texts out",
-        )
-    if request.top < 0 or request.threads < 0:
-        raise InputError("--top and --threads take a number from 0 up", action="give 0 or more")
-    if request.threads > MOST_THREADS:
-        raise InputError(
-            f"--threads {request.threads}",
-            expected=f"{MOST_THREADS} at most",
-            action="give the number of cores, or 0",
-        )
-    if request.top and not request.as_json:
-        raise InputError("--top needs --json", action="add --json, or leave --top out")
-    if request.column and not request.file:
-        raise InputError(
-            "--text names a column of --rows FILE", action="add --rows FILE, or leave --text out"
-        )
-
-
-def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Iterable[str]:
-    alone = len(request.rows) == 1 and request.rows[0] != STDIN
-    seen = Variety()
-    for number, row in enumerate(rows, 1):
-        if row is None or (isinstance(row, str) and not row.strip()):
-            raise DataError(
-                f"text {number} is empty; there is nothing to answer", action="leave it out"
-            )
-        answer = predictor.answer(row)
-        seen.saw(row, answer)
-        shown = predictor.task.shown(answer, row, request.top)
-        if request.as_json:
-            yield json.dumps(shown, ensure_ascii=False, allow_nan=False)
-        else:
-            yield predictor.task.line(shown) + ("" if alone else "\t" + _repeated(row))
-    seen.check()
-
-
-def _repeated(row: Any) -> str:
-    """Return a row on one line, without tabs."""
-    return " ".join((row if isinstance(row, str) else json.dumps(row)).split())
-
-
-def parse(arguments: Sequence[str] | None, model: Path) -> Request:
-    """Parse the bundle's command line; `model` is the folder by default."""
-    parser = argparse.ArgumentParser(
-        description="Classify texts: prints label and score, separated by a tab.",
-        epilog="exit codes: 0 done, 1 the answers are none (not finite, or all the same),"
-        " 2 bad input or something missing, 5 the runtime failed",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("rows", nargs="*", metavar="TEXT", help="a text to classify; - reads stdin")
-    add("--model", type=Path, default=model, metavar="FOLDER", help="default: this folder")
-    add(
-        "--rows",
-        dest="file",
-        metavar="FILE",
-        help="classify a file: a text a line, .csv or .jsonl; - is stdin",
-    )
-    add("--text", dest="column", metavar="COLUMN", help="the column of --rows (default: text)")
-    add("--json", dest="as_json", action="store_true", help="print one JSON object a text")
-    add("--top", type=int, default=0, metavar="K", help="with --json: the best K")
-    add("--threads", type=int, default=1, metavar="N", help="0: as many as it likes")
-    add("--runtime", metavar="NAME", help="default: by the model's format")
-    return Request(**vars(parser.parse_args(arguments)), bundled=True)
-
-
-def main(model: Path, arguments: Sequence[str] | None = None) -> int:
-    """Answer a bundle's command line and return its exit code."""
-    with guarded():
-        try:
-            answer(parse(arguments, model))
-        except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        except KeyboardInterrupt:
-            return 130
-        except SystemExit:  # the parser's
-            raise
-        except BaseException as error:  # whatever a library raises; a panic is no Exception
-            known = error if isinstance(error, EdgepressError) else unexpected(error)
-            print(f"error: {known}", file=sys.stderr)
-            return known.exit_code
-    return 0

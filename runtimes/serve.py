@@ -13,6 +13,8 @@ import gc  # noqa: E402
 import json  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
+from array import array  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
@@ -23,21 +25,34 @@ from runtimes.errors import (  # noqa: E402
     BackendError,
     EdgepressError,
     InputError,
+    MissingPackageError,
+    OutOfMemoryError,
     first_line,
     unexpected,
 )
-from runtimes.last_peaks import says_peaks  # noqa: E402
-from runtimes.limits import is_lack_of_memory, limit_memory, parsed_cores, pin  # noqa: E402
+from runtimes.last_peaks import say_group, says_peaks  # noqa: E402
+from runtimes.limits import (  # noqa: E402
+    CGROUP,
+    RAN_OUT,
+    is_lack_of_memory,
+    limit_memory,
+    parsed_cores,
+    pin,
+    ran_out,
+)
 from runtimes.machine import MachineMonitor, peak_rss_mb, read_mb, started_ns  # noqa: E402
 from runtimes.manifest import Manifest, read_manifest  # noqa: E402
 from runtimes.predict import Predictor, load_runtime, load_task, make_task, open_model, packages  # noqa: E402
+from runtimes.soundness import numbers_of  # noqa: E402
 from runtimes.stopping import ends_without_caller  # noqa: E402
 
 _ALONE_S = 5
 """How long a request may still take once its caller is gone."""
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from runtimes.tasks import Answer
 
 
 class MeasuringServer:
@@ -51,9 +66,13 @@ class MeasuringServer:
     the memory after each step. `facts` and `activity` describe the machine and need no model.
     """
 
-    def __init__(self, arguments: argparse.Namespace, started_ns: int) -> None:
+    def __init__(
+        self, arguments: argparse.Namespace, started_ns: int, memory_limit: str = ""
+    ) -> None:
         self._arguments = arguments
+        self._memory_limit = memory_limit
         self._started_ns = started_ns
+        self._model_bytes = 0
         self._predictor: Predictor | None = None
         self._rows: list[Any] = []
 
@@ -67,7 +86,7 @@ class MeasuringServer:
             "idle": self.idle,
             "throughput": self.throughput,
             "arrivals": self.arrivals,
-            "peak": lambda: {"rss_peak_mb": peak_rss_mb()},
+            "peak": self.peak,
             "answers": self.answers,
             "forget": self.forget,
             "memory": self.memory,
@@ -82,16 +101,20 @@ class MeasuringServer:
             )
         return commands[do](**request)
 
+    def close(self) -> None:
+        """Free what outlives this process: nothing here."""
+
     def load(self, row: Any) -> dict[str, Any]:
         """Load everything and answer one row; report how long each step took, in ms."""
         pin(self._arguments.cores)
-        with says_peaks(Path(self._arguments.model)):
-            return self._load(row)
-
-    def _load(self, row: Any) -> dict[str, Any]:
         clock = timing.Stopwatch()
-        folder = Path(self._arguments.model)
         manifest = self._manifest()
+        self._model_bytes = sum(file.size_bytes for file in manifest.files.values())
+        with says_peaks(self._model_bytes):
+            return self._load(row, manifest, clock)
+
+    def _load(self, row: Any, manifest: Manifest, clock: timing.Stopwatch) -> dict[str, Any]:
+        folder = Path(self._arguments.model)
         runtime = load_runtime(manifest, self._arguments.runtime)
         task_class = load_task(manifest)
         imports_ms = clock.lap_ms()
@@ -106,7 +129,7 @@ class MeasuringServer:
         encode_ms = clock.lap_ms()
         outputs = opened.run(feeds)
         first_inference_ms = clock.lap_ms()
-        task.shown(predictor.answer_in(outputs), row, 0)
+        task.shown(predictor.answer_in(outputs, feeds), row, 0)
         return {
             "runtime": opened.runtime,
             "version": opened.version,
@@ -119,6 +142,7 @@ class MeasuringServer:
             "first_result_ms": encode_ms + first_inference_ms + clock.lap_ms(),
             "total_ms": (time.perf_counter_ns() - self._started_ns) / 1e6,
             "read_mb": read_mb(),
+            "memory_limit": self._memory_limit,
         }
 
     def rows(self, rows: list[Any]) -> dict[str, Any]:
@@ -131,21 +155,23 @@ class MeasuringServer:
 
     def warm(self, runs: int, seconds: float, limit_s: float) -> dict[str, Any]:
         """Answer the same rows again until the last three medians agree within 2 %."""
-        return timing.warm(self._loaded(), self._rows, runs, seconds, limit_s)
+        return timing.warm(self._timed, self._rows, runs, seconds, limit_s)
 
     def run(self, rows: list[int]) -> dict[str, Any]:
         """Time each named row from input to answer, with the garbage collector off."""
-        return timing.block(self._loaded(), self._chosen(rows), self._machine)
+        return timing.block(self._timed, self._chosen(rows), self._machine)
 
     def idle(self, rows: list[int], gap_ms: float) -> dict[str, Any]:
         """Time each named row after an idle gap."""
-        return timing.idle(self._loaded(), self._chosen(rows), gap_ms)
+        return timing.idle(self._timed, self._chosen(rows), gap_ms)
 
     def throughput(
         self, batch: int, concurrency: int, seconds: float, rows: list[int]
     ) -> dict[str, Any]:
         """Count the rows that `concurrency` threads answer in a second, `batch` at a time."""
-        return timing.throughput(self._loaded(), self._chosen(rows), batch, concurrency, seconds)
+        model, chosen = self._loaded(), self._chosen(rows)
+        with says_peaks(self._model_bytes):
+            return timing.throughput(model, chosen, batch, concurrency, seconds)
 
     def arrivals(
         self, per_s: float, seconds: float, settling_s: float, seed: str, rows: list[int]
@@ -156,20 +182,28 @@ class MeasuringServer:
         chosen = self._chosen(rows)
         return serve_arrivals(self._loaded(), chosen, per_s, seconds, settling_s, seed)
 
+    def _timed(self, row: Any) -> timing.Timed:
+        return timing.timed(self._loaded(), row)
+
     def _chosen(self, rows: list[int]) -> list[Any]:
         return [self._rows[row] for row in rows]
+
+    def peak(self) -> dict[str, Any]:
+        """Return the peak resident memory of the process that holds the model."""
+        return {"rss_peak_mb": peak_rss_mb()}
 
     def answers(self, rows: list[Any], first: int = 0) -> dict[str, Any]:
         """Return the answer to each row alone; the caller limits the rows of one reply.
 
         `first` is the number of the first one, from 0, to name the row that fails.
         """
-        return {"answers": [self._answer(row, first + place) for place, row in enumerate(rows)]}
+        with says_peaks(self._model_bytes):
+            return {"answers": [self._answer(row, first + at) for at, row in enumerate(rows)]}
 
     def _answer(self, row: Any, place: int) -> dict[str, Any]:
         predictor = self._loaded()
         try:
-            return _encoded(predictor.answer(row))
+            return encoded(predictor.answer(row))
         except AnswerError as error:
             raise error.of(f"row {place + 1} of the data") from error
         except Exception as error:  # whatever a runtime raises; the row itself may be private
@@ -229,49 +263,70 @@ class MeasuringServer:
         return self._predictor
 
 
-def _encoded(answer: Any) -> dict[str, Any]:
-    """Return an array as JSON: its shape, and its bytes as little-endian float32 in base64."""
-    content = base64.b64encode(answer.astype("<f4").tobytes()).decode("ascii")
-    return {"shape": list(answer.shape), "float32": content}
+def encoded(answer: Answer) -> dict[str, Any]:
+    """Return an answer as JSON: its shape, and its bytes as little-endian float32 in base64."""
+    shape: list[int] = []
+    inner: Any = answer
+    while isinstance(inner, Sequence):
+        shape.append(len(inner))
+        inner = inner[0] if inner else None
+    content = array("f", numbers_of(answer))
+    if sys.byteorder == "big":
+        content.byteswap()
+    return {"shape": shape, "float32": base64.b64encode(content.tobytes()).decode("ascii")}
 
 
-def serve(arguments: argparse.Namespace) -> None:
+def serve(arguments: argparse.Namespace, server: type[MeasuringServer] = MeasuringServer) -> None:
     """Answer requests from stdin until it ends, then end the process at once.
 
     Python's normal exit frees the session piece by piece, which takes 50 ms without need.
     """
+    memory_limit = limit_memory(arguments.memory_mb)
+    if memory_limit == CGROUP:
+        say_group()
     ends_without_caller(0, _ALONE_S)
-    limit_memory(arguments.memory_mb)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what a library prints must not appear between the replies
-    worker = MeasuringServer(arguments, started_ns(arguments.spawned, _ENTERED_NS))
+    started = started_ns(arguments.spawned, _ENTERED_NS)
+    worker = server(arguments, started, memory_limit)
     for line in sys.stdin:
         try:
             reply = worker.answer(json.loads(line))
         except EdgepressError as error:
-            reply = _failed(error, arguments.memory_mb)
+            reply = _failed(error, arguments.memory_mb, memory_limit)
         except (KeyboardInterrupt, SystemExit):
             raise  # the process ends, and its parent says why
         except BaseException as error:  # whatever a library raises; a panic is no Exception
-            reply = _failed(unexpected(error), arguments.memory_mb)
+            reply = _failed(unexpected(error), arguments.memory_mb, memory_limit)
         print(json.dumps(reply), file=replies, flush=True)
+    worker.close()
     os._exit(0)
 
 
-def _failed(error: EdgepressError, memory_mb: int | None) -> dict[str, Any]:
+def _failed(error: EdgepressError, memory_mb: int | None, held_by: str) -> dict[str, Any]:
     """Return the reply that carries an error; one for lack of memory has the peak reached."""
+    if isinstance(error, OutOfMemoryError):  # of a process that this one started
+        held = {"rss_peak_mb": error.rss_peak_mb, "memory_limit": error.memory_limit}
+        return {"error": str(error), "out_of_memory": True, **held}
+    if isinstance(error, MissingPackageError):
+        return {"error": str(error), "missing": error.package}
     if not is_lack_of_memory(str(error)):
         return {"error": str(error), "unsound": isinstance(error, AnswerError)}
-    limit = f" (it may have {memory_mb} MB)" if memory_mb else ""
+    short = ran_out(memory_mb, held_by) if memory_mb else RAN_OUT
     said = BackendError(
-        f"memory ran out{limit}: {error.received}",
+        f"{short}: {error.received}",
         action="make the model smaller, or use a device with more memory",
     )
-    return {"error": str(said), "out_of_memory": True, "rss_peak_mb": peak_rss_mb()}
+    return {
+        "error": str(said),
+        "out_of_memory": True,
+        "rss_peak_mb": peak_rss_mb(),
+        "memory_limit": held_by,
+    }
 
 
-def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parse the command line."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         description="Answer the measuring protocol on stdin.", allow_abbrev=False
     )
@@ -287,8 +342,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--runtime-class", metavar="MODULE:CLASS", help="default: the registered")
     parser.add_argument("--task-class", metavar="MODULE:CLASS", help="default: the registered")
     parser.add_argument("--spawned", type=int, metavar="NS", help="when the parent started this")
-    return parser.parse_args(arguments)
+    return parser
 
 
 if __name__ == "__main__":
-    serve(parse(None))
+    serve(parser().parse_args())

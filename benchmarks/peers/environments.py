@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.peers.job import last_line
+from runtimes.digest import stable_hash
 from runtimes.errors import BackendError
-from runtimes.files import stable_hash, write_text
+from runtimes.files import write_text
 
 REPOSITORY = Path(__file__).parents[2]
 _REQUIREMENTS = Path(__file__).with_name("requirements")

@@ -17,6 +17,7 @@ from compress.cli.options import (
     verbosity,
 )
 from compress.cli.paths import FOLDER, NEW_FOLDER, PATH, ROWS
+from compress.package.targets import TARGETS
 
 if TYPE_CHECKING:
     from compress.package.build import Package
@@ -61,7 +62,7 @@ def package() -> None:
     "--target",
     "target_name",
     required=True,
-    type=click.Choice(["lambda-x86", "lambda-arm64", "zip"]),
+    type=click.Choice(list(TARGETS)),
     help="What it is for; zip: this machine's architecture and Python.",
 )
 @click.option("--out", required=True, type=NEW_FOLDER, help="The folder to make.")
@@ -69,7 +70,7 @@ def package() -> None:
     "--python",
     type=click.Choice(["3.11", "3.12", "3.13", "3.14"]),
     help="The target's Python.",
-    show_default="3.13; zip: this one",
+    show_default="the target's newest tried; zip: this one",
 )
 @click.option(
     "--memory-mb",
@@ -77,6 +78,13 @@ def package() -> None:
     type=click.IntRange(128, 10_240),
     metavar="MB",
     help="The memory that template.yaml asks for; Lambda grants a CPU at 1769.",
+)
+@click.option(
+    "--layer", is_flag=True, help="Lambda: the packages as a layer, apart from the model."
+)
+@click.option("--name", default="edgepress-model", metavar="NAME", help="The wheel's name.")
+@click.option(
+    "--package-version", default="1.0.0", metavar="VERSION", help="The wheel's own version."
 )
 @click.option("--data", type=ROWS, help="Check the package with these rows.")
 @text_option
@@ -93,6 +101,9 @@ def build(
     out: Path,
     python: str | None,
     memory_mb: int,
+    layer: bool,
+    name: str,
+    package_version: str,
     data: str | None,
     text: str,
     interpreter: Path | None,
@@ -101,14 +112,15 @@ def build(
 ) -> None:
     """Write BUNDLE's package: a zip, its folder and a manifest.
 
-    For Lambda a template is beside them. The package holds the target's own wheels, without what
-    never runs. It is asked in a process that has nothing else, and its answers are compared with
-    the bundle's. Nothing is written, and the exit code is 2, where it is larger than the target
-    takes.
+    For Lambda a template is beside them; Cloud Run takes a folder with a Dockerfile, and pip one
+    wheel. Any other package holds the target's own wheels, without what never runs. It is asked in
+    a process that has nothing else, and its answers are compared with the bundle's. Nothing is
+    written, and the exit code is 2, where it is larger than the target takes.
     """
     from compress.data.dataset import DataSettings, load_inputs
     from compress.package.build import Order, build_package
-    from compress.package.targets import targets
+    from compress.package.layout import Wishes
+    from compress.package.targets import target_of
     from compress.tasks import task_of
     from runtimes.artifact import read_artifact
 
@@ -116,8 +128,8 @@ def build(
     if data:
         settings = DataSettings(train=(), test=(data,), text=text)
         rows = load_inputs(settings, Path(), task_of(read_artifact(bundle).task)).inputs
-    target = targets()[target_name]
-    order = Order(bundle, target, python, memory_mb, rows, interpreter)
+    wishes = Wishes(memory_mb, layer, name, package_version)
+    order = Order(bundle, target_of(target_name), python, rows, interpreter, wishes)
     made = build_package(order, out, terminal(quiet))
     if as_json:
         print_json({"folder": str(made.folder), **_without_files(made)})
@@ -150,9 +162,10 @@ def _without_files(made: Package) -> dict[str, object]:
 
 def _say(made: Package) -> None:
     content = made.content
-    for name in ("zip", "unzipped"):
-        limit = content[f"{name}_limit_bytes"]
+    for key in [key for key in content if key.endswith("_limit_bytes")]:
+        name, limit = key.removesuffix("_limit_bytes"), content[key]
         beside = f" of {limit / 1e6:.1f} that {content['target']} takes" if limit else ""
-        click.echo(f"{name:<10}{content[f'{name}_bytes'] / 1e6:.1f} MB{beside}")
+        shown = name.replace("_", " ")
+        click.echo(f"{shown:<10}{content[f'{name}_bytes'] / 1e6:.1f} MB{beside}")
     click.echo(f"{'checked':<10}{made.checked.line()}")
     click.echo(f"{'written':<10}{made.folder}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from compress.package.interpreter import Interpreter
+from compress.package.layout import Laid
 from runtimes.errors import QualityError
 from runtimes.predict import open_predictor
+from runtimes.request_body import shown
 
 ROWS = (
     "my card has not arrived",
@@ -27,18 +30,22 @@ _AT_ONCE = 4
 """Texts an event: as many of the longest that the function takes are within its bytes."""
 
 _LIMIT_S = 3600.0
-_SCORE_TOLERANCE = 1e-4
+SCORE_TOLERANCE = 1e-4
 
 _PROGRAM = """
-import contextlib, json, os, sys
-folder = sys.argv[1]
-sys.path.insert(0, folder)
+import contextlib, importlib, json, os, sys
+names, *folders = sys.argv[1:]
+sys.path[:0] = folders
 with contextlib.redirect_stdout(sys.stderr):
-    import handler
-    replies = [handler.handler({"texts": texts}, None) for texts in json.load(sys.stdin)]
+    module, *_ = [importlib.import_module(name) for name in names.split(",")]
+    def ask(texts):
+        if hasattr(module, "handler"):
+            return module.handler({"texts": texts}, None)
+        return {"statusCode": 200, "answers": module.predict(texts)}
+    replies = [ask(texts) for texts in json.load(sys.stdin)]
 files = [os.path.abspath(m.__file__) for m in sys.modules.values() if getattr(m, "__file__", None)]
 library = os.path.dirname(os.__file__)
-places = (os.path.abspath(folder) + os.sep, library + os.sep)
+places = tuple(os.path.abspath(folder) + os.sep for folder in (*folders, library))
 print(json.dumps({"replies": replies, "foreign": [f for f in files if not f.startswith(places)]}))
 """
 """-I and -S keep every other folder of packages off the path; what came from one is told."""
@@ -62,25 +69,23 @@ class Checked:
 
 
 def check_function(
-    folder: Path, bundle: Path, rows: Sequence[Any], interpreter: Interpreter
+    laid: Laid, bundle: Path, rows: Sequence[Any], interpreter: Interpreter
 ) -> Checked:
-    """Let a function's folder answer rows in a fresh process, and compare with the bundle.
+    """Let a package answer rows in a fresh process, and compare with the bundle.
 
-    Labels are the same, and scores on this machine's own processor within 1e-4: another
-    processor's kernels round otherwise. Raises QualityError for a difference or a failure.
+    Rows of words are asked as a text of them. Labels are the same, and scores on this machine's
+    own processor within 1e-4: another processor's kernels round otherwise. Raises QualityError for
+    a difference or a failure.
     """
     if not interpreter.command:
         return Checked(why_not=interpreter.why_not)
-    given = _answers(folder, rows, interpreter)
+    texts = [row if isinstance(row, str) else " ".join(row) for row in rows]
+    given = _answers(laid, texts, interpreter)
     predictor = open_predictor(bundle, bundled=True)
-    wanted = [predictor.task.shown(predictor.answer(row), row, 0) for row in rows]
-    differences = [abs(a["score"] - b["score"]) for a, b in zip(given, wanted, strict=True)]
-    tolerance = 1.0 if interpreter.emulated else _SCORE_TOLERANCE
-    wrong = [
-        number
-        for number, (one, other) in enumerate(zip(given, wanted, strict=True), 1)
-        if one["label"] != other["label"] or differences[number - 1] > tolerance
-    ]
+    wanted = [shown(predictor, text, 0) for text in texts]
+    differences = [difference(*pair) for pair in zip(given, wanted, strict=True)]
+    tolerance = 1.0 if interpreter.emulated else SCORE_TOLERANCE
+    wrong = [number for number, one in enumerate(differences, 1) if not one <= tolerance]
     if wrong:
         raise QualityError(
             f"the package answers otherwise than {bundle} on {len(wanted)} rows:"
@@ -90,13 +95,34 @@ def check_function(
     return Checked(len(rows), max(differences, default=0.0), interpreter.emulated)
 
 
-def _answers(folder: Path, rows: Sequence[Any], interpreter: Interpreter) -> list[dict[str, Any]]:
+def difference(one: Any, other: Any) -> float:
+    """Return how far the numbers of two answers differ; infinity where anything else does."""
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other)
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return max((difference(one[key], other[key]) for key in one), default=0.0)
+    if isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        return max(map(difference, one, other), default=0.0)
+    return 0.0 if one == other else math.inf
+
+
+def _answers(laid: Laid, rows: Sequence[Any], interpreter: Interpreter) -> list[dict[str, Any]]:
     batches = [list(rows[at : at + _AT_ONCE]) for at in range(0, len(rows), _AT_ONCE)]
+    folders = [str(folder.absolute()) for folder in laid.paths]
     done = subprocess.run(
-        [*interpreter.command, "-I", "-S", "-B", "-c", _PROGRAM, str(folder.absolute())],
+        [
+            *interpreter.command,
+            "-I",
+            "-S",
+            "-B",
+            "-c",
+            _PROGRAM,
+            ",".join((laid.module, *laid.starts)),
+            *folders,
+        ],
         input=json.dumps(batches),
         env={},
-        cwd=folder,
+        cwd=laid.paths[0],
         capture_output=True,
         encoding="utf-8",
         timeout=_LIMIT_S,

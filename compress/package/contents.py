@@ -7,20 +7,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compress.package.archive import files_of
+from compress.package.archive import check_zip, files_of
+from compress.package.oci import check_image
+from runtimes.contents import check_files, describe_files
+from runtimes.digest import stable_hash
 from runtimes.errors import ArtifactError
-from runtimes.files import file_sha256, stable_hash, write_json
+from runtimes.files import write_json
+from runtimes.listed import ListedFile, files_to_json
 from runtimes.parsing import parse_json
 
 MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 _OWN = "manifest_digest"
-_SHOWN = 5
 
 
 def write_contents(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
     """Write the manifest of a finished package, and return its content."""
-    files = {name: _described(path) for name, path in _files(folder).items()}
+    names = [path.relative_to(folder).as_posix() for path in files_of(folder)]
+    files = files_to_json(describe_files(folder, names))
     plain = json.loads(json.dumps({"schema_version": SCHEMA_VERSION, **content, "files": files}))
     written = {**plain, _OWN: stable_hash(plain)}
     write_json(folder / MANIFEST, written)
@@ -28,28 +32,23 @@ def write_contents(folder: Path, content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def verify_package(folder: Path) -> dict[str, Any]:
-    """Return a package's manifest, checked with every file of the folder.
+    """Return a package's manifest, checked with every file of the folder and of its archives.
 
-    Raises ArtifactError for a folder that is no package, an edited manifest, and a file that is
-    missing, was added or changed, or is a symbolic link.
+    Raises ArtifactError for a folder that is no package, an edited manifest, a file that is
+    missing, was added or changed, or is a symbolic link, and an archive that holds anything but its
+    folder's files.
     """
     content = _read(folder)
-    listed, found = content["files"], _files(folder)
-    faults = [f"{name} is missing" for name in sorted(listed.keys() - found.keys())]
-    faults += [f"{name} was added" for name in sorted(found.keys() - listed.keys())]
-    for name in sorted(listed.keys() & found.keys()):
-        if found[name].is_symlink():
-            faults.append(f"{name} is a symbolic link")
-        elif _described(found[name]) != listed[name]:
-            faults.append(f"{name} was changed")
-    if faults:
-        more = [f"{len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-        raise ArtifactError(
-            f"{folder}: the files do not match {MANIFEST}",
-            expected=f"the {len(listed)} files that it lists, as they were written",
-            available="; ".join([*faults[:_SHOWN], *more]),
-            action="copy the package again, or make it again",
-        )
+    try:
+        files = {name: ListedFile(**one) for name, one in content["files"].items()}
+        archives = dict(content.get("archives", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _no_manifest(folder, f"no list of files: {error}") from error
+    check_files(folder, files, MANIFEST, exact=True)
+    for archive, source in archives.items():
+        check_zip(folder / archive, folder / source)
+    if content.get("image"):
+        check_image(folder / content["image"])
     return content
 
 
@@ -84,14 +83,3 @@ def _no_manifest(folder: Path, why: str) -> ArtifactError:
         expected=f"a folder with {MANIFEST}, as `edgepress package` writes it",
         action="give the folder that was --out",
     )
-
-
-def _files(folder: Path) -> dict[str, Path]:
-    """Return the files below a folder but its manifest, by their names with `/`."""
-    found = {path.relative_to(folder).as_posix(): path for path in files_of(folder)}
-    found.pop(MANIFEST, None)
-    return found
-
-
-def _described(path: Path) -> dict[str, Any]:
-    return {"size_bytes": path.stat().st_size, "sha256": file_sha256(path)}

@@ -1,61 +1,49 @@
-"""The function's folder: the bundle, the packages that it needs, and what answers events."""
+"""The parts of a function's folder: stripped packages, the bundle, what answers events."""
 
 from __future__ import annotations
 
 import shutil
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 from compress.device.pack_build import leave_out
-from compress.device.pack_parts import WHEELS_LEFT_OUT
-from compress.package import function
+from compress.device.pack_parts import left_out
+from compress.package import function, lambda_client
 from compress.package.licences import add_licence
 from runtimes.artifact import Artifact
-from runtimes.errors import InputError
+from runtimes.manifest import read_content, read_manifest, write_content
 
-FUNCTION = "function"
 BUNDLE = "bundle"
 ENTRY = "handler.py"
+BOOTSTRAP, CLIENT = "bootstrap.py", "lambda_client.py"
+"""Not runtime_client: AWS's client has a native module of that name, which this one would hide."""
 
-_COMPILE_S = 600
+_SOONEST = "onnxruntime-c"
+"""It needs neither numpy nor ONNX Runtime's Python; it gives the same answers."""
 
 
-def assemble(bundle: Artifact, site: Path, folder: Path) -> None:
-    """Make the function's folder of a bundle and of unpacked wheels, without what never runs.
+def strip(site: Path, runtime: str) -> None:
+    """Delete of unpacked wheels what never runs in a runtime."""
+    leave_out(site, left_out(runtime))
 
-    The wheels lie at the top, where Lambda looks for packages.
-    """
-    shutil.copytree(site, folder)
-    leave_out(folder, WHEELS_LEFT_OUT)
-    for described in site.glob("*.dist-info"):  # licences lie in folders that are named as sources
-        shutil.copytree(described, folder / described.name, dirs_exist_ok=True)
-    bundle.copy(folder / BUNDLE)
+
+def runtime_of(bundle: Path) -> str:
+    """Return the bundle's runtime that a package holds: the one that starts soonest."""
+    known = read_manifest(bundle).runtimes
+    return _SOONEST if _SOONEST in known else next(iter(known))
+
+
+def copy_bundle(bundle: Artifact, folder: Path) -> None:
+    """Copy a bundle; its manifest names the runtime of the package alone, so that it is used."""
+    bundle.copy(folder)
+    runtime = runtime_of(bundle.path)
+    content = read_content(folder)
+    write_content(folder, {**content, "runtimes": {runtime: content["runtimes"][runtime]}})
+
+
+def add_function(bundle: Artifact, folder: Path) -> None:
+    """Add the bundle, what answers events with it, and the licence of both to a folder."""
+    copy_bundle(bundle, folder / BUNDLE)
     add_licence(folder)
     shutil.copyfile(str(function.__file__), folder / ENTRY)
-
-
-def compile_modules(folder: Path, interpreter: Sequence[str]) -> None:
-    """Compile all modules with the target's Python: a platform's folder cannot be written.
-
-    They are not compared with their sources, whose times a zip does not keep. A fixed hash seed
-    gives equal bytes: sets of constants are stored in the order of their hashes. With -I Python
-    would not read it.
-    """
-    program = (
-        "import compileall, py_compile, sys; mode = py_compile.PycInvalidationMode.UNCHECKED_HASH;"
-        "compileall.compile_dir(sys.argv[1], quiet=2, stripdir=sys.argv[1], invalidation_mode=mode)"
-    )
-    try:
-        subprocess.run(
-            [*interpreter, "-P", "-s", "-S", "-c", program, str(folder)],
-            env={"PYTHONHASHSEED": "0"},
-            check=True,
-            capture_output=True,
-            timeout=_COMPILE_S,
-        )
-    except (subprocess.SubprocessError, OSError) as error:
-        raise InputError(
-            f"{interpreter[0]} cannot compile the package's modules ({error})",
-            action="name another by --interpreter, or take it off the PATH",
-        ) from error
+    shutil.copyfile(str(lambda_client.__file__), folder / CLIENT)
+    shutil.copyfile(Path(__file__).with_name(BOOTSTRAP), folder / BOOTSTRAP)

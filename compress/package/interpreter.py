@@ -20,6 +20,15 @@ _ASKED = (
 )
 _ANSWER_S = 60
 
+PACKED = "3.13"
+"""The Python of a pack: that of Debian 13."""
+
+_GET = (
+    "`edgepress device pack {} --out pack` fetches one from Debian 13's packages (about 55 MB),"
+    " where this host's sources are Debian 13's or $EDGEPRESS_APT_SOURCES names a file of them:"
+    " then --interpreter pack"
+)
+
 _CORE = "neoverse-n1"
 """Graviton2's core, which Lambda's arm64 functions run on at the least."""
 
@@ -59,12 +68,23 @@ def find_interpreter(arch: str, python: str, named: Path | None, prefix: Path) -
 
 def _found(arch: str, python: str) -> Interpreter:
     if arch != platform.machine():
-        return Interpreter(why_not=f"no Python for {arch} was named by --interpreter")
+        return Interpreter(
+            why_not=f"no Python for {arch} was named by --interpreter" + _how_to_get(arch, python)
+        )
     own = ".".join(platform.python_version_tuple()[:2])
     program = sys.executable if own == python else shutil.which(f"python{python}")
-    if program is None:
-        return Interpreter(why_not=f"no python{python} on the PATH, nor one by --interpreter")
+    if program is None or _answered((program,)) != [python, arch]:  # pyenv leaves empty shims
+        return Interpreter(
+            why_not=f"no python{python} that starts is on the PATH, nor named by --interpreter"
+            + _how_to_get(arch, python)
+        )
     return Interpreter((program,))
+
+
+def _how_to_get(arch: str, python: str) -> str:
+    """Say what fetches a Python, where a pack has that version."""
+    profile = "lambda-x86" if arch == "x86_64" else "lambda-arm64"
+    return f"; {_GET.format(profile)}" if python == PACKED else ""
 
 
 def _of_pack(folder: Path, emulated: bool, prefix: Path) -> tuple[str, ...]:

@@ -25,12 +25,13 @@ def add_licence(folder: Path) -> None:
     shutil.copyfile(_own_licence(), target)
 
 
-def licences(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
+def licences(site: Path, names: Sequence[str]) -> list[dict[str, Any]]:
     """Return for each wheel its name, what it says its licence is, and the files of the text.
 
-    Raises InputError for a wheel whose licence has no text in the folder.
+    The files are named as they lie among the packages. Raises InputError for a wheel whose licence
+    has no text there.
     """
-    return [_licence(folder, name) for name in names]
+    return [_licence(site, name) for name in names]
 
 
 def _licence(folder: Path, name: str) -> dict[str, Any]:

@@ -2,54 +2,114 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from runtimes.errors import UnsupportedError
+from runtimes.registry import imported
+
+if TYPE_CHECKING:
+    from compress.package.layout import Layout
 
 ZIP_LIMIT_BYTES = 50 * 2**20
 UNZIPPED_LIMIT_BYTES = 262_144_000
-"""Lambda's limits for a function's zip that is uploaded directly, and for it unzipped.
+"""Lambda's limits for a zip that is uploaded directly, and for a function and layers unzipped.
 
 Its quotas say 50 MB and 250 MB; its API counts 2^20 bytes a MB ("Unzipped size must be smaller than
 262144000 bytes").
 """
 
+_LAMBDA_LIMITS = {
+    "zip": ZIP_LIMIT_BYTES,
+    "layer_zip": ZIP_LIMIT_BYTES,
+    "unzipped": UNZIPPED_LIMIT_BYTES,
+}
+
 _AMAZON_LINUX_2023 = (2, 34)
+_DEBIAN_12 = (2, 36)
+_DEBIAN_11 = (2, 31)
+"""The older of the C libraries that Azure Functions' images have for Python 3.11 and newer."""
 _LAMBDA_PYTHONS = ("3.13", "3.12", "3.14")
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Describe a target; the limits are None where its platform has none.
+    """Describe a target; `layout` names the class that arranges a package's files for it.
 
-    `pythons` has the default first. `sam_arch` is what a SAM template calls the architecture.
+    `pythons` has the default first. An empty `arch`, and no `pythons`, are this machine's own.
+    `limits` holds the most bytes of each size that the platform limits.
     """
 
     name: str
-    arch: str
-    glibc: tuple[int, int]
-    pythons: tuple[str, ...]
-    zip_limit_bytes: int | None = None
-    unzipped_limit_bytes: int | None = None
-    sam_arch: str | None = None
+    layout: str
+    arch: str = ""
+    glibc: tuple[int, int] = (0, 0)
+    pythons: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+
+    def opened(self) -> Layout:
+        """Return what arranges a package's files for this target."""
+        made: Layout = imported(self.layout)()
+        return made
 
 
-def targets() -> Mapping[str, Target]:
-    """Return the targets by name; `zip` is for this machine's architecture, Python and C library.
+_FUNCTION_ZIP = "compress.package.function_zip"
 
-    Python 3.11 on Lambda has Amazon Linux 2 with glibc 2.26, for which ONNX Runtime has no wheel.
-    """
-    limits = (ZIP_LIMIT_BYTES, UNZIPPED_LIMIT_BYTES)
-    amazon = (_AMAZON_LINUX_2023, _LAMBDA_PYTHONS, *limits)
-    made = (
-        Target("lambda-x86", "x86_64", *amazon, "x86_64"),
-        Target("lambda-arm64", "aarch64", *amazon, "arm64"),
-        Target("zip", platform.machine(), _own_glibc(), (_own_python(),)),
+_ROWS = (
+    Target(
+        name="lambda-x86",
+        layout=f"{_FUNCTION_ZIP}:Lambda",
+        arch="x86_64",
+        glibc=_AMAZON_LINUX_2023,
+        pythons=_LAMBDA_PYTHONS,
+        limits=_LAMBDA_LIMITS,
+    ),
+    Target(
+        name="lambda-arm64",
+        layout=f"{_FUNCTION_ZIP}:Lambda",
+        arch="aarch64",
+        glibc=_AMAZON_LINUX_2023,
+        pythons=_LAMBDA_PYTHONS,
+        limits=_LAMBDA_LIMITS,
+    ),
+    Target(
+        name="cloudrun",
+        layout="compress.package.cloudrun:CloudRun",
+        arch="x86_64",
+        glibc=_DEBIAN_12,
+        pythons=("3.13", "3.12", "3.11", "3.14"),
+    ),
+    Target(
+        name="azure-functions",
+        layout="compress.package.azure:AzureFunctions",
+        arch="x86_64",
+        glibc=_DEBIAN_11,
+        pythons=("3.12", "3.13", "3.11"),
+    ),
+    Target(name="oci", layout="compress.package.image:Image"),
+    Target(name="wheel", layout="compress.package.wheel:BundleWheel"),
+    Target(name="zip", layout=f"{_FUNCTION_ZIP}:FunctionZip"),
+)
+TARGETS: Mapping[str, Target] = {row.name: row for row in _ROWS}
+"""The targets by name. A new one is a row here, and a module where its layout is new.
+
+Python 3.11 on Lambda has Amazon Linux 2 with glibc 2.26, for which ONNX Runtime has no wheel.
+"""
+
+
+def target_of(name: str) -> Target:
+    """Return a target, with this machine's own architecture, Python and C library in the gaps."""
+    row = TARGETS[name]
+    return dataclasses.replace(
+        row,
+        arch=row.arch or platform.machine(),
+        glibc=row.glibc if row.pythons else _own_glibc(),
+        pythons=row.pythons or (_own_python(),),
     )
-    return {target.name: target for target in made}
 
 
 def python_for(target: Target, python: str | None) -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from compress.package.targets import Target
+from collections.abc import Mapping
 
 LAMBDA_MEMORY_MB = (128, 10_240)
 MEMORY_MB = 1_769
 """The memory at which Lambda grants one vCPU: a model on one thread gains nothing from more."""
+
+_ARCHITECTURES: Mapping[str, str] = {"x86_64": "x86_64", "aarch64": "arm64"}
+"""What Lambda calls the architectures."""
 
 _TEMPLATE = """\
 # Deploy with: sam deploy --guided
@@ -23,14 +26,31 @@ Resources:
       Architectures: [{arch}]
       MemorySize: {memory_mb}
       Timeout: 30
-      FunctionUrlConfig:
+{layers}      FunctionUrlConfig:
         AuthType: AWS_IAM
-Outputs:
+{layer}Outputs:
   Url:
     Value: !GetAtt ModelUrl.FunctionUrl
 """
 
+_LAYERS = "      Layers: [!Ref Packages]\n"
+_LAYER = """\
+  Packages:
+    Type: AWS::Serverless::LayerVersion
+    Properties:
+      ContentUri: layer.zip
+      CompatibleRuntimes: [python{python}]
+      CompatibleArchitectures: [{arch}]
+      RetentionPolicy: Delete
+"""
 
-def sam_template(target: Target, python: str, memory_mb: int) -> str:
+
+def sam_template(arch: str, python: str, *, memory_mb: int, layer: bool) -> str:
     """Return the template of a Lambda target; its function URL asks for signed requests."""
-    return _TEMPLATE.format(python=python, arch=target.sam_arch, memory_mb=memory_mb)
+    names = {"arch": _ARCHITECTURES[arch], "python": python}
+    return _TEMPLATE.format(
+        **names,
+        memory_mb=memory_mb,
+        layers=_LAYERS if layer else "",
+        layer=_LAYER.format(**names) if layer else "",
+    )

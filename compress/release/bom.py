@@ -1,12 +1,15 @@
-"""A bill of materials of a model, in CycloneDX 1.6 (ECMA-424)."""
+"""Bills of materials of a model and of a package, in CycloneDX 1.6 (ECMA-424)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 from compress.release.packages import released
 from runtimes.artifact import Artifact
+from runtimes.digest import stable_hash
 
 if TYPE_CHECKING:
     from cyclonedx.model.component import Component
@@ -30,6 +33,65 @@ def bill_of_materials(artifact: Artifact) -> str:
     bom.metadata.component = model
     bom.register_dependency(model, others)
     return str(JsonV1Dot6(bom).output_as_string(indent=2)) + "\n"
+
+
+class Library(NamedTuple):
+    """Describe a wheel or a Debian package; `sha256` is its file's, `kind` its package URL's."""
+
+    name: str
+    version: str
+    sha256: str
+    licence: str = ""
+    kind: str = "pypi"
+
+
+def package_bill(name: str, version: str, bundle: Artifact, libraries: Sequence[Library]) -> str:
+    """Return a package's bill as JSON: its model, and its wheels with their digests and licences.
+
+    The same package has the same bill, so it holds no time, and its number follows from what is
+    in it. Raises UnsupportedError without the package cyclonedx-python-lib.
+    """
+    released("a bill of materials", "cyclonedx")
+    from cyclonedx.model.bom import Bom
+    from cyclonedx.model.component import Component, ComponentType
+    from cyclonedx.output.json import JsonV1Dot6
+
+    kind = ComponentType.APPLICATION
+    package = Component(name=name, version=version, type=kind, bom_ref=f"{kind}:{name}")
+    model = _model(bundle)
+    others = [_library(library) for library in libraries]
+    number = stable_hash([name, version, bundle.digest, [list(one) for one in libraries]])
+    bom = Bom(
+        components=[model, *_sources(bundle), *others], serial_number=UUID(number[:32], version=4)
+    )
+    bom.metadata.component = package
+    bom.register_dependency(package, [model, *others])
+    content = json.loads(JsonV1Dot6(bom).output_as_string())
+    content["metadata"].pop("timestamp")
+    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+
+
+def _library(library: Library) -> Component:
+    from cyclonedx.contrib.license.factories import LicenseFactory
+    from cyclonedx.model.component import Component, ComponentType
+    from packageurl import PackageURL
+
+    purl = PackageURL(
+        library.kind,
+        namespace="debian" if library.kind == "deb" else None,
+        name=library.name,
+        version=library.version,
+    )
+    licence = LicenseFactory().make_from_string(library.licence) if library.licence else None
+    return Component(
+        name=library.name,
+        version=library.version,
+        type=ComponentType.LIBRARY,
+        purl=purl,
+        bom_ref=str(purl),
+        licenses=[licence] if licence else None,
+        hashes=_hash(library.sha256),
+    )
 
 
 def _model(artifact: Artifact) -> Component:

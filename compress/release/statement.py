@@ -12,12 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from compress.report.gate_report import GateReport
+from compress.report.gate_report import GatedDevice, GateReport
 from profiles.device import DeviceProfile
 from profiles.gate import Status
 from runtimes.artifact import Artifact
+from runtimes.digest import stable_hash
 from runtimes.errors import ArtifactError
-from runtimes.files import file_sha256, stable_hash
+from runtimes.files import file_sha256
 from runtimes.listed import MANIFEST
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -56,10 +57,17 @@ def statement(
                 "seed": report.seed,
                 "repeat": report.repeat,
                 "machine": dict(report.machine),
+                "devices": [_device(device) for device in report.devices],
                 "verdicts": [verdict.to_json() for verdict in report.verdicts],
             },
         },
     }
+
+
+def _device(device: GatedDevice) -> dict[str, Any]:
+    """Return which profiles were judged by one of several devices, and what that was."""
+    profiles, machine = list(device.profiles), dict(device.machine)
+    return {"name": device.name, "profiles": profiles, "machine": machine, "lost": device.lost}
 
 
 def subjects(artifact: Artifact) -> list[dict[str, Any]]:
@@ -95,8 +103,9 @@ def _configuration(
             yield _described(f"data {Path(name).name}", file_sha256(Path(name)))
     for profile in profiles:
         yield _described(f"profile {profile.name}", stable_hash(profile.model_dump(mode="json")))
-    if samples is not None:
-        yield _described(f"samples {samples.name}", file_sha256(samples))
+    for file in report.samples_files(samples) if samples else ():
+        if file.is_file():  # a device that was lost early has none
+            yield _described(f"samples {file.name}", file_sha256(file))
 
 
 def _described(name: str, sha256: str) -> dict[str, Any]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from compress.package.archive import write_zip
+from compress.package.archive import check_zip, write_zip
+from runtimes.errors import ArtifactError
 
 FILES = {"b.py": "two", "a/c.txt": "three", "a.py": "one", "a-b": "four"}
 
@@ -44,3 +47,65 @@ def test_members_are_sorted_readable_and_whole(tmp_path: Path) -> None:
         modes = {member.external_attr >> 16 for member in archive.infolist()}
         times = {member.date_time for member in archive.infolist()}
     assert (modes, times) == ({0o100644}, {(1980, 1, 1, 0, 0, 0)})
+
+
+def _again(archive: zipfile.ZipFile, name: str) -> None:
+    member = archive.getinfo("a.py")
+    with warnings.catch_warnings(action="ignore"):  # zipfile's own: a duplicate name
+        archive.writestr(_named(member, name), "one")
+
+
+def _named(member: zipfile.ZipInfo, name: str) -> zipfile.ZipInfo:
+    made = zipfile.ZipInfo(name, member.date_time)
+    made.external_attr = member.external_attr
+    return made
+
+
+def _link(archive: zipfile.ZipFile) -> None:
+    member = zipfile.ZipInfo("z")
+    member.external_attr = 0o120777 << 16
+    archive.writestr(member, "/etc/passwd")
+
+
+WRONG: dict[str, tuple[Callable[[zipfile.ZipFile], object], str]] = {
+    "a duplicate": (lambda archive: _again(archive, "a.py"), "a.py is there 2 times"),
+    "another case": (lambda archive: _again(archive, "A.PY"), "a.py is there 2 times"),
+    "an added file": (lambda archive: _again(archive, "c.py"), "c.py was added"),
+    "a path that leads out": (lambda archive: _again(archive, "../c.py"), "../c.py was added"),
+    "a folder": (lambda archive: archive.mkdir("empty"), "empty/ was added"),
+    "a link": (_link, "z was added"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_zip_that_holds_anything_else_is_found(tmp_path: Path, name: str) -> None:
+    change, said = WRONG[name]
+    folder = _folder(tmp_path / "one", list(FILES), 0o600)
+    write_zip(folder, tmp_path / "one.zip")
+    check_zip(tmp_path / "one.zip", folder)
+    with zipfile.ZipFile(tmp_path / "one.zip", "a") as archive:
+        change(archive)
+    with pytest.raises(ArtifactError) as found:
+        check_zip(tmp_path / "one.zip", folder)
+    assert said in str(found.value)
+
+
+def test_a_folder_that_has_changed_since_is_found(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "one", list(FILES), 0o600)
+    write_zip(folder, tmp_path / "one.zip")
+    (folder / "a.py").write_text("two")
+    with pytest.raises(ArtifactError, match=r"a\.py was changed"):
+        check_zip(tmp_path / "one.zip", folder)
+    (folder / "a.py").unlink()
+    with pytest.raises(ArtifactError, match=r"a\.py was added"):
+        check_zip(tmp_path / "one.zip", folder)
+
+
+def test_a_cut_zip_is_found(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "one", list(FILES), 0o600)
+    write_zip(folder, tmp_path / "one.zip")
+    whole = (tmp_path / "one.zip").read_bytes()
+    for size in (0, 10, len(whole) - 5):
+        (tmp_path / "one.zip").write_bytes(whole[:size])
+        with pytest.raises(ArtifactError, match="cannot be read"):
+            check_zip(tmp_path / "one.zip", folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ DEEP = "[" * 100_000 + "]" * 100_000
 def ask(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Ask:
     """Answer events with the tiny bundle; each test starts cold."""
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(function, "MODEL", function.Model(tiny_bundle))
+    monkeypatch.setattr(function, "MODEL", function.Model(str(tiny_bundle)))
     return lambda event: function.handler(event, None)
 
 
@@ -96,7 +97,7 @@ REFUSED: dict[str, tuple[Any, int]] = {
     "an empty text": ({"text": " \n"}, 400),
     "a control character": ({"text": "a\x00b"}, 400),
     "an escape": ({"text": "\x1b[31mred"}, 400),
-    "a lone surrogate": ({"text": "a\ud800"}, 400),
+    "a lone surrogate": ({"text": "a\ud800"}, 422),
     "a long text": ({"text": "a" * 50_001}, 413),
     "10 MB": ({"text": "a" * 10_000_000}, 413),
     "many texts": ({"texts": ["a"] * 101}, 413),
@@ -109,7 +110,7 @@ REFUSED: dict[str, tuple[Any, int]] = {
     "no base64": (post("{}", isBase64Encoded=True), 400),
     "no UTF-8": (post(base64.b64encode(b"\xff\xfe").decode(), isBase64Encoded=True), 400),
     "a lone surrogate in the body": (post('{"text": "\ud800"}'), 400),
-    "an escaped one": (post('{"text": "\\ud800"}'), 400),
+    "an escaped one": (post('{"text": "\\ud800"}'), 422),
     "deep": (post(DEEP), 400),
     "a deep text": (post('{"text": ' + DEEP + "}"), 400),
     "10 MB of body": (post('"' + "a" * 10_000_000 + '"'), 413),
@@ -132,10 +133,56 @@ def test_what_cannot_be_answered_is_refused_and_the_next_event_works(ask: Ask, n
 def test_a_failing_model_is_told_and_the_next_event_tries_again(
     ask: Ask, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function, "MODEL", function.Model(tmp_path / "nothing"))
+    monkeypatch.setattr(function, "MODEL", function.Model(str(tmp_path / "nothing")))
     assert ask({"text": "thank you"})["statusCode"] == 500
     monkeypatch.setattr(function.MODEL, "_folder", tiny_bundle)
     assert ask({"text": "thank you"})["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        (" \n\t", 400),
+        ("\x1c", 400),
+        ("", 400),
+        ("two\nlines\tand a tab\r", 200),
+        ("Où est ma carte\u202f?\u200b", 200),
+        ("a\x7f", 400),
+        ("é\x85", 200),
+        ("\U0001f600" * 50_000, 200),
+        ("a\n\udc80", 422),
+    ],
+)
+def test_a_text_is_refused_by_what_it_holds_and_not_by_how_it_is_checked(
+    ask: Ask, text: str, status: int
+) -> None:
+    assert ask({"text": text})["statusCode"] == status
+
+
+def test_bytes_are_counted_and_not_characters(ask: Ask) -> None:
+    fits, exceeds = ["\U0001f600" * 50_000] * 5, ["é" * 50_000] * 10
+    assert ask({"texts": fits})["statusCode"] == 200
+    assert ask({"texts": [*exceeds, "a"]})["statusCode"] == 413
+    assert (
+        ask({"texts": [*fits[:4], "é" * 50_000, "é\n" * 25_000, "a" * 25_001]})["statusCode"] == 413
+    )
+
+
+def test_the_log_line_is_json_for_any_request_id(
+    ask: Ask, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = types.SimpleNamespace(aws_request_id='8f50"\n\ud800')
+    function.handler({"text": "thank you"}, named)
+    line = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert line == {
+        "event": "answered",
+        "request": named.aws_request_id,
+        "status": 200,
+        "rows": 1,
+        "cold": True,
+        "duration_ms": line["duration_ms"],
+    }
+    assert type(line["duration_ms"]) is float
 
 
 def test_the_log_is_json_and_holds_no_text(ask: Ask, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,6 +207,23 @@ def test_threads_follow_the_granted_share(
     assert function.granted_threads() == threads
 
 
-def test_without_a_memory_size_one_thread_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("said", "threads"),
+    [
+        ("400000 100000\n", 4),
+        ("250000 100000\n", 2),
+        ("50000 100000\n", 1),
+        ("max 100000\n", 1),
+        ("", 1),
+        ("\xff", 1),
+        (None, 1),
+    ],
+)
+def test_a_container_has_the_threads_of_its_control_group(
+    said: str | None, threads: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", raising=False)
-    assert function.granted_threads() == 1
+    monkeypatch.setattr(function, "CPU_MAX", tmp_path / "cpu.max")
+    if said is not None:
+        (tmp_path / "cpu.max").write_text(said, encoding="latin-1")
+    assert function.granted_threads() == threads

@@ -1,0 +1,1 @@
+"""Answer HTTP requests with a bundle: the server of `edgepress serve`."""

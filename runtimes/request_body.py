@@ -1,0 +1,99 @@
+"""Check what a request asks: a JSON body of texts, as functions and servers are sent it.
+
+Bundles carry this module for the code of their packages; the checks stand here alone. What is
+refused is told without a word of the texts.
+"""
+
+from __future__ import annotations
+
+from runtimes.lean_json import loads
+from runtimes.lean_typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Any
+
+MOST_BYTES = 1_000_000
+MOST_TEXTS = 100
+MOST_CHARACTERS = 50_000
+MOST_TOP = 1_000
+
+_REFUSED = frozenset(map(chr, (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7F)))
+"""Control characters but tab, line feed and carriage return: a text has none."""
+
+
+class RefusedError(Exception):
+    """Say why a request is not answered, without a word of its texts; `status` is HTTP's."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class Asked(NamedTuple):
+    """Hold the checked content of a request: texts, and how many labels each answer names."""
+
+    texts: list[str]
+    top: int = 0
+
+
+def parsed(body: bytes) -> Any:
+    """Return a body's JSON; raise RefusedError for what is too large, no UTF-8 or no JSON."""
+    check_size(len(body))
+    try:
+        return loads(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise RefusedError(400, "the body is not UTF-8") from None
+    except (ValueError, RecursionError):
+        raise RefusedError(400, "the body is not JSON, or lies too deep") from None
+
+
+def check_size(count: float) -> None:
+    """Raise RefusedError for more bytes than a request may have."""
+    if count > MOST_BYTES:
+        raise RefusedError(413, f"the texts are larger than {MOST_BYTES:,} bytes")
+
+
+def asked(content: Any) -> Asked:
+    """Return what a JSON value asks, its types and sizes checked; raise RefusedError."""
+    if not isinstance(content, dict):
+        raise RefusedError(400, 'expected an object: {"texts": ["..."]} or {"text": "..."}')
+    if ("texts" in content) == ("text" in content):
+        raise RefusedError(400, 'expected either "texts" or "text"')
+    texts = content["texts"] if "texts" in content else [content["text"]]
+    if not isinstance(texts, list) or not texts:
+        raise RefusedError(400, '"texts" is not a list of texts')
+    if len(texts) > MOST_TEXTS:
+        raise RefusedError(413, f"{len(texts):,} texts; at most {MOST_TEXTS} at once")
+    top = content.get("top", 0)
+    if type(top) is not int or not 0 <= top <= MOST_TOP:
+        raise RefusedError(400, f'"top" is not a whole number from 0 to {MOST_TOP:,}')
+    size = 0
+    for number, text in enumerate(texts, 1):
+        size += _checked(number, text)
+    check_size(size)
+    return Asked(texts, top)
+
+
+def shown(predictor: Any, text: str, top: int) -> dict[str, Any]:
+    """Return a predictor's answer to a text as a response has it."""
+    answer: dict[str, Any] = predictor.task.shown(predictor.answer(text), text, top)
+    answer.pop("text", None)  # the caller has it
+    return answer
+
+
+def _checked(number: int, text: Any) -> int:
+    """Return a text's size in bytes; refuse what is no text that a person wrote."""
+    if not isinstance(text, str):
+        raise RefusedError(400, f"text {number} is not a text")
+    if len(text) > MOST_CHARACTERS:
+        raise RefusedError(413, f"text {number} has more than {MOST_CHARACTERS:,} characters")
+    if not text or text.isspace():
+        raise RefusedError(400, f"text {number} is empty")
+    if text.isprintable():  # no control character, no surrogate: the common case, in one pass
+        return len(text) if text.isascii() else len(text.encode("utf-8"))
+    if not _REFUSED.isdisjoint(text):
+        raise RefusedError(400, f"text {number} has a control character")
+    try:
+        return len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise RefusedError(422, f"text {number} has half a surrogate pair") from None
