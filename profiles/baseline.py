@@ -20,9 +20,10 @@ from profiles.measurement import Figures, process_quantiles
 from profiles.paired import paired_retention
 from profiles.scores import RowScores, unpacked
 from profiles.statistics import Interval, Sum, unpaired_ratio_interval
+from runtimes.digest import stable_hash
 from runtimes.errors import DataError, InputError
 from runtimes.facts import Facts
-from runtimes.files import stable_hash, write_text
+from runtimes.files import write_text
 from runtimes.measure import Samples
 from runtimes.parsing import parse_json
 
@@ -152,37 +153,36 @@ def usual_probe_ms(samples: Samples) -> float | None:
     return float(np.median(probes)) if probes else None
 
 
-def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
+def compare(now: Baseline, then: Baseline, seed: int = 7, metric: str = "accuracy") -> Figures:
     """Return the figures of `now` over those of `then`, each with its bounds.
 
-    Figures that two sessions do not share (other rows, other threads, a machine that changed its
-    speed) are absent, with the reason.
+    `metric` is the name of the scores' metric. Figures that two sessions do not share (other rows,
+    other threads, a machine that changed its speed) are absent, with the reason.
     """
     sums: dict[str, Sum | Interval] = {"artifact_vs_baseline": _exact(now, then)}
     absent: dict[str, str] = {}
-    for metric, mine, theirs in (
+    for name, mine, theirs in (
         ("latency_p50_vs_baseline", now.latency_p50_ms, then.latency_p50_ms),
         ("latency_p90_vs_baseline", now.latency_p90_ms, then.latency_p90_ms),
         ("cold_start_p50_vs_baseline", now.cold_start_ms, then.cold_start_ms),
         ("rss_peak_vs_baseline", now.rss_peak_mb, then.rss_peak_mb),
     ):
-        if why := _incomparable(metric, now, then):
-            absent[metric] = why
+        if why := _incomparable(name, now, then):
+            absent[name] = why
         elif mine and theirs:
-            sums[metric] = _ratio(mine, theirs)
-        elif metric.startswith("latency"):
-            absent[metric] = DISTURBED
+            sums[name] = _ratio(mine, theirs)
+        elif name.startswith("latency"):
+            absent[name] = DISTURBED
         else:
-            absent[metric] = _side_without(mine, theirs)
+            absent[name] = _side_without(mine, theirs)
     scores, known = now.scores(), then.scores()
+    quality = f"{metric}_vs_baseline"
     if now.rows_digest != then.rows_digest:
-        absent["accuracy_vs_baseline"] = "the baseline was measured on other rows"
+        absent[quality] = "the baseline was measured on other rows"
     elif scores is not None and known is not None and known.metric > 0:
-        sums["accuracy_vs_baseline"] = functools.cache(
-            lambda c: paired_retention(scores, known, c, seed)
-        )
+        sums[quality] = functools.cache(lambda c: paired_retention(scores, known, c, seed))
     else:
-        absent["accuracy_vs_baseline"] = _side_without(scores, known)
+        absent[quality] = _side_without(scores, known)
     return Figures(sums, absent=absent)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from runtimes.errors import suggest
+from runtimes.registry import Registry
 
 Side = Literal["max", "min"]
 Against = Literal["", "reference", "baseline"]
@@ -51,7 +53,17 @@ METRICS = {
     "f1_macro": _quality("fraction"),
     "accuracy_retention": _quality("fraction", "reference"),
     "worst_class_retention": _quality("fraction", "reference"),
+    "f1": _quality("fraction"),
+    "precision": _quality("fraction"),
+    "recall": _quality("fraction"),
+    "f1_retention": _quality("fraction", "reference"),
+    "worst_type_recall_retention": _quality("fraction", "reference"),
+    "mean_average_precision": _quality("fraction"),
+    "worst_label_recall_retention": _quality("fraction", "reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
+    "zip_mb": Metric("MB", "max", machine_bound=False),
+    "layer_zip_mb": Metric("MB", "max", machine_bound=False),
+    "unzipped_mb": Metric("MB", "max", machine_bound=False),
     "rss_peak_mb": Metric("MB", "max", machine_bound=True, highest=True),
     "cold_start_p50_ms": Metric("ms", "max", machine_bound=True),
     "cold_start_p90_ms": Metric("ms", "max", machine_bound=True),
@@ -76,6 +88,7 @@ METRICS = {
     "rss_peak_vs_baseline": Metric("ratio", "max", machine_bound=True, against="baseline"),
     "artifact_vs_baseline": Metric("ratio", "max", machine_bound=False, against="baseline"),
     "accuracy_vs_baseline": _quality("ratio", "baseline"),
+    "f1_vs_baseline": _quality("ratio", "baseline"),
 }
 """The metrics that a profile's `[budgets]` may name, beside those of the forms below.
 
@@ -93,13 +106,20 @@ SERVER = re.compile(r"server_latency_(p50|p90|p99)_at_([1-9]\d{0,4})_per_s_ms")
 """Latency of requests that arrive at any rate a second: from the arrival to the answer."""
 
 
+PLUGGED = Registry("metric", {}, group="edgepress.metrics")
+"""The metrics of other distributions' tasks: each a `Metric`."""
+
+
 def metric_named(name: str) -> Metric | None:
     """Return the metric of this name, None for an unknown name."""
     if THROUGHPUT.fullmatch(name):
         return Metric("rows/s", "min", machine_bound=True)
     if SERVER.fullmatch(name):
         return Metric("ms", "max", machine_bound=True)
-    return METRICS.get(name)
+    if name in METRICS:
+        return METRICS[name]
+    plugged: Metric | None = PLUGGED.resolve(name) if name in PLUGGED else None
+    return plugged
 
 
 def is_timed(name: str) -> bool:
@@ -191,6 +211,17 @@ class Budget(BaseModel):
         if metric.unit == "fraction" and self.limit > 1:
             raise ValueError(f"{self.limit:g} is over 1; {self.metric} is a fraction, as in 0.97")
         return self
+
+
+def renamed(budgets: Mapping[str, Budget], names: Mapping[str, str]) -> dict[str, Budget]:
+    """Return budgets with some metrics renamed; one that has the new name already holds alone."""
+    moved = {
+        names[metric]: budget.model_copy(update={"metric": names[metric]})
+        for metric, budget in budgets.items()
+        if metric in names
+    }
+    kept = {metric: budget for metric, budget in budgets.items() if metric not in names}
+    return moved | kept
 
 
 def name_budgets(table: Any) -> Any:

@@ -32,7 +32,8 @@ class Circumstances:
     baseline cannot support a FAIL, `missing` why a metric is absent (by metric, or by what it is
     compared `against`), `elsewhere` why the measured device is not the profile's. `fault` says why
     a model was not measured to its end, `unsound` why the judged model's answers are none,
-    `out_of_memory` that it needs more memory than there is.
+    `out_of_memory` that it needs more memory than there is. `memory_limit` is what held it to the
+    memory of its profile; empty where nothing but the device did.
     """
 
     share: float = 1.0
@@ -47,6 +48,7 @@ class Circumstances:
     fault: str = ""
     unsound: str = ""
     out_of_memory: str = ""
+    memory_limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,7 +97,7 @@ class _Case:
     """Hold a profile, and what its budgets are judged by.
 
     `elsewhere` says why this is not the profile's device; `decided` are earlier checks that stay.
-    `emulated` is as in Facts.
+    `emulated` and `emulates_programs` are as in Facts.
     """
 
     profile: DeviceProfile
@@ -105,6 +105,7 @@ class _Case:
     elsewhere: str
     decided: Mapping[str, Check]
     emulated: str = ""
+    emulates_programs: bool = False
 
     @classmethod
     def of(
@@ -119,14 +120,28 @@ class _Case:
         checks = earlier.checks if earlier else ()
         decided = {check.budget.metric: check for check in checks if check.stays}
         elsewhere = at.elsewhere if fits else why
-        return cls(profile, Bench(figures, at), elsewhere, decided, facts.emulated)
+        return cls(
+            profile,
+            Bench(figures, at),
+            elsewhere,
+            decided,
+            facts.emulated,
+            facts.emulates_programs,
+        )
 
     def verdict(self, fallen: frozenset[_Hypothesis]) -> Verdict:
         checks = tuple(self._check(budget, fallen) for budget in self.profile.budgets.values())
         status, why = self._outcome(checks)
         suggested = "suggested budgets" if are_suggested(self.profile) else ""
-        conditions = "  ".join(filter(None, (self.bench.at.conditions, suggested)))
-        return Verdict(self.profile.name, status, checks, why, conditions)
+        conditions = (self.bench.at.conditions, self._memory_limit(), suggested)
+        return Verdict(self.profile.name, status, checks, why, "  ".join(filter(None, conditions)))
+
+    def _memory_limit(self) -> str:
+        """Say what held the model to the profile's memory; empty where it was not to be held."""
+        if self.profile.hardware.memory_mb is None or self.elsewhere:
+            return ""
+        alone = "none" if self.emulates_programs else "the device's own"
+        return f"memory limit: {self.bench.at.memory_limit or alone}"
 
     def _outcome(self, checks: Sequence[Check]) -> tuple[Status, str]:
         """Return the verdict's status, and why where no check says it.

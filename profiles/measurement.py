@@ -163,7 +163,7 @@ def summarize(
         **({"sustained_p90_ratio": _sustained(samples)} if samples.soak else {}),
         **counters(samples, reference),
         **server_latencies(samples),
-        "artifact_mb": _exact(samples.size_mb),
+        "artifact_mb": exact(samples.size_mb),
     }
     at_pace = _at_full_pace(full)
     for prefix, own, other in views(samples, reference):
@@ -246,8 +246,8 @@ def _against(samples: Samples, reference: Samples) -> dict[str, Sum | Interval]:
     starts = _pairs(_totals(samples.cold_starts), _totals(reference.cold_starts))
     peaks = _pairs(samples.rss_peak_mb, reference.rss_peak_mb)
     figures: dict[str, Sum | Interval] = {
-        "compression": _exact(reference.size_mb / samples.size_mb),
-        "artifact_ratio": _exact(samples.size_mb / reference.size_mb),
+        "compression": exact(reference.size_mb / samples.size_mb),
+        "artifact_ratio": exact(samples.size_mb / reference.size_mb),
     }
     if starts:
         figures["cold_start_p50_ratio"] = lambda c: mean_interval(starts, c)
@@ -310,7 +310,7 @@ def _once_a_process(samples: Samples) -> dict[str, Sum | Interval]:
         ("session_ms", samples.session_ms),
         ("first_inference_ms", samples.first_inference_ms),
     ):
-        if values:
+        if any(values):  # a package does not show its session's part
             figures[metric] = bound(values)
     return figures
 
@@ -330,11 +330,15 @@ def _sustained(samples: Samples) -> Sum:
     return lambda confidence: sustained_interval(samples.soak, confidence)
 
 
+_OF_PACKAGES = dict.fromkeys(("zip_mb", "layer_zip_mb", "unzipped_mb"), "only a package has it")
+
+
 def _absent(samples: Samples) -> dict[str, str]:
     why = samples.uncached_why
     names = ("cold_start_uncached_p50_ms", "cold_start_uncached_p90_ms")
-    return {**WHY_ABSENT, **(dict.fromkeys(names, why) if why else {})}
+    return {**WHY_ABSENT, **_OF_PACKAGES, **(dict.fromkeys(names, why) if why else {})}
 
 
-def _exact(value: float) -> Interval:
+def exact(value: float) -> Interval:
+    """Return a figure that is a count or a size, and has no error."""
     return Interval(value, value, value, 1)

@@ -125,6 +125,13 @@ def paired_retention(
     )
 
 
+def metric_interval(scores: RowScores, confidence: float, seed: int) -> Interval:
+    """Bound a metric by resampling rows, as a share of what all rows could earn."""
+    if not scores.weight.any():
+        return Interval(0.0, None, None, len(scores), "nothing was found")
+    return paired_retention(scores, RowScores(scores.weight, scores.weight), confidence, seed)
+
+
 def _of_table(table: NDArray[np.int64], confidence: float) -> Interval:
     (both, gained), (lost, neither) = table.tolist()
     rows = both + gained + lost + neither

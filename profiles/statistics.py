@@ -21,6 +21,10 @@ from profiles.quantiles import t_quantile
 Floats = NDArray[np.float64]
 
 RESAMPLES = 2_000
+_FEW_RESAMPLES = 500
+"""For figures that take long to compute again."""
+_DRAWN_AT_ONCE = 1_000_000
+"""Counts of rows that a bootstrap draws at a time: 8 MB."""
 
 RARE = 0.9
 """The share of processes that may not exceed the highest figure seen."""
@@ -305,6 +309,31 @@ def share_interval(hits: int, rows: int, confidence: float) -> Interval:
     lower = float(betaincinv(hits, misses + 1, risk)) if hits else 0.0
     upper = float(betaincinv(hits + 1, misses, confidence)) if misses else 1.0
     return Interval(hits / rows, lower, upper, rows)
+
+
+def resampled_interval(
+    statistic: Callable[[Floats], Floats], rows: int, confidence: float, seed: int
+) -> Interval:
+    """Bound a figure of rows by a bootstrap, as `f1_macro_interval` does.
+
+    `statistic` takes how often each row is drawn, (resamples, rows), and returns (resamples,).
+    """
+    generator, share = np.random.default_rng(seed), np.full(rows, 1 / rows)
+    step = max(1, _DRAWN_AT_ONCE // rows)
+    drawn = np.concatenate(
+        [
+            statistic(
+                generator.multinomial(rows, share, size=min(step, _FEW_RESAMPLES - start)).astype(
+                    np.float64
+                )
+            )
+            for start in range(0, _FEW_RESAMPLES, step)
+        ]
+    )
+    value = float(statistic(np.ones((1, rows)))[0])
+    low, high = np.quantile(drawn, [1 - confidence, confidence])
+    lower, upper = min(low, 2 * value - high, value), max(high, 2 * value - low, value)
+    return Interval(value, float(lower), float(upper), rows)
 
 
 def f1_macro_interval(counts: NDArray[np.int64], confidence: float, seed: int) -> Interval:

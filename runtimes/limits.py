@@ -7,12 +7,19 @@ import re
 from collections.abc import Sequence
 from typing import Union
 
+from runtimes.control_group import Group, make_group
 from runtimes.errors import BackendError
+from runtimes.last_peaks import peak_line
 
 Cores = Union[str, Sequence[int]]
 """Cores by number, or by a name: `big`, `little` or a core's own. Nothing means any."""
 
 _MB = 2**20
+
+CGROUP, DATA = "cgroup", "RLIMIT_DATA"
+"""What may hold a process to its memory."""
+
+RAN_OUT = "memory ran out"
 
 
 def pin(cores: Cores) -> None:
@@ -57,15 +64,46 @@ def parsed_cores(text: str) -> Cores:
     return text
 
 
-def limit_memory(memory_mb: int | None) -> None:
-    """Let this process have no more data than `memory_mb` MiB; raise BackendError if it cannot.
+def limit_memory(memory_mb: int | None) -> str:
+    """Let this process have no more than `memory_mb` MiB; return what holds it: CGROUP or DATA.
 
-    RLIMIT_DATA counts private writable memory, which weights and buffers are; address space
-    (RLIMIT_AS) counts what is only reserved, and would fail far too early. An emulator of single
-    programs ignores the limit.
+    Empty without a limit. Where this process may make a control group, the kernel kills it beyond
+    the limit; it counts all memory that it cannot take back. Elsewhere RLIMIT_DATA counts private
+    writable memory, which weights and buffers are; address space (RLIMIT_AS) counts what is only
+    reserved, and would fail far too early. An emulator of single programs ignores it. Call it
+    before any thread starts. Raises BackendError where neither is possible.
     """
     if memory_mb is None:
-        return
+        return ""
+    return CGROUP if _held_by_group(memory_mb) else limit_data(memory_mb)
+
+
+def ran_out(memory_mb: int, held_by: str) -> str:
+    """Say that a process reached its limit, and what held it."""
+    return f"{RAN_OUT}: it may have {memory_mb} MB ({held_by})"
+
+
+def _held_by_group(memory_mb: int) -> bool:
+    group = make_group(memory_mb)
+    if group is None:
+        return False
+
+    def last_words(ended: Group) -> str:
+        if not ended.oom_kills:
+            return ""
+        peak = "" if ended.peak_mb is None else peak_line(ended.peak_mb)
+        return f"{peak}{ran_out(memory_mb, CGROUP)}\n"
+
+    group.remove_after_me(last_words)
+    try:
+        group.enter()
+    except OSError:  # its own process removes it
+        return False
+    return True
+
+
+def limit_data(memory_mb: int) -> str:
+    """Limit this process by RLIMIT_DATA alone; return its name."""
     try:
         import resource
 
@@ -75,6 +113,7 @@ def limit_memory(memory_mb: int | None) -> None:
             f"this process cannot be limited to {memory_mb} MB ({error})",
             action="measure on Linux, or take memory_mb out of the profile's [hardware]",
         ) from error
+    return DATA
 
 
 _WORDS = (
@@ -83,6 +122,7 @@ _WORDS = (
     "MemoryError",
     "Failed to allocate memory",
     "Cannot allocate",
+    RAN_OUT,
 )
 
 

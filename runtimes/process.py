@@ -8,10 +8,11 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, NamedTuple, Protocol
 
 from runtimes.errors import BackendError, DeviceError
-from runtimes.limits import is_lack_of_memory
+from runtimes.last_peaks import is_in_group, was_near_limit
+from runtimes.limits import RAN_OUT, is_lack_of_memory
 
 
 class Process(Protocol):
@@ -156,28 +157,49 @@ _SIGNALS = {
 }
 
 
-def cause_of_end(process: Process, code: int) -> str:
-    """Say what probably ended a process, from its exit code and its last messages."""
+class End(NamedTuple):
+    """Say why a process ended, and whether that was for lack of memory."""
+
+    why: str
+    out_of_memory: bool
+
+
+def end_of(process: Process, code: int) -> End:
+    """Return what probably ended a process, from its exit code and its last messages."""
     name = {known.value: known.name for known in signal.Signals}.get(-code, "")
     exit_text = f"signal {-code}" if code < 0 else f"exit code {code}"
     exit_text += f", {name}" if name else ""
+    said = process.said()
     if name == "SIGKILL":
-        return f"{exit_text}: {_killer(process.out_of_memory())}"
-    if is_lack_of_memory(process.said()):
-        return f"{exit_text}: memory ran out"
-    return f"{exit_text}: {_SIGNALS[name]}" if name in _SIGNALS else exit_text
+        killed = _killed(process, said)
+        return End(f"{exit_text}: {killed.why}", killed.out_of_memory)
+    if is_lack_of_memory(said):
+        return End(f"{exit_text}: {RAN_OUT}", code != 0)
+    return End(f"{exit_text}: {_SIGNALS[name]}" if name in _SIGNALS else exit_text, False)
 
 
-def ran_out_of_memory(process: Process, code: int) -> bool:
-    """Tell whether a process ended for lack of memory: killed, or by what it said."""
-    if code == -signal.SIGKILL:
-        return bool(process.out_of_memory())
-    return code != 0 and is_lack_of_memory(process.said())
+def _killed(process: Process, said: str) -> End:
+    """Return why a process was killed; no guess counts as lack of memory.
 
-
-def _killer(out_of_memory: bool | None) -> str:
-    if out_of_memory is None:
-        return "killed, as the kernel does when memory runs out"
-    if out_of_memory:
-        return "the kernel killed it because memory ran out"
-    return "killed from outside; the kernel counts no process killed for lack of memory"
+    A control group counts the processes in it that were killed, and says so at their end. A
+    machine's count is of all its processes: only a process that had taken most of the memory that
+    it could have is taken for the one that was killed.
+    """
+    ran_out = next((line for line in said.splitlines() if line.startswith(RAN_OUT)), "")
+    if ran_out:
+        return End(f"the kernel killed it because {ran_out}", True)
+    if is_in_group(said):
+        return End("killed from outside; its control group counts no lack of memory", False)
+    counted = process.out_of_memory()
+    if counted is None:
+        return End("killed, as the kernel does when memory runs out", False)
+    if not counted:
+        outside = "killed from outside; the kernel counts no process killed for lack of memory"
+        return End(outside, False)
+    if was_near_limit(said):
+        return End(f"the kernel killed it because {RAN_OUT}", True)
+    return End(
+        "killed; the kernel killed a process of the machine for lack of memory meanwhile, but this"
+        " one had not taken most of what was free",
+        False,
+    )

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from runtimes.errors import AnswerError, BackendError, DeviceError, OutOfMemoryError
 from runtimes.last_peaks import last_peak_mb, without_peaks
-from runtimes.limits import Cores
-from runtimes.process import Process, cause_of_end, ran_out_of_memory
+from runtimes.limits import CGROUP, Cores
+from runtimes.process import Process, end_of
 
 if TYPE_CHECKING:
     from typing import Self
@@ -27,19 +27,21 @@ _STDERR_LINES = 12
 class Worker:
     """Own one fresh process of `runtimes.serve`; use it as a context manager.
 
-    `name` stands in error messages: the model's folder, for example.
+    `name` stands in error messages: the model's folder, for example. `installs` says how a package
+    gets onto another device than this machine.
     """
 
-    def __init__(self, process: Process, name: str) -> None:
+    def __init__(self, process: Process, name: str, *, installs: str = "") -> None:
         self._process = process
         self._name = name
+        self._installs = installs
 
     def ask(self, do: str, timeout_s: float, **fields: Any) -> dict[str, Any]:
         """Send one request and return its reply.
 
         Raises BackendError, with the process's last words, when it reports an error, ends, or
         is silent for `timeout_s` (it is killed then), AnswerError for answers that are none, and
-        DeviceError when its device is gone.
+        DeviceError when its device is gone or lacks a package.
         """
         expired = threading.Event()
         watchdog = threading.Timer(timeout_s, self._expire, (expired,))
@@ -52,6 +54,12 @@ class Worker:
         reply = _parsed(line)
         if reply is None:
             raise self._ended(do, timeout_s if expired.is_set() else None)
+        if self._installs and "missing" in reply:
+            raise DeviceError.of(
+                self._name,
+                f"{reply['missing']} is not installed on its device",
+                action=self._installs,
+            )
         if "error" in reply:
             raise _relayed(reply)
         return reply
@@ -99,20 +107,23 @@ class Worker:
         if timeout_s is None and (lost := self._process.lost()):
             return lost
         said = without_peaks(written)
-        why = (
-            f"did not answer {do!r} within {timeout_s:g} s and was stopped"
-            if timeout_s is not None
-            else f"ended during {do!r} ({cause_of_end(self._process, code)})"
-        )
-        short = timeout_s is None and ran_out_of_memory(self._process, code)
+        ended, short = "", False
+        if timeout_s is None:
+            ended, short = end_of(self._process, code)
+            why = f"ended during {do!r} ({ended})"
+        else:
+            why = f"did not answer {do!r} within {timeout_s:g} s and was stopped"
         error = (OutOfMemoryError if short else BackendError)(
             f"{self._name}: the measuring process {why}",
             available="\n             ".join(said.splitlines()[-_STDERR_LINES:])
             or "it said nothing",
-            action="run the model alone: predict.py in its bundle, or `edgepress predict`",
+            action="run the model alone: predict.py in its bundle, or `edgepress predict`"
+            if code
+            else "start Python there by hand; `edgepress device setup` or `pack` make it anew",
         )
         if isinstance(error, OutOfMemoryError):
             error.rss_peak_mb = last_peak_mb(written)
+            error.memory_limit = CGROUP if f"({CGROUP})" in ended else ""
         return error
 
 
@@ -120,6 +131,7 @@ def _relayed(reply: Mapping[str, Any]) -> BackendError:
     if reply.get("out_of_memory"):
         error = OutOfMemoryError.relayed(reply["error"])
         error.rss_peak_mb = reply["rss_peak_mb"]
+        error.memory_limit = reply["memory_limit"]
         return error
     return (AnswerError if reply.get("unsound") else BackendError).relayed(reply["error"])
 

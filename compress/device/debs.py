@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from compress.device.apt_sources import debian_sources
+from runtimes.digest import stable_hash
 from runtimes.errors import InputError, UnsupportedError
-from runtimes.files import file_sha256, stable_hash, write_text
+from runtimes.files import file_sha256, write_text
 
 DEBIAN_NAMES: Mapping[str, str] = {"aarch64": "arm64", "armv7l": "armhf", "x86_64": "amd64"}
 """Debian's names of the architectures."""

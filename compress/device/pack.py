@@ -36,7 +36,8 @@ from compress.run.cache_owner import claim
 from compress.storage.scratch import scratch_folder
 from compress.storage.seal import is_sealed_folder, seal_folder
 from compress.storage.sources import code_digest
-from runtimes.files import folder_bytes, new_folder, stable_hash
+from runtimes.digest import stable_hash
+from runtimes.files import folder_bytes, new_folder
 from runtimes.parsing import parse_json
 
 _UNPACKED_RATIO = 2.6

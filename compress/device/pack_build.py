@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import compileall
-import py_compile
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from compress.device.compiling import compile_modules
 from compress.device.debs import Deb
 from compress.device.elf import read_elf
 from compress.device.pack_layout import (
@@ -28,8 +27,8 @@ from compress.device.pack_parts import (
     LOADERS,
     MODULES_LEFT_OUT,
     STDLIB_LEFT_OUT,
-    WHEELS_LEFT_OUT,
     Parts,
+    left_out,
 )
 from compress.device.wheels import Wheel
 from runtimes.files import folder_bytes, write_json
@@ -49,7 +48,7 @@ def build(
     Raises UnsupportedError where a file needs a library that is not among them.
     """
     program = f"python{python}"
-    leave_out(site, WHEELS_LEFT_OUT)
+    leave_out(site, left_out(parts.runtime))
     shutil.copytree(site, pack / SITE)
     library = pack / "lib" / program
     _copy_library(root / "usr/lib" / program, library)
@@ -69,9 +68,14 @@ def build(
 
 
 def leave_out(folder: Path, patterns: Iterable[str]) -> None:
-    """Delete what patterns match below a folder."""
+    """Delete what patterns match below a folder, but nothing of what describes a wheel.
+
+    A wheel's licences lie in `*.dist-info`, in folders that are named as its sources are.
+    """
     for pattern in patterns:
         for path in sorted(folder.glob(pattern)):
+            if any(name.endswith(".dist-info") for name in path.relative_to(folder).parts):
+                continue
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -108,20 +112,11 @@ def _copy_licenses(root: Path, target: Path) -> None:
 
 
 def _compile(folder: Path, program: str) -> bool:
-    """Compile all modules, where this Python writes what the pack's reads.
-
-    So the first start is as fast as any other, also in a folder that cannot be written. Copied
-    files get new times, so the compiled ones are not to be compared with them.
-    """
+    """Compile all modules, where this Python writes what the pack's reads."""
     mine = f"python{sys.version_info.major}.{sys.version_info.minor}"
     if mine != program:
         return False
-    compileall.compile_dir(
-        folder,
-        quiet=2,
-        stripdir=str(folder.parent),
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-    )
+    compile_modules(folder, [sys.executable], folder.parent)
     return True
 
 

@@ -20,6 +20,7 @@ LOADERS: Mapping[str, str] = {
 
 DEBS = (
     *("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libbz2-1.0", "liblzma5"),
+    "libzstd1",  # OpenSSL's library needs it since Debian 13; what nothing needs is left out
     "base-files",  # the licences that packages' copyright files refer to
 )
 """Debian packages whose names hold no version."""
@@ -39,8 +40,19 @@ VERSIONED_OF_PYTHON = (
 
 _EVERY_WHEEL = ("numpy", "tokenizers")
 
-WHEELS: Mapping[str, tuple[str, ...]] = {"onnxruntime": ("onnxruntime",), "openvino": ("openvino",)}
+WHEELS: Mapping[str, tuple[str, ...]] = {
+    "onnxruntime": ("onnxruntime",),
+    "onnxruntime-c": ("onnxruntime",),
+    "openvino": ("openvino",),
+    "litert": ("ai-edge-litert",),
+}
 """The wheels of each runtime that a worker really imports; their other dependencies are not."""
+
+_WHY_IN_NONE: Mapping[str, str] = {
+    "executorch": "its Python needs torch, whose wheel for arm64 alone is larger than 400 MB",
+    "torch": "its wheel for arm64 alone is larger than 400 MB",
+}
+"""Why no pack holds a runtime that has wheels for devices."""
 
 STDLIB_LEFT_OUT = (
     *("ensurepip", "lib2to3", "pydoc_data", "idlelib", "tkinter", "turtledemo", "test"),
@@ -51,16 +63,30 @@ STDLIB_LEFT_OUT = (
 MODULES_LEFT_OUT = ("_ssl.*", "_test*", "_ctypes_test*", "_xx*", "xx*")
 """Of Python's extension modules: those that need a network, or test Python itself."""
 
-WHEELS_LEFT_OUT = (
+_WHEELS_LEFT_OUT = (
     *("**/tests", "**/*.pyi", "**/*.pxd", "**/*.a", "**/include", "**/__pycache__"),
     *("numpy/f2py", "numpy/distutils", "numpy/_pyinstaller", "numpy/doc", "numpy/conftest.py"),
     *("onnxruntime/transformers", "onnxruntime/quantization", "onnxruntime/tools"),
-    *("onnxruntime/datasets", "onnxruntime/backend", "onnxruntime/capi/libonnxruntime.so.*"),
+    *("onnxruntime/datasets", "onnxruntime/backend"),
     *("tokenizers/tools", "openvino/tools", "openvino/torch", "openvino/test_utils"),
     *("openvino/frontend/*/*.so", "openvino/libs/libopenvino_[!aiho]*", "openvino/cmake"),
     "openvino/libs/libopenvino_intel_[gn]pu*",  # they need OpenCL's or Level Zero's libraries
+    *("ai_edge_litert/aot", "ai_edge_litert/tools", "ai_edge_litert/vendors"),  # NPUs
+    "ai_edge_litert/libLiteRtWebGpu*",
 )
 """Of the wheels, as patterns below site-packages: tests, headers, and tools that make models."""
+
+_C_LIBRARY = "onnxruntime/capi/libonnxruntime.so.*"
+_PYTHON_OF_ONNX_RUNTIME = ("onnxruntime/*.py", "onnxruntime/capi/*.py", "onnxruntime/capi/onnx*.so")
+
+
+def left_out(runtime: str) -> tuple[str, ...]:
+    """Return what a runtime never reads of the wheels, as patterns below site-packages.
+
+    ONNX Runtime's wheel holds its library twice: for C programs, and within the Python module.
+    """
+    c_alone = runtime == "onnxruntime-c"
+    return (*_WHEELS_LEFT_OUT, *(_PYTHON_OF_ONNX_RUNTIME if c_alone else (_C_LIBRARY,)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +120,9 @@ def parts_of(arch: str | None, runtime: str) -> Parts:
         )
     if runtime not in WHEELS:
         known = " or ".join(WHEELS)
+        why = _WHY_IN_NONE.get(runtime)
         raise UnsupportedError(
-            f"no pack holds the runtime {runtime!r}",
+            f"no pack holds the runtime {runtime!r}" + (f": {why}" if why else ""),
             expected=known,
             available=f"registered: {', '.join(RUNTIMES)}",
             action="choose one of these in the profile's [runtime]",

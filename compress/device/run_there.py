@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 import runtimes
 from profiles.transport import Transport
 from runtimes.artifact import Artifact
-from runtimes.errors import BackendError
-from runtimes.process import cause_of_end
+from runtimes.errors import BackendError, DeviceError
+from runtimes.process import end_of
 
-_MAIN = "import sys; from pathlib import Path; from runtimes import predict; \
-sys.exit(predict.main(Path(sys.argv[1]), sys.argv[2:]))"
+_MAIN = "import sys; from pathlib import Path; from runtimes import command; \
+sys.exit(command.main(Path(sys.argv[1]), sys.argv[2:]))"
 _LONGEST_S = 600.0
 
 
@@ -29,7 +29,9 @@ def run_there(
     env = {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1", "ORT_DISABLE_TELEMETRY": "1"}
     process = device.run([*device.python, "-c", _MAIN, place, *arguments], env=env)
     process.stdin.close()
+    answered = False
     for line in process.stdout:
+        answered = True
         show(line.decode(errors="replace").rstrip("\n"))
     ended, said = process.wait(_LONGEST_S), process.said()
     lost = process.lost()
@@ -37,11 +39,18 @@ def run_there(
     if lost:
         raise lost
     if ended is None or ended < 0:
-        why = "it did not end" if ended is None else cause_of_end(process, ended)
+        why = "it did not end" if ended is None else end_of(process, ended).why
         raise BackendError(
             f"the process on the device ended early: {why}",
             available=said[-600:] or "it said nothing",
             action="see what the device has: `edgepress device probe`",
+        )
+    if not ended and not answered:
+        raise DeviceError(
+            f"{device.kind}: Python ended there without an answer",
+            expected="an answer to each text",
+            available=said[-600:] or "it said nothing",
+            action="run `edgepress device setup` or `edgepress device pack` again",
         )
     if said:
         show(said)

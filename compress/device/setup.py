@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compress.device.bare import Bare, Interpreter, look
 from compress.device.pack_build import leave_out
-from compress.device.pack_parts import WHEELS_LEFT_OUT, parts_of
+from compress.device.pack_parts import left_out, parts_of
 from compress.device.pages import check_pages
 from compress.device.wheels import (
     Wheel,
@@ -105,7 +105,7 @@ def set_up(device: Remote, plan: SetUpPlan, profile: DeviceProfile, progress: Pr
     with scratch_folder() as scratch:
         site = scratch / "packages"
         unpack_wheels(wheels, site)
-        leave_out(site, WHEELS_LEFT_OUT)
+        leave_out(site, left_out(profile.runtime.name))
         check_pages(site, plan.page_kb, device.shell.name)
         place = shlex.quote(_sent(device, site, progress))
         size_mb = folder_bytes(site) / 1e6

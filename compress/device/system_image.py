@@ -41,7 +41,7 @@ _FILES = {
     "MaxStartups 50\n"
     "Subsystem sftp /usr/lib/openssh/sftp-server\n",
     "etc/inittab": "::sysinit:/etc/start\n"
-    "::respawn:/usr/sbin/sshd -D -e\n"
+    "::respawn:/etc/serve\n"
     "::shutdown:/bin/busybox umount -a -r\n",
     "etc/start": """#!/bin/busybox sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
@@ -49,6 +49,15 @@ busybox=/bin/busybox
 $busybox mount -t proc proc /proc
 $busybox mount -t sysfs sys /sys
 $busybox mount -t cgroup2 cgroup /sys/fs/cgroup
+# a control group of the user's own, as systemd delegates one; sshd is in one below it
+groups=/sys/fs/cgroup
+echo +memory > $groups/cgroup.subtree_control
+$busybox mkdir -p $groups/board/sshd
+echo +memory > $groups/board/cgroup.subtree_control
+$busybox chown 1000:1000 $groups/board $groups/board/sshd
+for name in cgroup.procs cgroup.subtree_control cgroup.threads; do
+    $busybox chown 1000:1000 $groups/board/$name $groups/board/sshd/$name
+done
 $busybox mkdir -p /dev/pts /dev/shm
 $busybox mount -t devpts devpts /dev/pts
 for place in /dev/shm /tmp /run; do $busybox mount -t tmpfs -o mode=1777 tmpfs $place; done
@@ -68,6 +77,10 @@ ip link set eth0 up
 ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 """,
+    "etc/serve": """#!/bin/sh
+echo 0 > /sys/fs/cgroup/board/sshd/cgroup.procs
+exec /usr/sbin/sshd -D -e
+""",
 }
 
 
@@ -86,7 +99,8 @@ def fill_root(root: Path, debs: Debs, *, python: bool) -> None:
         (root / name).mkdir(parents=True, exist_ok=True)
     for name, text in _FILES.items():
         (root / name).write_text(text, encoding="utf-8")
-    (root / "etc/start").chmod(0o755)
+    for name in ("etc/start", "etc/serve"):
+        (root / name).chmod(0o755)
     (root / "etc/shadow").chmod(0o600)
     for name in ("bin/sh", "sbin/init"):
         (root / name).unlink(missing_ok=True)

@@ -12,10 +12,7 @@ from compress.judge.validate import measure_model
 from compress.progress import Progress
 from profiles.baseline import DISTURBED, Baseline, compare, write_baseline
 from profiles.budget import METRICS
-from profiles.device import load_profile
-from profiles.emulated import require_times
 from profiles.gate import shown
-from profiles.job import Job
 from profiles.measurement import Measurement
 from runtimes.errors import QualityError
 
@@ -39,7 +36,6 @@ def save_baseline(
     Raises BackendError when one of its processes fails, since a baseline must be complete. Raises
     QualityError when the machine was too busy to measure a latency.
     """
-    require_times(Job.on((load_profile(profile),)).facts(), "a baseline")
     session = measure_model(
         model,
         None,
@@ -50,6 +46,7 @@ def save_baseline(
         unlabeled=unlabeled,
         progress=progress,
         shared=shared,
+        timed="a baseline",
     )
     baseline = as_baseline(session.model, session.rows, session.facts)
     if not baseline.latency_p50_ms:
@@ -92,8 +89,9 @@ class Comparison:
 def comparisons(now: Baseline, then: Baseline) -> list[Comparison]:
     """Compare two stored measurements, metric by metric."""
     figures = compare(now, then)
-    names = [name for name, metric in METRICS.items() if metric.against == "baseline"]
-    return [
-        Comparison(name, figures.at(name, CONFIDENCE), figures.absent.get(name, "not measured"))
-        for name in names
+    rows = [
+        Comparison(name, figures.at(name, CONFIDENCE), figures.absent.get(name, ""))
+        for name, metric in METRICS.items()
+        if metric.against == "baseline"
     ]
+    return [row for row in rows if row.measurement or row.why]  # of the model's own task

@@ -43,7 +43,8 @@ class Evaluation:
     no accuracy. The judged one is also compared with a stored `baseline`, if given. `missing` says
     why a metric that a budget needs is absent. Without `threads`, the first profile's number is
     used. The first look lasts `least_s` at least. With `verdict_only` nobody reads the figures of a
-    device that is none of the profiles'.
+    device that is none of the profiles'. `sizes_mb` are further exact sizes of the judged one, by
+    metric. At least `uncached_starts` read their files from storage, also where no budget needs it.
     """
 
     candidates: Sequence[Candidate]
@@ -58,6 +59,8 @@ class Evaluation:
     threads: int | None = None
     least_s: float = 0.0
     verdict_only: bool = False
+    sizes_mb: Mapping[str, float] = field(default_factory=dict)
+    uncached_starts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
     artifact = row.candidate.artifact
     scores = None
     if row.answers is not None:
-        scores = task_of(artifact.task).score(row.answers, rows.targets)
+        scores = task_of(artifact.task).score(row.answers, rows.targets, artifact.labels)
     return baseline_of(
         row.samples,
         name=artifact.path.name,
@@ -127,11 +130,10 @@ class Outcome:
             progress.warn(f"noise: {reason}")
 
 
+_QUALITY = ("f1_macro", "precision", "recall", "mean_average_precision")
+"""Figures of some tasks, shown where they are measured."""
+
 _SHOWN = (
-    "accuracy",
-    "f1_macro",
-    "accuracy_retention",
-    "worst_class_retention",
     "latency_p50_ms",
     "latency_p90_ms",
     "encode_latency_p50_ms",
@@ -141,17 +143,22 @@ _SHOWN = (
     "model_speedup",
     "idle_speedup",
     "cold_start_p50_ms",
+    "cold_start_p90_ms",
+    "cold_start_uncached_p50_ms",
     "rss_peak_mb",
     "artifact_mb",
     "compression",
 )
 
 
-def figure_lines(reference: Measured, model: Measured) -> list[str]:
-    """Return a plain table: each figure of the reference and of the model."""
-    head = f"{'':<22}{'reference':>28}{'model':>28}"
-    lines = [head]
-    for metric in _SHOWN:
-        both = (reference.measurements.get(metric), model.measurements.get(metric))
-        lines.append(f"{metric:<22}" + "".join(f"{shown(figure):>28}" for figure in both))
+def figure_lines(*rows: Measured) -> list[str]:
+    """Return a plain table: each figure of each model, under its name."""
+    task = task_of(rows[-1].candidate.artifact.task)
+    more = [metric for metric in _QUALITY if metric in rows[-1].measurements]
+    names = (task.metric, *more, f"{task.metric}_retention", task.worst_metric, *_SHOWN)
+    width = max(map(len, names)) + 1
+    lines = [f"{'':<{width}}" + "".join(f"{row.candidate.name:>28}" for row in rows)]
+    for metric in names:
+        cells = (f"{shown(row.measurements.get(metric)):>28}" for row in rows)
+        lines.append(f"{metric:<{width}}" + "".join(cells))
     return lines

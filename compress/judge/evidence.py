@@ -90,7 +90,7 @@ def stage_row(
         digest=made.digest,
         teacher=teacher,
         selected=selected,
-        retention=_against(measured, "accuracy_retention", teacher),
+        retention=_retention(measured, teacher),
         speedup=_against(measured, "speedup", teacher),
         model_speedup=_against(measured, "model_speedup", teacher),
         idle_speedup=_against(measured, "idle_speedup", teacher),
@@ -99,6 +99,7 @@ def stage_row(
 
 def _figures(measured: Measured) -> dict[str, Any]:
     artifact = measured.candidate.artifact
+    task = task_of(artifact.task)
     accuracy = estimate(measured.measurements.get("accuracy"))
     return {
         "format": artifact.format,
@@ -106,12 +107,15 @@ def _figures(measured: Measured) -> dict[str, Any]:
         "runtime": measured.candidate.runtime,
         "parameters": artifact.parameters,
         "size_mb": round(artifact.size_mb, 4),
+        "score": estimate(measured.measurements.get(task.metric)),
+        "score_name": task.score_name,
         "accuracy": accuracy.value,
         "accuracy_lower": accuracy.lower,
         "accuracy_upper": accuracy.upper,
         "accuracy_confidence": accuracy.confidence,
         "accuracy_side": accuracy.side,
         "f1_macro": measured.value("f1_macro"),
+        "f1": measured.value("f1"),
         "latency_p50_ms": measured.value("latency_p50_ms"),
         "latency_p90_ms": measured.value("latency_p90_ms"),
         **{name: measured.value(name) for name in _PARTS},
@@ -125,7 +129,7 @@ def summary(teacher: Measured, model: Measured) -> Summary:
     return Summary(
         teacher=figures(teacher),
         model=figures(model),
-        retention=_against(model, "accuracy_retention"),
+        retention=_retention(model),
         speedup=_against(model, "speedup"),
         model_speedup=_against(model, "model_speedup"),
         idle_speedup=_against(model, "idle_speedup"),
@@ -141,6 +145,12 @@ def worst_classes(teacher: Measured, model: Measured, truth: Sequence[Any]) -> t
     task = task_of(artifact.task)
     costs = task.class_costs(model.answers, teacher.answers, truth, artifact.labels)
     return class_rows(costs[:_WORST])
+
+
+def _retention(measured: Measured, teacher: bool = False) -> Estimate:
+    """Return what a model keeps of the teacher's score."""
+    task = task_of(measured.candidate.artifact.task)
+    return _against(measured, f"{task.metric}_retention", teacher)
 
 
 def _against(measured: Measured, metric: str, teacher: bool = False) -> Estimate:
@@ -200,13 +210,13 @@ def _device(part: Part, judged: str) -> DeviceRow:
     facts = outcome.facts if outcome else None
     return DeviceRow(
         name=part.device.name,
-        transport=part.device.job.transport.kind,
-        profiles=tuple(profile.name for profile in part.device.profiles),
+        transport=part.device.transport,
+        profiles=part.device.profile_names,
         cpu=facts.cpu_model if facts else None,
         arch=facts.arch if facts else None,
         emulated=facts.emulated if facts else "",
         model=figures(outcome.of(judged)) if outcome else None,
-        retention=_against(outcome.of(judged), "accuracy_retention") if outcome else Estimate(),
+        retention=_retention(outcome.of(judged)) if outcome else Estimate(),
         speedup=_against(outcome.of(judged), "speedup") if outcome else Estimate(),
         trace=trace(outcome) if outcome else None,
         lost=part.why_lost,

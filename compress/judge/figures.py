@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from compress.answers import Answers
-from compress.tasks import task_of
-from profiles.budget import METRICS
+from compress.tasks import own_metrics, task_of
+from profiles.budget import METRICS, renamed
+from profiles.device import DeviceProfile
 from profiles.measurement import Figures, Provenance, summarize
 from profiles.statistics import Interval
 from runtimes.measure import Samples
@@ -23,6 +24,14 @@ class Answered:
     targets: Sequence[Any]
     answers: Answers
     reference: Answers | None
+
+
+def for_task(profile: DeviceProfile, task: str) -> DeviceProfile:
+    """Return a profile whose budgets on accuracy limit the score of this task."""
+    names = own_metrics(task_of(task))
+    if not names:
+        return profile
+    return profile.model_copy(update={"budgets": renamed(profile.budgets, names)})
 
 
 def model_figures(
@@ -54,17 +63,26 @@ def model_figures(
 
 
 class Faults(TypedDict):
-    """Say why a verdict cannot be a PASS, as `Circumstances` takes it; empty where nothing does."""
+    """Say why a verdict cannot be a PASS, as `Circumstances` takes it; empty where nothing does.
+
+    `memory_limit` is what held the judged model to its memory.
+    """
 
     fault: str
     unsound: str
     out_of_memory: str
+    memory_limit: str
 
 
 def faults_of(judged: Samples, reference: Samples | None) -> Faults:
     """Return what is wrong with the judged model, or else with the reference beside it."""
     said = _why(judged) if judged.fault else ""
-    none: Faults = {"fault": "", "unsound": "", "out_of_memory": ""}
+    none: Faults = {
+        "fault": "",
+        "unsound": "",
+        "out_of_memory": "",
+        "memory_limit": judged.memory_limit,
+    }
     if judged.out_of_memory:
         return {**none, "out_of_memory": said}
     if judged.unsound:

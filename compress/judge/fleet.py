@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -11,7 +10,8 @@ from pathlib import Path
 
 from compress.judge.evaluation import Evaluation, Outcome
 from compress.progress import Advance, Progress
-from profiles.device import DeviceProfile, TransportSettings
+from compress.report.gate_report import device_file
+from profiles.device import DeviceProfile
 from profiles.gate import Circumstances, Status, Verdict, combine, judge
 from profiles.job import Job
 from profiles.measurement import Figures
@@ -29,6 +29,16 @@ class Device:
 
     job: Job
     profiles: tuple[DeviceProfile, ...]
+
+    @property
+    def transport(self) -> str:
+        """Return the kind of transport that reaches it."""
+        return self.job.transport.kind
+
+    @property
+    def profile_names(self) -> tuple[str, ...]:
+        """Return the names of the profiles that judge what is measured there."""
+        return tuple(profile.name for profile in self.profiles)
 
     @property
     def name(self) -> str:
@@ -50,11 +60,7 @@ class Part:
 
         Verdicts and reports are published; the terminal shows the whole error.
         """
-        if self.lost is None:
-            return ""
-        said = self.lost.received.partition(": ")[2] or self.lost.received
-        said = re.sub(r"\s*\(.*", "", said, flags=re.DOTALL)  # what ssh, adb or docker said
-        return re.sub(r"(?<!\w)/\S+", "its folder", re.sub("locked by .*? for", "locked for", said))
+        return self.lost.reason if self.lost else ""
 
     @property
     def verdicts(self) -> tuple[Verdict, ...]:
@@ -120,34 +126,24 @@ def named_apart(profiles: Iterable[DeviceProfile]) -> tuple[DeviceProfile, ...]:
     return tuple(apart.values())
 
 
-def devices_of(profiles: Sequence[DeviceProfile]) -> tuple[Device, ...]:
+def devices_of(profiles: Sequence[DeviceProfile], *, near: Job | None = None) -> tuple[Device, ...]:
     """Return the devices of the profiles, each once; this machine without profiles.
 
-    Raises DeviceError, before anything is measured, for a device that cannot be reached by the
-    settings alone.
+    `near` already reaches one of them. It also stands for each device that is out of reach by its
+    settings: its profile's verdict says that this is another one. Without `near`, raises
+    DeviceError for such a device, before anything is measured.
     """
-    groups: dict[object, list[DeviceProfile]] = {}
+    reached: dict[object, Job] = {near.transport.settings: near} if near else {}
+    groups: dict[object, list[DeviceProfile]] = {settings: [] for settings in reached}
     for profile in profiles:
-        groups.setdefault(settings_of(profile) or profile.name, []).append(profile)
-    if not groups:
-        return (Device(Job(), ()),)
-    return tuple(Device(Job.on(group), tuple(group)) for group in groups.values())
-
-
-def devices_near(profiles: Sequence[DeviceProfile], job: Job) -> tuple[Device, ...]:
-    """Return the devices of the profiles, each once, where `job` already reaches one of them.
-
-    A profile whose device is out of reach by its settings is judged by what `job` measures, and
-    its verdict says that this is another device.
-    """
-    groups: dict[TransportSettings, list[DeviceProfile]] = {job.transport.settings: []}
-    for profile in profiles:
-        groups.setdefault(settings_of(profile) or job.transport.settings, []).append(profile)
-    jobs = {job.transport.settings: job}
+        settings = settings_of(profile) or next(iter(reached), profile.name)
+        groups.setdefault(settings, []).append(profile)
+    named = {settings: group for settings, group in groups.items() if group}
+    if not named:
+        return (Device(near or Job(), ()),)
     return tuple(
-        Device(jobs.get(settings) or Job.on(group), tuple(group))
-        for settings, group in groups.items()
-        if group
+        Device(reached.get(settings) or Job.on(group), tuple(group))
+        for settings, group in named.items()
     )
 
 
@@ -206,19 +202,14 @@ class _Work:
         progress = _Named(self.progress, self.device.name)
         try:
             asked = _suited(self.evaluation, self.device)
-            stream = stream_of(self.stream, self.device)
+            stream = self.stream and device_file(self.stream, self.device.name)
             outcome = self.measure(asked, self.device.job, progress, stream)
             self.part = Part(self.device, outcome)
         except DeviceError as error:
-            progress.note(str(error))  # names the host: shown, and kept nowhere
+            progress.say_only(str(error))  # it names the host
             self.part = Part(self.device, None, error)
         except BaseException as error:
             self.error = error
-
-
-def stream_of(stream: Path | None, device: Device) -> Path | None:
-    """Return the file of one of several devices' samples: samples.rpi5.jsonl."""
-    return stream and stream.with_name(f"{stream.stem}.{device.name}{stream.suffix}")
 
 
 def _suited(evaluation: Evaluation, device: Device) -> Evaluation:
@@ -246,6 +237,9 @@ class _Named:
     def note(self, text: str) -> None:
         """Print one line."""
         self._progress.note(f"{self._name}: {text}")
+
+    def say_only(self, text: str) -> None:
+        self._progress.say_only(f"{self._name}: {text}")
 
     def warn(self, text: str) -> None:
         """Print a warning, and keep it."""

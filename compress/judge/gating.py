@@ -20,8 +20,8 @@ from profiles.budget import METRICS, Budget, metric_named
 from profiles.device import DeviceProfile, load_profile
 from profiles.gate import Status, Verdict
 from runtimes.artifact import read_artifact
+from runtimes.digest import stable_hash
 from runtimes.errors import InputError, UnknownNameError
-from runtimes.files import stable_hash
 
 CANDIDATE = "candidate"
 _EXPLAINED_ROWS = 200
@@ -189,7 +189,7 @@ def _report(request: GateRequest, fleet: Fleet, rows: Rows, stored: Baseline | N
         seconds=outcome.seconds,
         overhead=outcome.overhead,
         machine=outcome.facts.to_json(),
-        models=tuple(_model(row) for row in reversed(outcome.measured)),
+        models=tuple(gated_model(row) for row in reversed(outcome.measured)),
         verdicts=tuple(verdict for part in fleet.parts for verdict in _judged(part, rows)),
         noise=tuple(_said(fleet, lambda one: one.noise.reasons)),
         faults=tuple(fault for part in fleet.parts for fault in _faults(part, fleet)),
@@ -216,6 +216,7 @@ def _faults(part: Part, fleet: Fleet) -> Iterator[Fault]:
                 row.samples.fault,
                 row.samples.unsound,
                 row.samples.out_of_memory,
+                part.device.name if len(fleet.parts) > 1 else "",
             )
 
 
@@ -229,13 +230,14 @@ def _device(part: Part) -> GatedDevice:
     outcome = part.outcome
     return GatedDevice(
         name=part.device.name,
-        transport=part.device.job.transport.kind,
-        profiles=tuple(profile.name for profile in part.device.profiles),
+        transport=part.device.transport,
+        profiles=part.device.profile_names,
         machine=outcome.facts.to_json() if outcome else {},
-        models=tuple(_model(row) for row in reversed(outcome.measured)) if outcome else (),
+        models=tuple(gated_model(row) for row in reversed(outcome.measured)) if outcome else (),
         looks=outcome.looks if outcome else 0,
         seconds=outcome.seconds if outcome else 0.0,
         lost=part.why_lost,
+        probe_ms=usual_probe_ms(outcome.of(CANDIDATE).samples) if outcome else None,
     )
 
 
@@ -263,10 +265,11 @@ def _explained(outcome: Outcome, rows: Rows, verdict: Verdict) -> Verdict:
     return replace(verdict, checks=tuple(checks))
 
 
-def _model(row: Measured) -> GatedModel:
+def gated_model(row: Measured, role: str = "") -> GatedModel:
+    """Return a measured model as a report names it; its role is its candidate's name by default."""
     artifact = row.candidate.artifact
     return GatedModel(
-        role=row.candidate.name,
+        role=role or row.candidate.name,
         name=artifact.path.name,
         digest=artifact.digest,
         format=artifact.format,
@@ -274,6 +277,7 @@ def _model(row: Measured) -> GatedModel:
         runtime_version=row.samples.runtime_version,
         figures=tuple(row.measurements.values()),
         threads=row.samples.threads,
+        memory_limit=row.samples.memory_limit,
     )
 
 

@@ -21,10 +21,14 @@ def kept_samples(device: Job, stream: Path | None) -> Iterator[Path | None]:
     nothing is written for it. The DeviceError that passes through says what was kept, and where.
     """
     file = stream if stream or device.here else _new_file()
+    before = _state(file)
     try:
         yield file
     except DeviceError as error:
-        raise _saying(error, file) if file else error from None
+        said = _saying(error, file) if file and _state(file) != before else error
+        if said is error:
+            _forget(file, stream)
+        raise said from None
     except BaseException:
         _forget(file, stream)
         raise
@@ -37,16 +41,23 @@ def _new_file() -> Path:
     return folder / f"{time.strftime('%Y-%m-%dT%H-%M-%S')}-{time.monotonic_ns() % 10**6:06}.jsonl"
 
 
+def _state(file: Path | None) -> tuple[int, int, int] | None:
+    """Return what changes with a file's content: a session may leave an earlier one's file."""
+    if file is None or not file.exists():
+        return None
+    found = file.stat()
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def _forget(file: Path | None, stream: Path | None) -> None:
     if file is not None and stream is None:
         file.unlink(missing_ok=True)
 
 
 def _saying(error: DeviceError, file: Path) -> DeviceError:
-    """Return the error with what was measured until then."""
+    """Return the error with what was measured until then; as it is where that is nothing."""
     processes, runs = _measured(file)
     if not runs:
-        file.unlink(missing_ok=True)
         return error
     return DeviceError(
         error.received,
@@ -54,6 +65,7 @@ def _saying(error: DeviceError, file: Path) -> DeviceError:
         available=f"{runs} timed runs of {processes} processes were measured until then;"
         f" {file} keeps them",
         action=f"{error.action}; `edgepress judge {file}` judges what was measured",
+        reason=error.reason,
     )
 
 

@@ -13,19 +13,20 @@ from pathlib import Path
 from compress.answers import Answers
 from compress.answers.deployed import answers
 from compress.judge.evaluation import Evaluation, Measured, Outcome, as_baseline
-from compress.judge.figures import Answered, faults_of, model_figures
+from compress.judge.figures import Answered, faults_of, for_task, model_figures
 from compress.judge.interrupted import kept_samples
 from compress.judge.session_file import SessionFile, heading, packed
 from compress.judge.surroundings import Surroundings
 from compress.judge.tiers import MOST_PROCESSES, Demand, Tier, demand_of, tier_on
 from compress.progress import Progress
 from compress.report.advice import Measuring, advised
+from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
 from profiles.device import DeviceProfile
 from profiles.emulated import believed
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.job import Job
-from profiles.measurement import Figures, Provenance, conditions
+from profiles.measurement import Figures, Provenance, conditions, exact
 from runtimes.errors import AnswerError, BackendError, OutOfMemoryError
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined
 from runtimes.soundness import different, require_sound
@@ -82,6 +83,9 @@ class _SequentialTest:
         self._demand: Demand = demand_of(
             evaluation.profiles, self._tier, device, evaluation.threads
         )
+        if not self._emulated:
+            least = max(self._demand.uncached_starts, evaluation.uncached_starts)
+            self._demand = replace(self._demand, uncached_starts=least)
         self._candidates = {candidate.name: candidate for candidate in evaluation.candidates}
         self._samples: dict[str, Samples] = {}
         self._found: dict[str, Answers] = {}
@@ -267,7 +271,10 @@ class _SequentialTest:
         at = self._circumstances(number)
         figures, foreign = self._beside_baseline(row)
         at = replace(at, foreign=foreign, calm=self._calm(row) if at.noise else None)
-        cases = [(profile, self._seen_by(profile, at)) for profile in self._evaluation.profiles]
+        cases = [
+            (for_task(profile, row.candidate.artifact.task), self._seen_by(profile, at))
+            for profile in self._evaluation.profiles
+        ]
         return judge_all(cases, figures, self._device.facts(), earlier)
 
     def _beside_baseline(self, row: Measured) -> tuple[Figures, str]:
@@ -276,7 +283,8 @@ class _SequentialTest:
         if baseline is None or not row.samples.blocks:
             return row.figures, ""
         fresh = as_baseline(row, self._evaluation.rows, self._device.facts())
-        compared = compare(fresh, baseline, self._evaluation.seed)
+        metric = task_of(row.candidate.artifact.task).metric
+        compared = compare(fresh, baseline, self._evaluation.seed, metric)
         return row.figures | compared, strangeness(fresh, baseline)
 
     def _calm(self, row: Measured) -> Figures | None:
@@ -327,6 +335,9 @@ class _SequentialTest:
             source=self._source(name),
             seed=self._evaluation.seed,
         )
+        if name == self._evaluation.judged:
+            sizes = self._evaluation.sizes_mb
+            figures |= Figures({metric: exact(size) for metric, size in sizes.items()})
         return believed(figures, self._device.facts())
 
     def _answered(self, name: str) -> Answered | None:

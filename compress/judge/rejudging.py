@@ -9,7 +9,7 @@ from pathlib import Path
 
 from compress.data.dataset import DataSettings
 from compress.judge.evidence import now
-from compress.judge.figures import Answered, faults_of, model_figures
+from compress.judge.figures import Answered, faults_of, for_task, model_figures
 from compress.judge.gating import CANDIDATE, GateRequest, chosen_profiles
 from compress.judge.stored_session import Session, StoredModel, pooled, read_sessions
 from compress.judge.tiers import MOST_PROCESSES
@@ -183,7 +183,8 @@ def _source(pool: _Pool, role: str) -> Provenance:
 def _verdicts(
     pool: _Pool, profiles: Sequence[DeviceProfile], figures: Figures
 ) -> tuple[Verdict, ...]:
-    cases = [(profile, _circumstances(pool, profile)) for profile in profiles]
+    task = pool.first.heading.task
+    cases = [(for_task(profile, task), _circumstances(pool, profile)) for profile in profiles]
     measuring = Measuring(pool.processes, max(MOST_PROCESSES, pool.processes), pool.noise)
     settings = pool.model("judged").settings
     verdicts = judge_all(cases, figures, pool.first.facts)
@@ -223,6 +224,7 @@ def _model(pool: _Pool, role: str, figures: Figures, confidence: float) -> Gated
         runtime_version=samples.runtime_version,
         figures=tuple(figures.all(confidence).values()),
         threads=model.threads,
+        memory_limit=samples.memory_limit,
     )
 
 

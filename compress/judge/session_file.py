@@ -17,7 +17,8 @@ from compress.answers import Answers
 from compress.judge.evaluation import Candidate, Evaluation
 from compress.judge.evidence import now
 from profiles.job import Job
-from runtimes.files import stable_hash, write_text
+from runtimes.digest import stable_hash
+from runtimes.files import write_text
 
 SCHEMA = 1
 

@@ -18,6 +18,7 @@ from compress.report.schema import ClassRow, StageRow, Summary
 from compress.storage.scratch import scratch_folder
 from compress.tasks import task_of
 from profiles.device import load_profile
+from profiles.emulated import require_times
 from profiles.gate import Status, Verdict, combine
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
@@ -141,8 +142,8 @@ def measure_beside(
 ) -> Fleet:
     """Evaluate `artifact` on each device, beside a reference if one is given.
 
-    `evaluation` has no candidates yet.
-    A torch reference is deleted after the measurement.
+    The candidates of `evaluation` are measured too. A torch reference is deleted after the
+    measurement.
     """
 
     def measured(asked: Evaluation, device: Job, said: Progress, file: Path | None) -> Outcome:
@@ -150,7 +151,7 @@ def measure_beside(
 
     with scratch_folder() as scratch:
         wanted = evaluation.profiles[0].runtime.name if evaluation.profiles else ""
-        candidates = [deployable(evaluation.judged, artifact, wanted)]
+        candidates = [*evaluation.candidates, deployable(evaluation.judged, artifact, wanted)]
         if reference is not None:
             reference_model = open_reference(
                 reference, artifact, scratch, evaluation.seed, progress
@@ -181,13 +182,17 @@ def measure_model(
     progress: Progress,
     unlabeled: bool = False,
     shared: Path | None = None,
+    timed: str = "",
 ) -> MeasuredModel:
     """Measure a model on the profile's device, beside a reference if one is given.
 
-    Raises what `validate` does, and BackendError when a process of either fails.
+    `timed` names a use of the figures that goes by times: an emulated device is then refused with
+    UnsupportedError. Raises what `validate` does, and BackendError when a process of either fails.
     """
     device_profile = load_profile(profile)
     (device,) = devices_of((device_profile,))
+    if timed:
+        require_times(device.job.facts(), timed)
     artifact = runnable(read_artifact(model), (device,))
     rows = load_rows(data, artifact, labeled=not unlabeled, progress=progress)
     evaluation = Evaluation(

@@ -150,17 +150,19 @@ def _unreachable(profile: DeviceProfile) -> DeviceError:
 
 
 def why_elsewhere(profile: DeviceProfile, reached: Transport) -> str:
-    """Say why the reached device is not the profile's; empty where it may be the same."""
+    """Say why the reached device is not the profile's; empty where it may be the same.
+
+    Verdicts are published: no host is named.
+    """
     settings = settings_of(profile)
     if settings is None:
         return f"{_why_unset(profile)}; what is measured is reached by {reached.kind!r}"
     if settings == reached.settings:
         return ""
-    return f"its device is {_named(settings)}; what is measured is {_named(reached.settings)}"
-
-
-def _named(settings: TransportSettings) -> str:
-    return settings.kind if settings.host is None else f"{settings.host} by {settings.kind}"
+    return (
+        f"its device is reached by {settings.kind!r};"
+        f" what is measured is another, reached by {reached.kind!r}"
+    )
 
 
 def _is_this_machine(profile: DeviceProfile) -> bool:

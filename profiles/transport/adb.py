@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
-import subprocess
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import ClassVar, NamedTuple
 
 from profiles.device import TransportSettings
+from profiles.transport.client import ask, installed
 from profiles.transport.remote import Remote, expanded
 from profiles.transport.saying import CUT, SayingProcess
 from runtimes.errors import DeviceError
@@ -72,8 +71,10 @@ class AdbShell:
         except DeviceError as error:
             now = error
         last = said.splitlines()[-1][:200] if said else "adb said nothing"
-        return DeviceError(
-            f"{self._serial}: the connection broke ({last})",
+        return DeviceError.of(
+            self._serial,
+            "the connection broke",
+            said=last,
             available=now.received if now else "the device is back",
             action=now.action if now else "run the command again; check the cable if it recurs",
         )
@@ -88,14 +89,12 @@ class _Attached(NamedTuple):
 
 def _client() -> str:
     """Return the path of adb; raise DeviceError without one or with a server of another version."""
-    found = shutil.which("adb")
-    if found is None:
-        raise DeviceError(
-            "adb is not installed on this machine",
-            expected="Android's platform tools",
-            action="install them: the package adb on Debian and Ubuntu, android-platform-tools in"
-            " Homebrew, or Google's download",
-        )
+    found = installed(
+        "adb",
+        expected="Android's platform tools",
+        action="install them: the package adb on Debian and Ubuntu, android-platform-tools in"
+        " Homebrew, or Google's download",
+    )
     server = _server_version(os.environ)
     if server is not None:
         version = re.search(r"version \d+\.\d+\.(\d+)", _answer(found, "version"))
@@ -129,26 +128,13 @@ def _server_version(env: Mapping[str, str]) -> int | None:
 
 def _answer(adb: str, *words: str) -> str:
     """Return what a short adb command prints; raise DeviceError when it fails."""
-    try:
-        done = subprocess.run(
-            [adb, *words],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            timeout=_CLIENT_S,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise DeviceError(
-            f"`adb {words[-1]}` does not work ({type(error).__name__})",
-            action="run it by hand; `adb kill-server` and a new cable help often",
-        ) from None
-    said = done.stderr.decode(errors="replace").strip()
-    if done.returncode:
-        last = said.splitlines()[-1] if said else f"exit code {done.returncode}"
-        raise DeviceError(
-            f"`adb {words[-1]}` failed ({last[:200]})", action="run `adb devices` by hand"
-        )
-    return done.stdout.decode(errors="replace")
+    name = f"adb {words[-1]}"
+    by_hand = "run it by hand; `adb kill-server` and a new cable help often"
+    code, output, said = ask([adb, *words], name, seconds=_CLIENT_S, action=by_hand)
+    if code:
+        last = said.splitlines()[-1] if said else f"exit code {code}"
+        raise DeviceError(f"`{name}` failed ({last[:200]})", action="run `adb devices` by hand")
+    return output
 
 
 def _attached(adb: str) -> list[_Attached]:
@@ -176,6 +162,7 @@ def _only(attached: list[_Attached]) -> str:
     if not attached:
         raise DeviceError(
             "no Android device is attached",
+            reason="no Android device is attached",
             expected="one that `adb devices` lists",
             action="connect it by a USB cable that carries data and switch on USB debugging in its"
             " developer options; `adb connect HOST:PORT` reaches one by network",
@@ -211,8 +198,9 @@ def _not_ready(serial: str, attached: list[_Attached]) -> DeviceError | None:
     if state == "device":
         return None
     if state is None:
-        return DeviceError(
-            f"{serial}: not attached",
+        return DeviceError.of(
+            serial,
+            "not attached",
             available=_listed(attached),
             action=f"run `adb connect {serial}`"
             if re.search(r":\d+$", serial)
@@ -220,9 +208,10 @@ def _not_ready(serial: str, attached: list[_Attached]) -> DeviceError | None:
         )
     for known, (why, action) in _STATES.items():
         if state.startswith(known):
-            return DeviceError(f"{serial}: {why} ({state})", action=action)
-    return DeviceError(
-        f"{serial}: it is in state {state!r}",
+            return DeviceError.of(serial, why, said=state, action=action)
+    return DeviceError.of(
+        serial,
+        f"it is in state {state!r}",
         expected="state 'device': Android has started",
         action="wait until it has started; `adb devices` shows the state",
     )
@@ -234,8 +223,9 @@ def _listed(attached: list[_Attached]) -> str:
 
 def _needs_shell_v2(adb: str, serial: str) -> None:
     if "shell_v2" not in _answer(adb, "-s", serial, "features").split():
-        raise DeviceError(
-            f"{serial}: its shell gives no exit codes and mixes the output with the messages",
+        raise DeviceError.of(
+            serial,
+            "its shell gives no exit codes and mixes the output with the messages",
             expected="adb's shell protocol 2: Android 7 or newer",
             action="use a newer device",
         )

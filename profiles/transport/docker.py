@@ -9,13 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-import shutil
-import subprocess
-import threading
 import weakref
 from typing import ClassVar
 
 from profiles.device import TransportSettings
+from profiles.transport.client import Answer, Failure, ask, failure_of, hold, installed, release
 from profiles.transport.remote import Remote, expanded
 from profiles.transport.saying import CUT, SayingProcess
 from runtimes.errors import DeviceError
@@ -51,15 +49,19 @@ class DockerShell:
 
     def __init__(self, settings: TransportSettings) -> None:
         self._host = expanded(settings, "the name of an image or of a running container")
-        self._docker = _client()
+        self._docker = installed(
+            "docker",
+            action="install it: docker.io on Debian and Ubuntu, or Docker's own packages",
+        )
         self._volume = ""
         state = self._state(self._host)
         if state == "running":
             self._container = self._host
             return
         if state:
-            raise DeviceError(
-                f"{self._host}: the container is {state}",
+            raise DeviceError.of(
+                self._host,
+                f"the container is {state}",
                 expected="a running one",
                 action=f"run `docker start {self._host}`",
             )
@@ -90,8 +92,10 @@ class DockerShell:
             return error
         if state == "running":
             return _failure(self._host, said)
-        return DeviceError(
-            f"{self._host}: its container ended ({state or 'it is removed'})",
+        return DeviceError.of(
+            self._host,
+            "its container ended",
+            said=state or "it is removed",
             action="run the command again; `docker events` and `docker logs` say what ended it",
         )
 
@@ -114,15 +118,9 @@ class DockerShell:
             *("--volume", f"{self._volume}:{_MOUNT}", "--entrypoint", "sh"),
             *(self._host, "-c", f"echo {_HELLO.decode().strip()}; exec cat"),
         ]
-        main = HostProcess(words, dict(os.environ))
-        watchdog = threading.Timer(_START_S, main.kill)
-        watchdog.daemon = True
-        watchdog.start()
-        greeted = main.stdout.readline() == _HELLO
-        watchdog.cancel()
+        main, greeted = hold(words, lambda pipe: pipe.readline() == _HELLO, seconds=_START_S)
         if greeted:
             return main
-        main.wait(5)
         said = main.said()
         _stop(main)
         raise _failure(self._host, said)
@@ -146,75 +144,49 @@ class DockerShell:
             raise _failure(self._host, said)
         return output
 
-    def _ask(self, *words: str) -> tuple[int, str, str]:
-        """Run a short docker command; return its exit code, output and messages."""
-        try:
-            done = subprocess.run(
-                [self._docker, *words],
-                capture_output=True,
-                stdin=subprocess.DEVNULL,
-                timeout=_START_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise DeviceError(
-                f"`docker {words[0]}` does not work ({type(error).__name__})",
-                action="run `docker info` by hand",
-            ) from None
-        output, said = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
-        return done.returncode, output.strip(), said.strip()
+    def _ask(self, *words: str) -> Answer:
+        """Run a short docker command."""
+        command, action = [self._docker, *words], "run `docker info` by hand"
+        return ask(command, f"docker {words[0]}", seconds=_START_S, action=action)
 
 
 def _stop(main: HostProcess) -> None:
-    if main.wait(0) is None:
-        main.stdin.close()
-        if main.wait(10) is None:
-            main.kill()
-    main.close()
-
-
-def _client() -> str:
-    found = shutil.which("docker")
-    if found is None:
-        raise DeviceError(
-            "docker is not installed on this machine",
-            action="install it: docker.io on Debian and Ubuntu, or Docker's own packages",
-        )
-    return found
+    release(main, seconds=10)
 
 
 _FAILURES = (
-    (
+    Failure(
         ("permission denied while trying to connect",),
         "this user may not talk to the engine",
         "join the group docker and log in again, or name another engine in DOCKER_HOST",
     ),
-    (
+    Failure(
         ("cannot connect to the docker daemon", "error during connect", "daemon running"),
         "no docker engine answers",
         "start it (`systemctl start docker`), or name another in DOCKER_HOST; `docker info` tells",
     ),
-    (
+    Failure(
         ("no such image",),
         "no image and no container has this name",
         "fetch it: `docker pull {host}`; `docker images` and `docker ps -a` list the names",
     ),
-    (
+    Failure(
         ('exec: "sh"', "stat sh:", "sh: no such file", "sh: executable file not found"),
         "it has no POSIX shell",
         "use an image with a shell and the usual commands: busybox is enough",
     ),
-    (
+    Failure(
         ("volume is in use",),
         "another container uses its files",
         "wait until it ends: `docker ps --filter label=edgepress` lists it",
     ),
-    (
+    Failure(
         ("exec format error",),
         "it was built for another processor",
         "use an image for this engine's processor: `docker pull --platform …`",
     ),
 )
+_OTHER = Failure((), "docker failed", "run `docker info` by hand")
 
 
 def _failure(host: str, said: str) -> DeviceError:
@@ -222,7 +194,4 @@ def _failure(host: str, said: str) -> DeviceError:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     lines = [line for line in lines if "docker run --help" not in line]
     last = lines[-1][:200] if lines else "docker said nothing"
-    for patterns, why, action in _FAILURES:
-        if any(pattern in said.lower() for pattern in patterns):
-            return DeviceError(f"{host}: {why} ({last})", action=action.format(host=host))
-    return DeviceError(f"{host}: docker failed ({last})", action="run `docker info` by hand")
+    return failure_of(host, said.lower(), last, _FAILURES, _OTHER)

@@ -87,6 +87,7 @@ class Emulated(Local):
             raise DeviceError(
                 f"{folder}: no emulated board there",
                 action="make one: `edgepress device emulate PROFILE`",
+                reason="no emulated board there",
             )
         return folder
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtimes.digest import stable_hash
 from runtimes.errors import InputError
-from runtimes.files import file_sha256, stable_hash
+from runtimes.files import file_sha256
 
 
 @dataclass(frozen=True, slots=True)

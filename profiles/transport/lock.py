@@ -40,7 +40,7 @@ hold() {
 }
 while :; do
   if mkdir "$lock" 2>/dev/null; then hold && break; fi
-  if [ ! -d "$lock" ]; then echo "unwritable"; exit 0; fi
+  if [ ! -d "$lock" ]; then [ -d "${lock%/*}" ] && echo unwritable || echo gone; exit 0; fi
   held=$(ls "$lock" 2>/dev/null | grep '^held-' | grep -v '\.new$' | head -n 1)
   if [ -z "$held" ]; then
     tries=$((${tries:-0} + 1))
@@ -101,8 +101,9 @@ def _taken(shell: Shell, process: Process, root: PurePosixPath) -> str:
     if word == "held":
         age, _, owner = rest.partition(" ")
         if owner == _owner():
-            raise DeviceError(
-                f"{shell.name}: another profile of this command holds the same device",
+            raise DeviceError.of(
+                shell.name,
+                "another profile of this command holds the same device",
                 expected="one [transport] for one device, so that it is measured once at a time",
                 action="write the same host and folder into both profiles",
             )
@@ -110,17 +111,28 @@ def _taken(shell: Shell, process: Process, root: PurePosixPath) -> str:
             f"{shell.name}: locked by {owner or 'another job'} for {_said_age(age)}",
             expected="a device that no other job uses",
             action="wait for that job; `edgepress device clean --break-lock` ends its claim",
+            reason=f"locked for {_said_age(age)}",
+        )
+    if word == "gone":
+        raise DeviceError(
+            f"{shell.name}: {root} was deleted meanwhile",
+            expected="a folder that no other command cleans at the same time",
+            action="run the command again",
+            reason="its folder was deleted meanwhile",
         )
     if word == "unwritable":
         raise DeviceError(
             f"{shell.name}: {root} takes no files",
             expected="a folder that this user may write",
             action="name one in the profile: [transport] folder",
+            reason="its folder takes no files",
         )
     code = process.wait(5)
     lost = None if code is None else shell.lost(code, process.said())
-    raise lost or DeviceError(
-        f"{shell.name}: the lock cannot be taken ({process.said()[-200:] or 'no reply'})",
+    raise lost or DeviceError.of(
+        shell.name,
+        "the lock cannot be taken",
+        said=process.said()[-200:] or "no reply",
         action="see `edgepress device probe`",
     )
 

@@ -7,9 +7,9 @@ import shlex
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import cache, cached_property
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
 
@@ -32,6 +32,33 @@ class Greeting(NamedTuple):
     root: PurePosixPath
     arch: str
     oom_kills: int | None
+
+
+class OomKills:
+    """Tell processes whether a device's kernel killed one of them for lack of memory.
+
+    `read` asks the device for its count, which costs a command; `last` is the count known so far.
+    """
+
+    def __init__(self, read: Callable[[], int | None], last: int | None) -> None:
+        self._read = read
+        self._last = last
+
+    def from_now(self) -> Callable[[], bool | None]:
+        """Return what tells a process that starts now; it asks the device once, None if unknown."""
+        before = self._last
+
+        @cache
+        def grew() -> bool | None:
+            if before is None:
+                return None
+            with suppress(DeviceError):
+                now = self._read()
+                self._last = self._last if now is None else now
+                return None if now is None else now > before
+            return None
+
+        return grew
 
 
 class Remote:
@@ -72,13 +99,14 @@ class Remote:
     def python(self) -> tuple[str, ...]:
         """Return the command that starts Python there; raise DeviceError where none is set up."""
         launcher = str(self.root / LAUNCHER)
-        code, _, _ = call(self.shell, f"[ -f {shlex.quote(launcher)} ]")
+        code, _, _ = call(self.shell, f"[ -s {shlex.quote(launcher)} ]")
         if code:
             raise DeviceError(
                 f"{self.shell.name}: no Python with a runtime is set up in {self.root}",
                 expected="what `edgepress device setup` or `edgepress device pack` puts there",
                 action="run `edgepress device setup PROFILE` where the device has Python 3.9 or"
                 " newer, else `edgepress device pack PROFILE`",
+                reason="no Python with a runtime is set up there",
             )
         return ("sh", launcher)
 
@@ -89,7 +117,7 @@ class Remote:
     def run(self, command: Sequence[str], *, env: Mapping[str, str]) -> RemoteProcess:
         """Start a process on the device, in edgepress's folder there."""
         client = self.shell.start(started_in(self.root, command, env))
-        return RemoteProcess(self.shell, client, self._greeting.oom_kills, self._oom_kills)
+        return RemoteProcess(self.shell, client, self._oom_kills.from_now())
 
     def get(self, place: str, target: Path) -> None:
         """Copy a file or folder of the device to `target`; raise DeviceError without one."""
@@ -126,12 +154,18 @@ class Remote:
                 self._locks -= 1
 
     def clean(self) -> float:
-        """Delete edgepress's folder on the device; return how many MB it held."""
+        """Delete what edgepress put on the device; return how many MB that was.
+
+        A folder that was there, and empty, when edgepress first used it stays, and is empty again.
+        """
         where = shlex.quote(str(self.root))
         code, output, said = call(
             self.shell,
-            f"cd {where} && [ -f {MARK} ] || exit 3\n"
-            f"du -sk . | {{ read -r size rest; echo $size; }}; cd / && rm -rf {where}",
+            f"cd {where} 2>/dev/null || {{ echo 0; exit; }}\n"
+            f"[ -f {MARK} ] || exit 3\n"
+            f"found=$(cat {MARK}); du -sk . | {{ read -r size rest; echo $size; }}\n"
+            "rm -rf ./* ./.[!.]* ./..?*\n"
+            f'[ "$found" = {_FOUND} ] || {{ cd / && rm -rf {where}; }}',
             seconds=300,
         )
         if code:
@@ -151,11 +185,13 @@ class Remote:
         where = shlex.quote(_from_home(folder))
         code, output, said = call(
             self.shell,
-            f"umask 077; home=$(pwd -P); mkdir -p {where} && cd {where} || exit 73\n"
+            f"umask 077; home=$(pwd -P); found=; [ ! -d {where} ] || found={_FOUND}\n"
+            f"mkdir -p {where} && cd {where} || exit 73\n"
             # `clean` deletes the folder: an empty home is not edgepress's own
             'case "$home/" in "$(pwd -P)/"*) exit 74 ;; esac\n'
             f'[ -e {MARK} ] || [ -z "$(ls -A 2>&1)" ] || exit 74\n'
-            f": > {MARK} || exit 73\n"
+            f"[ -e {MARK} ] || echo $found > {MARK} || exit 73\n"
+            f": >> {MARK} || exit 73\n"  # a disk may have become read-only since
             f"pwd -P; uname -m\n{_OOM}\n",
         )
         if code == 74:
@@ -163,6 +199,7 @@ class Remote:
                 f"{self.shell.name}: {folder} is there, and edgepress did not make it",
                 expected="a folder of edgepress's own, or one that is not there yet",
                 action="name another one in the profile: [transport] folder",
+                reason="its folder is there, and edgepress did not make it",
             )
         lines = output.split("\n")
         if code or len(lines) < 3:
@@ -170,18 +207,33 @@ class Remote:
                 f"{self.shell.name}: {folder} cannot be written ({said or 'no reply'})",
                 expected="a folder that this user may write",
                 action="name one in the profile: [transport] folder",
+                reason="its folder cannot be written",
             )
         return Greeting(PurePosixPath(lines[0]), lines[1], _count(lines[2]))
 
-    def _oom_kills(self) -> int | None:
-        return _count(call(self.shell, _OOM)[1])
+    @cached_property
+    def _oom_kills(self) -> OomKills:
+        return OomKills(lambda: _count(call(self.shell, _OOM)[1]), self._greeting.oom_kills)
 
+
+_FOUND = "found"
+"""What the mark holds of a folder that was there before edgepress."""
 
 _OOM = "sed -n 's/^oom_kill //p' /proc/vmstat 2>/dev/null"
 
 
 def _from_home(folder: str) -> str:
-    """Return a folder as the shell's commands take it, which start in the user's home."""
+    """Return a folder as the shell's commands take it, which start in the user's home.
+
+    Raises DeviceError for another user's home, which no shell is asked for.
+    """
+    if folder.startswith("~") and folder != "~" and not folder.startswith("~/"):
+        raise DeviceError(
+            f"[transport] folder {folder!r} begins with a user's name",
+            expected="~/ for the home of the user who connects, or a path",
+            action=f"write its path; ./{folder} is a folder of that name",
+            reason="its folder cannot be used",
+        )
     inside = folder.removeprefix("~/") if folder != "~" else "."
     return inside if inside.startswith("/") else f"./{inside}"
 

@@ -42,7 +42,16 @@ def serve(transport: Transport, variant: Variant | None = None) -> Worker:
     if transport.here:
         command += [f"--spawned={time.perf_counter_ns()}"]
     name = str(variant.artifact.path) if variant else f"transport {transport.kind}"
-    return Worker(transport.run(command, env=env), name)
+    return Worker(transport.run(command, env=env), name, installs=_how_to_install(transport))
+
+
+def _how_to_install(transport: Transport) -> str:
+    """Say how a package gets onto a device; empty for this machine, where the package says it."""
+    if transport.here:
+        return ""
+    if transport.kind == "emulated":
+        return "make the board anew, for a profile with this runtime: `edgepress device emulate`"
+    return "run `edgepress device setup PROFILE`, or `pack`, for the profile with this runtime"
 
 
 def facts_of(transport: Transport) -> Facts:

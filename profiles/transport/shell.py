@@ -16,6 +16,8 @@ CALL_S = 60.0
 """How long the device may take for a few commands; an emulated board starts one in 30 ms."""
 
 _SAYS_PID = "edgepress: process "
+_NO_FOLDER = 73
+"""What a command exits with whose folder is gone; Python exits with no such number by itself."""
 
 
 class Shell(Protocol):
@@ -65,8 +67,9 @@ def call(
         watchdog.cancel()
         process.close()
     if late.is_set() or code is None:
-        raise DeviceError(
-            f"{shell.name}: no answer within {seconds:g} s",
+        raise DeviceError.of(
+            shell.name,
+            f"no answer within {seconds:g} s",
             action="check the connection and the device's load; then try again",
         )
     if lost := shell.lost(code, said):
@@ -106,7 +109,7 @@ def started_in(folder: PurePosixPath, command: Sequence[str], env: Mapping[str, 
     """
     words = ["env", *(f"{name}={value}" for name, value in env.items()), *command]
     return in_sh(
-        f"cd {shlex.quote(str(folder))} || exit 73\n"
+        f"cd {shlex.quote(str(folder))} || exit {_NO_FOLDER}\n"
         "exec 3<&0\n"  # a process in the background has no stdin unless it is given one
         f"{shlex.join(words)} <&3 3<&- &\n"
         f'echo "{_SAYS_PID}$!" >&2; exec 3<&- </dev/null; wait $!'
@@ -115,14 +118,21 @@ def started_in(folder: PurePosixPath, command: Sequence[str], env: Mapping[str, 
 
 def _unstartable(name: str, code: int, said: str) -> DeviceError | None:
     """Return the error of a command that the device's shell could not start (POSIX: 126, 127)."""
+    if code == _NO_FOLDER:
+        return DeviceError.of(
+            name,
+            "its folder was deleted meanwhile",
+            action="run the command again; `edgepress device clean --break-lock` deletes it too",
+        )
     if code not in (126, 127):
         return None
     last = said.splitlines()[-1] if said else "it said nothing"
     foreign = "Exec format error" in said or "Illegal instruction" in said
-    return DeviceError(
-        f"{name}: Python cannot be started there: "
-        + ("it was built for another processor" if foreign else "it is not there")
-        + f" ({last})",
+    return DeviceError.of(
+        name,
+        "Python cannot be started there: "
+        + ("it was built for another processor" if foreign else "it is not there"),
+        said=last,
         action="run `edgepress device setup` or `edgepress device pack` again",
     )
 
@@ -137,13 +147,11 @@ class RemoteProcess:
         self,
         shell: Shell,
         client: Process,
-        kills_before: int | None,
-        kills: Callable[[], int | None],
+        ran_out: Callable[[], bool | None],
     ) -> None:
         self._shell = shell
         self._client = client
-        self._kills_before = kills_before
-        self._kills = kills
+        self._ran_out = ran_out
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -176,13 +184,7 @@ class RemoteProcess:
 
     def out_of_memory(self) -> bool | None:
         """Tell whether the device killed a process for lack of memory since; None if unknown."""
-        if self._kills_before is None:
-            return None
-        try:
-            now = self._kills()
-        except DeviceError:
-            return None
-        return None if now is None else now > self._kills_before
+        return self._ran_out()
 
     def lost(self) -> DeviceError | None:
         """Return the error of a process whose device is gone, or cannot start it; else None."""

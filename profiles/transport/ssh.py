@@ -6,13 +6,13 @@ import os
 import re
 import shutil
 import tempfile
-import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, ClassVar
 
 from profiles.device import TransportSettings
+from profiles.transport.client import Failure, failure_of, hold, installed, release
 from profiles.transport.remote import Remote, expanded
 from runtimes.errors import DeviceError
 from runtimes.process import HostProcess
@@ -57,7 +57,12 @@ class SshShell:
             settings, "a destination of ssh: name, user@name or ssh://user@name:port"
         )
         self._folder = tempfile.mkdtemp(prefix="ep-")  # a socket's path may have 100 bytes
-        self._command = [_ssh(), *_options(settings, Path(self._folder, "s"))]
+        program = installed(
+            "ssh",
+            expected="OpenSSH's client",
+            action="install it: openssh-client on Debian and Ubuntu",
+        )
+        self._command = [program, *_options(settings, Path(self._folder, "s"))]
         self._master = self._connected()
         self._end = weakref.finalize(self, _disconnect, self._master, self._folder)
 
@@ -84,23 +89,14 @@ class SshShell:
         self._end()
 
     def _connected(self) -> HostProcess:
-        """Start the client that holds the connection until its stdin closes.
-
-        It closes with this process too, however that ends: nothing is left on either side.
-        """
+        """Start the client that holds the connection."""
         words = [
             *(*self._command, "-M", "--", self._host),
             _in_any_shell(f"echo {_HELLO.decode().strip()}; exec cat"),
         ]
-        master = HostProcess(words, dict(os.environ))
-        watchdog = threading.Timer(2 * _CONNECT_S, master.kill)
-        watchdog.daemon = True
-        watchdog.start()
-        greeted = _greeted(master.stdout)
-        watchdog.cancel()
+        master, greeted = hold(words, _greeted, seconds=2 * _CONNECT_S)
         if greeted:
             return master
-        master.wait(5)
         said = master.said()
         _disconnect(master, self._folder)
         raise _failure(self._host, said)
@@ -143,23 +139,8 @@ def _in_any_shell(script: str) -> str:
 
 
 def _disconnect(master: HostProcess, folder: str) -> None:
-    if master.wait(0) is None:
-        master.stdin.close()
-        if master.wait(2) is None:
-            master.kill()
-    master.close()
+    release(master, seconds=2)
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _ssh() -> str:
-    found = shutil.which("ssh")
-    if found is None:
-        raise DeviceError(
-            "ssh is not installed on this machine",
-            expected="OpenSSH's client",
-            action="install it: openssh-client on Debian and Ubuntu",
-        )
-    return found
 
 
 def _options(settings: TransportSettings, socket: Path) -> list[str]:
@@ -169,7 +150,7 @@ def _options(settings: TransportSettings, socket: Path) -> list[str]:
 
 
 _FAILURES = (
-    (
+    Failure(
         (
             "REMOTE HOST IDENTIFICATION HAS CHANGED",
             "Host key verification failed",
@@ -179,26 +160,31 @@ _FAILURES = (
         "ask for the device's key, then run `ssh {host}` once and compare; a changed key may be"
         " another machine's",
     ),
-    (
+    Failure(
         ("Permission denied", "Too many authentication failures"),
         "it accepts no key of this user",
         "put your public key there: `ssh-copy-id {host}`; ssh-agent or IdentityFile names the key",
     ),
-    (
+    Failure(
         ("Could not resolve hostname", "Name or service not known"),
         "no such host name",
         "check the name: `ssh {host}`",
     ),
-    (
+    Failure(
         ("Connection refused", "No route to host", "Network is unreachable", "timed out"),
         "it does not answer",
         "check that the device is on and its ssh server runs: `ssh {host}`",
     ),
-    (
+    Failure(
         ("Bad configuration option", "Can't open user config file", "terminating,"),
         "ssh's configuration cannot be used",
         "correct it: `ssh {host}`",
     ),
+)
+_BROKE = Failure(
+    (),
+    "the connection broke",
+    "check the device and the network: `ssh {host}`; then run the command again",
 )
 
 
@@ -206,10 +192,4 @@ def _failure(host: str, said: str) -> DeviceError:
     """Translate what ssh said of a connection that failed."""
     lines = [line.strip() for line in said.splitlines() if line.strip(" @")]
     last = lines[-1][:200] if lines else "the connection broke"
-    for patterns, why, action in _FAILURES:
-        if any(pattern in said for pattern in patterns):
-            return DeviceError(f"{host}: {why} ({last})", action=action.format(host=host))
-    return DeviceError(
-        f"{host}: the connection broke ({last})",
-        action=f"check the device and the network: `ssh {host}`; then run the command again",
-    )
+    return failure_of(host, said, last, _FAILURES, _BROKE)

@@ -100,6 +100,7 @@ class Store:
             raise DeviceError(
                 f"{self._shell.name}: {free / 1e6:.1f} MB are free for {self._root}",
                 expected=f"{needed / 1e6:.1f} MB for {listing.name}",
+                reason=f"{free / 1e6:.1f} MB are free where {needed / 1e6:.1f} MB are needed",
                 action="free some there (`edgepress device clean` deletes edgepress's own files),"
                 " or name a folder on another disk: [transport] folder",
             )
@@ -135,8 +136,9 @@ class Store:
             seconds=600,
         )
         if damaged := output.split():
-            raise DeviceError(
-                f"{self._shell.name}: {len(damaged)} files arrived damaged",
+            raise DeviceError.of(
+                self._shell.name,
+                f"{len(damaged)} files arrived damaged",
                 available="what was damaged is deleted",
                 action="try again; where it happens again, check the device's storage and memory",
             )
@@ -179,6 +181,7 @@ class Store:
             action="free some space there: `edgepress device clean` deletes edgepress's own files"
             if full
             else "check the folder's permissions, or name another: [transport] folder",
+            reason="its disk is full" if full else "its folder cannot be written",
         )
 
 

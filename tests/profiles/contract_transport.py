@@ -32,8 +32,8 @@ SHOUTED = """from runtimes.tasks.text_classification import TextClassification
 class Shouting(TextClassification):
     name = "shouting"
 
-    def answer(self, outputs):
-        return -super().answer(outputs)
+    def answer(self, outputs, feeds):
+        return [-logit for logit in super().answer(outputs, feeds)]
 """
 
 
@@ -179,7 +179,7 @@ class ContractTransport:
         variant = Variant("model", replace(artifact, task="shouting"), "onnxruntime")
         (answer,) = Job(transport).answers(variant, ["my card"])
         (known,) = Job(transport).answers(replace(variant, artifact=artifact), ["my card"])
-        assert (answer == -known).all()
+        assert list(answer) == [-logit for logit in known]
 
     def test_tells_what_memory_a_model_takes(
         self, transport: Transport, artifact: Artifact

@@ -26,6 +26,18 @@ needs_sshd = pytest.mark.skipif(
 )
 
 
+_PROFILE = """schema = 1
+name = "{name}"
+[transport]
+kind = "ssh"
+host = "board"
+config = "{config}"
+folder = "{folder}"
+[budgets]
+artifact_mb = {{max = 5}}
+"""
+
+
 @dataclass
 class Board:
     """Describe a server: the folder that stands for a board's home, and the way to reach it."""
@@ -51,6 +63,19 @@ class Board:
                 "budgets": {"artifact_mb": {"max": 1}},
             }
         )
+
+    @property
+    def profile_file(self) -> Path:
+        """Return the file of the profile that `write_profile` writes."""
+        return self.folder / "board.toml"
+
+    def write_profile(
+        self, *, name: str = "board", folder: str | Path | None = None, more: str = ""
+    ) -> Path:
+        """Write a profile that reaches the board, for command lines; return its file."""
+        text = _PROFILE.format(name=name, config=self.config, folder=folder or self.home)
+        self.profile_file.write_text(text + more)
+        return self.profile_file
 
     def give_python(self) -> None:
         """Let the board have this interpreter and its packages."""

@@ -12,6 +12,14 @@ def test_what_says_how_often_a_model_is_right_needs_labels() -> None:
         "accuracy_retention",
         "worst_class_retention",
         "accuracy_vs_baseline",
+        "f1",
+        "precision",
+        "recall",
+        "f1_retention",
+        "f1_vs_baseline",
+        "worst_type_recall_retention",
+        "mean_average_precision",
+        "worst_label_recall_retention",
     }
     throughput = metric_named("throughput_b8_c2_rows_per_s")
     assert throughput is not None

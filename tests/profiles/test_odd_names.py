@@ -54,6 +54,40 @@ def test_a_folder_is_what_its_name_says(board: Board, folder: str, place: str) -
     assert list((board.folder / "empty").iterdir()) == []
 
 
+def test_another_users_home_is_refused(board: Board) -> None:
+    with pytest.raises(DeviceError, match="begins with a user's name"):
+        _ = reached(board, "~bob/ep").root
+    assert list((board.folder / "empty").iterdir()) == []
+
+
+def test_an_empty_folder_of_the_user_stays_when_the_device_is_cleaned(board: Board) -> None:
+    own = board.folder / "empty" / "own"
+    own.mkdir()
+    device = reached(board, str(own))
+    with device.lock():
+        device.clean()
+    assert list(own.iterdir()) == []
+    own.rmdir()
+
+
+def test_a_folder_that_is_deleted_meanwhile_is_said(board: Board) -> None:
+    first, second = reached(board, "~/ep"), reached(board, "~/ep")
+    assert first.root == second.root
+    first.clean()
+    with pytest.raises(DeviceError, match="was deleted meanwhile"), second.lock():
+        pytest.fail("the lock of no folder was taken")
+    assert second.clean() == 0
+    assert list((board.folder / "empty").iterdir()) == []
+
+
+def test_an_empty_launcher_is_no_python(board: Board) -> None:
+    device = reached(board, "~/ep")
+    (Path(device.root) / "python").touch()
+    with pytest.raises(DeviceError, match="no Python with a runtime is set up"):
+        _ = device.python
+    device.clean()
+
+
 @pytest.mark.parametrize("name", ["-m", " lead", "trail ", "a'b$(id)\"", "back\\slash", "END"])
 def test_names_arrive_as_they_are(board: Board, tmp_path: Path, name: str) -> None:
     source = tmp_path / name / name

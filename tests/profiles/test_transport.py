@@ -102,7 +102,7 @@ def test_what_another_transport_reached_is_another_device(
     board = _profile("elsewhere", "/board")
     assert (
         why_elsewhere(board, Local())
-        == "its device is /board by elsewhere; what is measured is local"
+        == "its device is reached by 'elsewhere'; what is measured is another, reached by 'local'"
     )
     assert why_elsewhere(board, reach(board)) == ""
     assert why_elsewhere(_profile("elsewhere", "/other"), reach(board))

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from runtimes.errors import BackendError
+from runtimes.errors import BackendError, OutOfMemoryError
 from runtimes.measure import Load, MeasurePlan, Samples, Variant, expected_runs
-from runtimes.process import oom_kills
+from runtimes.process import Process, end_of, oom_kills
 from runtimes.stored import stored_samples
 from runtimes.worker import Worker
 from tests.runtimes.launching import measure, process
@@ -170,6 +173,71 @@ def test_says_for_certain_that_the_kernel_ended_it(tmp_path: Path, small_group: 
     worker = Worker(started, "model")
     with pytest.raises(BackendError, match="the kernel killed it because memory ran out"), worker:
         worker.ask("load", 60, row="my card")
+
+
+@pytest.fixture
+def another_was_killed(small_group: Path) -> Callable[[], None]:
+    """Return what lets the kernel kill another process of this machine for lack of memory."""
+
+    def starve() -> None:
+        held = (
+            f"echo $$ > {small_group}/cgroup.procs; exec {sys.executable} -c 'bytearray(99 << 20)'"
+        )
+        assert subprocess.run(["sh", "-c", held], check=False).returncode == -signal.SIGKILL
+
+    return starve
+
+
+@pytest.mark.parametrize("memory_mb", [None, 2000])
+def test_a_kill_by_hand_is_none_for_lack_of_memory_though_another_was(
+    tmp_path: Path, another_was_killed: Callable[[], None], memory_mb: int | None
+) -> None:
+    started = process(tiny_onnx(tmp_path).path, memory_mb=memory_mb)
+    with Worker(started, "model") as worker:
+        worker.ask("load", 60, row="my card")
+        another_was_killed()
+        started.kill()
+        with pytest.raises(BackendError, match="SIGKILL: killed") as caught:
+            worker.ask("run", 60, rows=[0])
+    assert not isinstance(caught.value, OutOfMemoryError)
+
+
+class Killed:
+    """Stand for a process that SIGKILL ended, on a machine that counts."""
+
+    def __init__(self, count: bool | None, said: str) -> None:
+        self._count, self._said = count, said
+
+    def said(self) -> str:
+        return self._said
+
+    def out_of_memory(self) -> bool | None:
+        return self._count
+
+
+HELD = "edgepress: memory 90.0 of 110.0 MB"
+LITTLE = "edgepress: memory 80.0 of 900.0 MB"
+
+
+@pytest.mark.parametrize(
+    ("counted", "said", "out_of_memory", "why"),
+    [
+        (True, HELD, True, "the kernel killed it because memory ran out"),
+        (True, f"{LITTLE}\n{HELD}", True, "the kernel killed it because memory ran out"),
+        (True, LITTLE, False, "had not taken most of what was free"),
+        (True, "", False, "had not taken most of what was free"),
+        (True, f"edgepress: in a control group\n{HELD}", False, "killed from outside"),
+        (False, "memory ran out: it may have 64 MB (cgroup)", True, r"64 MB \(cgroup\)"),
+        (False, HELD, False, "killed from outside"),
+        (None, HELD, False, "as the kernel does when memory runs out"),
+    ],
+)
+def test_what_supports_that_memory_ran_out(
+    counted: bool | None, said: str, out_of_memory: bool, why: str
+) -> None:
+    end = end_of(cast(Process, Killed(counted, said)), -signal.SIGKILL)
+    assert end.out_of_memory == out_of_memory
+    assert re.search(why, end.why)
 
 
 def test_a_model_that_does_not_load_is_a_fault(tmp_path: Path) -> None:

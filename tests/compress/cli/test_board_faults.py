@@ -34,17 +34,6 @@ from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 pytestmark = [pytest.mark.alone, needs_sshd]
 
-PROFILE = """schema = 1
-name = "board"
-[transport]
-kind = "ssh"
-host = "board"
-config = "{config}"
-folder = "{folder}"
-[budgets]
-artifact_mb = {{max = 5}}
-"""
-
 
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
@@ -55,9 +44,10 @@ def board(tmp_path: Path) -> Iterator[Board]:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the quick tier take two processes: a fault needs no more."""
+    """Let the quick tier take one process, also for starts: a fault needs no more."""
     plan = replace(tiers.TIERS["quick"].plan, blocks=1)
-    monkeypatch.setitem(tiers.TIERS, "quick", tiers.Tier((2,), plan))
+    monkeypatch.setitem(tiers.TIERS, "quick", tiers.Tier((1,), plan))
+    monkeypatch.setattr(tiers, "samples_needed", lambda _q, _confidence: 1)
 
 
 @pytest.fixture
@@ -78,8 +68,7 @@ def answers(board: Board, **changes: object) -> bool:
 
 
 def gated(board: Board, folder: str | Path | None = None) -> Said:
-    profile = board.folder / "board.toml"
-    profile.write_text(PROFILE.format(config=board.config, folder=folder or board.home))
+    profile = board.write_profile(folder=folder)
     return command("gate", "model", "--data", "rows.csv", "--tier", "quick", "--profile", profile)
 
 
@@ -279,6 +268,35 @@ def test_a_board_without_python(board: Board, gate: Callable[[], Said]) -> None:
     assert answers(board)
 
 
+BLOCKED = """import sys
+
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name == "onnxruntime":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_a_board_that_was_set_up_for_another_runtime(
+    board: Board, gate: Callable[[], Said]
+) -> None:
+    lacking = board.folder / "lacking"
+    lacking.mkdir()
+    (lacking / "sitecustomize.py").write_text(BLOCKED)
+    launcher = f'PYTHONPATH="{lacking}:$PYTHONPATH" exec {sys.executable} "$@"\n'
+    (board.home / "python").write_text(launcher)
+    said = gate()
+    assert said.code == 4
+    assert "onnxruntime is not installed on its device" in one_line(said)
+    assert "edgepress device setup PROFILE" in said.err
+    assert "pip install" not in said.err
+    assert left(board) == []
+
+
 def test_a_python_of_another_architecture(board: Board, gate: Callable[[], Said]) -> None:
     foreign = board.home / "foreign"
     content = bytearray(Path("/bin/true").resolve().read_bytes())
@@ -303,10 +321,10 @@ def held_by_another_process(board: Board) -> Iterator[int]:
         "with reach(load_profile(sys.argv[1])).lock():\n"
         "    print('held', flush=True); sys.stdin.read()\n"
     )
-    profile = board.folder / "held.toml"
-    profile.write_text(PROFILE.format(config=board.config, folder=board.home))
     holder = subprocess.Popen(
-        [sys.executable, "-c", code, profile], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, board.write_profile()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert holder.stdin is not None
     assert holder.stdout is not None

@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from junitparser import JUnitXml
 
 from compress.cli.main import run
-from tests.compress.cli.test_board_faults import PROFILE, meanwhile, signalled
 from tests.compress.cli.test_board_faults import brief as brief
+from tests.compress.cli.test_board_faults import meanwhile, signalled
 from tests.compress.cli.test_gate import command
 from tests.compress.cli.test_gate import ground as ground
-from tests.profiles.sshd import Board, needs_sshd, serving
+from tests.compress.cli.two_boards import boards as boards
+from tests.compress.cli.two_boards import profiles
+from tests.profiles.sshd import Board, needs_sshd
 
 pytestmark = [pytest.mark.alone, needs_sshd]
 
 QUICK = ("--data", "rows.csv", "--tier", "quick")
 
 
-@pytest.fixture
-def boards(
-    tmp_path: Path, ground: Path, brief: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[list[Board]]:
+@pytest.fixture(autouse=True)
+def beside_the_model(ground: Path, brief: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ground)
-    with ExitStack() as stack:
-        boards = [stack.enter_context(serving(tmp_path / name)) for name in ("left", "right")]
-        for board in boards:
-            board.give_python()
-            text = PROFILE.format(config=board.config, folder=board.home)
-            text = text.replace('name = "board"', f'name = "{board.folder.name}"')
-            (board.folder / "board.toml").write_text(text)
-        yield boards
-
-
-def profiles(boards: list[Board]) -> list[str]:
-    return [word for board in boards for word in ("--profile", str(board.folder / "board.toml"))]
 
 
 def test_two_boards_and_this_machine_each_have_a_verdict(
@@ -80,22 +66,27 @@ def test_one_board_that_fails_leaves_the_others_verdict(boards: list[Board], los
 
 
 def test_what_is_published_names_no_host_user_or_folder(
-    boards: list[Board], tmp_path: Path
+    boards: list[Board], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "g.summary"))
     left, _ = boards
     left.config.write_text(left.config.read_text().replace("Host board", "Host secret.host"))
-    text = (left.folder / "board.toml").read_text()
-    (left.folder / "board.toml").write_text(text.replace('"board"', '"ann@secret.host"'))
+    text = left.profile_file.read_text()
+    left.profile_file.write_text(text.replace('"board"', '"ann@secret.host"'))
     said = command(
         "gate", "model", *QUICK, *profiles(boards), "--json",
-        "--junit", tmp_path / "g.xml", "--markdown", tmp_path / "g.md",
+        "--junit", tmp_path / "g.xml", "--markdown", tmp_path / "g.md", "--comment",
+        tmp_path / "g.comment", "--verdict", tmp_path / "g.intoto", "--github",
     )  # fmt: skip
     assert said.code == 4, said.err
     assert "accepts no key" in said.report["devices"][0]["lost"]
     assert "ann@secret.host" in said.err  # who repairs it needs the name
-    published = said.out + "".join((tmp_path / name).read_text() for name in ("g.xml", "g.md"))
-    for private in ("secret.host", "ann@", "ssh-copy-id", str(left.config.parent / "user_key")):
-        assert private not in published
+    files = [tmp_path / f"g.{kind}" for kind in ("xml", "md", "comment", "intoto", "summary")]
+    published = [said.out, *(file.read_text(encoding="utf-8") for file in files)]
+    for private in ("secret.host", "ann@", "ssh-copy-id", str(left.folder / "user_key")):
+        assert not [text for text in published if private in text]
+    for board in boards:  # the measured one too
+        assert not [text for text in published if str(board.home) in text]
 
 
 def test_one_board_that_vanishes_while_it_measures(boards: list[Board]) -> None:
@@ -113,12 +104,27 @@ def test_one_board_that_vanishes_while_it_measures(boards: list[Board]) -> None:
 def test_two_profiles_of_one_name_are_refused(
     boards: list[Board], tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    right = boards[1].folder / "board.toml"
-    right.write_text(right.read_text().replace('name = "right"', 'name = "left"'))
+    boards[1].write_profile(name="left")
     said = command(*words, *QUICK, *profiles(boards), "--samples", tmp_path / "s.jsonl")
     assert said.code == 2
     assert "two profiles have the name 'left'" in said.err
     assert not list(tmp_path.glob("s*.jsonl"))
+
+
+@pytest.mark.parametrize(
+    "words", [("gate", "model"), ("validate", "model", "--reference", "model")]
+)
+def test_a_devices_file_of_samples_that_edgepress_did_not_write_stays(
+    boards: list[Board], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    foreign = tmp_path / "s.right.jsonl"
+    foreign.write_text("my notes\n")
+    said = command(*words, *QUICK, *profiles(boards), "--samples", tmp_path / "s.jsonl")
+    assert said.code == 2
+    assert "s.right.jsonl" in said.err
+    assert "--force" in said.err
+    assert [file.name for file in tmp_path.glob("s.*")] == ["s.right.jsonl"]
+    assert foreign.read_text() == "my notes\n"
 
 
 def test_all_boards_lost_is_one_error(boards: list[Board]) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from runtimes.predict import open_predictor
@@ -38,7 +39,7 @@ def test_every_command_of_the_page_works(tmp_path: Path, monkeypatch: pytest.Mon
     tiny_onnx(tmp_path / "runs" / "first" / "bundle")
     tiny_onnx(tmp_path / "teacher")
     model = open_predictor(tmp_path / "teacher")
-    labels = {text: LABELS[int(model.answer(text).argmax())] for text in TEXTS}
+    labels = {text: LABELS[int(np.argmax(model.answer(text)))] for text in TEXTS}
     rows = "".join(f"{text},{labels[text]}\n" for text in TEXTS * 100)
     (tmp_path / "test.csv").write_text("text,label\n" + rows)
     lines = blocks()

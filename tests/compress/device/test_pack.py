@@ -17,9 +17,10 @@ from compress.device.pack import Pack, build_pack
 from compress.device.pack_layout import check_closed
 from runtimes.errors import UnsupportedError
 from runtimes.predict import open_predictor
-from runtimes.worker import decoded
+from runtimes.process import HostProcess
+from runtimes.worker import Worker, decoded
 from tests.boards import MakePack
-from tests.runtimes.tiny import TEXTS, tiny_onnx
+from tests.runtimes.tiny import TEXTS, tiny_onnx, tiny_tflite
 
 NATIVE = os.uname().machine
 
@@ -136,9 +137,29 @@ def test_a_platform_without_wheels_is_refused_before_anything_is_built(
         make_pack("armv7l")
 
 
-@pytest.mark.parametrize("runtime", ["torch", "tensorrt"])
-def test_a_runtime_without_a_pack_is_refused_before_any_download(runtime: str) -> None:
-    with pytest.raises(UnsupportedError, match=runtime):
+@pytest.mark.slow
+def test_a_pack_of_litert_answers(make_pack: MakePack, tmp_path: Path) -> None:
+    pack = make_pack(NATIVE, "litert")
+    away = tmp_path / "board"
+    shutil.copytree(Path(runtimes.__file__).parent, away / "runtimes")
+    artifact = tiny_tflite(tmp_path / "tiny")
+    words = ["-m", "runtimes.serve", f"--model={artifact.path}", "--runtime=litert"]
+    started = HostProcess([str(pack.python), *words], {"PYTHONPATH": str(away)})
+    with Worker(started, "the pack") as worker:
+        assert worker.ask("load", 60, row=TEXTS[0])["runtime"] == "litert"
+        answered = worker.ask("answers", 60, rows=TEXTS)["answers"]
+    model = open_predictor(artifact.path)
+    answers = np.stack([decoded(answer) for answer in answered])
+    assert np.abs(answers - np.stack([model.answer(text) for text in TEXTS])).max() < 1e-6
+    assert not list(pack.folder.rglob("libLiteRtWebGpu*"))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "why"),
+    [("torch", "larger than 400 MB"), ("executorch", "needs torch"), ("tensorrt", "tensorrt")],
+)
+def test_a_runtime_without_a_pack_is_refused_before_any_download(runtime: str, why: str) -> None:
+    with pytest.raises(UnsupportedError, match=rf"{runtime}.*{why}|{why}"):
         build_pack("aarch64", runtime)
 
 

@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ import runtimes
 from compress.device.emulate_system import emulate_system
 from compress.device.system_board import SystemBoard, running, stop
 from profiles.device import load_profile
-from runtimes.errors import DeviceError
+from runtimes.errors import BackendError, DeviceError
 from runtimes.predict import open_predictor
 from runtimes.process import HostProcess
 from runtimes.worker import Worker, decoded
@@ -131,6 +131,18 @@ class TestSystemBoard:
         answers = np.stack([decoded(answer) for answer in answered["answers"]])
         model = open_predictor(artifact.path)
         assert np.abs(answers - np.stack([model.answer(text) for text in TEXTS])).max() < 1e-5
+
+    def test_a_control_group_of_its_users_own_holds_a_worker(self, board: SystemBoard) -> None:
+        def load(memory_mb: int) -> dict[str, Any]:
+            command = "PYTHONPATH=$HOME pack/python -m runtimes.serve --model model --threads 1"
+            words = _command(board, f"{command} --runtime onnxruntime --memory-mb {memory_mb}")
+            with Worker(HostProcess(words, dict(os.environ)), "the board") as worker:
+                return worker.ask("load", 120, row=TEXTS[0])
+
+        assert load(160)["memory_limit"] == "cgroup"
+        with pytest.raises(BackendError, match=r"memory ran out: it may have 8 MB \(cgroup\)"):
+            load(8)
+        assert "edgepress-" not in _ssh(board, "ls /sys/fs/cgroup/board")[1]
 
     def test_its_memory_is_a_limit(self, board: SystemBoard) -> None:
         held = "held = bytearray(400 << 20); print(len(held))"
