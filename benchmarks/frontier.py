@@ -8,8 +8,9 @@ From a fine-tuned text classifier and its rows, whatever they are about:
 1. `edgepress search` chooses the student on a validation part of the training file, by its own
 rule: the answer, or where no shape is shown to meet the goal, the one that comes nearest; 2. it is
 trained again on all training rows, with as many seeds as --seeds; 3. each peer quantizes the
-same teacher in an environment of its own (benchmarks/peers); 4. all of them run on the test file in
-one interleaved session, one thread, batch 1 at the rows' real lengths, beside the teacher's fp32
+same teacher in an environment of its own (benchmarks/peers), and linear models (`TF-IDF word`,
+`TF-IDF word + character`) are fitted to the same rows; 4. all of them run on the test file in one
+interleaved session, one thread, batch 1 at the rows' real lengths, beside the teacher's fp32
 ONNX (edgepress's own export) in ONNX Runtime; 5. each ingredient of the choice is left out in turn.
 
 No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
@@ -28,7 +29,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -58,8 +59,11 @@ from compress.run.run_folder import RunFolder
 from compress.search.board import TerminalBoard
 from compress.search.choice import Standing
 from compress.search.request import SearchRequest, SearchResult, request_of
+from compress.search.rivals import difference, made_rivals, wins
 from compress.search.search import search
+from compress.tasks import task_of
 from profiles.job import Job
+from profiles.scores import RowScores
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
 from runtimes.files import write_json, write_text
@@ -160,7 +164,7 @@ def recipe_of(
     The number of augmented copies and the cut of the texts follow from the training rows.
     """
     from compress.data.dataset import DataSettings, load_inputs
-    from compress.tasks import DEFAULT_TASK, task_of
+    from compress.tasks import DEFAULT_TASK
 
     data = DataSettings(train=(), test=(str(train.resolve()),), text=text, label=label)
     whole = data.model_copy(update={"on_empty": "drop"})
@@ -224,6 +228,7 @@ class Frontier:
             *refits,
             *self._front(result),
             *models,
+            *self._rivals(),
         ]
         outcome = measured_together(
             contestants,
@@ -234,8 +239,11 @@ class Frontier:
             shared=self.request.cache.shared,
         )
         rows: dict[str, list[dict[str, Any]]] = {}
+        judged = next(one for one in contestants if one.role == "artifact")
         for one in contestants:
-            rows.setdefault(one.role, []).append(figures(one, outcome.of(one.name)))
+            row = figures(one, outcome.of(one.name))
+            row |= self._beside(one, judged, outcome) if one.role == "peer" else {}
+            rows.setdefault(one.role, []).append(row)
         seeds = [*rows["artifact"], *rows.get("seed", [])]
         content: dict[str, Any] = {
             "schema_version": 1,
@@ -261,6 +269,20 @@ class Frontier:
             content["seconds"] = round(time.monotonic() - start, 1)
             self._write(content, contestants, outcome)
         return content
+
+    def _beside(self, peer: Contestant, artifact: Contestant, outcome: Outcome) -> dict[str, Any]:
+        """Return the artifact's accuracy less the peer's, and whether the peer wins at its size."""
+        mine, theirs = (self._scores(one, outcome) for one in (artifact, peer))
+        if mine is None or theirs is None:
+            return {"difference": None, "wins": False}
+        ahead = difference(mine, theirs, SEED)
+        beaten = wins(ahead, peer.artifact.size_mb, artifact.artifact.size_mb)
+        return {"difference": asdict(ahead), "wins": beaten}
+
+    def _scores(self, one: Contestant, outcome: Outcome) -> RowScores | None:
+        given, model = outcome.of(one.name).answers, one.artifact
+        targets = self.request.plan.data.test.targets
+        return task_of(model.task).score(given, targets, model.labels) if given else None
 
     def _write(
         self, content: dict[str, Any], contestants: Sequence[Contestant], outcome: Outcome
@@ -298,6 +320,16 @@ class Frontier:
         kept = RunFolder(self.request.out / "front").keep(made, trial.name)
         notes = {"shape": trial.shape.to_json(), "epochs": trial.epochs}
         return Contestant(trial.name, "front", _ours(), kept, notes)
+
+    def _rivals(self) -> Iterator[Contestant]:
+        """Yield linear models of the same rows, in the runtime that is fastest for them."""
+        from sklearn import __version__
+
+        made = "scikit-learn " + __version__
+        for name, model in made_rivals(self.request.workshop()):
+            kept = RunFolder(self.request.out / "rivals").keep(model, name.replace(" ", "-"))
+            notes = {"regularization": model.history[-1].metrics["regularization"]}
+            yield Contestant(name, "peer", made, kept, notes)
 
     def _peers(self) -> tuple[list[Contestant], list[dict[str, Any]]]:
         """Return the peers' models, and for failed ones the reason."""
@@ -419,6 +451,7 @@ def report(content: Mapping[str, Any]) -> str:
         "Retention by speed:",
         "\n".join(_at(row) for row in content["front_at"]),
     ]
+    parts += [_beaten(row) for row in content["peers"] if row.get("wins")]
     parts += [f"{row['name']}: {row['error']}" for row in content["peers_failed"]]
     if known := content["against_peers"]:
         parts.append(
@@ -429,6 +462,13 @@ def report(content: Mapping[str, Any]) -> str:
     if content["ablation"]:
         parts += ["On the validation rows, made again:", _ablation_table(content["ablation"])]
     return "\n\n".join(parts)
+
+
+def _beaten(row: Mapping[str, Any]) -> str:
+    return (
+        f"{row['name']} beats the first seed, and is not larger:"
+        f" {-100 * row['difference']['value']:.1f} points more accurate"
+    )
 
 
 def _found(search_: Mapping[str, Any]) -> str:

@@ -112,7 +112,7 @@ def _figures(
         measured = outcome.of(one.name)
         assert measured.answers is not None  # validation rows are labeled
         task = task_of(measured.candidate.artifact.task)
-        scores = task.score(measured.answers, rows.targets)
+        scores = task.score(measured.answers, rows.targets, request.plan.data.labels)
         chosen = scores if chosen is None else chosen
         share = paired_retention(scores, chosen, 0.95, request.plan.recipe.seed)
         bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}

@@ -6,14 +6,12 @@ of that token before attention, above all the query, are the same for every text
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from compress.graph.evaluated import evaluator
 from compress.graph.graph_index import GraphIndex, attribute
-from runtimes.onnx_runtime import import_onnxruntime
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -36,7 +34,8 @@ def fold_first_token(model: ModelProto, first_id: int) -> None:
         for name in node.input
         if name in fixed
     }
-    values = _evaluate(model, sorted(read), first_id) if read else {}
+    ids = np.array([[first_id, first_id]], dtype=np.int64)  # later tokens do not affect them
+    values = evaluator(model, sorted(read))(ids) if read else {}
     for name, value in values.items():
         index.redirect(name, index.add_constant(f"{name}_fixed", value))
 
@@ -99,24 +98,3 @@ def _is_local(index: GraphIndex, name: str) -> bool:
 def _whole(index: GraphIndex, name: str) -> list[int] | None:
     values = index.constant(name)
     return None if values is None else [int(value) for value in np.atleast_1d(values)]
-
-
-def _evaluate(model: ModelProto, names: Iterable[str], first_id: int) -> dict[str, NDArray[Any]]:
-    """Compute the values for a row that begins with this id; later tokens do not affect them."""
-    import onnx
-
-    wanted = list(names)
-    inputs = [value.name for value in model.graph.input]
-    part = onnx.ModelProto()
-    part.CopyFrom(model)
-    del part.graph.output[:]
-    part.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
-    onnxruntime = import_onnxruntime()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        part.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    ids = np.array([[first_id, first_id]], dtype=np.int64)
-    feeds = {name: ids if name == "input_ids" else np.ones_like(ids) for name in inputs}
-    return dict(zip(wanted, session.run(wanted, feeds), strict=True))

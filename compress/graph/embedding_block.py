@@ -54,6 +54,9 @@ def cut_positions(index: GraphIndex, max_length: int) -> None:
         if rows is None:
             continue
         kept = table[:rows] + _constant_addend(index, node)
+        if (kept == kept[0]).all():  # a model without positions
+            index.redirect(node.output[0], index.add_constant(f"{node.output[0]}_row", kept[0]))
+            continue
         node.input[0] = index.add_constant(f"{node.input[0]}_to_{max_length}", kept)
 
 

@@ -115,3 +115,11 @@ def order_nodes(graph: GraphProto) -> None:
     copies = [type(node).FromString(node.SerializeToString()) for node in ordered]
     del graph.node[:]
     graph.node.extend(copies)
+
+
+def drop_unread_inputs(graph: GraphProto) -> None:
+    """Drop the graph's inputs that no node reads."""
+    read = {name for node in graph.node for name in node.input}
+    kept = [value for value in graph.input if value.name in read]
+    del graph.input[:]
+    graph.input.extend(kept)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from compress.graph.constant_query import fold_first_token
 from compress.graph.embedding_block import cut_positions, drop_token_types
 from compress.graph.first_token import read_first_token
-from compress.graph.graph_index import GraphIndex, order_nodes, shapes
+from compress.graph.graph_index import GraphIndex, drop_unread_inputs, order_nodes, shapes
 from compress.graph.onnx_graph import share_equal_weights
 from compress.graph.plain_shapes import fix_reshapes, join_constant_additions, lift_mask
 from compress.graph.single_query import attend_from_one_token
@@ -34,7 +34,8 @@ def rewrite(model: ModelProto, max_length: int, opening: Opening) -> None:
     if opening.first_id is not None:
         fold_first_token(model, opening.first_id)
     index = GraphIndex(graph)
-    attend_from_one_token(index)
+    attend_from_one_token(model, index, opening.pad_id)
     lift_mask(index)
     join_constant_additions(index)
     order_nodes(graph)
+    drop_unread_inputs(graph)

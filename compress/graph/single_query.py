@@ -9,6 +9,7 @@ supports.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.graph.graph_index import GraphIndex, attribute
+from compress.graph.onnx_graph import MASK_FLOOR
+from compress.graph.token_tables import (
+    TokenTables,
+    depends_on_id,
+    look_up,
+    read_inputs,
+    rows_of,
+    vocabulary_size,
+)
 
 if TYPE_CHECKING:
-    from onnx import NodeProto
+    from onnx import ModelProto, NodeProto
 
 _SCORED = ("Add", "Mul", "Div")
 """Operators between the product of queries and keys and the softmax: scale, bias, mask."""
@@ -47,12 +57,54 @@ class _Attention:
     context: str
 
 
-def attend_from_one_token(index: GraphIndex) -> None:
-    """Rewrite each attention that has one query, unless layers share the weight of its keys."""
+def attend_from_one_token(model: ModelProto, index: GraphIndex, pad_id: int | None) -> None:
+    """Rewrite each attention that has one query, unless layers share the weight of its keys.
+
+    Where a token's id alone decides its row, the attention reads tables, and the mask is left out:
+    `pad_id`, the token that pads, is never attended to.
+    """
     for node in list(index.graph.node):
         attention = _match(index, node) if node.op_type == "Softmax" else None
-        if attention is not None:
-            _rewrite(index, attention)
+        if attention is None:
+            continue
+        tables = None if pad_id is None else _tables(model, index, attention, pad_id)
+        context = (
+            _averaged(index, attention)
+            if tables is None
+            else look_up(index, attention.context, tables)
+        )
+        index.redirect(attention.context, _biased(index, context, attention))
+
+
+def _tables(
+    model: ModelProto, index: GraphIndex, attention: _Attention, pad_id: int
+) -> TokenTables | None:
+    """Return what the attention reads of each token, None where its id alone does not decide it."""
+    tokens, query = attention.value.source, index.constant(attention.query)
+    scale = _scale(index, attention.between)
+    if query is None or scale is None or not depends_on_id(index, tokens):
+        return None
+    rows = rows_of(model, tokens, vocabulary_size(index, tokens))
+    values = rows @ index.values(attention.value.weight).astype(np.float64)
+    own = _own_columns(attention.heads, values.shape[1])
+    keys = index.values(attention.key.weight).astype(np.float64)
+    scores = scale * rows @ ((query.reshape(1, -1) * own) @ keys.T).T
+    scores[pad_id] = MASK_FLOOR
+    return TokenTables(scores, values.reshape(len(rows), attention.heads, -1))
+
+
+def _scale(index: GraphIndex, between: Sequence[NodeProto]) -> float | None:
+    """Return the factor of the scores where nothing but it and the mask follows, else None."""
+    factor = 1.0
+    for node in between:
+        values = index.constant(node.input[1])
+        if node.op_type == "Add" and read_inputs(index, node.input[1]) == {"attention_mask"}:
+            continue
+        if node.op_type == "Add" or values is None or values.size != 1:
+            return None
+        number = float(values.ravel()[0])
+        factor *= number if node.op_type == "Mul" else 1 / number
+    return factor
 
 
 def _match(index: GraphIndex, softmax: NodeProto) -> _Attention | None:
@@ -127,10 +179,16 @@ def _joined(index: GraphIndex, name: str) -> str | None:
     return joined.output[0] if joined else None
 
 
-def _rewrite(index: GraphIndex, attention: _Attention) -> None:
+def _own_columns(heads: int, width: int) -> NDArray[np.float64]:
+    """Return 1 where a column belongs to a head, shape (heads, width)."""
+    return np.repeat(np.eye(heads), width // heads, axis=1)
+
+
+def _averaged(index: GraphIndex, attention: _Attention) -> str:
+    """Multiply each head's average of the tokens with the values' weight; return the context."""
     weight = index.values(attention.value.weight)
     tokens = attention.value.source
-    own = np.kron(np.eye(attention.heads), np.ones((1, weight.shape[1] // attention.heads)))
+    own = _own_columns(attention.heads, weight.shape[1])
     heads = index.add_constant(f"{attention.context}_heads", own.astype(np.float32))
     queries = _queries(index, attention, heads)
     turned = index.add_node("Transpose", [tokens], f"{attention.context}_tokens", perm=[0, 2, 1])
@@ -143,8 +201,7 @@ def _rewrite(index: GraphIndex, attention: _Attention) -> None:
     last = index.add_node("MatMul", [last, attention.value.weight], f"{attention.context}_values")
     last = index.add_node("Mul", [last, heads], f"{attention.context}_own")
     axis = index.add_constant(f"{attention.context}_axis", np.array([1]))
-    last = index.add_node("ReduceSum", [last, axis], f"{attention.context}_sum", keepdims=1)
-    index.redirect(attention.context, _biased(index, last, attention))
+    return index.add_node("ReduceSum", [last, axis], f"{attention.context}_sum", keepdims=1)
 
 
 def _queries(index: GraphIndex, attention: _Attention, heads: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from runtimes.errors import UnsupportedError
@@ -18,7 +18,7 @@ class Architecture:
     `base` is the backbone's attribute. Paths under `layers` are relative to one layer. `config_*`
     are the keys of config.json that change when a part is resized. `position_bias` is an embedding
     with one column a head that all layers share, if there is one. The classifier is `head_out`,
-    which reads `head_in`'s output for the first token.
+    which reads `head_in`'s output for the first token, or each token's state where there is none.
     """
 
     model_type: str
@@ -32,7 +32,7 @@ class Architecture:
     ffn_in: str
     ffn_out: str
     word_embeddings: str
-    head_in: str
+    head_in: str | None
     head_out: str
     config_layers: str = "num_hidden_layers"
     config_heads: str = "num_attention_heads"
@@ -148,6 +148,18 @@ def architecture(model_type: str) -> Architecture:
     if model_type not in FULL:
         require(model_type, "prune")
     return FULL[model_type]
+
+
+def parts_of(model: nn.Module) -> Architecture:
+    """Return the parts' names of a model, with those of its own head.
+
+    Every architecture's head for tokens is one linear layer.
+    """
+    config: Any = model.config
+    parts = architecture(config.model_type)
+    if not type(model).__name__.endswith("ForTokenClassification"):
+        return parts
+    return replace(parts, head_in=None, head_out="classifier")
 
 
 def part(model: nn.Module, path: str) -> Any:

@@ -43,6 +43,7 @@ class ExampleFeeds:
         """
         source = np.random.default_rng(rows * 4099 + length)
         ids = source.integers(0, self.vocabulary, (rows, length))
+        ids[ids == self.pad_id] = (self.pad_id + 1) % self.vocabulary  # no text holds padding
         if self.opening.first_id is not None:
             ids[:, 0] = self.opening.first_id
         mask = np.ones_like(ids)

@@ -13,13 +13,19 @@ from typing import Any
 from torch import nn
 from transformers import (
     BertForSequenceClassification,
+    BertForTokenClassification,
     DistilBertForSequenceClassification,
+    DistilBertForTokenClassification,
     ElectraForSequenceClassification,
+    ElectraForTokenClassification,
     MPNetForSequenceClassification,
+    MPNetForTokenClassification,
     PretrainedConfig,
     PreTrainedModel,
     RobertaForSequenceClassification,
+    RobertaForTokenClassification,
     XLMRobertaForSequenceClassification,
+    XLMRobertaForTokenClassification,
 )
 
 _BERT = ("encoder.layer", "attention.self", ("query", "key", "value"), "attention.output.dense")
@@ -91,34 +97,69 @@ class _PrunedHeads:
 
 
 class PrunedBertForSequenceClassification(_PrunedHeads, BertForSequenceClassification):
-    """BERT with fewer heads."""
+    """BERT with fewer heads, which classifies texts."""
 
 
 class PrunedDistilBertForSequenceClassification(_PrunedHeads, DistilBertForSequenceClassification):
-    """DistilBERT with fewer heads."""
+    """DistilBERT with fewer heads, which classifies texts."""
 
 
 class PrunedElectraForSequenceClassification(_PrunedHeads, ElectraForSequenceClassification):
-    """ELECTRA with fewer heads."""
+    """ELECTRA with fewer heads, which classifies texts."""
 
 
 class PrunedMPNetForSequenceClassification(_PrunedHeads, MPNetForSequenceClassification):
-    """MPNet with fewer heads."""
+    """MPNet with fewer heads, which classifies texts."""
 
 
 class PrunedRobertaForSequenceClassification(_PrunedHeads, RobertaForSequenceClassification):
-    """RoBERTa with fewer heads."""
+    """RoBERTa with fewer heads, which classifies texts."""
 
 
 class PrunedXLMRobertaForSequenceClassification(_PrunedHeads, XLMRobertaForSequenceClassification):
-    """XLM-RoBERTa with fewer heads."""
+    """XLM-RoBERTa with fewer heads, which classifies texts."""
+
+
+class PrunedBertForTokenClassification(_PrunedHeads, BertForTokenClassification):
+    """BERT with fewer heads, which labels tokens."""
+
+
+class PrunedDistilBertForTokenClassification(_PrunedHeads, DistilBertForTokenClassification):
+    """DistilBERT with fewer heads, which labels tokens."""
+
+
+class PrunedElectraForTokenClassification(_PrunedHeads, ElectraForTokenClassification):
+    """ELECTRA with fewer heads, which labels tokens."""
+
+
+class PrunedMPNetForTokenClassification(_PrunedHeads, MPNetForTokenClassification):
+    """MPNet with fewer heads, which labels tokens."""
+
+
+class PrunedRobertaForTokenClassification(_PrunedHeads, RobertaForTokenClassification):
+    """RoBERTa with fewer heads, which labels tokens."""
+
+
+class PrunedXLMRobertaForTokenClassification(_PrunedHeads, XLMRobertaForTokenClassification):
+    """XLM-RoBERTa with fewer heads, which labels tokens."""
 
 
 PRUNED = {
-    "bert": PrunedBertForSequenceClassification,
-    "distilbert": PrunedDistilBertForSequenceClassification,
-    "electra": PrunedElectraForSequenceClassification,
-    "mpnet": PrunedMPNetForSequenceClassification,
-    "roberta": PrunedRobertaForSequenceClassification,
-    "xlm-roberta": PrunedXLMRobertaForSequenceClassification,
+    "AutoModelForSequenceClassification": {
+        "bert": PrunedBertForSequenceClassification,
+        "distilbert": PrunedDistilBertForSequenceClassification,
+        "electra": PrunedElectraForSequenceClassification,
+        "mpnet": PrunedMPNetForSequenceClassification,
+        "roberta": PrunedRobertaForSequenceClassification,
+        "xlm-roberta": PrunedXLMRobertaForSequenceClassification,
+    },
+    "AutoModelForTokenClassification": {
+        "bert": PrunedBertForTokenClassification,
+        "distilbert": PrunedDistilBertForTokenClassification,
+        "electra": PrunedElectraForTokenClassification,
+        "mpnet": PrunedMPNetForTokenClassification,
+        "roberta": PrunedRobertaForTokenClassification,
+        "xlm-roberta": PrunedXLMRobertaForTokenClassification,
+    },
 }
+"""The classes for a transformers auto class, by `model_type`."""

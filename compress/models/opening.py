@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtimes.encoder import PADDING
 from runtimes.parsing import parse_json
 from runtimes.tokenizing import encode_all, load_tokenizer
 
@@ -16,11 +17,13 @@ _PROBES = ("", "a", "Ünïcode 漢字 \t\n", "word " * 600)
 class Opening:
     """Hold what all texts have in common: `first_id`, and whether all tokens have type 0.
 
-    `first_id` is None if the tokenizer does not put one fixed token first.
+    `first_id` is None if the tokenizer does not put one fixed token first, `pad_id` if it has no
+    token for padding.
     """
 
     first_id: int | None
     one_type: bool
+    pad_id: int | None = None
 
     @classmethod
     def of(cls, folder: Path, max_length: int) -> Opening:
@@ -31,7 +34,9 @@ class Opening:
         rows = encode_all(tokenizer, _PROBES)
         if any(row.ids[:1] != [first] for row in rows):
             first = None
-        return cls(first, types <= {0} and all(not any(row.type_ids) for row in rows))
+        one_type = types <= {0} and all(not any(row.type_ids) for row in rows)
+        pads = (tokenizer.token_to_id(name) for name in PADDING)
+        return cls(first, one_type, next((one for one in pads if one is not None), None))
 
 
 def _template(processor: dict[str, Any] | None) -> tuple[int | None, set[int]]:

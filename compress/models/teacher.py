@@ -17,7 +17,8 @@ from compress.models.weights import INDEX, WEIGHTS, read_shapes, weight_files, w
 from compress.papers import PAPERS, carry_papers, described, take_papers
 from compress.places import cache_root
 from compress.stage import TORCH
-from compress.tasks import Task, canonical_task, task_of
+from compress.tasks import DEFAULT_TASK, canonical_task, task_of
+from compress.tasks.heads import task_in
 from runtimes.artifact import (
     Artifact,
     is_artifact,
@@ -67,7 +68,7 @@ def resolve(path: str, folder: Path | None = None) -> Path:
 def open_model(
     path: str,
     *,
-    task: str,
+    task: str | None,
     folder: Path | None = None,
     max_length: int | None = None,
 ) -> Artifact:
@@ -75,19 +76,21 @@ def open_model(
 
     A LoRA adapter is merged into its base model in the user's cache, and the result is opened. A
     folder that edgepress wrote has a manifest; another transformers folder is described from its
-    configuration and the header of its weights. Raises ArtifactError on a pickle, a truncated file,
-    classes that are not the head's or a tokenizer that does not fit.
+    configuration and the header of its weights; it tells the task where `task` is None.
+
+    Raises ArtifactError on a pickle, a truncated file, classes that are not the head's or a
+    tokenizer that does not fit.
     """
-    task = canonical_task(task)
+    named = canonical_task(task) if task else None
     place = resolve(path, folder)
     refuse_both(place)
     if is_adapter(place):
         place = merge_adapter(
-            place, task, cache_root() / "merged", lambda name: resolve(name, place)
+            place, named or DEFAULT_TASK, cache_root() / "merged", lambda name: resolve(name, place)
         )
     if not is_artifact(place):
         _require_torch(place)
-        return _describe(place, task_of(task), max_length)
+        return _describe(place, named, max_length)
     artifact = read_artifact(place)
     if artifact.format == TORCH:
         _require_torch(place)
@@ -174,7 +177,7 @@ def _from_hub(name: str, local: Path) -> Path:
         ) from error
 
 
-def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
+def _describe(folder: Path, named: str | None, max_length: int | None) -> Artifact:
     from compress.models.torch_model import load_config, model_inputs
 
     refuse_pickles(folder)
@@ -182,6 +185,7 @@ def _describe(folder: Path, task: Task, max_length: int | None) -> Artifact:
     _check_type(folder, settings)
     _check_sizes(folder, settings)
     shapes = read_shapes(folder)
+    task = task_of(named or task_in(settings))
     labels = task.head_labels(folder, settings, shapes)
     config = load_config(folder)
     limit = _length_limit(folder, config)

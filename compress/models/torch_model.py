@@ -90,7 +90,7 @@ def _model_class(config: Any, task: str) -> Any:
     if getattr(config, "edgepress_heads", None) is not None:
         from compress.models.modeling_edgepress import PRUNED
 
-        return PRUNED[config.model_type]
+        return PRUNED[task_of(task).auto_class().__name__][config.model_type]
     return task_of(task).auto_class()
 
 

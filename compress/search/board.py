@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.live import Live
     from rich.table import Table
 
-_COLUMNS = ("epochs", "accuracy", "retention", "speed-up", "MB")
+_COLUMNS = ("epochs", "score", "retention", "speed-up", "MB")
 _WIDTHS = (10, 8, 16, 7, 7)
 _ROWS = 24
 

@@ -10,7 +10,15 @@ from compress.answers.deployed import answers
 from compress.data.dataset import Dataset
 from compress.judge import evidence
 from compress.models.outline import outline_of
-from compress.report.schema import Estimate, Report, Search, SearchTrial, SeedRow, SeedSpread
+from compress.report.schema import (
+    Estimate,
+    Report,
+    RivalRow,
+    Search,
+    SearchTrial,
+    SeedRow,
+    SeedSpread,
+)
 from compress.run.pipeline import Run
 from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
@@ -18,6 +26,7 @@ from compress.run.steps import lay_out
 from compress.search.choice import Goal, Standing
 from compress.search.evidence import RISK
 from compress.search.request import SearchRequest, SearchResult
+from compress.search.rivals import difference, made_rivals, wins
 from compress.search.workshop import refit_rows
 from compress.stage import Stage
 from compress.tasks import task_of
@@ -41,11 +50,12 @@ def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[R
     if result.answer is None:
         return _unmet(result, command), result.unmet
     seeds = _seeds(result, result.answer)
+    rivals = _rivals(result, result.answer)
     return judge(
         result.request,
         result.stages(result.answer),
         refit=refit_rows(result.request.plan.data),
-        search=section(result, seeds),
+        search=section(result, seeds, rivals),
         command=command,
         tier=tier,
     )
@@ -120,6 +130,27 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
     return tuple(rows)
 
 
+def _rivals(result: SearchResult, row: Standing) -> tuple[RivalRow, ...]:
+    """Compare the answer, as the report's own model, with each rival on the test rows."""
+    request = result.request
+    answer = result.refit(row.trial.shape, row.trial.epochs, request.plan.recipe.seed)
+    mine = _scores(result, answer)
+    rows = []
+    for name, model in made_rivals(request.workshop()):
+        theirs = _scores(result, model)
+        ahead = difference(mine, theirs, request.plan.recipe.seed)
+        rows.append(
+            RivalRow(
+                name=name,
+                accuracy=theirs.metric,
+                difference=ahead,
+                size_mb=round(model.size_mb, 4),
+                wins=wins(ahead, model.size_mb, answer.size_mb),
+            )
+        )
+    return tuple(rows)
+
+
 def _scores(result: SearchResult, model: Artifact) -> RowScores:
     request = result.request
     test = request.plan.data.test
@@ -133,12 +164,12 @@ def _scores(result: SearchResult, model: Artifact) -> RowScores:
         shared=request.cache.shared,
         device=request.plan.device,
     )
-    return task_of(model.task).score(given, test.targets)
+    return task_of(model.task).score(given, test.targets, model.labels)
 
 
 def _unmet(result: SearchResult, command: str) -> Report:
     from compress.report.files import render_files
-    from compress.report.schema import write_report
+    from compress.report.stored import write_report
 
     plan, folder = result.request.plan, result.request.out
     report = Report(
@@ -158,7 +189,9 @@ def _unmet(result: SearchResult, command: str) -> Report:
     return report
 
 
-def section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
+def section(
+    result: SearchResult, seeds: tuple[SeedRow, ...], rivals: tuple[RivalRow, ...] = ()
+) -> Search:
     """Return the report's part about the search."""
     front = {row.trial.name for row in result.pareto}
     return Search(
@@ -172,7 +205,9 @@ def section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
         rss_peak_mb=result.rss_peak_mb,
         seeds=seeds,
         spread=_spread(seeds),
+        rivals=rivals,
         advice=result.advice,
+        score_name=task_of(result.request.plan.teacher.task).score_name,
     )
 
 

@@ -17,7 +17,7 @@ from compress.run.plan import Plan
 from compress.search.selection import TUNING, base_of
 from compress.search.shape import Shape
 from compress.search.workshop import Workshop
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 
 _ROWS = (64, 576)
 """Both times include the start; their difference is the time of the rows."""

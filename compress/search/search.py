@@ -35,8 +35,8 @@ from compress.stage import STAGES, tool_versions
 from compress.storage.sources import code_digest
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
+from runtimes.digest import stable_hash
 from runtimes.errors import QualityError
-from runtimes.files import stable_hash
 
 FOLDER = "search"
 """The files and folders in a run's folder for the study and the front's models."""

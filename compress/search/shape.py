@@ -16,7 +16,7 @@ Settings = Mapping[str, Mapping[str, Any]]
 DECIDED = {
     "distill": {"layers", "keep", "student", "epochs", "patience"},
     "prune": {
-        *("layers", "ffn", "heads", "hidden", "recovery_epochs"),
+        *("layers", "ffn", "heads", "hidden", "positions", "recovery_epochs"),
         *("vocabulary", "vocabulary_floor", "alphabet"),
     },
     "quantize": {"scheme", "weights", "embeddings"},
@@ -40,8 +40,9 @@ class Shape:
 
     `layers` is the number of remaining layers, the last one included; `ffn` and `heads` are the
     removed shares, 0 to 0.95; `hidden` is the remaining width, None for the teacher's. `vocabulary`
-    is one of VOCABULARIES. `weights` is the type of the one-token products' weights. `embeddings`
-    None uses the scheme's default width.
+    is one of VOCABULARIES. Without `positions` the order of the words is lost, and one layer is
+    faster. `weights` is the type of the one-token products' weights. `embeddings` None uses the
+    scheme's default width.
     """
 
     layers: int
@@ -52,6 +53,7 @@ class Shape:
     scheme: str = "int8-dynamic"
     weights: str = "int8"
     embeddings: str | None = None
+    positions: bool = True
 
     @property
     def name(self) -> str:
@@ -60,6 +62,7 @@ class Shape:
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
         parts += [f"hidden{self.hidden}"] if self.hidden else []
+        parts += [] if self.positions else ["unordered"]
         parts += [self.vocabulary] if self.vocabulary != "seen" else []
         parts += [self.scheme]
         parts += [f"weights-{self.weights}"] if self.weights != "int8" else []
@@ -109,6 +112,7 @@ def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
         **kept.get("prune", {}),
         "ffn": shape.ffn,
         "heads": shape.heads,
+        "positions": shape.positions,
         "vocabulary": True,
         **VOCABULARIES[shape.vocabulary],
         "recovery_epochs": 0,

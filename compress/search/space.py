@@ -35,6 +35,7 @@ class Space:
     hidden: tuple[int | None, ...]
     weights: tuple[str, ...]
     embeddings: tuple[str | None, ...]
+    positions: tuple[bool, ...]
     scheme: str
     teacher_hidden: int
     teacher_ffn: int
@@ -50,6 +51,7 @@ class Space:
             "vocabulary": tuple(VOCABULARIES),
             "weights": self.weights,
             "embeddings": self.embeddings,
+            "positions": self.positions,
         }
 
     def first(self) -> list[Shape]:
@@ -57,11 +59,17 @@ class Space:
         return list(dict.fromkeys(self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST))
 
     def neighbors(self, shape: Shape, *, smaller: bool) -> Iterator[Shape]:
-        """Yield the shapes that are one step smaller (or larger) in one dimension."""
+        """Yield the shapes that are one step smaller (or larger) in one dimension.
+
+        More layers than one keep their positions: without them they are no faster.
+        """
         for name, choices in self.choices.items():
             place = choices.index(getattr(shape, name)) + (1 if smaller else -1)
-            if 0 <= place < len(choices):
-                yield dataclasses.replace(shape, **{name: choices[place]})
+            if not 0 <= place < len(choices):
+                continue
+            near = dataclasses.replace(shape, **{name: choices[place]})
+            if near.positions or near.layers == 1:
+                yield near
 
     def work(self, shape: Shape) -> float:
         """Return a training step's work in multiples of one whole layer's.
@@ -104,6 +112,7 @@ def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
         hidden=(None, *narrower),
         weights=_taken("weights", scheme, exported),
         embeddings=_taken("embeddings", scheme, exported) or (None,),
+        positions=(True,) if parts.position_bias else (True, False),
         scheme=scheme,
         teacher_hidden=hidden,
         teacher_ffn=int(getattr(config, parts.config_ffn)),

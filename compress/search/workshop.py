@@ -27,8 +27,8 @@ from compress.tasks import task_of
 from profiles.scores import RowScores
 from profiles.statistics import Floats
 from runtimes.artifact import Artifact
+from runtimes.digest import stable_hash
 from runtimes.errors import BackendError
-from runtimes.files import stable_hash
 from runtimes.measure import Samples
 from runtimes.runtime import formats_of, runs_in
 
@@ -118,6 +118,10 @@ class Workshop:
             student = self._make(stage, student, data=data, seed=seed)
         return student
 
+    def made(self, stage: Stage, data: Dataset) -> Artifact:
+        """Return what a stage makes of the teacher and of rows."""
+        return self._make(stage, self.teacher, data=data)
+
     def ask_teacher(self) -> None:
         """Compute the teacher's answers to the training rows, which every student learns from."""
         from compress.distill.rows import TrainingRows
@@ -130,7 +134,7 @@ class Workshop:
         """Return a model's scores on the validation rows; a torch model runs as in training."""
         rows = self.data.validation
         given = self._answers(model, rows)
-        return task_of(model.task).score(given, rows.targets)
+        return task_of(model.task).score(given, rows.targets, model.labels)
 
     def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
         """Measure models beside the teacher's fp32 ONNX on the validation texts."""

@@ -147,17 +147,17 @@ def _text(type_id: int = 0) -> dict[str, dict[str, object]]:
 
 
 def test_the_opening_is_what_the_template_puts_first(tmp_path: Path) -> None:
-    assert _opening(tmp_path, _template(_special(), _text())) == Opening(2, one_type=True)
-    assert _opening(tmp_path, _template(_text(), _special())) == Opening(None, one_type=True)
-    assert _opening(tmp_path, None) == Opening(None, one_type=True)
-    assert _opening(tmp_path, _template(_special(1), _text(1))) == Opening(2, one_type=False)
+    assert _opening(tmp_path, _template(_special(), _text())) == Opening(2, True, 0)
+    assert _opening(tmp_path, _template(_text(), _special())) == Opening(None, True, 0)
+    assert _opening(tmp_path, None) == Opening(None, True, 0)
+    assert _opening(tmp_path, _template(_special(1), _text(1))) == Opening(2, False, 0)
 
 
 @pytest.mark.parametrize("kind", ["BertProcessing", "RobertaProcessing"])
 def test_older_post_processors_open_a_text_too(tmp_path: Path, kind: str) -> None:
     more = {"trim_offsets": True, "add_prefix_space": False} if kind[0] == "R" else {}
     change = {"type": kind, "cls": ["[CLS]", 2], "sep": ["[SEP]", 3], **more}
-    assert _opening(tmp_path, change) == Opening(2, one_type=True)
+    assert _opening(tmp_path, change) == Opening(2, True, 0)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

@@ -235,7 +235,7 @@ def test_max_length_is_the_asked_one_within_the_model_s(
 
 def test_other_tasks_are_refused(made: Path) -> None:
     with pytest.raises(UnknownNameError, match="text-classification"):
-        open_model(str(made), task="token-classification")
+        open_model(str(made), task="summarization")
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,8 @@ from dataclasses import replace
 import pytest
 
 from compress.report import html, markdown
-from compress.report.schema import (
-    Estimate,
-    Report,
-    Search,
-    SearchTrial,
-    SeedRow,
-    from_json,
-    to_json,
-)
+from compress.report.schema import Estimate, Report, RivalRow, Search, SearchTrial, SeedRow
+from compress.report.stored import from_json, to_json
 from tests.compress.report import report_fixture as fixture
 from tests.compress.report.test_report_html import HOSTILE, Page
 
@@ -47,6 +40,15 @@ SEARCH = Search(
     trials=(shape("one"), shape("two"), shape("three", front=False, deployed=False)),
     seconds=3000.0,
     rss_peak_mb=1400.0,
+    rivals=(
+        RivalRow(
+            name="TF-IDF word",
+            accuracy=0.93,
+            difference=Estimate(-0.01, -0.015, -0.005, 0.95, "each"),
+            size_mb=1.2,
+            wins=True,
+        ),
+    ),
     seeds=(SeedRow(seed=7, accuracy=0.92, retention=Estimate(0.99, 0.98, 1.0), size_mb=1.94),),
 )
 
@@ -96,6 +98,14 @@ def test_markdown_lists_the_front_alone() -> None:
     assert "**one**" in text
     assert "|two|" in text.replace(" ", "")
     assert "three" not in text
+
+
+def test_a_linear_model_that_is_better_at_its_size_is_said_to_be() -> None:
+    said = "93.0 %, 1.2 MB; the answer less this: -1.0 points [-1.5, -0.5]; it beats the answer"
+    assert said in markdown.render(report()).replace("\\", "")
+    assert said in Page(html.render(report())).text
+    fair = replace(SEARCH, rivals=(replace(SEARCH.rivals[0], wins=False),))
+    assert "it beats the answer" not in markdown.render(report(fair))
 
 
 def test_it_is_the_same_after_json() -> None:

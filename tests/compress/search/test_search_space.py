@@ -29,7 +29,7 @@ shapes = st.builds(
     Shape,
     **{name: st.sampled_from(values) for name, values in SPACE.choices.items()},
     scheme=st.just(SPACE.scheme),
-)
+).filter(lambda shape: shape.positions or shape.layers == 1)
 
 
 def test_a_name_says_what_is_left_and_is_a_file_name() -> None:

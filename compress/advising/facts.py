@@ -1,0 +1,94 @@
+"""What advice rests on: the figures that were measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from compress.advising.bags import Curve
+from compress.advising.recorded import Run
+from compress.advising.rows import Look
+from compress.report.schema import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Hold the speed and the size of something that could be deployed.
+
+    `kind` is "teacher", "quantize", "distil" or "linear". `layers` are those of a student. An
+    untrained student has no `accuracy` and no `retention`. `missed` are the limits of the profile
+    that it misses, `unknown` those that this measurement does not decide.
+    """
+
+    kind: str
+    name: str
+    p50_ms: float
+    p90_ms: float
+    speedup: float
+    size_mb: float
+    layers: int | None = None
+    positions: bool = True
+    accuracy: float | None = None
+    retention: Estimate | None = None
+    missed: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def meets(self) -> bool:
+        """Tell whether it meets every limit that was measured."""
+        return not self.missed and not self.unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Hold all that the rules decide by.
+
+    `goal` is the least retention. `enough_is_said` where the profile limits a latency in
+    milliseconds: then what meets its limits is fast enough. `order` is the retention of the teacher
+    itself on texts with shuffled words. `suspects` counts labels that are probably wrong.
+    """
+
+    goal: float
+    look: Look
+    curve: Curve
+    suspects: int
+    options: tuple[Option, ...]
+    order: Estimate
+    held_rows: int
+    enough_is_said: bool
+    cuts: bool
+    recorded: tuple[Run, ...]
+
+    def option(self, kind: str) -> Option:
+        """Return the first option of a kind."""
+        return next(one for one in self.options if one.kind == kind)
+
+    @property
+    def students(self) -> tuple[Option, ...]:
+        """Return the students that keep the order of words, the fewest layers first."""
+        found = [one for one in self.options if one.kind == "distil" and one.positions]
+        return tuple(sorted(found, key=lambda one: one.layers or 0))
+
+    @property
+    def linear(self) -> Estimate:
+        """Return the linear model's retention."""
+        return self.option("linear").retention or Estimate()
+
+    @property
+    def suspect_share(self) -> float:
+        """Return the share of the labels that are probably wrong."""
+        return self.suspects / max(self.look.rows, 1)
+
+    @property
+    def order_matters(self) -> bool:
+        """Tell whether shuffled words cost the teacher much and a linear model is far below it."""
+        shuffled, linear = self.order.upper, self.linear.value
+        return None not in (shuffled, linear) and (
+            shuffled <= MOST_SHUFFLED and linear < MOST_LINEAR  # type: ignore[operator]
+        )
+
+
+MOST_SHUFFLED = 0.90
+"""Order matters where shuffling surely costs the teacher a tenth of its accuracy or more. An
+encoder that never saw shuffled text loses some points by their strangeness alone."""
+MOST_LINEAR = 0.95
+"""And where a linear model keeps less than this: what shuffling costs alone may be strangeness."""

@@ -1,0 +1,97 @@
+"""Each rule of the advice, on facts that are made for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from compress.advising.bags import Curve
+from compress.advising.facts import Facts, Option
+from compress.advising.recorded import recorded
+from compress.advising.rows import Look
+from compress.advising.rules import decide
+from compress.report.schema import Estimate
+from tests.compress.searching import right
+
+LOOK = Look(10_000, 77, 130.0, "a", 35, "b", 180, 0, 0, 10.0, 40.0)
+
+
+def kept(value: float, width: float = 0.01) -> Estimate:
+    return Estimate(value, value - width, value + width, 0.95, "each")
+
+
+TEACHER = Option("teacher", "the teacher", 6.0, 9.0, 1.0, 91.0, accuracy=0.93, retention=kept(1.0))
+QUANTIZED = Option("quantize", "int8", 2.5, 4.0, 2.4, 24.0, accuracy=0.93, retention=kept(1.0))
+LINEAR = Option("linear", "bag", 0.05, 0.1, 120.0, 3.0, accuracy=0.91, retention=kept(0.975))
+STUDENTS = [
+    Option("distil", f"{n} layers", 0.3 * n, 0.5 * n, 20.0 / n, 2.0 * n, layers=n)
+    for n in (1, 2, 3)
+]
+UNORDERED = Option("distil", "unordered", 0.1, 0.2, 60.0, 2.0, layers=1, positions=False)
+
+
+def facts(*, linear: Option = LINEAR, quantized: Option = QUANTIZED, **changes: object) -> Facts:
+    """Return what was seen on Banking77 in round numbers, with some of it changed."""
+    base = Facts(
+        goal=0.98,
+        look=LOOK,
+        curve=Curve(right(840), right(860)),
+        suspects=200,
+        options=(TEACHER, quantized, linear, UNORDERED, *STUDENTS),
+        order=kept(0.93),
+        held_rows=1500,
+        enough_is_said=False,
+        cuts=True,
+        recorded=recorded(),
+    )
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_a_student_of_one_layer_where_recorded_runs_reached_the_goal() -> None:
+    answer = decide(facts())
+    assert (answer.kind, answer.option.layers, answer.option.positions) == ("distil", 1, True)
+
+
+def test_a_higher_goal_takes_more_layers() -> None:
+    assert decide(facts(goal=0.99)).option.layers == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind"),
+    [
+        ({"linear": replace(LINEAR, retention=kept(0.995))}, "linear"),
+        ({"linear": replace(LINEAR, retention=kept(0.985))}, "distil"),  # not surely
+        ({"linear": replace(LINEAR, retention=kept(1.0), missed=("artifact_mb ≤ 2",))}, "distil"),
+        ({"look": replace(LOOK, rows_a_class=5.0)}, "more-data"),
+        ({"curve": Curve(right(700), right(820))}, "more-data"),
+        ({"suspects": 1_900}, "cleaner-data"),
+        ({"cuts": False}, "quantize"),
+        ({"cuts": False, "quantized": replace(QUANTIZED, retention=kept(0.9))}, "leave"),
+    ],
+)
+def test_the_rules(changes: dict[str, object], kind: str) -> None:
+    assert decide(facts(**changes)).kind == kind  # type: ignore[arg-type]
+
+
+def test_where_order_matters_a_bag_of_words_and_a_shallow_student_are_refused() -> None:
+    linear = replace(LINEAR, retention=kept(0.6))
+    answer = decide(facts(linear=linear, order=kept(0.55)))
+    assert (answer.kind, answer.option.layers) == ("distil", 3)
+    assert "order" in answer.why
+
+
+def test_what_meets_a_limit_in_milliseconds_is_enough() -> None:
+    slow = replace(TEACHER, missed=("latency_p90_ms ≤ 5",))
+    options = facts().options
+    assert decide(facts(enough_is_said=True)).kind == "leave"
+    assert decide(facts(enough_is_said=True, options=(slow, *options[1:]))).kind == "quantize"
+    both = tuple(replace(one, missed=("latency_p90_ms ≤ 1",)) for one in options[:2])
+    assert decide(facts(enough_is_said=True, options=(*both, *options[2:]))).kind == "distil"
+
+
+def test_an_undecided_limit_is_not_met() -> None:
+    unsure = replace(TEACHER, unknown=("latency_p90_ms ≤ 5",))
+    quantized = replace(QUANTIZED, unknown=("latency_p90_ms ≤ 5",))
+    rest = facts().options[2:]
+    assert decide(facts(enough_is_said=True, options=(unsure, quantized, *rest))).kind == "distil"
