@@ -32,7 +32,7 @@ def check_classes(train: Sequence[Record], column: str) -> None:
     if all(_FRACTION.fullmatch(label) for label in counts) and any("." in c for c in counts):
         raise DataError(
             f"the labels are fractions: {', '.join(sorted(counts)[:5])}",
-            expected="classes; regression is not a task of edgepress",
+            expected='classes; a number is learned by task = "text-regression"',
             action="name another label column, or group the values into classes",
         )
     if len(counts) > MOST_CLASSES:

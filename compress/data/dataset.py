@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from compress.data.reading import RawTable, read_table
 from compress.data.rows import Record, Rows, RowTask, repeated, shared_rows
 from compress.data.splitting import split_rows
+from runtimes.digest import stable_hash
 from runtimes.errors import DataError
-from runtimes.files import stable_hash
 
 
 @dataclass(frozen=True, slots=True)

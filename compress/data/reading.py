@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from compress.data.conll import conll_rows
 from runtimes.errors import DataError, suggest
 from runtimes.packages import require_packages
 from runtimes.parsing import parse_json
 
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
-_FILES = "a path ending in .csv, .tsv, .jsonl or .parquet"
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".conll", ".bio")
+_FILES = "a path ending in .csv, .tsv, .jsonl, .parquet or .conll"
 _REACH_S = 10.0
 _SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a bar"}
 
@@ -74,7 +75,7 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
     if not path.is_file():
         raise DataError(
             f"{name}: {'a folder' if path.is_dir() else 'no such file'}",
-            expected="a csv, tsv, jsonl or parquet file",
+            expected="a csv, tsv, jsonl, parquet or conll file",
             available=_neighbors(path),
             action=f"looked at {path.absolute()}" + (f"; get it from {origin}" if origin else ""),
         )
@@ -250,6 +251,11 @@ def _json_object(path: Path, number: int, line: str) -> Mapping[str, Any]:
     return record
 
 
+def _read_conll(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with _decoded(path) as stream:
+        yield from conll_rows(path.name, stream)
+
+
 def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     require_packages(f"{path.name}: a parquet file", "pyarrow")
     from pyarrow import ArrowException, parquet
@@ -350,4 +356,6 @@ _READERS = {
     ".tsv": _read_tsv,
     ".jsonl": _read_jsonl,
     ".parquet": _read_parquet,
+    ".conll": _read_conll,
+    ".bio": _read_conll,
 }

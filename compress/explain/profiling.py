@@ -142,7 +142,10 @@ def _border(model: Path) -> Iterator[None]:
 def _batches(predictor: Predictor, texts: list[str], batch: int) -> list[Feeds]:
     """Return the feeds of the runs: fewer runs when each has many rows."""
     count = max(ROWS // batch, _FEWEST_ROWS)
-    rows = [predictor.feeds(text) for text in sample(texts, count * batch)]
+    sampled = [predictor.feeds(text) for text in sample(texts, count * batch)]
+    rows: list[Feeds] = [
+        {name: np.asarray(tensor) for name, tensor in row.items()} for row in sampled
+    ]
     if batch == 1:
         return rows
     chosen = list(islice(cycle(rows), count * batch))

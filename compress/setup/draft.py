@@ -13,6 +13,7 @@ from compress.quantize.schemes import scheme_of
 from compress.setup.survey import SEED, Survey
 from compress.setup.toml import Key, Table, to_toml
 from compress.stage import Stage, settings_of
+from compress.tasks import DEFAULT_TASK
 from profiles.device import DeviceProfile, load_profile
 from runtimes.runtime import format_for
 
@@ -78,10 +79,13 @@ def recipe_name(survey: Survey) -> str:
 def teacher_table(survey: Survey, folder: Path) -> Table:
     """Return [teacher], for a recipe in `folder`."""
     comment = "is fine-tuned first" if survey.finetune else "fine-tuned already; it is not changed"
+    task = survey.teacher.task
+    named = [] if task == DEFAULT_TASK else [Key("task", task, "what the rows are labeled for")]
     return Table(
         "[teacher]",
         [
             Key("path", _teacher_path(survey, folder), comment),
+            *named,
             Key("max_length", survey.teacher.max_length, "tokens that a text is cut to"),
         ],
     )
@@ -106,7 +110,7 @@ def data_table(survey: Survey, folder: Path) -> Table:
             keys.append(Key(f"{split}_share", _SHARE, f"split off train: {comment}"))
     keys += [
         Key("text", survey.text.column, "the column of the text"),
-        Key("label", survey.label.column, f"the column of its class, one of {_classes(survey)}"),
+        Key("label", survey.label.column, f"the column of its labels, {_classes(survey)} in all"),
     ]
     return Table("[data]", keys)
 

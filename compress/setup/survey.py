@@ -9,6 +9,7 @@ from compress.data.dataset import Dataset, DataSettings, load_dataset
 from compress.models.outline import outline_of
 from compress.models.teacher import open_model
 from compress.setup.columns import Choice, choose_label, choose_text, read_columns
+from compress.setup.tagging import TASK, Tagging, find_tagging
 from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, UnsupportedError
@@ -58,7 +59,9 @@ class Survey:
             "to be fine-tuned" if self.finetune else f"fine-tuned for {len(made.labels)} classes"
         )
         rows = f"{len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test"
+        known = [f"task      {made.task}"] if made.task != DEFAULT_TASK else []
         return [
+            *known,
             f"teacher   {self.given.teacher} ({made.model_type}, {_count(self.layers, 'layer')},"
             f" {made.parameters / 1e6:.1f} M parameters), {trained}",
             f"data      {self.given.data}: {rows}, {len(data.labels)} classes",
@@ -78,16 +81,15 @@ def survey(given: Given) -> Survey:
     Raises a subclass of InputError for files that cannot be opened or read, and DataError where the
     rows' classes are not those of the teacher's head.
     """
-    teacher = open_model(given.teacher, task=DEFAULT_TASK)
+    tagging = find_tagging(given.data, given.text, given.label)
+    teacher = open_model(given.teacher, task=TASK if tagging else DEFAULT_TASK)
     if teacher.format != "huggingface":
         raise UnsupportedError(
             f"{given.teacher}: an exported model ({teacher.format})",
             expected="a teacher: a transformers folder with config.json and safetensors",
             action="give the model that it was exported from",
         )
-    columns = read_columns(given.data)
-    label = choose_label(columns, given.label, given.text, teacher.labels)
-    text = choose_text(columns, given.text, label.column)
+    text, label = _columns(given, teacher, tagging)
     named = {"test": given.test, "validation": given.validation}
     splits = {name: path for name, path in named.items() if path is not None}
     beside = _beside(given.data, {text.column, label.column}, splits)
@@ -114,6 +116,15 @@ def survey(given: Given) -> Survey:
         data=data if finetune else _aligned(data, teacher),
         found=tuple(beside),
     )
+
+
+def _columns(given: Given, teacher: Artifact, tagging: Tagging | None) -> tuple[Choice, Choice]:
+    """Return the columns of the text and of the label."""
+    if tagging is not None:
+        return tagging.text, tagging.label
+    columns = read_columns(given.data)
+    label = choose_label(columns, given.label, given.text, teacher.labels)
+    return choose_text(columns, given.text, label.column), label
 
 
 def _beside(data: Path, columns: set[str], named: dict[str, Path]) -> dict[str, Path]:

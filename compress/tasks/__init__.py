@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from compress.data.rows import RowTask
 from profiles.measurement import Figures, Provenance
 from profiles.scores import RowScores
-from runtimes.errors import UnknownNameError
+from runtimes.errors import UnknownNameError, UnsupportedError
 from runtimes.registry import Registry
 from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
     from torch import Generator, Tensor
 
-    from compress.data.batch import Batch
+    from compress.data.batch import Batch, Tokens
     from compress.data.dataset import Dataset
     from compress.tasks.classes import ClassCost
 
@@ -29,7 +29,13 @@ Answer = NDArray[np.float32]
 
 TASKS = Registry(
     "task",
-    {"text-classification": "compress.tasks.text_classification:TextClassification"},
+    {
+        "multi-label-classification": (
+            "compress.tasks.multi_label_classification:MultiLabelClassification"
+        ),
+        "text-classification": "compress.tasks.text_classification:TextClassification",
+        "token-classification": "compress.tasks.token_classification:TokenClassification",
+    },
     group="edgepress.tasks",
 )
 
@@ -38,6 +44,11 @@ SYNONYMS = {
     "sequence-classification": "text-classification",
     "sentiment-analysis": "text-classification",
     "zero-shot-classification": "text-classification",
+    "ner": "token-classification",
+    "named-entity-recognition": "token-classification",
+    "slot-filling": "token-classification",
+    "multi-label": "multi-label-classification",
+    "multi_label_classification": "multi-label-classification",
 }
 """Other names that model cards and transformers have for a task."""
 
@@ -52,12 +63,20 @@ class Task(RowTask, Protocol):
     answer. `labels` are the names of a model's outputs, such as classes.
 
     `reads_first_token` tells whether the head reads the last states of the first token alone.
+    `windowed` tells whether it reads a long text to its end, in windows.
+    `metric` is the name of its score in budgets and figures (with `_retention` and `_vs_baseline`
+    for what is kept of another model's), `worst_metric` that of the retention of the class that
+    keeps least, `score_name` what people call the score in reports.
     `explained_by` maps a metric, by its prefix, to the `"module:function"` that explains it
     (compress/explain/explain.py).
     """
 
     name: ClassVar[str]
     reads_first_token: ClassVar[bool]
+    windowed: ClassVar[bool]
+    metric: ClassVar[str]
+    worst_metric: ClassVar[str]
+    score_name: ClassVar[str]
     explained_by: ClassVar[Mapping[str, str]]
 
     # A model's head
@@ -88,8 +107,25 @@ class Task(RowTask, Protocol):
 
     # Learning
 
-    def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
-        """Return the number of tokens of each input, with special tokens."""
+    def text(self, value: Any) -> str:
+        """Return the text of an input, as a tokenizer reads it."""
+
+    def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Tokens]:
+        """Return the token ids of each input, with special tokens."""
+
+    def learner(self, model: Any, targets: Sequence[Any]) -> Task:
+        """Return the task as it trains a torch model on these targets; it readies the head.
+
+        A task whose losses do not depend on all targets returns itself.
+        """
+
+    def settle(
+        self, model: Any, answers: Callable[[], Sequence[Answer]], targets: Sequence[Any]
+    ) -> None:
+        """Finish the head of a model that `learner` trained, in place.
+
+        `answers` returns its answers to the validation rows, `targets` are theirs.
+        """
 
     def weights(
         self, targets: Sequence[Any], labels: tuple[str, ...], balance: str
@@ -130,13 +166,17 @@ class Task(RowTask, Protocol):
     def answers(self, output: Any, batch: Batch) -> Sequence[Answer]:
         """Return the answers in a torch model's output, one for each row of a batch."""
 
-    def evaluate(self, answers: Sequence[Answer], targets: Sequence[Any]) -> tuple[float, float]:
+    def evaluate(
+        self, answers: Sequence[Answer], targets: Sequence[Any], labels: tuple[str, ...]
+    ) -> tuple[float, float]:
         """Return the score (more is better) and the loss that select the best epoch."""
 
     # Judging
 
-    def score(self, answers: Sequence[Answer], targets: Sequence[Any]) -> RowScores:
-        """Return each row's score; "accuracy" in budgets and reports is their metric."""
+    def score(
+        self, answers: Sequence[Answer], targets: Sequence[Any], labels: tuple[str, ...]
+    ) -> RowScores:
+        """Return each row's score; `metric` in budgets and reports is theirs."""
 
     def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
         """Return the highest score that guessing reaches, at 95 % confidence."""
@@ -184,3 +224,31 @@ def canonical_task(name: str) -> str:
     if canonical not in TASKS:
         raise UnknownNameError("task", name, TASKS.names())
     return canonical
+
+
+def own_metrics(task: Task) -> dict[str, str]:
+    """Return what the metrics that every profile may name are called for a task's own score.
+
+    "accuracy" is then the task's score, and "worst_class_retention" the retention of its worst
+    class. Those with the same name are left out.
+    """
+    names = {
+        "accuracy": task.metric,
+        "accuracy_retention": f"{task.metric}_retention",
+        "accuracy_vs_baseline": f"{task.metric}_vs_baseline",
+        "worst_class_retention": task.worst_metric,
+    }
+    return {general: own for general, own in names.items() if general != own}
+
+
+def require_one_token(task: str, what: str) -> None:
+    """Raise UnsupportedError for a task whose last layer computes every token.
+
+    `what` stores or trains the weights that are multiplied with a text's first token alone.
+    """
+    if not task_of(task).reads_first_token:
+        raise UnsupportedError(
+            f"{what} for {task}: no weights of it are multiplied with one token alone",
+            expected="a task that reads a text's first token, such as text-classification",
+            action="leave it out",
+        )

@@ -70,3 +70,18 @@ def class_weights(targets: Sequence[Any], classes: int, balance: str) -> Tensor 
         return balanced
     uneven = float(counts.max() / counts.min()) > _IMBALANCED
     return balanced.sqrt() if balance == "auto" and uneven else None
+
+
+def binary_soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """Return T²·KL of each row, the mean over labels that are answered one by one; shape (rows,).
+
+    Both are logits of shape (rows, labels); a label's probabilities are sigmoid(±logit / T).
+    """
+    import torch.nn.functional as F  # noqa: N812
+
+    mine, theirs = student / temperature, teacher / temperature
+    yes = F.logsigmoid(theirs), F.logsigmoid(mine)
+    no = F.logsigmoid(-theirs), F.logsigmoid(-mine)
+    each = sum(known.exp() * (known - said) for known, said in (yes, no))
+    assert not isinstance(each, int)
+    return each.mean(dim=-1) * temperature**2

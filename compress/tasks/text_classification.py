@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,32 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data import classes
+from compress.data.batch import Tokens
 from compress.data.dataset import Dataset, DataSettings
 from compress.data.reading import text_of
 from compress.data.rows import Record, Rows
 from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost, class_costs
+from compress.tasks.shares import log_softmax, with_sampling_error
 from profiles.class_retention import count_classes, worst_class_interval
 from profiles.measurement import Figures, Provenance
 from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import Sum, f1_macro_interval, share_interval
-from runtimes.errors import DataError, UnsupportedError
+from runtimes.errors import DataError
 from runtimes.runtime import TensorSpec
 from runtimes.tokenizing import encode_all
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
     from torch import Generator, Tensor
 
     from compress.data.batch import Batch
+    from compress.tasks import Task
 
 Logits = Sequence[NDArray[np.float32]]
 """The logits of each row, of shape (classes,)."""
-
-_SURE = 1.645
-"""Standard errors of a one-sided 95 % bound."""
 
 _EXPLANATION = "compress.explain.quality:explain"
 
@@ -50,6 +49,10 @@ class TextClassification:
 
     name: ClassVar[str] = "text-classification"
     reads_first_token: ClassVar[bool] = True
+    windowed: ClassVar[bool] = False
+    metric: ClassVar[str] = "accuracy"
+    worst_metric: ClassVar[str] = "worst_class_retention"
+    score_name: ClassVar[str] = "accuracy"
     explained_by: ClassVar[Mapping[str, str]] = {
         "accuracy": _EXPLANATION,
         "f1": _EXPLANATION,
@@ -64,7 +67,7 @@ class TextClassification:
         """Return the column of the label."""
         return (settings.label,)
 
-    def cell(self, value: Any, place: str) -> str:
+    def cell(self, value: Any, place: str) -> Any:
         """Return a cell as text."""
         return text_of(value, place)
 
@@ -72,7 +75,7 @@ class TextClassification:
         """Return the text unchanged."""
         return str(cells[0])
 
-    def target(self, cells: Sequence[Any]) -> str:
+    def target(self, cells: Sequence[Any]) -> Any:
         """Return the label without surrounding white space."""
         return str(cells[0]).strip()
 
@@ -123,13 +126,7 @@ class TextClassification:
         """Return the classes of a single-label head; raise UnsupportedError for another head."""
         if not heads.has_head(config, shapes, "ForSequenceClassification"):
             return ()
-        problem = config.get("problem_type")
-        if problem in ("regression", "multi_label_classification"):
-            raise UnsupportedError(
-                f"{folder}: a {problem} head",
-                expected="one class of several (single_label_classification)",
-                action='add [[stage]] kind = "finetune" on a pretrained model instead',
-            )
+        heads.require_problem(folder, config, heads.PROBLEMS[self.name])
         return heads.head_outputs(folder, config, shapes)
 
     def configure(self, config: Any, labels: tuple[str, ...]) -> None:
@@ -140,9 +137,21 @@ class TextClassification:
         """Return the logits' name and shape, one logit for each class."""
         return (TensorSpec("logits", "float32", ("batch", len(labels) or "labels")),)
 
-    def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Encoding]:
+    def text(self, value: Any) -> str:
+        """Return the text unchanged."""
+        return str(value)
+
+    def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Tokens]:
         """Return the tokens of each text."""
-        return encode_all(tokenizer, inputs) if inputs else []
+        rows = encode_all(tokenizer, inputs) if inputs else []
+        return [Tokens((row.ids,)) for row in rows]
+
+    def learner(self, model: Any, targets: Sequence[Any]) -> Task:
+        """Return the task itself."""
+        return self
+
+    def settle(self, model: Any, answers: Callable[[], Logits], targets: Sequence[Any]) -> None:
+        """Leave the head as it was trained."""
 
     def weights(
         self, targets: Sequence[Any], labels: tuple[str, ...], balance: str
@@ -197,13 +206,15 @@ class TextClassification:
         """Return the logits of each row."""
         return list(output.logits.float().cpu().numpy())
 
-    def evaluate(self, answers: Logits, targets: Sequence[Any]) -> tuple[float, float]:
+    def evaluate(
+        self, answers: Logits, targets: Sequence[Any], labels: tuple[str, ...]
+    ) -> tuple[float, float]:
         """Return accuracy and mean cross-entropy."""
-        labels = np.asarray(targets, dtype=np.int64)
-        losses = -_log_softmax(answers)[np.arange(len(labels)), labels]
-        return float((_classes(answers) == labels).mean()), float(losses.mean())
+        truth = np.asarray(targets, dtype=np.int64)
+        losses = -log_softmax(answers)[np.arange(len(truth)), truth]
+        return float((_classes(answers) == truth).mean()), float(losses.mean())
 
-    def score(self, answers: Logits, targets: Sequence[Any]) -> RowScores:
+    def score(self, answers: Logits, targets: Sequence[Any], labels: tuple[str, ...]) -> RowScores:
         """Return 1 for each row that is right."""
         return RowScores.right(_classes(answers) == np.asarray(targets))
 
@@ -211,7 +222,7 @@ class TextClassification:
         """Return the accuracy of always answering the largest class, plus its sampling error."""
         counts = np.bincount(np.asarray(targets, dtype=np.int64), minlength=len(labels))
         share = max(float(counts.max()) / len(targets), 1 / len(labels))
-        return share + _SURE * math.sqrt(share * (1 - share) / len(targets))
+        return with_sampling_error(share, len(targets))
 
     def figures(
         self,
@@ -228,14 +239,14 @@ class TextClassification:
         Raises DataError for rows that do not fit, or a reference without a right row.
         """
         predicted = _classes(answers)
-        scores = self.score(answers, targets)
+        scores = self.score(answers, targets, labels)
         counts = confusion(targets, predicted, len(labels))
         sums: dict[str, Sum] = {
             "accuracy": lambda c: share_interval(int(scores.value.sum()), len(scores), c),
             "f1_macro": lambda c: f1_macro_interval(counts, c, seed),
         }
         if reference is not None:
-            beside = self.score(reference, targets)
+            beside = self.score(reference, targets, labels)
             if not beside.value.any():
                 raise DataError(
                     "the reference has no row right",
@@ -250,7 +261,7 @@ class TextClassification:
 
     def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the KL divergence of the classes' probabilities, in nats."""
-        before, after = _log_softmax(known), _log_softmax(answers)
+        before, after = log_softmax(known), log_softmax(answers)
         kl: NDArray[np.float64] = (np.exp(before) * (before - after)).sum(axis=1)
         return kl
 
@@ -269,13 +280,6 @@ class TextClassification:
 def _classes(answers: Logits) -> NDArray[np.int64]:
     highest: NDArray[np.int64] = np.asarray(answers).argmax(axis=1)
     return highest
-
-
-def _log_softmax(answers: Logits) -> NDArray[np.float64]:
-    wide = np.asarray(answers, dtype=np.float64)
-    shifted = wide - wide.max(axis=1, keepdims=True)
-    log_shares: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return log_shares
 
 
 def _like(known: Logits, output: Any) -> Tensor:

@@ -47,7 +47,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def _answers(artifact: Artifact) -> Any:
     predictor = open_predictor(artifact.path)
-    return np.array([int(predictor.answer(text).argmax()) for text in TEXTS])
+    return np.array([int(np.argmax(predictor.answer(text))) for text in TEXTS])
 
 
 def _asked(ground: dict[str, Any], metric: str, reference: bool, **more: Any) -> Explanation:
