@@ -26,6 +26,7 @@ from runtimes.errors import (
     DeviceError,
     EdgepressError,
     InputError,
+    MissingPackageError,
     OutOfMemoryError,
     ProfileError,
     QualityError,
@@ -56,6 +57,7 @@ __all__ = [
     "DeviceError",
     "EdgepressError",
     "InputError",
+    "MissingPackageError",
     "Model",
     "OutOfMemoryError",
     "ProfileError",
@@ -141,7 +143,7 @@ class Result:
     """
 
     def __init__(self, folder: Path, report: Report, status: Status) -> None:
-        from compress.report.schema import to_json
+        from compress.report.stored import to_json
 
         self.folder = folder
         self.status: str = status.value

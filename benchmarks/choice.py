@@ -49,7 +49,7 @@ SHARED = (0.5, 0.2, 0.3)
 """The parts of a row's difficulty: common to all shapes, to a shape's seeds, of one training."""
 POPULATIONS = ("falling", "near", "none")
 SIZES = (300, 1000, 3000, 10_000)
-_FIVE = Space((4, 3, 2, 1), (None,), ("int8",), ("int8",), "int8-dynamic", 384, 1536)
+_FIVE = Space((4, 3, 2, 1), (None,), ("int8",), ("int8",), (True,), "int8-dynamic", 384, 1536)
 
 
 def truths(kind: str, count: int, rng: np.random.Generator) -> NDArray[np.float64]:

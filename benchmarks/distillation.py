@@ -255,7 +255,7 @@ def _accuracy(teacher: Artifact, data: Dataset) -> float:
     tokenizer = load_tokenizer(teacher.path, teacher.max_length)
     task = task_of(teacher.task)
     rows = encode(tokenizer, data.validation.inputs, model.config, task)
-    return task.evaluate(answers_of(model, rows, task), data.validation.targets)[0]
+    return task.evaluate(answers_of(model, rows, task), data.validation.targets, data.labels)[0]
 
 
 def _machine(threads: int) -> dict[str, Any]:

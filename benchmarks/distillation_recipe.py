@@ -80,6 +80,9 @@ class EpochTurns:
     def note(self, text: str) -> None:
         """Say nothing."""
 
+    def say_only(self, text: str) -> None:
+        """Say nothing."""
+
     def warn(self, text: str) -> None:
         """Keep the warning."""
         self.warnings.append(text)

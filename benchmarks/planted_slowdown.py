@@ -308,9 +308,8 @@ def only_rows(samples: Samples, keep: Callable[[int], bool]) -> Samples:
 def logits_differ(one: Artifact, other: Artifact, texts: Sequence[str]) -> float:
     """Return the largest difference of a logit between two models on the texts."""
     pair = [open_predictor(artifact.path) for artifact in (one, other)]
-    return max(
-        float(np.abs(np.subtract(*(model.answer(text) for model in pair))).max()) for text in texts
-    )
+    answers = [[model.answer(text) for text in texts] for model in pair]
+    return float(np.abs(np.diff(answers, axis=0)).max())
 
 
 def _bounds(interval: Interval) -> dict[str, float | None]:

@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from runtimes.runtime import RUNTIMES, Runtime
 
 EXTRAS = {
-    "compress": "run, finetune, distill, prune, export; parquet; models and rows of the Hub",
+    "compress": "run, each stage of training, export; parquet; models and rows of the Hub",
     "search": "search",
     "openvino": "OpenVINO models: export, quantize, run",
     "litert": "TFLite models in LiteRT: quantize, run",
@@ -21,6 +21,7 @@ EXTRAS = {
     "tensorrt": "TensorRT engines on an NVIDIA GPU",
     "peft": "LoRA adapters as teachers",
     "release": "signatures, model cards, bills of materials",
+    "serve": "a server for containers: `edgepress serve`",
     "demo": "the teacher of `edgepress demo`",
 }
 """What each extra enables."""

@@ -40,6 +40,9 @@ class Progress(Protocol):
     def warn(self, text: str) -> None:
         """Print a warning, and keep it for the report."""
 
+    def say_only(self, text: str) -> None:
+        """Print what no report may hold, as the name of a host: always, and keep it nowhere."""
+
 
 @dataclass(slots=True)
 class Silence:
@@ -58,6 +61,9 @@ class Silence:
     def warn(self, text: str) -> None:
         """Keep the warning."""
         self.warnings.append(text)
+
+    def say_only(self, text: str) -> None:
+        """Say nothing."""
 
 
 @dataclass(slots=True)
@@ -98,6 +104,10 @@ class Terminal:
         if text not in self.warnings:
             self.warnings.append(text)
             print(f"warning: {text}", file=sys.stderr, flush=True)
+
+    def say_only(self, text: str) -> None:
+        """Print it, also when quiet."""
+        print(self.stamped(text), file=sys.stderr, flush=True)
 
 
 @dataclass(slots=True)

@@ -14,9 +14,8 @@ from pydantic_core import to_jsonable_python
 from compress.data.dataset import DataSettings
 from compress.export.formats import Format
 from compress.stage import STAGES, Stage, settings_of
-from compress.tasks import DEFAULT_TASK
+from runtimes.digest import stable_hash
 from runtimes.errors import RecipeError, UnknownNameError, suggest
-from runtimes.files import stable_hash
 from runtimes.parsing import as_json, parse_toml
 
 Epochs = Annotated[int, Field(ge=1, le=1000)]
@@ -27,14 +26,15 @@ _STRICT = ConfigDict(frozen=True, extra="forbid")
 class TeacherSettings(BaseModel):
     """Hold the recipe's [teacher]: a folder, a Hub id or python:PACKAGE/FOLDER, and its task.
 
-    `saw_validation` says whether it was trained on the validation rows; None: find out. `base` is
-    what it was fine-tuned from: a search chooses by another teacher made of it without those rows.
+    Without `task`, the folder's configuration tells it. `saw_validation` says whether it was
+    trained on the validation rows; None: find out. `base` is what it was fine-tuned from: a search
+    chooses by another teacher made of it without those rows.
     """
 
     model_config = _STRICT
 
     path: str
-    task: str = DEFAULT_TASK
+    task: str | None = None
     max_length: Annotated[int, Field(ge=8, le=8192)] | None = None
     saw_validation: bool | None = None
     base: str | None = None

@@ -16,8 +16,9 @@ from compress.papers import carry_papers
 from compress.progress import Progress, Silence
 from compress.storage.sources import code_digest
 from runtimes.artifact import Artifact, StageRecord, write_artifact
+from runtimes.digest import stable_hash
 from runtimes.errors import UnsupportedError
-from runtimes.files import new_folder, stable_hash
+from runtimes.files import new_folder
 from runtimes.packages import require_packages
 from runtimes.registry import Registry
 from runtimes.runtime import TensorSpec
@@ -34,6 +35,7 @@ STAGES = Registry(
         "finetune": "compress.finetune.stage:Finetune",
         "distill": "compress.distill.stage:Distill",
         "prune": "compress.prune.stage:Prune",
+        "linear": "compress.linear.stage:Linear",
         "quantize": "compress.quantize.stage:Quantize",
         "export": "compress.export.stage:Export",
     },
@@ -42,7 +44,7 @@ STAGES = Registry(
 
 TOOLS = (
     *("edgepress", "torch", "transformers", "tokenizers"),
-    *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf"),
+    *("onnx", "onnxruntime", "onnxscript", "openvino", "nncf", "scikit-learn"),
     *("executorch", "torchao", "litert-torch", "ai-edge-litert", "ai-edge-quantizer"),
     "coremltools",
 )

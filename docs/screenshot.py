@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from compress.report import html
-from compress.report.schema import read_report
+from compress.report.stored import read_report
 
 MOST_BYTES = 150_000
 _QUIET = (

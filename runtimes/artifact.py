@@ -13,12 +13,12 @@ from typing import Any
 
 from runtimes import fields
 from runtimes.contents import check_files, digest_of, list_files, stamp_of
+from runtimes.digest import stable_hash
 from runtimes.errors import ArtifactError, UnsupportedError
-from runtimes.files import stable_hash
 from runtimes.listed import MANIFEST, ListedFile, files_from_json, files_to_json
 from runtimes.manifest import MOST_TOKENS, Manifest, malformed, read_content, write_content
 from runtimes.runtime import TensorSpec, model_files
-from runtimes.tasks import TASKS
+from runtimes.tasks import TASKS, DeviceTask, needs_of
 
 _NOT_DESCRIBED = {"path", "files", "history", "provenance"}
 _PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -72,7 +72,10 @@ class Artifact:
     @property
     def device_manifest(self) -> Manifest:
         """Return what running the model needs of the manifest."""
-        return Manifest(self.format, self.task, self.labels, self.max_length, self.files)
+        inputs = tuple(spec.name for spec in self.inputs)
+        return Manifest(
+            self.format, self.task, self.labels, self.max_length, self.files, inputs=inputs
+        )
 
     @property
     def model_file(self) -> Path:
@@ -85,10 +88,17 @@ class Artifact:
         These are the model's own files, what its task reads (a tokenizer), and the manifest.
         """
         names = [file.name for file in self.model_files()]
-        names += [name for name in TASKS.resolve(self.task).files if name in self.files]
+        names += [name for name in self.task_files() if name in self.files]
         listed = sum(self.files[name].size_bytes for name in dict.fromkeys(names))
         manifest = self.path / MANIFEST  # a teacher's own folder has none
         return listed + (manifest.stat().st_size if manifest.is_file() else 0)
+
+    def task_files(self) -> tuple[str, ...]:
+        """Return the files that the task reads for this model."""
+        task: type[DeviceTask] = TASKS.resolve(self.task)
+        needed = needs_of(task, [spec.name for spec in self.inputs]).files
+        optional = getattr(task, "optional_files", ()) if needed else ()
+        return (*needed, *(name for name in optional if name in self.files))
 
     def model_files(self) -> list[Path]:
         """Return the model's own files: the one that a runtime is given, then those beside it."""

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
+from runtimes.digest import stable_hash
 from runtimes.errors import ArtifactError
-from runtimes.files import file_sha256, stable_hash
+from runtimes.files import file_sha256
 from runtimes.listed import LITTER, MANIFEST, ListedFile, belongs
 
 _SHOWN = 5
@@ -49,20 +50,25 @@ def digest_of(files: Mapping[str, ListedFile]) -> str:
     return stable_hash([[name, files[name].sha256] for name in sorted(files)])
 
 
-def check_files(folder: Path, files: Mapping[str, ListedFile]) -> None:
+def check_files(
+    folder: Path, files: Mapping[str, ListedFile], manifest: str = MANIFEST, *, exact: bool = False
+) -> None:
     """Raise ArtifactError when a listed file is missing, changed or a symbolic link.
 
     A file is read once; later its size and times tell whether it is still the same. Files that are
-    not listed are ignored.
+    not listed are ignored, unless the folder is to hold `exact` the listed ones and its `manifest`.
     """
     faults = [f"{name} {why}" for name, one in files.items() if (why := _fault(folder, name, one))]
+    if exact:
+        found = set(_paths(folder, manifest))
+        faults += [f"{name} was added" for name in sorted(found - files.keys())]
     if faults:
         more = [f"{len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
         raise ArtifactError(
-            f"{folder}: the files do not match {MANIFEST}",
+            f"{folder}: the files do not match {manifest}",
             expected=f"the {len(files)} files that it lists, as they were written",
             available="; ".join([*faults[:_SHOWN], *more]),
-            action="make or copy the artifact again",
+            action="make it or copy it again",
         )
 
 
@@ -72,11 +78,11 @@ def unlisted(folder: Path, files: Mapping[str, ListedFile]) -> list[str]:
     return [name for name in names if not set(LITTER) & set(name.split("/"))]
 
 
-def _paths(folder: Path) -> Iterator[str]:
-    """Yield the path, with `/`, of everything below a folder but folders and the manifest."""
+def _paths(folder: Path, manifest: str = MANIFEST) -> Iterator[str]:
+    """Yield the path, with `/`, of everything below a folder but folders and its manifest."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if name != MANIFEST and (path.is_symlink() or not path.is_dir()):
+        if name != manifest and (path.is_symlink() or not path.is_dir()):
             yield name
 
 

@@ -13,9 +13,11 @@ import numpy as np
 
 from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.packages import import_package, package_availability, require_available
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+
     from runtimes.runtime import Feeds, Outputs
 
 PACKAGE = "model.mlpackage"
@@ -28,7 +30,10 @@ class CoreML:
     name: ClassVar[str] = "coreml"
     formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"coreml": (f"{PACKAGE}.zip",)}
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-    packages: ClassVar[tuple[str, ...]] = ("coremltools",)
+    packages: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "coremltools",
+    )
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
@@ -39,7 +44,7 @@ class CoreML:
             return Availability(False, reason, state.version)
         return state
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Unpack and compile the package; Core ML chooses its threads itself.
 
         Raises UnsupportedError where Core ML is not, ArtifactError on a damaged file.
@@ -67,13 +72,13 @@ def _runner(compiled: Any) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ..
         TensorSpec(one.name, "float32", ("batch", *one.type.multiArrayType.shape[1:]))
         for one in described.output
     )
-    check = feeds_check(inputs)
+    arrays = arrays_for(inputs)
 
     def run(feeds: Feeds) -> Outputs:
-        check(feeds)
-        rows = len(next(iter(feeds.values())))
+        named = arrays(feeds)
+        rows = len(next(iter(named.values())))
         given = [
-            {name: array[[row]].astype(np.int32) for name, array in feeds.items()}
+            {name: array[[row]].astype(np.int32) for name, array in named.items()}
             for row in range(rows)
         ]
         try:

@@ -8,6 +8,7 @@ EdgepressError                5  the tool itself failed
 │   ├── ProfileError             a device profile
 │   ├── UnknownNameError         a name that no registry has
 │   └── UnsupportedError         a real thing that this architecture or runtime lacks
+│       └── MissingPackageError  a package that is not installed
 ├── DeviceError               4  the device is another one, or cannot be reached
 ├── BackendError              5  a runtime's own exception, translated at its border
 │   ├── AnswerError           1  the model ran, and its answers are none
@@ -17,7 +18,7 @@ EdgepressError                5  the tool itself failed
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from runtimes.lean_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,6 +81,14 @@ class UnsupportedError(InputError):
     """Report a combination that this architecture, runtime or build does not support."""
 
 
+class MissingPackageError(UnsupportedError):
+    """Report a `package` that is not installed."""
+
+    def __init__(self, received: str, *, package: str, action: str) -> None:
+        self.package = package
+        super().__init__(received, action=action)
+
+
 class UnknownNameError(InputError):
     """Report a name that no registry has, and suggest the nearest one."""
 
@@ -94,9 +103,44 @@ class UnknownNameError(InputError):
 
 
 class DeviceError(EdgepressError):
-    """Report a device that is another one than the profile's, or out of reach."""
+    """Report a device that is another one than the profile's, or out of reach.
+
+    `reason` says so without the names of hosts, users and folders: reports are published.
+    """
 
     exit_code = 4
+
+    def __init__(
+        self,
+        received: str,
+        *,
+        action: str,
+        expected: str | None = None,
+        available: str | None = None,
+        reason: str = "it cannot be used; the terminal said why",
+    ) -> None:
+        super().__init__(received, action=action, expected=expected, available=available)
+        self.reason = reason
+
+    @classmethod
+    def of(
+        cls,
+        device: str,
+        reason: str,
+        *,
+        action: str,
+        said: str = "",
+        expected: str | None = None,
+        available: str | None = None,
+    ) -> Self:
+        """Return the error of a named device; `said` is what its client or itself said."""
+        return cls(
+            f"{device}: {reason} ({said})" if said else f"{device}: {reason}",
+            action=action,
+            expected=expected,
+            available=available,
+            reason=reason,
+        )
 
 
 class BackendError(EdgepressError):
@@ -128,10 +172,12 @@ class OutOfMemoryError(BackendError):
     """Report a model that needs more memory than its device, or its limit, has.
 
     `rss_peak_mb` is the most that the process held, None where it ended without a word.
+    `memory_limit` is what held it to less than the device has, empty where nothing did.
     """
 
     exit_code = 1
     rss_peak_mb: float | None = None
+    memory_limit: str = ""
 
 
 class QualityError(EdgepressError):

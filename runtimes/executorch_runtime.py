@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from runtimes.errors import ArtifactError, BackendError, InputError, first_line
 from runtimes.packages import import_package, package_availability
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
     from numpy.typing import NDArray
 
     from runtimes.runtime import Feeds, Outputs
@@ -29,7 +29,7 @@ class ExecuTorch:
     name: ClassVar[str] = "executorch"
     formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"executorch": ("model.pte",)}
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
-    packages: ClassVar[tuple[str, ...]] = ("executorch", "torch")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "executorch", "torch")
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
@@ -37,7 +37,7 @@ class ExecuTorch:
         torch = package_availability("torch")
         return package_availability("executorch", "executorch") if torch.ok else torch
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Load a program; `threads` of the first one that is opened hold for the whole process.
 
         Raises ArtifactError on a damaged file.
@@ -93,12 +93,12 @@ class _Program:
         )
         classes = int(meta.output_tensor_meta(0).sizes()[-1])
         self.outputs = (TensorSpec("logits", "float32", ("batch", classes)),)
-        self._check = feeds_check(self.inputs)
+        self._arrays = arrays_for(self.inputs)
 
     def __call__(self, feeds: Feeds) -> Outputs:
         """Return the logits of one batch; a row beyond the program's bound is an InputError."""
-        self._check(feeds)
-        rows, tokens = feeds["input_ids"].shape
+        arrays = self._arrays(feeds)
+        rows, tokens = arrays["input_ids"].shape
         if tokens > self._longest:
             raise InputError(
                 f"a row of {tokens} tokens",
@@ -106,12 +106,12 @@ class _Program:
                 action="cut the row, or export the model again with a larger max_length",
             )
         with self._lock:
-            return {"logits": np.concatenate([self._row(feeds, row) for row in range(rows)])}
+            return {"logits": np.concatenate([self._row(arrays, row) for row in range(rows)])}
 
-    def _row(self, feeds: Feeds, row: int) -> NDArray[Any]:
+    def _row(self, arrays: Mapping[str, NDArray[Any]], row: int) -> NDArray[Any]:
         import torch
 
-        given = [torch.from_numpy(feeds[spec.name][[row]]) for spec in self.inputs]
+        given = [torch.from_numpy(arrays[spec.name][[row]]) for spec in self.inputs]
         try:
             logits: NDArray[Any] = self._program.forward(given)[0].numpy()
         except Exception as error:  # the bindings raise RuntimeError for all faults

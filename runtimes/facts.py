@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from runtimes.clusters import Cluster, arm_core, clusters
+from runtimes.digest import stable_hash
 from runtimes.emulation import USER_MODE, why_emulated
-from runtimes.files import stable_hash
 from runtimes.host import host_id
 
 INFERENCE_ISA = (

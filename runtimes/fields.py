@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Any
+from runtimes.lean_typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 _SHOWN = 60
 _WHOLE_MOST = 2**53
@@ -41,7 +43,7 @@ def number(content: Mapping[str, Any], key: str) -> float:
     """Return a number that is finite and not negative; raise ValueError for anything else."""
     value = content.get(key)
     counts = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not counts or not 0 <= value < math.inf:  # type: ignore[operator]
+    if not counts or not 0 <= value < float("inf"):  # type: ignore[operator]
         raise _refused(content, key, "a number from 0 up")
     return float(value)  # type: ignore[arg-type]
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,17 +14,13 @@ _CHUNK = 1 << 20
 
 def file_sha256(path: Path) -> str:
     """Return the hexadecimal SHA-256 of a file's bytes."""
+    import hashlib  # imported here: OpenSSL takes 2 ms of a bundle's start
+
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def stable_hash(value: Any) -> str:
-    """Return the SHA-256 of a JSON-serializable value's canonical text."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -74,7 +67,7 @@ def new_folder(target: Path) -> Iterator[Path]:
             _replace_folder(temporary, target)
             _fsync(target.parent)
         except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
+            _delete(temporary)
             raise
 
 
@@ -94,7 +87,7 @@ def _parents_of(target: Path) -> Iterator[None]:
 
 def _beside(target: Path) -> Path:
     """Return a new hidden name beside a target."""
-    return target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}")
 
 
 def _replace_folder(source: Path, target: Path) -> None:
@@ -105,7 +98,13 @@ def _replace_folder(source: Path, target: Path) -> None:
     old.mkdir()
     target.rename(old / "folder")
     source.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _delete(old)
+
+
+def _delete(folder: Path) -> None:
+    import shutil  # imported here: with bz2 and lzma it takes 1 ms of a bundle's start
+
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fsync(path: Path) -> None:

@@ -90,9 +90,9 @@ def main() -> int:
     except Refused as error:
         print(f"error: {error}\n  next:      copy the whole bundle again", file=sys.stderr)
         return 2
-    from runtimes import predict
+    from runtimes import command
 
-    return predict.main(Path(FOLDER))
+    return command.main(Path(FOLDER))
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, NamedTuple
-
 from runtimes import fields
+from runtimes.lean_typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 MANIFEST = "artifact.json"
 LITTER = ("__pycache__", ".DS_Store", "Thumbs.db", "desktop.ini")
@@ -55,14 +56,6 @@ def _listed(row: Mapping[str, Any]) -> ListedFile:
 
 def _stays_inside(name: str) -> bool:
     """Tell whether a name is a plain relative path with `/`, on every system."""
-    path = PurePosixPath(name)
-    plain = path.as_posix() == name and "\\" not in name and "\0" not in name
-    return (
-        plain
-        and bool(path.name)
-        and not path.is_absolute()
-        and not PureWindowsPath(name).drive
-        and ".." not in path.parts
-        and name != MANIFEST
-        and belongs(name)
-    )
+    parts = name.split("/")  # an absolute one has an empty part, a drive of Windows a colon
+    plain = not any(mark in name for mark in "\\\0") and name[1:2] != ":"
+    return plain and not {"", ".", ".."} & set(parts) and name != MANIFEST and belongs(name)

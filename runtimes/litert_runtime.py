@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from runtimes.errors import ArtifactError, BackendError, InputError, first_line
 from runtimes.packages import import_package, package_availability
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
     from numpy.typing import NDArray
 
     from runtimes.runtime import Feeds, Outputs
@@ -32,14 +32,17 @@ class LiteRT:
     name: ClassVar[str] = "litert"
     formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"tflite": ("model.tflite",)}
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
-    packages: ClassVar[tuple[str, ...]] = ("ai_edge_litert",)
+    packages: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "ai_edge_litert",
+    )
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
         """Tell whether ai-edge-litert is installed, without importing it."""
         return package_availability("ai_edge_litert", "ai-edge-litert")
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Open an interpreter, which serves one thread at a time.
 
         Raises ArtifactError on a damaged file, or one without signatures for lengths.
@@ -89,14 +92,14 @@ class _Buckets:
             )
             for name, detail in any_one.get_output_details().items()
         )
-        self._check = feeds_check(self.inputs)
+        self._arrays = arrays_for(self.inputs)
 
     def __call__(self, feeds: Feeds) -> Outputs:
         """Return the outputs for one batch; a row beyond the longest signature is an InputError."""
-        self._check(feeds)
-        rows, tokens = next(iter(feeds.values())).shape
+        arrays = self._arrays(feeds)
+        rows, tokens = next(iter(arrays.values())).shape
         length = self._fitting(tokens)
-        padded = {name: _padded(array, length) for name, array in feeds.items()}
+        padded = {name: _padded(array, length) for name, array in arrays.items()}
         with self._lock:
             answers = [
                 self._run(length, {name: array[[row]] for name, array in padded.items()})

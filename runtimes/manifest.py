@@ -6,15 +6,21 @@ or to a file that it lists, is found.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+import os
 
 from runtimes import fields
+from runtimes.digest import stable_hash
 from runtimes.errors import ArtifactError
-from runtimes.files import stable_hash, write_json
+from runtimes.lean_json import dumps, loads
+from runtimes.lean_typing import TYPE_CHECKING, NamedTuple
 from runtimes.listed import MANIFEST, ListedFile, files_from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from _typeshed import StrPath
 
 SCHEMA_VERSION = 3
 MOST_BYTES = 64 * 2**20
@@ -27,8 +33,8 @@ _OWN = "manifest_digest"
 class Manifest(NamedTuple):
     """Say what a folder's model is, of which files, and what runs it.
 
-    In a bundle `runtimes` and `task_class` name the classes, as "module:Class"; elsewhere the
-    registries do.
+    `inputs` names the model's. In a bundle `runtimes` and `task_class` name the classes, as
+    "module:Class"; elsewhere the registries do.
     """
 
     format: str
@@ -38,9 +44,10 @@ class Manifest(NamedTuple):
     files: Mapping[str, ListedFile] = {}
     runtimes: Mapping[str, str] = {}
     task_class: str = ""
+    inputs: tuple[str, ...] = ()
 
 
-def read_manifest(folder: Path) -> Manifest:
+def read_manifest(folder: StrPath) -> Manifest:
     """Read what running a folder's model needs of its manifest.
 
     Raises ArtifactError as `read_content` does, and for a field that is missing or of another type.
@@ -55,12 +62,13 @@ def read_manifest(folder: Path) -> Manifest:
             files=files_from_json(fields.mapping(content, "files")),
             runtimes=fields.named_texts(content, "runtimes") if "runtimes" in content else {},
             task_class=fields.text(content, "task_class") if "task_class" in content else "",
+            inputs=tuple(fields.text(row, "name") for row in fields.rows(content, "inputs")),
         )
     except ValueError as error:
         raise malformed(folder, error) from error
 
 
-def read_content(folder: Path) -> dict[str, Any]:
+def read_content(folder: StrPath) -> dict[str, Any]:
     """Read a folder's manifest as JSON.
 
     Raises ArtifactError when it is missing, damaged, of another schema, or was edited.
@@ -69,14 +77,14 @@ def read_content(folder: Path) -> dict[str, Any]:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if type(version) is not int or version != SCHEMA_VERSION:
         raise ArtifactError(
-            f"{folder / MANIFEST}: schema_version {version!r}",
+            f"{os.path.join(folder, MANIFEST)}: schema_version {version!r}",
             expected=str(SCHEMA_VERSION),
             action="make the artifact again with this version of edgepress",
         )
     written = content.pop(_OWN, None)
     if written is None or written != _digest(content):
         raise ArtifactError(
-            f"{folder / MANIFEST}: it is not as it was written",
+            f"{os.path.join(folder, MANIFEST)}: it is not as it was written",
             expected=f"the content of its {_OWN}",
             available=str(written)[:70],
             action="make or copy the artifact again; the manifest was edited",
@@ -94,36 +102,39 @@ def _digest(content: Mapping[str, Any]) -> str | None:
 
 def write_content(folder: Path, content: Mapping[str, Any]) -> None:
     """Write a manifest, with the schema's version and the digest of its own content."""
-    plain = json.loads(json.dumps({"schema_version": SCHEMA_VERSION, **content}))
+    from runtimes.files import write_json
+
+    plain = loads(dumps({"schema_version": SCHEMA_VERSION, **content}))
     write_json(folder / MANIFEST, {**plain, _OWN: stable_hash(plain)})
 
 
-def malformed(folder: Path, error: Exception) -> ArtifactError:
+def malformed(folder: StrPath, error: Exception) -> ArtifactError:
     """Return the error for a manifest that lacks a field or has one of another type."""
     return ArtifactError(
-        f"{folder / MANIFEST}: a field is missing or malformed ({error})",
+        f"{os.path.join(folder, MANIFEST)}: a field is missing or malformed ({error})",
         expected=f"a manifest of schema_version {SCHEMA_VERSION}",
         action="make the artifact again with this version of edgepress",
     )
 
 
-def _parsed(folder: Path) -> Any:
-    path = folder / MANIFEST
-    if not path.is_file():
+def _parsed(folder: StrPath) -> Any:
+    path = os.path.join(folder, MANIFEST)
+    if not os.path.isfile(path):
         raise ArtifactError(
             f"{folder}: not an artifact folder",
             expected=f"a folder with {MANIFEST}, as every edgepress step writes it",
-            available="no such folder" if not folder.is_dir() else "a folder without it",
+            available="no such folder" if not os.path.isdir(folder) else "a folder without it",
             action="give an artifact's folder or a bundle's",
         )
-    if (size := path.stat().st_size) > MOST_BYTES:
+    if (size := os.path.getsize(path)) > MOST_BYTES:
         raise ArtifactError(
             f"{path}: {size:,} bytes",
             expected=f"at most {MOST_BYTES:,}",
             action="make or copy the artifact again",
         )
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as stream:
+            return loads(stream.read())
     except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: not JSON ({error})", action="make or copy the artifact again"

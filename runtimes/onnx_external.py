@@ -7,10 +7,15 @@ reading them. Source: onnx.proto3 (field numbers) and the Protocol Buffers encod
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from runtimes.errors import ArtifactError
+from runtimes.lean_typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from _typeshed import StrPath
 
 _TENSOR, _ENTRY = "TensorProto", "StringStringEntryProto"
 _CHILDREN: dict[str, dict[int, str]] = {
@@ -35,14 +40,19 @@ _CHILDREN: dict[str, dict[int, str]] = {
 _FIXED_BYTES = {1: 8, 5: 4}
 
 
-def check_external_data(model: Path) -> None:
+def check_external_data(model: StrPath) -> None:
     """Raise ArtifactError when a model's weights lie outside its folder.
 
     Absolute paths, `..`, symbolic links that leave the folder and missing files are refused; so is
     a file that is not a protobuf message.
     """
-    folder = model.parent.resolve()
-    for location in sorted(external_locations(model)):
+    locations = external_locations(model)
+    if not locations:
+        return
+    from pathlib import Path  # imported here: few models on a device have such weights
+
+    folder = Path(model).parent.resolve()
+    for location in sorted(locations):
         if _leaves(folder, location):
             raise ArtifactError(
                 f"{model}: keeps weights in {location!r}, outside its folder",
@@ -52,17 +62,17 @@ def check_external_data(model: Path) -> None:
         if not (folder / location).is_file():
             raise ArtifactError(
                 f"{model}: its weights file {location!r} is missing",
-                action=f"copy it to {model.parent}, or export the model again",
+                action=f"copy it to {Path(model).parent}, or export the model again",
             )
 
 
-def external_locations(model: Path) -> set[str]:
+def external_locations(model: StrPath) -> set[str]:
     """Return the `location` of every external tensor of an ONNX file.
 
     Raises ArtifactError when the file cannot be an ONNX model.
     """
     try:
-        with model.open("rb") as stream, _mapped(stream.fileno()) as data:
+        with open(model, "rb") as stream, _mapped(stream.fileno()) as data:
             return set(_locations(data, 0, len(data), "ModelProto"))
     except (ValueError, IndexError, RecursionError) as error:
         raise ArtifactError(
@@ -77,6 +87,8 @@ def _mapped(handle: int) -> mmap.mmap:
 
 
 def _leaves(folder: Path, location: str) -> bool:
+    from pathlib import PurePosixPath, PureWindowsPath
+
     for pure in (PurePosixPath(location), PureWindowsPath(location)):
         if pure.is_absolute() or pure.anchor or ".." in pure.parts:
             return True

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.onnx_external import check_external_data
 from runtimes.packages import import_package, package_availability
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+
     from runtimes.runtime import Feeds, Outputs
 
 _DTYPES = {"float": "float32", "double": "float64", "string": "object"}
@@ -31,7 +33,7 @@ class OnnxRuntime:
         "ort": ("model.ort", "required_operators_and_types.config"),
     }
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "onnxruntime")
     deployed: ClassVar[bool] = True
     providers: ClassVar[tuple[str, ...]] = ("CPUExecutionProvider",)
 
@@ -39,22 +41,22 @@ class OnnxRuntime:
         """Tell whether onnxruntime is installed, without importing it."""
         return package_availability("onnxruntime", "onnxruntime-gpu")
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Open a session.
 
         Raises ArtifactError on a damaged file or weights outside the model's folder, BackendError
         when ONNX Runtime refuses the model.
         """
         onnxruntime = import_onnxruntime()
-        session = open_session(model, threads)
+        session = open_session(Path(model), threads)
         inputs = tuple(map(_spec, session.get_inputs()))
         outputs = tuple(map(_spec, session.get_outputs()))
-        check, names = feeds_check(inputs), [spec.name for spec in outputs]
+        arrays, names = arrays_for(inputs), [spec.name for spec in outputs]
 
         def run(feeds: Feeds) -> Outputs:
-            check(feeds)
+            given = arrays(feeds)
             try:
-                return dict(zip(names, session.run(names, feeds)))
+                return dict(zip(names, session.run(names, given)))
             except Exception as error:  # onnxruntime's exceptions have no common base but Exception
                 raise BackendError(
                     f"ONNX Runtime: {first_line(error)}",

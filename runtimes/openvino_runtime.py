@@ -13,9 +13,11 @@ import numpy as np
 from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.onnx_external import check_external_data
 from runtimes.packages import import_package, package_availability
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+
     from runtimes.runtime import Feeds, Outputs
 
 
@@ -28,7 +30,10 @@ class OpenVINO:
         "onnx": ("model.onnx", "*.onnx.data"),
     }
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8", "int4")
-    packages: ClassVar[tuple[str, ...]] = ("openvino",)
+    packages: ClassVar[tuple[str, ...]] = (
+        "numpy",
+        "openvino",
+    )
     deployed: ClassVar[bool] = True
     providers: ClassVar[tuple[str, ...]] = ("CPU",)
 
@@ -36,14 +41,14 @@ class OpenVINO:
         """Tell whether openvino is installed, without importing it."""
         return package_availability("openvino")
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Compile the model; each thread that runs it gets its own request.
 
         Raises ArtifactError on a damaged file or weights outside the model's folder, BackendError
         when OpenVINO refuses the model.
         """
         openvino = import_openvino()
-        network = read_openvino(model)
+        network = read_openvino(Path(model))
         try:
             compiled = compile_openvino(network, threads)
         except Exception as error:  # openvino raises RuntimeError for nearly every fault
@@ -110,14 +115,14 @@ def compile_openvino(network: Any, threads: int) -> Any:
 def _runner(compiled: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> Any:
     local = threading.local()  # a request serves one thread at a time
     local.request = compiled.create_infer_request()
-    check, names = feeds_check(inputs), [spec.name for spec in outputs]
+    arrays, names = arrays_for(inputs), [spec.name for spec in outputs]
 
     def run(feeds: Feeds) -> Outputs:
-        check(feeds)
+        given = arrays(feeds)
         if not hasattr(local, "request"):
             local.request = compiled.create_infer_request()
         try:
-            results = local.request.infer(feeds, share_inputs=True)
+            results = local.request.infer(given, share_inputs=True)
         except Exception as error:  # openvino raises RuntimeError for nearly everything
             raise BackendError(
                 f"OpenVINO: {first_line(error)}",

@@ -44,6 +44,7 @@ class Recorder:
         self._advance = advance
         self._lines = lines
         self._runtime_version = ""
+        self._memory_limit = ""
         self._blocks: list[Block] = []
         self._cold_starts: list[ColdStart] = []
         self._uncached_starts: list[ColdStart] = []
@@ -71,19 +72,21 @@ class Recorder:
 
     def _ran_out_of_memory(self, error: OutOfMemoryError) -> None:
         """Keep the peak that a process reached before memory ran out, where it is known."""
-        self.out_of_memory = True
+        self.out_of_memory, self._memory_limit = True, error.memory_limit or self._memory_limit
         if error.rss_peak_mb is not None:
             self._rss_peak_mb.append(error.rss_peak_mb)
             self._write("peak", {"process": None, "rss_peak_mb": error.rss_peak_mb})
-        self._write("fault", {"fault": self.fault, "unsound": False, "out_of_memory": True})
+        said = {"out_of_memory": True, "memory_limit": self._memory_limit}
+        self._write("fault", {"fault": self.fault, "unsound": False, **said})
 
     def started(self, reply: dict[str, Any]) -> None:
         """Keep a start whose files were in the page cache."""
         start = self._first_result(reply)
         self._runtime_version = reply["version"]
+        self._memory_limit = reply["memory_limit"]
         self._first_inference_ms.append(reply["first_inference_ms"])
         self._cold_starts.append(start)
-        again = {name: reply[name] for name in ("first_inference_ms", "version")}
+        again = {name: reply[name] for name in ("first_inference_ms", "version", "memory_limit")}
         self._write("start", {**dataclasses.asdict(start), **again})
 
     def started_uncached(self, reply: dict[str, Any]) -> None:
@@ -186,6 +189,7 @@ class Recorder:
             fault=self.fault,
             unsound=self.unsound,
             out_of_memory=self.out_of_memory,
+            memory_limit=self._memory_limit,
         )
 
     def _first_result(self, reply: dict[str, Any]) -> ColdStart:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import sys
 
 from runtimes.errors import UnknownNameError, UnsupportedError
+from runtimes.lean_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Any
 
 
 class Registry:
@@ -66,4 +67,5 @@ class Registry:
 def imported(row: str) -> Any:
     """Import and return the object that a `"module:attribute"` row names."""
     module, _, attribute = row.partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    __import__(module)  # importlib, a package, would be one more import of a cold start
+    return getattr(sys.modules[module], attribute)

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
-
 from runtimes.errors import InputError, UnsupportedError
+from runtimes.lean_typing import TYPE_CHECKING, NamedTuple, Protocol
 from runtimes.registry import Registry
 
-if TYPE_CHECKING:  # numpy is imported with the runtime, so that a cold start counts it
-    from collections.abc import Callable
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, ClassVar
 
+    from _typeshed import StrPath
     from numpy.typing import NDArray
 
-    Feeds = Mapping[str, NDArray[Any]]
-    Outputs = Mapping[str, NDArray[Any]]
+    Tensor = Any
+    """An object of the buffer protocol that is C-contiguous and has `shape` and `tolist()`: a
+    memoryview or an array of numpy. The standard library is enough to make and to read one.
+    """
+
+    Feeds = Mapping[str, Tensor]
+    Outputs = Mapping[str, Tensor]
 
 RUNTIMES = Registry(
     "runtime",
     {
         "onnxruntime": "runtimes.onnx_runtime:OnnxRuntime",
+        "onnxruntime-c": "runtimes.onnx_c_runtime:OnnxRuntimeC",
         "openvino": "runtimes.openvino_runtime:OpenVINO",
         "litert": "runtimes.litert_runtime:LiteRT",
         "executorch": "runtimes.executorch_runtime:ExecuTorch",
         "coreml": "runtimes.coreml_runtime:CoreML",
         "tensorrt": "runtimes.tensorrt_runtime:TensorRT",
+        "linear": "runtimes.linear_runtime:Linear",
         "torch": "runtimes.torch_runtime:Torch",
     },
     group="edgepress.runtimes",
@@ -70,10 +76,11 @@ class Runtime(Protocol):
     """Open models of the formats that one backend can run.
 
     `formats` names for each format the file that is opened, then patterns of the other files of the
-    model. `packages` must be importable. A runtime that is not `deployed` is a reference. One that
-    has execution providers names those that it opens models with in `providers`. A module that
-    holds one imports only the standard library, numpy and `runtimes` at its top: it is copied into
-    bundles.
+    model. `packages` must be importable, numpy too where it is used; one that does not import
+    them all names those that it does in `imports`. A runtime that is not
+    `deployed` is a reference. One that has execution providers names those that it opens models
+    with in `providers`. A module that holds one imports only the standard library, numpy and
+    `runtimes` at its top: it is copied into bundles.
     """
 
     name: ClassVar[str]
@@ -85,8 +92,10 @@ class Runtime(Protocol):
     def availability(self) -> Availability:
         """Tell whether the backend can be used here; never raise."""
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Open a model's file; with `threads` 0 the backend chooses their number.
+
+        A package's start gives a str, which saves the import of pathlib; others give a Path.
 
         Raises UnsupportedError where the backend is missing, ArtifactError on a damaged file,
         BackendError when the backend refuses the model.
@@ -167,32 +176,39 @@ def require_loads(runtime: str, form: str) -> None:
     )
 
 
-def feeds_check(inputs: tuple[TensorSpec, ...]) -> Callable[[Feeds], None]:
-    """Return a function that raises InputError for feeds of other names, types or ranks.
+def arrays_for(inputs: tuple[TensorSpec, ...]) -> Callable[[Feeds], dict[str, NDArray[Any]]]:
+    """Return a function that makes feeds arrays of numpy, without copies.
 
-    It is part of every timed run, and some models take 50 microseconds: so it must be fast.
+    It raises InputError for feeds of other names, types or ranks. It is part of every timed run,
+    and some models take 50 microseconds: so it must be fast.
     """
     import numpy as np
 
     expected = [(spec.name, np.dtype(spec.dtype), len(spec.shape)) for spec in inputs]
+    asarray = np.asarray
 
-    def check(feeds: Feeds) -> None:
+    def arrays(feeds: Feeds) -> dict[str, NDArray[Any]]:
+        made = {}
         if len(feeds) == len(expected):
             for name, dtype, rank in expected:
-                array = feeds.get(name)
-                if array is None or array.ndim != rank:
+                if name not in feeds:
                     break
-                if array.dtype is not dtype and array.dtype != dtype:
+                made[name] = array = asarray(feeds[name])
+                if array.ndim != rank or (array.dtype is not dtype and array.dtype != dtype):
                     break
             else:
-                return
-        raise _unfit(inputs, feeds)
+                return made
+        raise unfit(inputs, feeds)
 
-    return check
+    return arrays
 
 
-def _unfit(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> InputError:
-    given = ", ".join(f"{name} {array.dtype}{array.shape}" for name, array in feeds.items())
+def unfit(inputs: tuple[TensorSpec, ...], feeds: Feeds) -> InputError:
+    """Return the error for feeds that do not fit a model's inputs."""
+    given = ", ".join(
+        f"{name} {getattr(tensor, 'dtype', None) or tensor.format}{tensor.shape}"
+        for name, tensor in feeds.items()
+    )
     wanted = ", ".join(f"{spec.name} {spec.dtype}{spec.shape}" for spec in inputs)
     return InputError(
         f"feeds that do not fit the model: {given or 'none'}",

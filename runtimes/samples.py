@@ -197,7 +197,8 @@ class Samples:
     `uncached_starts` read their files from storage; `uncached_why` says why there are none although
     they were requested. `fault` is empty, or says how a process of the variant failed: then earlier
     samples stay valid, and nothing was measured afterwards. It is `unsound` where the model ran
-    and its answers are none; `out_of_memory` where it needs more than there is.
+    and its answers are none; `out_of_memory` where it needs more than there is. `memory_limit` says
+    what holds its processes to their profile's memory; empty where nothing but the device does.
     """
 
     variant: str
@@ -221,6 +222,7 @@ class Samples:
     fault: str = ""
     unsound: bool = False
     out_of_memory: bool = False
+    memory_limit: str = ""
 
     def raise_fault(self) -> None:
         """Raise BackendError, or the kind of it that fits, when a process of the variant failed."""
@@ -244,6 +246,7 @@ def joined(first: Samples, more: Samples) -> Samples:
     return replace(
         first,
         runtime_version=first.runtime_version or more.runtime_version,
+        memory_limit=first.memory_limit or more.memory_limit,
         blocks=first.blocks + _after(first.blocks, more.blocks),
         cold_starts=first.cold_starts + more.cold_starts,
         session_ms=first.session_ms + more.session_ms,

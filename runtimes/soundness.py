@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from math import isfinite
 
 from runtimes.errors import AnswerError
+from runtimes.lean_json import dumps
+from runtimes.lean_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from runtimes.tasks import Answer
 
 FEWEST_ROWS = 4
 """The fewest different rows that tell a constant model: two texts may have the same tokens."""
 
 
-def finite(answer: NDArray[np.float32]) -> NDArray[np.float32]:
+def finite(answer: Answer) -> Answer:
     """Return an answer; raise AnswerError when one of its numbers is NaN or infinite.
 
     It is part of every timed run, so it must be fast.
     """
-    import numpy as np
-
-    if np.isfinite(answer).all():
+    if isfinite(_total(answer)) or all(map(isfinite, numbers_of(answer))):
         return answer
     raise AnswerError(
         f"the model's answer has numbers that are none: {_shown(answer)}",
@@ -37,19 +39,19 @@ class Variety:
     """See whether a model's answers depend on the row at all."""
 
     def __init__(self) -> None:
-        self._first: NDArray[np.float32] | None = None
+        self._first: Answer | None = None
         self._rows: set[str] = set()
         self._varied = False
 
-    def saw(self, row: Any, answer: NDArray[np.float32]) -> None:
+    def saw(self, row: Any, answer: Answer) -> None:
         """Take one row and its answer."""
         if self._varied:
             return
         if self._first is None:
             self._first = answer
-        self._varied = answer.shape != self._first.shape or bool((answer != self._first).any())
+        self._varied = answer != self._first
         if len(self._rows) < FEWEST_ROWS:
-            self._rows.add(json.dumps(row, sort_keys=True))
+            self._rows.add(dumps(row, canonical=True))
 
     def check(self) -> None:
         """Raise AnswerError when FEWEST_ROWS different rows or more have the same answer."""
@@ -65,12 +67,12 @@ class Variety:
 def require_sound(rows: Sequence[Any], answers: Sequence[NDArray[np.float32]], model: str) -> None:
     """Raise AnswerError when an answer is not finite, or all different rows have the same one.
 
-    `model` names the model in the error.
+    The answers are arrays, as the host keeps them. `model` names the model in the error.
     """
     seen = Variety()
     try:
         for row, answer in zip(rows, answers):
-            seen.saw(row, finite(answer))
+            seen.saw(row, finite(answer.tolist()))
         seen.check()
     except AnswerError as error:
         raise error.of(model) from None
@@ -80,13 +82,32 @@ def different(rows: Sequence[Any]) -> list[Any]:
     """Return the first different rows, FEWEST_ROWS at most."""
     found: dict[str, Any] = {}
     for row in rows:
-        found.setdefault(json.dumps(row, sort_keys=True), row)
+        found.setdefault(dumps(row, canonical=True), row)
         if len(found) == FEWEST_ROWS:
             break
     return list(found.values())
 
 
-def _shown(answer: NDArray[np.float32]) -> str:
+def numbers_of(answer: Answer) -> Iterator[float]:
+    """Yield the numbers of an answer in their order."""
+    for one in answer:
+        if isinstance(one, (float, int)):
+            yield one
+        else:
+            yield from numbers_of(one)
+
+
+def _total(answer: Answer) -> float:
+    """Return the sum: not finite where a number is not, or, of huge ones, where all are."""
+    try:
+        return sum(answer)
+    except TypeError:  # lists
+        return sum(map(_total, answer))
+
+
+def _shown(answer: Answer) -> str:
     """Return the first numbers of an answer."""
-    numbers = [f"{float(number):.4g}" for number in answer.ravel()[:4]]
-    return ", ".join([*numbers, *(["…"] if answer.size > len(numbers) else [])])
+    numbers = list(numbers_of(answer))
+    return ", ".join(
+        [*(f"{number:.4g}" for number in numbers[:4]), *(["…"] if numbers[4:] else [])]
+    )

@@ -47,6 +47,14 @@ def stored_samples(
         fault=next((str(line["fault"]) for line in own.get("fault", [])), ""),
         unsound=any(line.get("unsound", False) for line in own.get("fault", [])),
         out_of_memory=any(line.get("out_of_memory", False) for line in own.get("fault", [])),
+        memory_limit=next(
+            (
+                line["memory_limit"]
+                for line in [*starts, *own.get("fault", [])]
+                if line.get("memory_limit")
+            ),
+            "",
+        ),
     )
 
 

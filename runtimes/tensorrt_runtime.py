@@ -11,9 +11,12 @@ import numpy as np
 
 from runtimes.errors import ArtifactError, BackendError, first_line
 from runtimes.packages import import_package, package_availability, require_available
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+    from numpy.typing import NDArray
+
     from runtimes.runtime import Feeds, Outputs
 
 _DRIVERS = ("libcuda.so.1", "nvcuda.dll")
@@ -25,7 +28,7 @@ class TensorRT:
     name: ClassVar[str] = "tensorrt"
     formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"tensorrt": ("model.engine",)}
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "fp16", "int8")
-    packages: ClassVar[tuple[str, ...]] = ("tensorrt", "torch")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "tensorrt", "torch")
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
@@ -38,7 +41,7 @@ class TensorRT:
             return Availability(False, "no NVIDIA driver: libcuda cannot be loaded", state.version)
         return state
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Deserialize an engine and open its execution context.
 
         Raises UnsupportedError when the package or the driver is missing, ArtifactError when the
@@ -48,7 +51,7 @@ class TensorRT:
         tensorrt = import_package("tensorrt")
         runtime = tensorrt.Runtime(tensorrt.Logger(tensorrt.Logger.ERROR))
         try:
-            engine = runtime.deserialize_cuda_engine(model.read_bytes())
+            engine = runtime.deserialize_cuda_engine(Path(model).read_bytes())
         except RuntimeError as error:
             raise BackendError(
                 f"TensorRT: {first_line(error)}", action="build the engine again on this machine"
@@ -74,25 +77,25 @@ class _Execution:
 
         self._context: Any = engine.create_execution_context()
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._check = feeds_check(inputs)
+        self._arrays = arrays_for(inputs)
         self._outputs = outputs
 
     def __call__(self, feeds: Feeds) -> Outputs:
         """Return the outputs for one batch; a shape outside the engine's profiles fails."""
-        self._check(feeds)
+        arrays = self._arrays(feeds)
         try:
-            return self._executed(feeds)
+            return self._executed(arrays)
         except RuntimeError as error:
             raise BackendError(
                 f"TensorRT: {first_line(error)}",
                 action="give rows within the engine's profiles, or build it for longer ones",
             ) from error
 
-    def _executed(self, feeds: Feeds) -> Outputs:
+    def _executed(self, arrays: Mapping[str, NDArray[Any]]) -> Outputs:
         import torch
 
         with torch.cuda.stream(self._stream):
-            held = {name: torch.from_numpy(array.copy()).cuda() for name, array in feeds.items()}
+            held = {name: torch.from_numpy(array.copy()).cuda() for name, array in arrays.items()}
             for name, tensor in held.items():
                 if not self._context.set_input_shape(name, tuple(tensor.shape)):
                     raise RuntimeError(f"{name}: shape {tuple(tensor.shape)} is in no profile")

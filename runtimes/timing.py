@@ -11,10 +11,12 @@ from runtimes.errors import BackendError, first_line
 from runtimes.machine import preemptions, probe_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from runtimes.machine import MachineMonitor
     from runtimes.predict import Predictor
+
+    Run = Callable[[Any], "Timed"]
 
 _WAITED = 1.1
 """A run waited when it took this many times its processor time."""
@@ -39,12 +41,13 @@ class Stopwatch:
 class Timed(NamedTuple):
     """Hold the time of one row from the input to the answer, and of its parts, in ms.
 
-    `contaminated` says that the process was preempted or waited meanwhile.
+    A part is None where what answers does not show it. `contaminated` says that the process was
+    preempted or waited meanwhile.
     """
 
     latency_ms: float
-    encode_ms: float
-    model_ms: float
+    encode_ms: float | None
+    model_ms: float | None
     contaminated: bool
 
 
@@ -62,7 +65,7 @@ def timed(predictor: Predictor, row: Any) -> Timed:
     encoded = time.perf_counter_ns()
     outputs = infer(feeds)
     ran = time.perf_counter_ns()
-    task.shown(predictor.answer_in(outputs), row, 0)
+    task.shown(predictor.answer_in(outputs, feeds), row, 0)
     wall = time.perf_counter_ns() - start
     cpu = time.process_time_ns() - cpu
     return Timed(
@@ -74,13 +77,13 @@ def timed(predictor: Predictor, row: Any) -> Timed:
 
 
 def warm(
-    predictor: Predictor, rows: Sequence[Any], runs: int, seconds: float, limit_s: float
+    run: Run, rows: Sequence[Any], runs: int, seconds: float, limit_s: float
 ) -> dict[str, Any]:
     """Answer the same rows again and again until the last three medians agree within 2 %."""
     chosen = [rows[i % len(rows)] for i in range(max(runs, 1))]
     start, medians, inference_ms = time.perf_counter(), [], 0.0
     while True:
-        samples = [timed(predictor, row).latency_ms for row in chosen]
+        samples = [run(row).latency_ms for row in chosen]
         medians.append(_median(samples))
         inference_ms += sum(samples)
         last, elapsed = medians[-3:], time.perf_counter() - start
@@ -90,34 +93,34 @@ def warm(
             return {**said, "inference_s": inference_ms / 1e3}
 
 
-def block(predictor: Predictor, rows: Sequence[Any], machine: MachineMonitor) -> dict[str, Any]:
+def block(run: Run, rows: Sequence[Any], machine: MachineMonitor) -> dict[str, Any]:
     """Time each row once, with the garbage collector off."""
     before = probe_ms()
     gc.collect()
     gc.disable()
     state = machine.state()
     try:
-        samples = [timed(predictor, row) for row in rows]
+        samples = [run(row) for row in rows]
     finally:
         gc.enable()
     return {
         "latency_ms": [sample.latency_ms for sample in samples],
-        "encode_ms": [sample.encode_ms for sample in samples],
-        "model_ms": [sample.model_ms for sample in samples],
+        "encode_ms": [sample.encode_ms for sample in samples if sample.encode_ms is not None],
+        "model_ms": [sample.model_ms for sample in samples if sample.model_ms is not None],
         "contaminated": [sample.contaminated for sample in samples],
         **machine.evidence(state),
         "probe_ms": [before, probe_ms()],
     }
 
 
-def idle(predictor: Predictor, rows: Sequence[Any], gap_ms: float) -> dict[str, Any]:
+def idle(run: Run, rows: Sequence[Any], gap_ms: float) -> dict[str, Any]:
     """Time each row once after an idle gap in which other data took the place in the caches."""
     latencies = []
     for row in rows:
         start = time.perf_counter()
         _fill_caches()
         time.sleep(max(gap_ms / 1e3 - (time.perf_counter() - start), 0.0))
-        latencies.append(timed(predictor, row).latency_ms)
+        latencies.append(run(row).latency_ms)
     return {"latency_ms": latencies}
 
 

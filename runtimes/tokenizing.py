@@ -6,19 +6,22 @@ that it reads without a check, or from a text that such a file does not expect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import os
 
 from runtimes.errors import ArtifactError, DataError, first_line
+from runtimes.lean_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from _typeshed import StrPath
     from tokenizers import Encoding, Tokenizer
 
 TOKENIZER = "tokenizer.json"
 
 
-def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
+def load_tokenizer(folder: StrPath, max_length: int) -> Tokenizer:
     """Load tokenizer.json; truncate at `max_length` tokens and never pad.
 
     Training, the pipeline's checks and the bundle use the same library and file. Raises
@@ -26,14 +29,14 @@ def load_tokenizer(folder: Path, max_length: int) -> Tokenizer:
     """
     from tokenizers import Tokenizer
 
-    path = folder / TOKENIZER
-    if not path.is_file():
+    path = os.path.join(folder, TOKENIZER)
+    if not os.path.isfile(path):
         raise ArtifactError(
             f"{path}: no such file",
             action="copy the tokenizer that the model was trained with into the folder",
         )
     try:
-        tokenizer = Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(path)
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length)
     except (KeyboardInterrupt, SystemExit):

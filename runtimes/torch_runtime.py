@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from runtimes.artifact import refuse_pickles
 from runtimes.errors import ArtifactError, BackendError, UnsupportedError, first_line
 from runtimes.packages import import_package, package_availability
-from runtimes.runtime import Availability, Opened, TensorSpec, feeds_check
+from runtimes.runtime import Availability, Opened, TensorSpec, arrays_for
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+
     from runtimes.runtime import Feeds, Outputs
 
 _INPUTS = tuple(
@@ -30,7 +32,7 @@ class Torch:
         "huggingface": ("model.safetensors", "*.safetensors")
     }
     precisions: ClassVar[tuple[str, ...]] = ("fp32",)
-    packages: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "torch", "transformers")
     deployed: ClassVar[bool] = False
 
     def availability(self) -> Availability:
@@ -41,24 +43,24 @@ class Torch:
                 return state
         return state
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Load the checkpoint; torch applies `threads` to the whole process.
 
         Raises ArtifactError on a pickle or a damaged file.
         """
         torch = import_package("torch")
-        folder = model.parent
+        folder = Path(model).parent
         refuse_pickles(folder)
         _refuse_uneven_heads(folder)
         network = _load(folder)
         if threads:
             torch.set_num_threads(threads)
         outputs = (TensorSpec("logits", "float32", ("batch", network.config.num_labels)),)
-        check = feeds_check(_INPUTS)
+        arrays = arrays_for(_INPUTS)
 
         def run(feeds: Feeds) -> Outputs:
-            check(feeds)
-            tensors = {name: torch.from_numpy(array.copy()) for name, array in feeds.items()}
+            given = arrays(feeds)
+            tensors = {name: torch.from_numpy(array.copy()) for name, array in given.items()}
             try:
                 with torch.inference_mode():
                     return {"logits": network(**tensors).logits.numpy()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from filelock import FileLock
@@ -15,7 +16,13 @@ from profiles.transport.emulated import BOARD
 from runtimes.errors import InputError
 
 MakeBoard = Callable[[str], Board]
-MakePack = Callable[[str], Pack]
+
+
+class MakePack(Protocol):
+    """Make the pack of an architecture and a runtime."""
+
+    def __call__(self, arch: str, runtime: str = "onnxruntime") -> Pack:
+        """Return it."""
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +38,13 @@ def device_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_pack(device_cache: Path) -> MakePack:
-    """Return the pack of an architecture with onnxruntime."""
+    """Return the pack of an architecture."""
 
-    def make(arch: str) -> Pack:
+    def make(arch: str, runtime: str = "onnxruntime") -> Pack:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("EDGEPRESS_CACHE", str(device_cache / "cache"))
             try:
-                return build_pack(arch, "onnxruntime")
+                return build_pack(arch, runtime)
             except InputError as error:
                 if "cannot fetch" in str(error) or "apt-get update failed" in str(error):
                     pytest.skip(f"no network: {error.available}")

@@ -22,7 +22,10 @@ from tests.compress.searching import write_recipe
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "library.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, re.S)
-LIGHT = {"compress", "compress.environment", "edgepress", "runtimes", "runtimes.errors"}
+LIGHT = {
+    *("compress", "compress.environment", "edgepress", "runtimes", "runtimes.errors"),
+    "runtimes.lean_typing",
+}
 
 
 def _run(code: str, *options: str) -> str:

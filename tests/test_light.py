@@ -99,6 +99,7 @@ def test_it_takes_no_more_room_than_promised() -> None:
         ("sensitivity onnx --data rows.csv --reference torch", "torch", "compress"),
         ("baseline save onnx --data rows.parquet --out out.json", "pyarrow", "compress"),
         ("predict openvino hello", "openvino", "openvino"),
+        ("serve onnx", "starlette", "serve"),
         ("gate openvino --data rows.csv --reference onnx", "openvino", "openvino"),
         ("validate openvino --data rows.csv --reference onnx", "openvino", "openvino"),
         ("quantize openvino --out out --train rows.csv", "openvino", "openvino"),
@@ -156,7 +157,7 @@ def test_doctor_lists_what_each_extra_would_enable(capsys: pytest.CaptureFixture
     rows = {line[2]: line[3] for line in lines if line[1:2] == ["extra"]}
     assert list(rows) == [
         *("compress", "search", "openvino", "litert", "litert-export", "executorch", "coreml"),
-        *("tensorrt", "peft", "release", "demo"),
+        *("tensorrt", "peft", "release", "serve", "demo"),
     ]
     for extra, said in rows.items():
         assert f"pip install 'edgepress[{extra}]'" in said

@@ -12,7 +12,7 @@ from compress.progress import Progress
 from compress.storage.sources import code_digest
 from profiles.job import Job
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 from runtimes.runtime import RUNTIMES
 from runtimes.samples import Variant
 from runtimes.soundness import require_sound

@@ -29,18 +29,26 @@ class Effect:
 
 
 def compared(
-    task: Task, reference: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any] = ()
+    task: Task,
+    reference: Sequence[Answer],
+    answers: Sequence[Answer],
+    targets: Sequence[Any] = (),
+    labels: tuple[str, ...] = (),
 ) -> Effect:
     """Return how far answers are from the reference's answers to the same rows."""
     return Effect(
         kl=float(task.divergence(reference, answers).mean()),
         agreement=float(task.agrees(reference, answers).mean()),
-        scores=paired(task, reference, answers, targets) if targets else None,
+        scores=paired(task, reference, answers, targets, labels) if targets else None,
     )
 
 
 def paired(
-    task: Task, reference: Sequence[Answer], answers: Sequence[Answer], targets: Sequence[Any]
+    task: Task,
+    reference: Sequence[Answer],
+    answers: Sequence[Answer],
+    targets: Sequence[Any],
+    labels: tuple[str, ...],
 ) -> Paired:
     """Return the rows' scores by the candidate's answers and by the reference's."""
-    return Paired(task.score(answers, targets), task.score(reference, targets))
+    return Paired(task.score(answers, targets, labels), task.score(reference, targets, labels))

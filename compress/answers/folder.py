@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from compress.answers import Answers
 from runtimes.artifact import Artifact
 from runtimes.predict import open_predictor
@@ -20,6 +22,6 @@ def folder_answers(artifact: Artifact, folder: Path, rows: Sequence[Any]) -> Ans
     when its answers are none.
     """
     predictor = open_predictor(folder, manifest=artifact.device_manifest)
-    answers = [predictor.answer(row) for row in rows]
+    answers = [np.asarray(predictor.answer(row), dtype=np.float32) for row in rows]
     require_sound(rows, answers, str(folder))
     return answers

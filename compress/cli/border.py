@@ -45,11 +45,12 @@ def check(context: click.Context) -> None:
     for param, path in outputs:
         kind = param.type
         assert isinstance(kind, Output)
-        out = Place(param.opts[0], path, holds=kind.kept)
-        check_separate(out, [*inputs, *seen])
-        seen.append(out)
-        if not kind.dir_okay:
-            check_replaceable(path, kind.mark, force=context.meta.get(_FORCE, False))
+        outs = [Place(param.opts[0], file, holds=kind.kept) for file in kind.files(context, path)]
+        for out in outs:
+            check_separate(out, [*inputs, *seen])
+            if not kind.dir_okay:
+                check_replaceable(out.path, kind.mark, force=context.meta.get(_FORCE, False))
+        seen += outs
 
 
 def _given(

@@ -107,7 +107,7 @@ def _command(given: dict[str, Any]) -> str:
 
 def _print(prepared: Prepared, report: Report, as_json: bool) -> None:
     from compress.cli.finished import print_report
-    from compress.report.schema import to_json
+    from compress.report.stored import to_json
     from compress.search.without_recipe import RECIPE
 
     out, survey = prepared.asked.out, prepared.survey

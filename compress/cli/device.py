@@ -51,7 +51,7 @@ def list_devices(as_json: bool) -> None:
         print_json(rows)
         return
     for row in rows:
-        said = row["why_not"] or _within_reach(row["transport"])
+        said = row["why_not"] or _within_reach(row["transport"], row["name"])
         click.echo(f"{row['name']:<26}{row['transport']:<10}{said}")
 
 
@@ -284,8 +284,9 @@ def _say(profile: str, done: SetUp, *, as_json: bool) -> None:
     click.echo(f"{profile}: ready, with {said}; {done.size_mb:.0f} MB there")
 
 
-def _within_reach(transport: str) -> str:
-    return "this machine" if transport == "local" else "can be reached"
+def _within_reach(transport: str, name: str) -> str:
+    """Say how to find out whether a device answers: nothing was connected."""
+    return "this machine" if transport == "local" else f"try it: edgepress device probe {name}"
 
 
 def _plain(value: Any) -> str:

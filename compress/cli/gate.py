@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,8 +31,14 @@ from compress.cli.options import (
     tier_option,
     unlabeled_option,
 )
-from compress.cli.paths import FILE, FOLDER, MODEL, SAMPLES, VERDICT
-from compress.cli.released import check_release, release
+from compress.cli.paths import FILE, FOLDER, MODEL, PAGE, SAMPLES, VERDICT
+from compress.cli.released import check_release, refuse_release, release
+from compress.cli.validated_package import (
+    check_bundle,
+    gate_package,
+    is_package,
+    package_options,
+)
 
 if TYPE_CHECKING:
     from compress.report.gate_wording import Policy
@@ -44,6 +50,7 @@ if TYPE_CHECKING:
         "edgepress gate runs/new/bundle --data test.csv --reference runs/old/bundle",
         "edgepress gate runs/new/bundle --data test.csv --budget latency_p90_ms=8 \\\n"
         "    --junit gate.xml --markdown gate.md",
+        "edgepress gate package --data test.csv --profile lambda-x86 --html gate.html",
     ],
 )
 @click.argument("artifact", type=FOLDER)
@@ -75,6 +82,8 @@ if TYPE_CHECKING:
 @click.option("--sign-key", type=FILE, help="Sign --verdict with this private key.")
 @kept_answers_option
 @history_options
+@package_options
+@click.option("--html", type=PAGE, help="Write a page as one HTML file.")
 @seed_option
 @tier_option
 @output_options
@@ -104,8 +113,10 @@ def gate(
     history: Path | None,
     commit: str | None,
     branch: str | None,
+    html: Path | None,
     as_json: bool,
     quiet: bool,
+    **of_package: Any,
 ) -> int:
     """Measure ARTIFACT until its budgets are decided, and say PASS or FAIL.
 
@@ -113,6 +124,9 @@ def gate(
     than --reference, which is measured beside it, and than --baseline, which was stored earlier.
     A budget that is still undecided when the time of --tier is over is INCONCLUSIVE, and the
     output says what would decide it. The exit code is the verdict's.
+
+    A package of `edgepress package` is started as its platform starts it and answers events
+    through Lambda's Runtime API; the platform's limits of its size are budgets too.
     """
     from compress.data.dataset import DataSettings
     from compress.judge.gating import GateRequest
@@ -132,11 +146,19 @@ def gate(
         repeat=command_line(),
         least_s=least_s,
     )
+    packaged = is_package(artifact)
+    if packaged:
+        refuse_release(require_signature, verdict, sign_key)
+    else:
+        check_bundle(of_package)
     prepare(github=github)
     check_release(artifact, require_signature, verdict, sign_key)
     measured = commit_measured(history, commit, branch)
     progress = terminal(quiet)
-    report = judge_model(request, progress, shared_cache(kept_answers))
+    if packaged:
+        report = gate_package(request, of_package, progress)
+    else:
+        report = judge_model(request, progress, shared_cache(kept_answers))
     for warning in report.warnings:
         progress.warn(warning)
     if history is not None and measured is not None:
@@ -146,5 +168,5 @@ def gate(
             progress.warn(f"--history: {why}")
     if verdict is not None or require_signature is not None:
         release(report, request, require_signature, verdict, sign_key)
-    outputs = VerdictOutputs(junit, markdown, comment, github)
+    outputs = VerdictOutputs(junit, markdown, comment, github, html)
     return finish(report, inconclusive, outputs, as_json=as_json)

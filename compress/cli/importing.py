@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from compress.cli.command import Command
-from compress.cli.options import output_options, terminal
+from compress.cli.options import output_options, task_option, terminal
 from compress.cli.paths import FOLDER, LABELS, NEW_FOLDER, SOURCE
 from compress.cli.stages import print_artifact
 
@@ -24,7 +24,7 @@ from compress.cli.stages import print_artifact
 )
 @click.argument("source", type=SOURCE)
 @click.option("--out", required=True, type=NEW_FOLDER, help="The artifact folder to make.")
-@click.option("--task", default="text-classification", metavar="NAME", help="The model's task.")
+@task_option
 @click.option(
     "--labels",
     type=LABELS,

@@ -97,6 +97,7 @@ def _json(surveyed: Survey, out: Path) -> dict[str, Any]:
             "max_length": made.max_length,
             "labels": list(made.labels),
         },
+        "task": made.task,
         "finetune": surveyed.finetune,
         "text": {"column": surveyed.text.column, "why": surveyed.text.why},
         "label": {"column": surveyed.label.column, "why": surveyed.label.why},

@@ -100,12 +100,16 @@ def commit_measured(history: Path | None, commit: str | None, branch: str | None
 
 
 class VerdictOutputs(NamedTuple):
-    """Name what else a verdict is written to: files, and GitHub's summary and annotations."""
+    """Name what else a verdict is written to: files, and GitHub's summary and annotations.
+
+    `html` is the page as one file.
+    """
 
     junit: Path | None
     markdown: Path | None
     comment: Path | None
     github: bool
+    html: Path | None = None
 
 
 def finish(
@@ -134,6 +138,10 @@ def _write(report: GateReport, inconclusive: Policy, outputs: VerdictOutputs) ->
         write_text(outputs.junit, xml.render(report, inconclusive))
     if outputs.markdown:
         write_text(outputs.markdown, gate_markdown.render(report))
+    if outputs.html:
+        from compress.judge import gate_page
+
+        write_text(outputs.html, gate_page.render(report))
     if outputs.comment:
         write_text(outputs.comment, marked(gate_markdown.render(report, COMMENT_BYTES)))
     if outputs.github:
@@ -148,6 +156,8 @@ def _print(report: GateReport) -> None:
 
     for verdict in report.verdicts:
         show(*gate_lines(verdict))
+    for note in report.notes:
+        click.echo(note)
     for reason in report.noise:
         click.echo(f"noise: {reason}")
     for fault in report.faults:

@@ -22,16 +22,19 @@ if TYPE_CHECKING:
 COMMANDS = {
     "demo": "Fine-tune, compress and judge a support-ticket router, offline.",
     "init": "Write a first recipe for a teacher and a file of rows.",
+    "advise": "Say what to do with a teacher, before any training.",
     "compress": "Compress a teacher without a recipe, in a set time.",
     "run": "Compress a teacher by a recipe and judge the result.",
     "search": "Find the fastest and the smallest accurate student.",
     "finetune": "Fine-tune a pretrained model on labeled text.",
     "distill": "Distill a teacher into a smaller student.",
     "prune": "Remove heads, FFN units, layers or vocabulary.",
+    "linear": "Fit a linear student that needs Python alone.",
     "quantize": "Store and compute an exported model with fewer bits.",
     "import": "Import an ONNX or OpenVINO model of another tool.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",
     "bundle": "Write the folder that is deployed: model and code.",
+    "serve": "Answer HTTP requests with a bundle.",
     "package": "Make a bundle what a serverless platform takes.",
     "sign": "Sign a model or a verdict with a key of your own.",
     "verify": "Check that a model is the one that was written and signed.",
@@ -168,7 +171,7 @@ def _run(arguments: list[str]) -> int:
         if sys.stdout is not stdout:  # which click then wraps, and says no more
             sys.stdout, sys.stderr = stdout, stderr
             return PIPE_CLOSED
-        return stop.code if isinstance(stop.code, int) else 5
+        return _left(stop.code) if isinstance(stop.code, int) else 5
     except BaseException as error:  # a panic of a library in Rust is no Exception
         return _stopped(error) or _failed(error, verbose)
     return result if isinstance(result, int) else 0
@@ -198,8 +201,15 @@ def _stopped(error: BaseException) -> int | None:
         if isinstance(cause, KeyboardInterrupt):
             return _interrupted()
         if isinstance(cause, SystemExit) and isinstance(cause.code, int):
-            return cause.code
+            return _left(cause.code)
     return None
+
+
+def _left(code: int) -> int:
+    """Say that a signal ended the command, and return the exit code."""
+    if code == 128 + signal.SIGTERM:
+        click.echo("terminated; give the same command again to continue", err=True)
+    return code
 
 
 def _terminate(signum: int, frame: object) -> None:  # noqa: ARG001 - the signal's own

@@ -79,6 +79,11 @@ tier_option = click.option(
 unlabeled_option = click.option(
     "--unlabeled", is_flag=True, help="The rows have no labels: do not judge accuracy."
 )
+task_option = click.option(
+    "--task",
+    metavar="NAME",
+    help="The model's task; by default, what its folder says, or text-classification.",
+)
 text_option = click.option(
     "--text", default="text", metavar="COLUMN", help="The column that holds the texts."
 )

@@ -34,6 +34,31 @@ class Output(click.Path):
         self.mark = re.compile(mark.encode(), re.DOTALL) if mark else None
         self.kept = kept
 
+    def files(self, context: click.Context, path: Path) -> list[Path]:
+        """Return what is written where `path` is named."""
+        return [path]
+
+
+class Samples(Output):
+    """A file of samples; with several profiles, each device has a file of its own beside it."""
+
+    def files(self, context: click.Context, path: Path) -> list[Path]:
+        """Return the file, and those of the devices, which go by their profiles' names."""
+        names = context.params.get("profiles") or ()
+        if len(names) < 2:
+            return [path]
+        from contextlib import suppress
+
+        from compress.report.gate_report import device_file
+        from profiles.device import load_profile
+        from runtimes.errors import EdgepressError
+
+        files = [path]
+        for name in names:
+            with suppress(EdgepressError):  # the command refuses the profile itself
+                files.append(device_file(path, load_profile(name).name))
+        return list(dict.fromkeys(files))
+
 
 class Text(click.ParamType[str]):
     """An input's name, which may be a path; a shell completes it as a `file` or a `dir`."""
@@ -97,7 +122,7 @@ def new_file(mark: str = "") -> Output:
     return Output("file", mark=mark, dir_okay=False)
 
 
-SAMPLES = new_file(r'\{"kind": "session", ')
+SAMPLES = Samples("file", mark=r'\{"kind": "session", ', dir_okay=False)
 JUNIT = new_file(r'<\?xml [^>]*>\n<testsuites [^>]*>\s*<testsuite name="edgepress\.')
 MARKDOWN = new_file(r"### \S+ edgepress gate: ")
 COMMENT = new_file("<!-- edgepress: ")

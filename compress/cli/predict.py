@@ -44,6 +44,6 @@ def predict(
     as_json: bool,
 ) -> None:
     """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code."""
-    from runtimes.predict import Request, answer
+    from runtimes.command import Request, answer
 
     answer(Request(artifact, texts, rows, text, as_json, top or 0, threads))

@@ -32,6 +32,21 @@ def check_release(
         check_private_key(sign_key)
 
 
+def refuse_release(
+    require_signature: Path | None, verdict: Path | None, sign_key: Path | None
+) -> None:
+    """Refuse, for a package, what only a model's folder has: a signature, and its statement."""
+    from runtimes.errors import InputError
+
+    asked = {"require-signature": require_signature, "verdict": verdict, "sign-key": sign_key}
+    if given := [name for name, file in asked.items() if file is not None]:
+        raise InputError(
+            f"--{given[0]} with a package",
+            expected="a model's folder, which is what is signed",
+            action="gate the bundle with it first, then its package without",
+        )
+
+
 def release(
     report: GateReport,
     request: GateRequest,

@@ -39,7 +39,7 @@ def report(
     context: click.Context, /, run: Path, form: str, out: Path | None, as_json: bool
 ) -> None:
     """Render the report of RUN: the folder of a run, or a report.json."""
-    from compress.report.schema import read_report, to_json
+    from compress.report.stored import read_report, to_json
     from compress.report.terminal import show, summary
     from runtimes.files import write_text
 

@@ -87,7 +87,7 @@ def carry_out(
     `started` is the monotonic time at which the command began, where it did more before.
     """
     from compress.cli.finished import print_report
-    from compress.report.schema import to_json
+    from compress.report.stored import to_json
     from compress.run.cache import default_cache
     from compress.run.pipeline import Run
     from compress.run.plan import make_plan

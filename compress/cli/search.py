@@ -155,7 +155,7 @@ def find(
 ) -> int:
     """Search, judge the answer, print the outcome and return the verdict's exit code."""
     from compress.cli.finished import print_report
-    from compress.report.schema import to_json
+    from compress.report.stored import to_json
     from compress.search.board import TerminalBoard
     from compress.search.conclude import conclude
     from compress.search.request import request_of

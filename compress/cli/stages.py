@@ -17,6 +17,7 @@ from compress.cli.options import (
     profile_option,
     seed_option,
     stack,
+    task_option,
     terminal,
     text_option,
 )
@@ -36,6 +37,7 @@ def stage_options(
     """Add SOURCE, --out, the stage's own options, the rows, a profile and free settings."""
     return stack(
         click.argument("source", type=MODEL),
+        task_option,
         click.option("--out", required=True, type=NEW_FOLDER, help="Write the artifact here."),
         *own,
         *_rows(needs_rows),
@@ -82,6 +84,7 @@ def run_command(kind: str, given: dict[str, Any], options: dict[str, Any]) -> No
         progress=terminal(common.quiet),
         teacher=getattr(common, "teacher", None),
         profile=common.profile,
+        task=common.task,
     )
     print_artifact(artifact, common.as_json)
     for name, value in artifact.history[-1].metrics.items() if not common.as_json else ():

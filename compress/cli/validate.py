@@ -19,7 +19,14 @@ from compress.cli.options import (
     terminal,
     tier_option,
 )
-from compress.cli.paths import FOLDER, MODEL, SAMPLES
+from compress.cli.paths import FOLDER, MARKDOWN, MODEL, PAGE, SAMPLES
+from compress.cli.validated_package import (
+    check_bundle,
+    check_reference,
+    is_package,
+    package_options,
+    validate_package,
+)
 
 
 @click.command(
@@ -28,20 +35,24 @@ from compress.cli.paths import FOLDER, MODEL, SAMPLES
         "edgepress validate runs/first/bundle --reference teacher --data test.csv",
         "edgepress validate runs/first/bundle --reference teacher --data test.csv \\\n"
         "    --profile embedded-default --tier release",
+        "edgepress validate package --data test.csv --profile lambda-x86 --sweep",
     ],
 )
 @click.argument("artifact", type=FOLDER)
-@click.option("--reference", required=True, type=MODEL, help="Compare with this teacher.")
+@click.option("--reference", type=MODEL, help="Compare with this teacher; a package needs none.")
 @rows_options
 @profiles_option("Judge by this profile; may be repeated.", default=("local",))
 @click.option("--samples", type=SAMPLES, help="Write the raw samples as JSON lines.")
 @force_option()
 @seed_option
 @tier_option
+@package_options
+@click.option("--markdown", type=MARKDOWN, help="A package: write Markdown, for a page.")
+@click.option("--html", type=PAGE, help="A package: write a page as one HTML file.")
 @output_options
 def validate(
     artifact: Path,
-    reference: str,
+    reference: str | None,
     data: tuple[str, ...],
     text: str,
     label: str,
@@ -51,20 +62,33 @@ def validate(
     tier: str,
     as_json: bool,
     quiet: bool,
+    **of_package: Any,
 ) -> int:
     """Measure ARTIFACT beside its teacher and judge it by each profile.
 
     Both models answer the same rows, on the device of each profile: devices behind a wire are
     measured at the same time. Latencies are measured in turn with those of the teacher's fp32 ONNX
     export. The exit code is the worst verdict's.
+
+    A package of `edgepress package` is started as its platform starts it, with the memory and the
+    share of a CPU that the profile grants, and answers events through Lambda's Runtime API.
     """
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model
 
+    rows = DataSettings(train=(), test=data, text=text, label=label)
+    if is_package(artifact):
+        measured = {"seed": seed, "tier": tier, "samples": samples, "reference": reference}
+        return validate_package(
+            artifact, rows, profiles, measured, of_package, as_json=as_json, quiet=quiet
+        )
+    check_bundle(of_package)
+    check_reference(reference)
+    assert reference is not None
     validation = judge_model(
         artifact,
         reference,
-        DataSettings(train=(), test=data, text=text, label=label),
+        rows,
         profiles,
         seed=seed,
         progress=terminal(quiet),
@@ -92,8 +116,8 @@ def _device_json(part: Any) -> dict[str, Any]:
     measured = part.outcome.measured if part.outcome else ()
     return {
         "name": part.device.name,
-        "transport": part.device.job.transport.kind,
-        "profiles": [profile.name for profile in part.device.profiles],
+        "transport": part.device.transport,
+        "profiles": list(part.device.profile_names),
         "machine": part.outcome.facts.to_json() if part.outcome else {},
         "figures": {
             row.candidate.name: [figure.to_json() for figure in row.measurements.values()]

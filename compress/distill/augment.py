@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,18 +18,30 @@ _LONG_WORD = 24
 """Where words are longer on average, spaces do not separate words: text is cut by characters."""
 
 
-def augmented(texts: Sequence[str], seed: int) -> tuple[str, ...]:
-    """Return one augmented copy of each text, deterministic under the seed.
+def augmented(inputs: Sequence[Any], seed: int) -> tuple[Any, ...]:
+    """Return one augmented copy of each text or list of words, deterministic under the seed.
 
-    In a copy, words are dropped or replaced by other rows' words, parts are swapped, or a part of
-    another row is joined. This may change the label, so copies serve distillation only: the
-    teacher answers the copy itself (as TinyBERT's augmented rows, Jiao et al. 2020, section
-    3.2, without a language model; Wei & Zou 2019, "EDA", for the changes).
+    A list becomes a list: a model that answers each word answers the words of the copy. In a copy,
+    words are dropped or replaced by other rows' words, parts are swapped, or a part of another row
+    is joined. This may change the label, so copies serve distillation only: the teacher answers the
+    copy itself (as TinyBERT's augmented rows, Jiao et al. 2020, section 3.2, without a language
+    model; Wei & Zou 2019, "EDA", for the changes).
     """
     generator = np.random.default_rng(seed)
-    separator = _separator(texts)
-    rows = [text.split(separator) if separator else list(text) for text in texts]
-    return tuple((separator or "").join(_changed(row, rows, generator)) for row in rows)
+    separator = _separator([one for one in inputs if isinstance(one, str)])
+    rows = [_words(one, separator) for one in inputs]
+    return tuple(
+        (separator or "").join(changed) if isinstance(one, str) else changed
+        for one, changed in zip(
+            inputs, (_changed(row, rows, generator) for row in rows), strict=True
+        )
+    )
+
+
+def _words(value: Any, separator: str | None) -> Words:
+    if not isinstance(value, str):
+        return list(value)
+    return value.split(separator) if separator else list(value)
 
 
 def _separator(texts: Sequence[str]) -> str | None:

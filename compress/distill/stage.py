@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from compress.models.architectures import require
 from compress.models.outline import cut_layers, outline_of
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from compress.tasks import task_of
+from compress.tasks import require_one_token, task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
@@ -75,6 +75,8 @@ class Distill(Stage):
             )
         if self.student is None or self.hidden or self.relations:
             require(source.model_type, "distill")  # logits alone do not depend on layers
+        if "weights" in self.quantization_aware:
+            require_one_token(source.task, "distill: quantization_aware 'weights'")
         if self.learning_rate > CATASTROPHIC_RATE:
             return [f"distill: learning_rate {self.learning_rate:g} is over 1e-3: it may diverge"]
         return []

@@ -11,7 +11,7 @@ from compress.answers.trained import trained_answers
 from compress.stage import RunContext, tool_versions
 from compress.storage.sources import code_digest
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 
 if TYPE_CHECKING:
     from pathlib import Path

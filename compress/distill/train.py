@@ -10,13 +10,14 @@ from compress.data.batch import Batch
 from compress.distill.fake_quantize import quantization_aware as as_quantized
 from compress.distill.first_token import first_token_only
 from compress.distill.rows import TrainingRows
+from compress.models.positions import keep_dropped
 from compress.quantize.embeddings import BLOCK
 from compress.quantize.int8_dynamic import ONE_TOKEN_BLOCK
 from compress.stage import RunContext
 from compress.tasks import Answer, Task, task_of
 from compress.training.batches import encode
 from compress.training.compact import compact_vocabulary
-from compress.training.loop import Fitted, Loss, TrainPlan, fit
+from compress.training.loop import Fitted, Loss, TrainPlan, fit, settle
 from runtimes.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -46,11 +47,12 @@ def distill(
     Each epoch adds one of `augment` augmented copies of the labeled rows, in turn. "embeddings" and
     "weights" in `quantization_aware` are rounded as in 4-bit storage. `internals` adds losses on
     hidden states and attention relations; these need the teacher's forward pass in every step,
-    logits alone do not.
+    logits alone do not. A student without positions stays without.
     """
+    keep_dropped(student)
     data = context.data
     rows = TrainingRows.of(data, augment)
-    task = task_of(teacher.task)
+    task = task_of(teacher.task).learner(student, data.train.targets)
     teacher_answers = rows.teacher_answers(teacher, context)
     train = encode(tokenizer, rows.texts, student.config, task)
     validation = encode(tokenizer, data.validation.inputs, student.config, task)
@@ -66,19 +68,22 @@ def distill(
             weight_block=ONE_TOKEN_BLOCK if "weights" in quantization_aware else None,
         ),
     ):
-        return fit(
+        fitted = fit(
             student,
             small_train,
             (small_validation, data.validation.targets),
             _loss(task, teacher_answers, rows.targets, temperature, alpha, internals),
             plan,
             task=task,
+            labels=data.labels,
             scratch=context.scratch,
             progress=context.progress,
             name=name,
             extra=None if internals is None else internals.projections,
             rows_of=rows.of_epoch,
         )
+    settle(student, tokenizer, context, task)
+    return fitted
 
 
 def _loss(

@@ -24,6 +24,7 @@ from compress.graph.torch_program import inputs_of
 from compress.models.architectures import UNKNOWN, require
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
+from compress.models.token_table import reads_table, write_table
 from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES, load_model
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
@@ -129,6 +130,8 @@ class Export(Stage):
         self.check(outline)
         left = self.leaves(outline)
         copy_tokenizer(source.path, folder)
+        if reads_table(source.task):
+            write_table(folder, source.max_length, context.progress)
         examples = ExampleFeeds.of(source)
         made = folder / model_files(left.format)[0]
         if self.format == "tensorrt":

@@ -65,6 +65,7 @@ def fit_head(
             loss,
             plan,
             task=task,
+            labels=data.labels,
             scratch=context.scratch / "head",
             progress=context.progress,
             name="head",

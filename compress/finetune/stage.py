@@ -84,6 +84,7 @@ class Finetune(Stage):
         import torch
 
         from compress.models.torch_model import load_model, save_model
+        from compress.training.loop import settle
         from runtimes.tokenizing import load_tokenizer
 
         labels = context.data.labels
@@ -93,11 +94,13 @@ class Finetune(Stage):
             source.path, source.task, labels=None if source.labels == labels else labels
         )
         tokenizer = load_tokenizer(source.path, source.max_length)
+        task = task.learner(model, context.data.train.targets)
         metrics: dict[str, float] = {}
         if self.method != "full":
             metrics |= _prefixed("probe_", self._probe(model, tokenizer, context, task))
         if self.method != "frozen":
             metrics |= self._full(model, tokenizer, context, task).metrics()
+        settle(model, tokenizer, context, task)
         return save_model(model, source, folder, labels=labels, metrics=metrics)
 
     def _full(
@@ -119,6 +122,7 @@ class Finetune(Stage):
                 self._loss(context, task),
                 self._plan(self.epochs, rate, context),
                 task=task,
+                labels=data.labels,
                 scratch=context.scratch / "full",
                 progress=context.progress,
                 name="finetune",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compress.history.commit import Commit
 from compress.history.series import Entry, Figure, Model, append
-from compress.report.gate_report import GatedModel, GateReport
+from compress.report.gate_report import GatedDevice, GatedModel, GateReport
 from profiles.baseline import Baseline
 from profiles.gate import Status
 from profiles.statistics import Interval, mean_interval, share_interval
@@ -21,19 +21,24 @@ def record_gate(report: GateReport, folder: Path, commit: Commit) -> tuple[list[
     """
     files: list[Path] = []
     refused = [f"nothing of {fault.model} is kept: it failed" for fault in report.faults]
-    if refused:
-        return files, [*refused]
+    failed = {fault.device for fault in report.faults}
     for verdict in report.verdicts:
+        device = report.device_of(verdict.profile)
+        if (device.name if device else "") in failed:
+            continue
         if verdict.status is Status.WRONG_DEVICE:
             refused.append(f"nothing is kept for {verdict.profile}: it is another device")
             continue
-        entry = _entry(report, commit, verdict.status)
+        entry = _entry(report, device or report, commit, verdict.status)
         files.append(append(folder, verdict.profile, commit.branch, entry))
     return files, refused
 
 
-def _entry(report: GateReport, commit: Commit, status: Status) -> Entry:
-    by_role = {model.role: model for model in report.models}
+def _entry(
+    report: GateReport, measured: GateReport | GatedDevice, commit: Commit, status: Status
+) -> Entry:
+    """Return the entry of a profile; `measured` is its device, or a report of one alone."""
+    by_role = {model.role: model for model in measured.models}
     candidate, reference = by_role["candidate"], by_role.get("reference")
     return Entry(
         commit=commit.sha,
@@ -43,9 +48,9 @@ def _entry(report: GateReport, commit: Commit, status: Status) -> Entry:
         status=status.value,
         model=_model(candidate),
         reference=None if reference is None else _model(reference),
-        machine=str(report.machine["fingerprint"]),
-        cpu_model=str(report.machine["cpu_model"]),
-        probe_ms=report.probe_ms,
+        machine=str(measured.machine["fingerprint"]),
+        cpu_model=str(measured.machine["cpu_model"]),
+        probe_ms=measured.probe_ms,
         rows_digest=report.rows_digest,
         figures={
             row.metric: Figure(

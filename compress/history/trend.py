@@ -145,8 +145,8 @@ def history_of(
 def _usual(entries: Sequence[Entry]) -> list[str]:
     """Name the metrics that are shown unasked: ratios where there is a reference."""
     beside = any(entry.reference for entry in entries)
-    quality = "accuracy_retention" if beside else "accuracy"
-    names = (*(_BESIDE if beside else _ALONE), "artifact_mb", quality)
+    quality = ("accuracy_retention", "f1_retention") if beside else ("accuracy", "f1")
+    names = (*(_BESIDE if beside else _ALONE), "artifact_mb", *quality)
     return [name for name in names if any(name in entry.figures for entry in entries)]
 
 

@@ -22,10 +22,12 @@ from compress.importing.onnx_copy import copy_onnx
 from compress.importing.openvino_copy import copy_openvino
 from compress.importing.trial import Trial, looks_normalized
 from compress.models.architectures import UNKNOWN
+from compress.models.token_table import reads_table, write_table
 from compress.progress import Progress
 from compress.run.single import check_out
 from compress.stage import tool_versions
-from compress.tasks import DEFAULT_TASK, canonical_task
+from compress.tasks import canonical_task
+from compress.tasks.heads import task_in
 from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import BackendError, UnsupportedError, first_line
 from runtimes.files import new_folder
@@ -46,7 +48,7 @@ class Import:
     """
 
     source: Path
-    task: str = DEFAULT_TASK
+    task: str | None = None
     labels: str | None = None
     tokenizer: Path | None = None
     max_length: int | None = None
@@ -67,6 +69,8 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
     with new_folder(out) as folder:
         copied = _COPY[found.format](found.model, folder)
         manifest = _described(found, asked, copied, folder)
+        if reads_table(manifest.task):
+            write_table(folder, manifest.max_length, progress)
         opened = _opened(runtime, folder / model_files(found.format)[0])
         trial = Trial.of(opened, manifest, folder)
         output, logits = trial.outputs()
@@ -110,7 +114,7 @@ def _described(found: Found, asked: Import, copied: Copied, folder: Path) -> Man
     tokenizer = tokenizer_folder(found, asked.tokenizer)
     length = max_length_of(found, tokenizer, asked.max_length, copied.positions)
     copy_tokenizer(tokenizer, folder, found.config, length)
-    return Manifest(found.format, canonical_task(asked.task), (), length)
+    return Manifest(found.format, canonical_task(asked.task or task_in(found.config)), (), length)
 
 
 def _record(found: Found, copied: Copied, seconds: float) -> StageRecord:

@@ -38,7 +38,7 @@ class Trial:
         outputs = self._run(_ROW)
         known = {spec.name: spec for spec in self.opened.outputs}
         name = _LOGITS if _LOGITS in outputs else next(iter(outputs))
-        logits = outputs[name]
+        logits = np.asarray(outputs[name])
         if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 2:
             raise UnsupportedError(
                 f"the output {name!r} of one text has the shape {logits.shape}",

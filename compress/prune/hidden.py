@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.models.architectures import Architecture, architecture, part
+from compress.models.architectures import Architecture, architecture, part, parts_of
 from compress.prune.slicing import (
     head_counts,
     linear_columns,
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.int64]) -> None:
     """Keep the given dimensions of the residual stream, and as many of the head's inner layer.
 
+    A head without an inner layer reads the stream itself.
+
     Heads keep their width. If the heads do not add up to the new width, the model needs
     `edgepress_heads`; otherwise it is a plain transformers model.
     """
     config: Any = model.config
-    parts = architecture(config.model_type)
+    parts = parts_of(model)
     heads, width = head_counts(model)
     _check_projection(model, len(stream))
     for path in stream_points(model):
@@ -39,12 +41,15 @@ def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.i
             layer.set_submodule(path, linear_columns(part(layer, path), stream))
         for path in (parts.attention_output, parts.ffn_out):
             layer.set_submodule(path, linear_rows(part(layer, path), stream))
-    inner = linear_rows(linear_columns(part(model, parts.head_in), stream), head)
-    model.set_submodule(parts.head_in, inner)
-    model.set_submodule(parts.head_out, linear_columns(part(model, parts.head_out), head))
+    inner = stream
+    if parts.head_in is not None:
+        inner = head
+        narrow = linear_rows(linear_columns(part(model, parts.head_in), stream), head)
+        model.set_submodule(parts.head_in, narrow)
+    model.set_submodule(parts.head_out, linear_columns(part(model, parts.head_out), inner))
     config.hidden_size = len(stream)
     setattr(config, parts.config_heads, len(stream) // width)
-    say_heads(config, heads)
+    say_heads(model, heads)
 
 
 def hidden_width(model: nn.Module, wanted: int | None) -> tuple[int, int]:

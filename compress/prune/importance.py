@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.models.architectures import architecture, part
+from compress.models.architectures import part, parts_of
 from compress.progress import Advance
 from compress.prune.hidden import stream_points
 from compress.prune.slicing import head_counts
@@ -63,7 +63,7 @@ def fisher_importance(
     totals: list[Any] = []
     with _frozen(model), torch.enable_grad():
         for batch in in_order(rows, _BATCH):
-            with _masks(model, len(batch.rows), heads) as masks:
+            with _masks(model, len(batch.inputs["input_ids"]), heads) as masks:
                 loss = task.own_loss(model(**batch.inputs), batch, _TEMPERATURE, generator)
             squares = [
                 gradient.double().square().sum(0) for gradient in torch.autograd.grad(loss, masks)
@@ -117,7 +117,7 @@ def _masks(model: nn.Module, batch: int, heads: int) -> Iterator[list[Any]]:
     import torch
 
     config: Any = model.config
-    parts = architecture(config.model_type)
+    parts = parts_of(model)
     hidden = int(config.hidden_size)
 
     def fresh(count: int) -> Any:

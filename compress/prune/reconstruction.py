@@ -124,7 +124,7 @@ class _ReachedError(Exception):
 def _first_tokens(rows: Encoded) -> Encoded:
     """Return the first rows, at least one, up to the number of tokens that are used."""
     count = max(1, int((np.cumsum(rows.lengths()) <= _TOKENS).sum()))
-    return Encoded(rows.ids[:count], rows.names, rows.pad_id)
+    return rows.first(count)
 
 
 def _first_calls(model: nn.Module, layers: str, rows: Encoded) -> list[_Call]:

@@ -62,7 +62,7 @@ def prune_heads(model: nn.Module, kept: Sequence[NDArray[np.int64]]) -> None:
     with torch.no_grad():
         for name, weight in weights.items():
             model.get_parameter(name).copy_(weight)
-    say_heads(config, len(kept[0]))
+    say_heads(model, len(kept[0]))
 
 
 def cut_positions(model: nn.Module, max_length: int) -> None:
@@ -97,21 +97,19 @@ def resized_embedding(weight: Any, padding_idx: int | None) -> nn.Embedding:
     return nn.Embedding(rows, width, padding_idx, _weight=weight.clone())
 
 
-def say_heads(config: Any, heads: int) -> None:
+def say_heads(model: nn.Module, heads: int) -> None:
     """Write `edgepress_heads` where the heads do not add up to the hidden width."""
     from compress.models.modeling_edgepress import PRUNED
 
+    config: Any = model.config
     if heads == getattr(config, architecture(config.model_type).config_heads):
         for name in ("edgepress_heads", "auto_map"):
             if hasattr(config, name):
                 delattr(config, name)
         return
     config.edgepress_heads = heads
-    config.auto_map = {
-        "AutoModelForSequenceClassification": (
-            f"modeling_edgepress.{PRUNED[config.model_type].__name__}"
-        )
-    }
+    auto = f"AutoModelFor{type(model).__name__.rpartition('For')[2]}"
+    config.auto_map = {auto: f"modeling_edgepress.{PRUNED[auto][config.model_type].__name__}"}
 
 
 def head_counts(model: nn.Module) -> tuple[int, int]:

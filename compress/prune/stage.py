@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
 from compress.models.outline import cut_layers
+from compress.models.positions import drop_positions, require_positions
 from compress.prune.pieces import Alphabet, PieceChoice
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from compress.tasks import task_of
@@ -39,7 +40,9 @@ class Prune(Stage):
     training rows, the same number in every layer; the remaining projections are refitted on the
     same rows to compensate. `hidden` is the remaining width of the residual stream, a multiple of a
     head's width; heads beyond it are removed. `layers` is the number of layers that stay, evenly
-    spaced. Positions beyond the source's longest text are always removed.
+    spaced. Positions beyond the source's longest text are always removed; without `positions` all
+    others are too: the model no longer knows the order of the words, and with one layer its export
+    looks up what attention reads of each word.
 
     `vocabulary` drops the pieces that occur less than `least_count` times in the training and
     unlabeled text. Pieces that spell any word of the `alphabet` stay ("all": every character of the
@@ -60,6 +63,7 @@ class Prune(Stage):
     heads: float = 0.0
     hidden: int | None = None
     layers: int | None = None
+    positions: bool = True
     vocabulary: bool = False
     vocabulary_floor: Annotated[int, Field(ge=0)] = _FLOOR
     alphabet: Alphabet = "all"
@@ -91,10 +95,12 @@ class Prune(Stage):
         if not (self._changes_answers() or self.vocabulary):
             raise RecipeError(
                 "prune removes nothing",
-                expected="at least one of ffn, heads, hidden, layers and vocabulary",
+                expected="ffn, heads, hidden, layers or vocabulary, or positions = false",
                 action="set one, or leave the stage out",
             )
         require(source.model_type, "prune")
+        if not self.positions:
+            require_positions(source.model_type)
         return self._warnings(source)
 
     def leaves(self, source: Outline) -> Outline:
@@ -116,6 +122,8 @@ class Prune(Stage):
         cut_positions(model, source.max_length)
         if self.ffn or self.heads or self.hidden:
             metrics |= self._cut_units(model, source, context)
+        if not self.positions:
+            drop_positions(model)
         if self.vocabulary:
             metrics |= prune_vocabulary(model, source, context, self._pieces(), folder)
         metrics["parameters"] = sum(weight.numel() for weight in model.parameters())
@@ -198,7 +206,8 @@ class Prune(Stage):
         A vocabulary that keeps all of their pieces changes none of them.
         """
         respelled = self.vocabulary and self.least_count > 1
-        return bool(self.ffn or self.heads or self.hidden or self.layers or respelled)
+        cut = self.ffn or self.heads or self.hidden or self.layers
+        return bool(cut or respelled or not self.positions)
 
     def _warnings(self, source: Outline) -> list[str]:
         texts = []

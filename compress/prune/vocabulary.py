@@ -22,6 +22,7 @@ from compress.prune.tokenizer_json import (
     rewrite_tokenizer_config,
 )
 from compress.stage import RunContext
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import ArtifactError, QualityError
 from runtimes.files import write_json
@@ -55,7 +56,9 @@ def prune_vocabulary(
     config: Any = model.config
     old = load_tokenizer(source.path, source.max_length)
     tree = parse_json((source.path / "tokenizer.json").read_text(encoding="utf-8"))
-    texts = (*context.data.train.inputs, *context.data.unlabeled)
+    task, data = task_of(source.task), context.data
+    texts = [task.text(value) for value in (*data.train.inputs, *data.unlabeled)]
+    validation = [task.text(value) for value in data.validation.inputs]
     counts = count_pieces(old, texts)
 
     def cut(choice: PieceChoice) -> tuple[NDArray[np.int64], Tokenizer, dict[str, float]]:
@@ -63,7 +66,7 @@ def prune_vocabulary(
         table = id_table(kept, len(pieces_of(tree)))
         _write_files(source.path, tree, table, folder)
         new = load_tokenizer(folder, source.max_length)
-        return kept, new, _figures(old, new, tree, table, context.data.validation.inputs)
+        return kept, new, _figures(old, new, tree, table, validation)
 
     kept, new, figures = cut(choice)
     if choice.alphabet != "all" and (lost := _lost(figures)) > choice.most_unknown:

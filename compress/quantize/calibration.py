@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from compress.data.dataset import Dataset
 from compress.models.feeds import Feeds
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError
 from runtimes.tokenizing import encode, load_tokenizer
@@ -26,16 +29,17 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
             expected=f"at least {LEAST_ROWS} real ones",
             action="add training or unlabeled rows, or use scheme 'int8-dynamic'",
         )
+    task = task_of(source.task)
     encoder = load_tokenizer(source.path, source.max_length)
     names = [spec.name for spec in source.inputs]
-    return [_feeds(encode(encoder, text), names) for text in spaced_texts(data, rows)]
+    return [_feeds(encode(encoder, task.text(row)), names) for row in spaced_rows(data, rows)]
 
 
-def spaced_texts(data: Dataset, count: int) -> list[str]:
-    """Return up to `count` training and unlabeled texts, evenly spaced."""
-    texts = (*data.train.inputs, *data.unlabeled)
-    places = np.unique(np.linspace(0, len(texts) - 1, min(count, len(texts))).round().astype(int))
-    return [texts[place] for place in places]
+def spaced_rows(data: Dataset, count: int) -> list[Any]:
+    """Return up to `count` training and unlabeled rows, evenly spaced."""
+    rows = (*data.train.inputs, *data.unlabeled)
+    places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    return [rows[place] for place in places]
 
 
 def _feeds(row: object, names: list[str]) -> Feeds:

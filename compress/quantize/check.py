@@ -79,7 +79,7 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
     reference = folder_answers(source, source.path, rows.inputs)
     answers = folder_answers(source, folder, rows.inputs)
     agreement = float(task.agrees(reference, answers).mean())
-    return agreement, paired(task, reference, answers, rows.targets)
+    return agreement, paired(task, reference, answers, rows.targets, source.labels)
 
 
 def pick_rows(rows: Rows, count: int) -> Rows:

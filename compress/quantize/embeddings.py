@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _LEAST_VALUES = 4096
 """Smaller tables (token types) save less than their scales cost."""
 
+_LEAST_WIDTH = 16
+"""The smallest block that GatherBlockQuantized takes."""
+
 BLOCK = {8: 128, 4: 32}
 """The columns that share a scale: wider blocks of 4 bits lose accuracy and save few bytes."""
 
@@ -23,9 +26,9 @@ BLOCK = {8: 128, 4: 32}
 def quantize_embeddings(model: ModelProto, bits: int) -> None:
     """Replace lookups in fp32 tables by GatherBlockQuantized (com.microsoft), in place.
 
-    A value is (q - 2^(bits-1)) · scale of its block. Only the rows that are read are expanded. The
-    largest table, that of the pieces, gets `bits`, and every other 8: positions would add an error
-    as large as that of the pieces, and their table is small.
+    A value is (q - 2^(bits-1)) · scale of its block along the last axis. Only the rows that are
+    read are expanded. The largest table, that of the pieces, gets `bits`, and every other 8:
+    positions would add an error as large as that of the pieces, and their table is small.
     """
     from onnx import helper, numpy_helper
 
@@ -34,12 +37,14 @@ def quantize_embeddings(model: ModelProto, bits: int) -> None:
     largest = max(tables, key=lambda name: tables[name].size, default="")
     for name, table in tables.items():
         width = bits if name == largest else 8
-        packed, scales = pack_rows(table, width, BLOCK[width])
+        lead = table.shape[:-1]
+        packed, scales = pack_rows(table.reshape(-1, table.shape[-1]), width, BLOCK[width])
+        packed, scales = packed.reshape(*lead, -1), scales.reshape(*lead, -1)
         names = f"{name}_q{width}", f"{name}_scale"
         graph.initializer.append(numpy_helper.from_array(packed, names[0]))
         graph.initializer.append(numpy_helper.from_array(scales, names[1]))
         for node in [node for node in graph.node if node.input[:1] == [name]]:
-            _look_up_quantized(graph, node, names, width)
+            _look_up_quantized(graph, node, names, width, table.ndim - 1)
     if not any(row.domain == "com.microsoft" for row in model.opset_import):
         model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
     drop_unused_weights(graph)
@@ -79,13 +84,16 @@ def _tables(graph: GraphProto) -> list[str]:
     return [
         tensor.name
         for tensor in graph.initializer
-        if len(tensor.dims) == 2 and np.prod(tensor.dims) >= _LEAST_VALUES and tensor.data_type == 1
+        if len(tensor.dims) in (2, 3)
+        and tensor.dims[-1] >= _LEAST_WIDTH
+        and tensor.dims[-1] % 2 == 0
+        if np.prod(tensor.dims) >= _LEAST_VALUES and tensor.data_type == 1
         if 0 < looked_up[tensor.name] == used[tensor.name]
     ]
 
 
 def _look_up_quantized(
-    graph: GraphProto, node: NodeProto, names: tuple[str, str], bits: int
+    graph: GraphProto, node: NodeProto, names: tuple[str, str], bits: int, axis: int
 ) -> None:
     from onnx import TensorProto, helper
 
@@ -99,7 +107,7 @@ def _look_up_quantized(
         bits=bits,
         block_size=BLOCK[bits],
         gather_axis=0,
-        quantize_axis=1,
+        quantize_axis=axis,
     )
     if bits == 4:  # the result has the type of the scales
         cast = helper.make_node("Cast", [looked_up], list(node.output), to=TensorProto.FLOAT)

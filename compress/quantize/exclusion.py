@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from compress.answers.effect import Effect, compared
 from compress.answers.folder import folder_answers
 from compress.graph.onnx_graph import dense_nodes, load_onnx
-from compress.quantize.calibration import spaced_texts
+from compress.quantize.calibration import spaced_rows
 from compress.stage import RunContext
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
@@ -56,7 +56,7 @@ def choose_excluded(
     worst first, until at most that share changes. Most models need no exclusion.
     """
     names = product_names(source)
-    texts = spaced_texts(context.data, _ROWS)
+    texts = spaced_rows(context.data, _ROWS)
     task = task_of(source.task)
     reference = folder_answers(source, source.path, texts)
 
@@ -64,8 +64,8 @@ def choose_excluded(
         trial = dataclasses.replace(settings, exclude=list(excluded))
         with TemporaryDirectory(dir=context.scratch) as made:
             folder = Path(made)
-            for file in source.path.glob("*token*.json"):
-                shutil.copyfile(file, folder / file.name)
+            for name in source.task_files():
+                shutil.copyfile(source.path / name, folder / name)
             algorithm(source, trial, context, folder)
             try:
                 answers = folder_answers(source, folder, texts)

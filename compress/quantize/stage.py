@@ -27,9 +27,9 @@ from compress.quantize.schemes import (
     schemes_text,
 )
 from compress.stage import Made, Outline, RunContext, Stage
+from compress.tasks import require_one_token
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError, UnsupportedError
-from runtimes.tasks import TASKS, DeviceTask
 
 
 @dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
@@ -96,6 +96,8 @@ class Quantize(Stage):
                 expected=schemes_text([row for row in SCHEMES if row.one_token]),
                 action="leave `weights` out, or use scheme 'int4-weight-only' for all weights",
             )
+        if self.weights == "int4":
+            require_one_token(source.task, "quantize: weights 'int4'")
         if source.model_type == UNKNOWN:
             return ["nothing names the architecture: quantize may not have been tried on it"]
         require(source.model_type, self.kind)
@@ -155,7 +157,6 @@ class Quantize(Stage):
 
 def _copy_beside(source: Artifact, folder: Path) -> None:
     """Copy the files that a model needs to run, but not a bundle's code."""
-    task: type[DeviceTask] = TASKS.resolve(source.task)
-    for name in dict.fromkeys((*task.files, *TOKENIZER_FILES)):
+    for name in dict.fromkeys((*source.task_files(), *TOKENIZER_FILES)):
         if name in source.files:
             shutil.copyfile(source.path / name, folder / name)

@@ -94,6 +94,7 @@ def _sections(report: GateReport) -> list[tuple[str, Sequence[_Row]]]:
 
 
 def _rest(report: GateReport) -> Iterator[str]:
+    yield "\n".join(f"- {_cell(note)}" for note in report.notes)
     remarks = [*(f"noise: {text}" for text in report.noise), *report.warnings]
     yield "\n".join(_first(remarks, _bullet, "remarks")).rstrip()
     yield _details(report)

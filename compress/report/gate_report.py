@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from profiles.gate import Status, Verdict, combine
@@ -20,13 +21,14 @@ class Fault:
     """Say which model could not be measured to the end, and the last output of its process.
 
     It is `unsound` where the model ran and its answers are none, `out_of_memory` where it needs
-    more than there is.
+    more than there is. `device` names the device where there are several.
     """
 
     model: str
     said: str
     unsound: bool = False
     out_of_memory: bool = False
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class GatedModel:
     runtime_version: str
     figures: tuple[Measurement, ...]
     threads: int = 1
+    memory_limit: str = ""
+    """What held it to its profile's memory; empty where nothing but the device did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,7 @@ class GatedDevice:
     looks: int
     seconds: float
     lost: str = ""
+    probe_ms: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -68,6 +73,7 @@ class GatedDevice:
             "looks": self.looks,
             "seconds": self.seconds,
             "lost": self.lost,
+            "probe_ms": self.probe_ms,
         }
 
 
@@ -99,6 +105,18 @@ class GateReport:
     """The median time of the fixed piece of work beside the candidate's blocks."""
     devices: tuple[GatedDevice, ...] = ()
     """Every device, where there are several."""
+    package: Mapping[str, Any] = field(default_factory=dict)
+    """What was seen of a package alone, by the keys of docs/lambda.md; empty for a model."""
+    notes: tuple[str, ...] = ()
+    """The same as lines for people."""
+
+    def samples_files(self, named: Path) -> list[Path]:
+        """Return the files of raw samples, where one was named."""
+        return [device_file(named, one.name) for one in self.devices] or [named]
+
+    def device_of(self, profile: str) -> GatedDevice | None:
+        """Return the device that a profile judged, where there are several."""
+        return next((one for one in self.devices if profile in one.profiles), None)
 
     @property
     def status(self) -> Status:
@@ -140,7 +158,13 @@ class GateReport:
             "models": [_model_json(model) for model in self.models],
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "devices": [device.to_json() for device in self.devices],
+            "package": dict(self.package),
         }
+
+
+def device_file(named: Path, device: str) -> Path:
+    """Return the file of one of several devices: samples.rpi5.jsonl."""
+    return named.with_name(f"{named.stem}.{device}{named.suffix}")
 
 
 def _model_json(model: GatedModel) -> dict[str, Any]:
@@ -152,5 +176,6 @@ def _model_json(model: GatedModel) -> dict[str, Any]:
         "runtime": model.runtime,
         "runtime_version": model.runtime_version,
         "threads": model.threads,
+        "memory_limit": model.memory_limit,
         "figures": [figure.to_json() for figure in model.figures],
     }

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from compress.report import headroom, scatter, timeline, units, wording
-from compress.report.schema import Report, Search, SearchTrial, StageRow, Summary
+from compress.report.schema import Estimate, Report, Search, SearchTrial, StageRow, Summary
 
 _EXCLUDED = "excluded "
 """How the metrics begin that say what each node costs that quantization left in fp32."""
@@ -35,6 +36,7 @@ def render(report: Report) -> str:
         axis=headroom.axis_of(report.verdicts),
         drawings=scatter.drawings(rows),
         timelines=timeline.timelines(report),
+        rivals=tuple(wording.rivals(report.search)) if report.search else (),
         search_drawings=_search_drawings(report.search) if report.search else (),
     )
 
@@ -82,19 +84,19 @@ def _key_figures(summary: Summary) -> Iterator[tuple[str, str, str]]:
         if value != units.MISSING:
             yield name, value, f"[{bounds}" if bracket else "of the teacher's"
     teacher, model = summary.teacher, summary.model
-    for name, field, unit in (
-        ("size", "size_mb", "MB"),
-        ("latency p50", "latency_p50_ms", "ms"),
-        ("latency p90", "latency_p90_ms", "ms"),
-        ("model's part p50", "model_latency_p50_ms", "ms"),
-        ("encoding p50", "encode_latency_p50_ms", "ms"),
-        ("after an idle gap p50", "idle_latency_p50_ms", "ms"),
-        ("accuracy", "accuracy", "fraction"),
-        ("peak memory", "rss_peak_mb", "MB"),
-        ("cold start", "cold_start_ms", "ms"),
-        ("parameters", "parameters", "parameters"),
+    for name, read, unit in (
+        ("size", attrgetter("size_mb"), "MB"),
+        ("latency p50", attrgetter("latency_p50_ms"), "ms"),
+        ("latency p90", attrgetter("latency_p90_ms"), "ms"),
+        ("model's part p50", attrgetter("model_latency_p50_ms"), "ms"),
+        ("encoding p50", attrgetter("encode_latency_p50_ms"), "ms"),
+        ("after an idle gap p50", attrgetter("idle_latency_p50_ms"), "ms"),
+        (model.score_name, attrgetter("judged.value"), "fraction"),
+        ("peak memory", attrgetter("rss_peak_mb"), "MB"),
+        ("cold start", attrgetter("cold_start_ms"), "ms"),
+        ("parameters", attrgetter("parameters"), "parameters"),
     ):
-        before, after = (_figure(getattr(side, field), unit) for side in (teacher, model))
+        before, after = (_figure(read(side), unit) for side in (teacher, model))
         if after != units.MISSING:
             yield name, after, "" if before == units.MISSING else f"from {before}"
 
@@ -139,7 +141,8 @@ def _drawn(search: Search, trial: SearchTrial) -> StageRow:
         format="",
         precision="",
         size_mb=trial.size_mb,
-        accuracy=trial.accuracy,
+        score=Estimate(trial.accuracy),
+        score_name=search.score_name,
         latency_p50_ms=trial.latency_p50_ms,
         selected=trial.name == search.answer,
     )

@@ -9,11 +9,14 @@ from compress.report import timeline, units, wording
 from compress.report.schema import ClassRow, Report, Search, StageRow, VerdictRow
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#|~!@$&])")
+_SCORE = "SCORE"
+"""Where a table's head names the task's score."""
+
 _STAGES = (
-    "stage|retention|speed-up|model alone|MB|accuracy|p50 ms|p90 ms|parameters",
+    f"stage|retention|speed-up|model alone|MB|{_SCORE}|p50 ms|p90 ms|parameters",
     ":--|--:|--:|--:|--:|--:|--:|--:|--:",
 )
-_SHAPES = ("front|MB|accuracy|retention|speed-up", ":--|--:|--:|--:|--:")
+_SHAPES = (f"front|MB|{_SCORE}|retention|speed-up", ":--|--:|--:|--:|--:")
 _CLASSES = ("|".join(wording.CLASS_COLUMNS), ":--|--:|--:|--:|--:|:--")
 _BUDGETS = ("|budget|asks for|measured|confidence|why", ":--|:--|:--|:--|--:|:--")
 
@@ -23,7 +26,10 @@ def render(report: Report) -> str:
     blocks = [
         f"### edgepress: {escape(report.name)}",
         *_verdict_blocks(report),
-        _table(_STAGES, [_stage(row) for row in wording.table_rows(report)]),
+        _table(
+            _headed(_STAGES, wording.score_name(report)),
+            [_stage(row) for row in wording.table_rows(report)],
+        ),
         *(_budgets(verdict) for verdict in report.verdicts if verdict.checks),
         *(_classes(report.classes) if report.classes else ()),
         *(_search(report.search) if report.search else ()),
@@ -63,7 +69,7 @@ def _stage(row: StageRow) -> list[str]:
         units.ratio_interval(row.speedup),
         units.ratio_interval(row.model_speedup),
         units.megabytes(row.size_mb),
-        units.percent(row.accuracy),
+        units.percent(row.judged.value),
         units.number(row.latency_p50_ms),
         units.number(row.latency_p90_ms),
         units.parameters(row.parameters),
@@ -93,6 +99,11 @@ def _table(head: tuple[str, str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(cells)} |" for cells in rows)])
 
 
+def _headed(head: tuple[str, str], score_name: str) -> tuple[str, str]:
+    """Return a table's head with the name of the task's score."""
+    return head[0].replace(_SCORE, escape(score_name)), head[1]
+
+
 def _bullets(lines: Iterator[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
@@ -108,7 +119,7 @@ def _search(search: Search) -> Iterator[str]:
     """Yield the goal, the control and the front."""
     yield f"Search: {escape(search.goal)}; against {escape(search.control)}"
     yield _table(
-        _SHAPES,
+        _headed(_SHAPES, search.score_name),
         [
             [
                 f"**{escape(row.name)}**" if row.name == search.answer else escape(row.name),
@@ -127,6 +138,8 @@ def _search(search: Search) -> Iterator[str]:
             f"{len(search.seeds)} seeds on the test rows: retention {units.percent(spread.mean)} on"
             f" average, from {units.percent(spread.least)} to {units.percent(spread.most)}"
         )
+    if search.rivals:
+        yield _bullets(escape(line) for line in wording.rivals(search))
     if search.advice:
         yield _bullets(escape(line) for line in search.advice)
 

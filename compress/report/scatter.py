@@ -1,4 +1,4 @@
-"""Draw accuracy against latency; the area of a mark is the model's size."""
+"""Draw the score against latency; the area of a mark is the model's size."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from compress.report import units
+from compress.report.layout import Layout
 from compress.report.scale import linear, logarithmic
 from compress.report.schema import StageRow
 
@@ -16,24 +17,15 @@ _SMALLEST_RADIUS = 3.5
 _ROUND_SIZES = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Hold the sizes of a drawing, in its own units; `name` is the CSS class of its screens."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane(Layout):
+    """Hold the sizes of a drawing with one plane of marks."""
 
-    name: str
-    width: float
     height: float
-    font: float
     largest_radius: float
     left: float = 46.0
-    right: float = 14.0
     top: float = 44.0
     bottom: float = 46.0
-
-    @property
-    def end(self) -> float:
-        """Return where the right axis would be."""
-        return self.width - self.right
 
     @property
     def floor(self) -> float:
@@ -41,18 +33,18 @@ class Layout:
         return self.height - self.bottom
 
 
-WIDE = Layout("wide", width=880, height=460, font=13, largest_radius=26)
-NARROW = Layout("narrow", width=360, height=400, font=11.5, largest_radius=18)
+WIDE = Plane(name="wide", width=880, height=460, font=13, largest_radius=26)
+NARROW = Plane(name="narrow", width=360, height=400, font=11.5, largest_radius=18)
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Hold a row that has an accuracy and a latency; `number` is its place in the stage table."""
+    """Hold a row that has a score and a latency; `number` is its place in the stage table."""
 
     number: int
     row: StageRow
     latency_ms: float
-    accuracy: float
+    score: float
 
     @property
     def role(self) -> str:
@@ -63,7 +55,7 @@ class Point:
     def sentence(self) -> str:
         """Say the row's figures."""
         return (
-            f"{self.number} {self.row.name}: accuracy {units.percent(self.accuracy)},"
+            f"{self.number} {self.row.name}: {self.row.score_name} {units.percent(self.score)},"
             f" p50 {units.number(self.latency_ms)} ms, {units.megabytes(self.row.size_mb)} MB"
         )
 
@@ -71,17 +63,17 @@ class Point:
 def points(rows: Sequence[StageRow]) -> list[Point]:
     """Return the rows that can be drawn."""
     return [
-        Point(number, row, row.latency_p50_ms, row.accuracy)
+        Point(number, row, row.latency_p50_ms, row.judged.value)
         for number, row in enumerate(rows, 1)
-        if row.latency_p50_ms and row.accuracy is not None
+        if row.latency_p50_ms and row.judged.value is not None
     ]
 
 
 def pareto(seen: Sequence[Point]) -> list[Point]:
     """Return the points that no other beats in both, from the fastest to the most accurate."""
     front: list[Point] = []
-    for point in sorted(seen, key=lambda point: (point.latency_ms, -point.accuracy)):
-        if not front or point.accuracy > front[-1].accuracy:
+    for point in sorted(seen, key=lambda point: (point.latency_ms, -point.score)):
+        if not front or point.score > front[-1].score:
             front.append(point)
     return front
 
@@ -108,19 +100,20 @@ class Key(NamedTuple):
 class Drawing:
     """Lay out at least one point; `ident` keeps the drawing's ids apart from others'."""
 
-    def __init__(self, seen: Sequence[Point], layout: Layout, ident: str) -> None:
+    def __init__(self, seen: Sequence[Point], layout: Plane, ident: str) -> None:
         self.seen = seen
         self.layout = layout
         self.ident = ident
         bounds = [
             100 * bound
             for point in seen
-            for bound in (point.accuracy, point.row.accuracy_lower, point.row.accuracy_upper)
+            for bound in (point.score, point.row.judged.lower, point.row.judged.upper)
             if bound is not None
         ]
         latencies = [point.latency_ms for point in seen]
         self.x = logarithmic(latencies, layout.left, layout.end, pad=1.35)
         self.y = linear(bounds, layout.floor, layout.top, pad=0.14, least=1.0)
+        self.score_name = seen[0].row.score_name
         self._largest_mb = max(point.row.size_mb or 0.0 for point in seen)
 
     def marks(self) -> list[Mark]:
@@ -158,12 +151,12 @@ class Drawing:
             right -= radius + 12
 
     def _mark(self, point: Point) -> Mark:
-        bounds = (point.row.accuracy_lower, point.row.accuracy_upper)
+        bounds = (point.row.judged.lower, point.row.judged.upper)
         lower, upper = (self.y.at(100 * b) if b is not None else None for b in bounds)
         return Mark(
             point,
             self.x.at(point.latency_ms),
-            self.y.at(100 * point.accuracy),
+            self.y.at(100 * point.score),
             self._radius(point.row.size_mb),
             (lower, upper) if lower is not None and upper is not None else None,
         )

@@ -2,31 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
-
-from compress.report.redact import redact
-from runtimes.errors import InputError
-from runtimes.files import write_json
-from runtimes.parsing import parse_json
-
-if TYPE_CHECKING:
-    from pydantic import TypeAdapter
+from typing import Any, Literal
 
 SCHEMA_VERSION = 1
+
+ACCURACY = "accuracy"
+"""What people call the score of a task that names no other."""
 
 Status = Literal["PASS", "FAIL", "INCONCLUSIVE", "NOT_MEASURED", "WRONG_DEVICE"]
 Bound = Literal["max", "min"]
 Level = Literal["error", "warn"]
 Side = Literal["each", "together"]
-
-_SHOWN_PROBLEMS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +36,10 @@ class Estimate:
 class ModelFigures:
     """Hold what was measured of one model and how it was run.
 
-    Accuracy and F1 are fractions; MB are 10^6 bytes. Latencies are from input to answer, those
-    with a prefix a part of it or after an idle gap. `size_mb` is all that must be shipped to
-    answer. None says "not measured", as for a percentile that the sample does not support.
+    `score` is the task's, named by `score_name`, such as "entity F1"; it, accuracy and F1 are
+    fractions, each of the tasks that have it. MB are 10^6 bytes. Latencies are from input to
+    answer, those with a prefix a part of it or after an idle gap. `size_mb` is all that must be
+    shipped to answer. None says "not measured", as for a percentile of too few samples.
     """
 
     format: str
@@ -64,6 +53,9 @@ class ModelFigures:
     accuracy_confidence: float | None = None
     accuracy_side: Side | None = None
     f1_macro: float | None = None
+    f1: float | None = None
+    score: Estimate = field(default_factory=Estimate)
+    score_name: str = ACCURACY
     latency_p50_ms: float | None = None
     latency_p90_ms: float | None = None
     model_latency_p50_ms: float | None = None
@@ -71,6 +63,14 @@ class ModelFigures:
     idle_latency_p50_ms: float | None = None
     rss_peak_mb: float | None = None
     cold_start_ms: float | None = None
+
+    @property
+    def judged(self) -> Estimate:
+        """Return the task's score; accuracy in a report that was written before tasks named it."""
+        if self.score.value is not None:
+            return self.score
+        bounds = self.accuracy_lower, self.accuracy_upper
+        return Estimate(self.accuracy, *bounds, self.accuracy_confidence, self.accuracy_side)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class StageRow(ModelFigures):
 class Summary:
     """Hold the teacher, the final model and how they compare.
 
-    `retention` is a fraction of the teacher's accuracy; the speed-ups (from input to answer, of
+    `retention` is a fraction of the teacher's score; the speed-ups (from input to answer, of
     the model's part, after an idle gap) and `compression` are ratios, teacher over model.
     """
 
@@ -296,11 +296,27 @@ class SeedSpread:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RivalRow:
+    """Hold a linear model of the same rows, beside a search's answer on the test rows.
+
+    `difference` is the answer's accuracy less the rival's, paired by row. `wins` says that the
+    rival is surely more accurate and not larger.
+    """
+
+    name: str
+    accuracy: float
+    difference: Estimate
+    size_mb: float
+    wins: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
     """Hold what a search looked at and what it chose, by the trials' names.
 
     `control` is the model that retention is measured against, and `why` it. `advice` says what
-    would help where there is no answer.
+    would help where there is no answer. `accuracy` in trials and seeds is the task's score, which
+    `score_name` names.
     """
 
     goal: str
@@ -313,7 +329,9 @@ class Search:
     rss_peak_mb: float | None
     seeds: tuple[SeedRow, ...] = ()
     spread: SeedSpread | None = None
+    rivals: tuple[RivalRow, ...] = ()
     advice: tuple[str, ...] = ()
+    score_name: str = ACCURACY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -345,99 +363,3 @@ class Report:
     classes: tuple[ClassRow, ...] = ()
     devices: tuple[DeviceRow, ...] = ()
     trace: Trace | None = None
-
-
-def to_json(report: Report) -> dict[str, Any]:
-    """Return the report as JSON values: NaN and infinity are null, paths and tokens redacted."""
-    return dict(_json_safe(dataclasses.asdict(report)))
-
-
-def from_json(content: object, source: str = "report") -> Report:
-    """Return the report that JSON values hold.
-
-    Raises InputError when they are no report, one of another schema version, or a key is
-    missing or has a wrong type.
-    """
-    from pydantic import ValidationError
-
-    if not isinstance(content, Mapping) or "schema_version" not in content:
-        raise InputError(
-            f"{source}: not an edgepress report",
-            expected="report.json of a run",
-            action="give a run's folder or its report.json",
-        )
-    if content["schema_version"] != SCHEMA_VERSION:
-        raise InputError(
-            f"{source}: schema_version {content['schema_version']!r}",
-            expected=str(SCHEMA_VERSION),
-            action="run again with this version of edgepress, or read it with the one it is from",
-        )
-    try:
-        return _adapter().validate_json(json.dumps(content), strict=True)
-    except ValidationError as error:
-        raise InputError(
-            f"{source}: broken or missing keys: {_problems(error.errors())}",
-            expected=f"a report of schema_version {SCHEMA_VERSION}, as docs/report.md describes",
-            action="run again; `edgepress run --resume` writes it anew from the finished stages",
-        ) from error
-
-
-def write_report(path: Path, report: Report) -> None:
-    """Write report.json atomically."""
-    write_json(path, to_json(report))
-
-
-def read_report(path: Path) -> Report:
-    """Read report.json; `path` may also be the run's folder.
-
-    Raises InputError when it is missing, not JSON, or not a report (see `from_json`).
-    """
-    file = path / "report.json" if path.is_dir() else path
-    try:
-        content = parse_json(file.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{file}: no such file",
-            expected="report.json, or the folder of a run",
-            action="make one with `edgepress run RECIPE.toml --out DIR`",
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{file}: not readable as JSON ({error})",
-            action="run again; `edgepress run --resume` writes it anew",
-        ) from error
-    return from_json(content, str(file))
-
-
-@cache
-def _adapter() -> TypeAdapter[Report]:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Report)
-
-
-def _json_safe(value: Any) -> Any:
-    match value:
-        case Mapping():
-            return {redact(str(key)): _json_safe(item) for key, item in value.items()}
-        case list() | tuple():
-            return [_json_safe(item) for item in value]
-        case float():
-            return value if math.isfinite(value) else None
-        case str() | Path():
-            return redact(str(value))
-        case _:
-            return value
-
-
-def _problems(errors: list[Any]) -> str:
-    shown = [
-        f"{'.'.join(map(str, row['loc'])) or 'report'} ({row['msg'].lower()})"
-        for row in errors[:_SHOWN_PROBLEMS]
-    ]
-    more = len(errors) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_COLUMNS = ("params", "MB", "accuracy", "retention", "p50/p90 ms", "speed-up")
+_COLUMNS = ("params", "MB", "", "retention", "p50/p90 ms", "speed-up")
+"""The columns after the stage's; the one without a name is the task's score."""
+
 _STYLES = {
     gate.Status.PASS: "bold green",
     gate.Status.FAIL: "bold red",
@@ -84,7 +86,7 @@ def table(report: Report) -> Table:
     shown = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
     shown.add_column("stage", overflow="fold")
     for name in _COLUMNS:
-        shown.add_column(name, justify="right", no_wrap=True)
+        shown.add_column(name or wording.score_name(report), justify="right", no_wrap=True)
     for row in wording.table_rows(report):
         style = "bold" if row.selected else ""
         shown.add_row(*(Text(cell) for cell in _cells(row)), style=style)
@@ -110,7 +112,7 @@ def _cells(row: StageRow) -> tuple[str, ...]:
         one_line(row.name) + " ←" * row.selected,
         units.parameters(row.parameters),
         units.megabytes(row.size_mb),
-        units.percent(row.accuracy),
+        units.percent(row.judged.value),
         _stacked(units.percent_interval(row.retention)),
         f"{units.number(row.latency_p50_ms)} / {units.number(row.latency_p90_ms)}",
         _stacked(units.ratio_interval(row.speedup)),

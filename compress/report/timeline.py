@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from compress.report.layout import Layout
 from compress.report.scale import Scale, linear
 from compress.report.schema import Report, Trace
 
@@ -15,28 +16,19 @@ NOT_SHOWN = "not shown by this machine"
 Series = Sequence[float | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Hold the sizes of a drawing, in its own units; `name` is the CSS class of its screens."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Panels(Layout):
+    """Hold the sizes of a drawing whose panels stand one below the other."""
 
-    name: str
-    width: float
     panel: float
-    font: float
     ticks: int
     left: float = 58.0
-    right: float = 14.0
     above: float = 34.0
     below: float = 44.0
 
-    @property
-    def end(self) -> float:
-        """Return where the right axis would be."""
-        return self.width - self.right
 
-
-WIDE = Layout("wide", width=880, panel=130, font=13, ticks=10)
-NARROW = Layout("narrow", width=360, panel=110, font=11.5, ticks=5)
+WIDE = Panels(name="wide", width=880, panel=130, font=13, ticks=10)
+NARROW = Panels(name="narrow", width=360, panel=110, font=11.5, ticks=5)
 
 
 class Extreme(NamedTuple):
@@ -80,7 +72,7 @@ _KINDS = (
 class Drawing:
     """Lay out a trace that shows a temperature or a clock; `ident` keeps its ids apart."""
 
-    def __init__(self, trace: Trace, layout: Layout, ident: str) -> None:
+    def __init__(self, trace: Trace, layout: Panels, ident: str) -> None:
         self.layout = layout
         self.ident = ident
         self.sentence = "; ".join(f"{name}: {text}" for name, text in facts(trace))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from compress.report import units
 from compress.report.schema import (
+    ACCURACY,
     CheckRow,
     ClassRow,
     Estimate,
@@ -14,6 +15,7 @@ from compress.report.schema import (
     Report,
     RowCounts,
     SampleCounts,
+    Search,
     StageRow,
     Status,
     Summary,
@@ -36,9 +38,10 @@ MEANINGS: dict[Status, str] = {
 
 CLASS_COLUMNS = ("class", "retention", "rows", "teacher right", "right", "lost to")
 CLASSES_NOTE = (
-    "Retention is the class's accuracy divided by the teacher's. Each interval is for one class"
-    " alone: of many classes, the lowest figure is low partly by chance. A worst_class_retention"
-    " budget judges all classes together."
+    "Retention is what the class has right divided by what the teacher has right of it. Each"
+    " interval is for one class alone: of many classes, the lowest figure is low partly by chance."
+    " A worst_class_retention budget (for entities: worst_type_recall_retention) judges all classes"
+    " together."
 )
 
 TRACE_NOTE = (
@@ -63,11 +66,15 @@ _METRICS = {
     "encode_speedup": "speed-up of encoding",
     "idle_speedup": "speed-up after an idle gap",
     "model_speedup": "speed-up of the model alone",
+    "f1": "F1",
     "f1_macro": "macro F1",
+    "f1_retention": "F1 retention",
     "rss_peak_mb": "peak memory",
     "speedup": "speed-up",
     "sustained_p90_ratio": "sustained latency p90",
     "worst_class_retention": "worst class's retention",
+    "worst_label_recall_retention": "worst label's recall retention",
+    "worst_type_recall_retention": "worst type's recall retention",
 }
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -133,12 +140,21 @@ def moment(created: str) -> str:
     return f"{when.day} {_MONTHS[when.month - 1]} {when:%Y, %H:%M} UTC"
 
 
+def score_name(report: Report) -> str:
+    """Return what the task's score is called, such as "accuracy" or "entity F1"."""
+    if report.summary is not None:
+        return report.summary.model.score_name
+    if report.search is not None:
+        return report.search.score_name
+    return report.stages[0].score_name if report.stages else ACCURACY
+
+
 def gains(summary: Summary) -> str:
-    """Say what the model keeps and gains: accuracy, speed and size against the teacher."""
+    """Say what the model keeps and gains: its score, speed and size against the teacher."""
     kept = units.percent_interval(summary.retention).partition(" [")
     parts = []
     if summary.retention.value is not None:
-        parts = [f"{kept[0]} of the teacher's accuracy{kept[1]}{kept[2]}"]
+        parts = [f"{kept[0]} of the teacher's {summary.model.score_name}{kept[1]}{kept[2]}"]
     faster = _times(summary.speedup.value, "faster", "slower")
     alone = summary.model_speedup.value
     if faster and alone is not None:
@@ -283,3 +299,19 @@ def _times(value: float | None, more: str, less: str) -> list[str]:
     if units.ratio(value) == units.ratio(1.0):
         return [f"not {more}"]
     return [f"{units.ratio(value)} {more}" if value >= 1 else f"{units.ratio(1 / value)} {less}"]
+
+
+def rivals(search: Search) -> Iterator[str]:
+    """Yield a line for each linear model beside a search's answer."""
+    for row in search.rivals:
+        known = row.difference
+        points = ", ".join(_points(end) for end in (known.lower, known.upper))
+        beaten = "; it beats the answer, and is not larger" if row.wins else ""
+        yield (
+            f"{row.name}: {units.percent(row.accuracy)}, {units.megabytes(row.size_mb)} MB;"
+            f" the answer less this: {_points(known.value)} points [{points}]{beaten}"
+        )
+
+
+def _points(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:+.1f}"

@@ -14,6 +14,7 @@ from typing import Any
 import runtimes
 from compress.answers.folder import folder_answers
 from compress.data.dataset import DataSettings, load_inputs
+from compress.models.token_table import check_rows
 from compress.papers import carry_papers
 from compress.run.single import check_out
 from compress.storage.sources import sources
@@ -25,7 +26,7 @@ from runtimes.files import new_folder
 from runtimes.manifest import write_content
 from runtimes.predict import open_predictor
 from runtimes.runtime import RUNTIMES, runs_in, runtimes_of
-from runtimes.tasks import TASKS, DeviceTask
+from runtimes.tasks import TASKS
 
 PREDICT = "predict.py"
 _TIMEOUT_S = 3600
@@ -62,8 +63,8 @@ def write_bundle(
     the provenance.
     """
     with new_folder(target) as folder:
-        task: type[DeviceTask] = TASKS.resolve(artifact.task)
-        for file in (*artifact.model_files(), *(artifact.path / name for name in task.files)):
+        read = (artifact.path / name for name in artifact.task_files())
+        for file in (*artifact.model_files(), *read):
             shutil.copyfile(file, folder / file.name)
         carry_papers(artifact, folder)
         classes = _write_code(artifact, folder)
@@ -79,11 +80,15 @@ def write_bundle(
 def check_bundle(folder: Path, runtime: str, rows: Sequence[Any], answers: Sequence[Answer]) -> int:
     """Run predict.py as a user would on every row, and return how many rows it ran.
 
-    Raises QualityError when what it prints is not what the pipeline found. Scores are left
-    aside: their last digits may differ from one machine or number of threads to another.
+    Raises QualityError when what it prints is not what the pipeline found, or when a row's token
+    ids are not those of `tokenizers`. Scores are left aside: their last digits may differ from one
+    machine or number of threads to another.
     """
+    check_rows(read_artifact(folder), rows)
     task = open_predictor(folder, runtime=runtime, bundled=True).task
-    wanted = [task.shown(answer, row, 0) for answer, row in zip(answers, rows, strict=True)]
+    wanted = [
+        task.shown(answer.tolist(), row, 0) for answer, row in zip(answers, rows, strict=True)
+    ]
     given = _predicted(folder, runtime, rows)
     if len(given) != len(wanted):
         raise QualityError(
@@ -141,7 +146,7 @@ def _write_code(artifact: Artifact, folder: Path) -> dict[str, Any]:
     shutil.copyfile(Path(runtimes.__file__).with_name("launcher.py"), folder / PREDICT)
     backends = {name: RUNTIMES.row(name) for name in runtimes_of(artifact.format)}
     task = TASKS.row(artifact.task)
-    for row in ("runtimes.predict", task, *backends.values()):
+    for row in ("runtimes.command", "runtimes.request_body", task, *backends.values()):
         _copy_modules(row.partition(":")[0], folder)
     return {"runtimes": backends, "task_class": task}
 

@@ -20,8 +20,9 @@ from compress.storage.seal import is_sealed_folder, seal_folder
 from compress.storage.sources import code_digest
 from compress.tasks import task_of
 from runtimes.artifact import Artifact, is_artifact, open_artifact, read_artifact
+from runtimes.digest import stable_hash
 from runtimes.errors import ArtifactError
-from runtimes.files import folder_bytes, stable_hash
+from runtimes.files import folder_bytes
 
 
 @dataclass(frozen=True, slots=True)

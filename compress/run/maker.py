@@ -14,7 +14,7 @@ from compress.run.plan import Plan
 from compress.stage import RunContext, Stage
 from compress.storage.seal import seal_folder
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from compress.judge import evidence
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
-from compress.judge.fleet import Fleet, devices_near, measure_on_each
+from compress.judge.fleet import Fleet, devices_of, measure_on_each
 from compress.judge.judging import measure_and_judge
 from compress.judge.trace import trace
 from compress.progress import Progress
-from compress.report.schema import Report, Search, StageRow, write_report
+from compress.report.schema import Report, Search, StageRow
+from compress.report.stored import write_report
 from compress.run.bundle import check_bundle, write_bundle
 from compress.run.cache import Cache
 from compress.run.maker import Maker
@@ -124,7 +125,7 @@ class Run:
         )
         fleet = measure_on_each(
             asked,
-            devices_near(self.plan.profiles, self.plan.device),
+            devices_of(self.plan.profiles, near=self.plan.device),
             self._measured_on,
             progress=self.progress,
             stream=stream,

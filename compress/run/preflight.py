@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from compress.export.formats import FORMATS
 from compress.models.slow_tokenizer import open_tokenizer
 from compress.places import check_apart, check_room
 from compress.quantize.schemes import known_scheme
 from compress.run.steps import StepTree
+from compress.tasks import task_of
 from profiles.device import DeviceProfile, Hardware, Match
 from runtimes.artifact import Artifact
 from runtimes.errors import ProfileError, RecipeError, UnsupportedError
@@ -38,7 +40,7 @@ def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> N
             )
         _check_scheme(device)
         wanted = format_for(device.runtime.name)
-        loaded = wanted in formats or formats_of(device.runtime.name, formats)
+        loaded = wanted in formats or formats_of(device.runtime.name, formats) or _alone(formats)
         if not loaded and not _describes_nothing(device):
             listed = ", ".join(f'"{form}"' for form in (*formats, wanted) if form in FORMATS)
             raise RecipeError(
@@ -49,6 +51,11 @@ def check_devices(devices: Sequence[DeviceProfile], formats: Sequence[str]) -> N
                 else f"a stage that makes {wanted!r} of an exported model",
                 action="add it, or leave the profile out",
             )
+
+
+def _alone(formats: Sequence[str]) -> bool:
+    """Tell whether a format runs wherever Python does: its runtime needs no package."""
+    return any(not RUNTIMES.resolve(runs_in(form)).packages for form in formats)
 
 
 def _check_scheme(device: DeviceProfile) -> None:
@@ -87,10 +94,13 @@ def check_places(out: Path, cache: Path, teacher: Artifact) -> None:
         check_room(place, _COPIES * teacher.size_bytes())
 
 
-def cut_texts(teacher: Artifact, texts: Sequence[str]) -> list[str]:
+def cut_texts(teacher: Artifact, inputs: Sequence[Any]) -> list[str]:
     """Warn when the model does not see the end of many texts; a sample of texts is checked."""
-    step = max(1, len(texts) // _SAMPLE)
-    sample = list(texts[::step])
+    task = task_of(teacher.task)
+    if task.windowed:
+        return []
+    step = max(1, len(inputs) // _SAMPLE)
+    sample = [task.text(value) for value in inputs[::step]]
     tokenizer = open_tokenizer(teacher.path, teacher.max_length)
     cut = sum(bool(row.overflowing) for row in encode_all(tokenizer, sample))
     if cut / len(sample) <= _MUCH_CUT:

@@ -12,7 +12,7 @@ from compress.progress import Progress
 from compress.run.plan import target_for
 from compress.stage import RunContext, Stage, check_format, execute
 from compress.storage.scratch import scratch_folder
-from compress.tasks import DEFAULT_TASK, task_of
+from compress.tasks import task_of
 from profiles.device import load_profile
 from profiles.job import Job
 from runtimes.artifact import Artifact, is_artifact, read_artifact
@@ -30,7 +30,7 @@ def run_stage(
     progress: Progress,
     teacher: str | None = None,
     profile: str = "local",
-    task: str = DEFAULT_TASK,
+    task: str | None = None,
     max_length: int | None = None,
 ) -> Artifact:
     """Run a stage on a model folder and return the artifact at `out`.

@@ -100,11 +100,32 @@ def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
         retrained = any(later.retrains for later in trunk[number:])
         layout.outlines[last] = replace(layout.outlines[last], retrained=retrained)
         last = layout.add(Step(layout.numbered(stage.kind), stage, last, trunk=True))
-    plain = _measuring_points(layout)[last]
+    points = _measuring_points(layout)
+    if layout.outlines[last].format != TORCH:
+        _end_here(layout, recipe, last, exported)
+        return layout
+    plain = points[last]
     ends = [_branch(layout, form, (last, plain), exported) for form in recipe.export.formats]
     for name, form in zip(ends, recipe.export.formats, strict=True):
         layout.end(name, form)
     return layout
+
+
+def _end_here(layout: StepTree, recipe: Recipe, name: str, stages: Sequence[Stage]) -> None:
+    """End at a stage of the trunk that makes what is deployed; nothing is exported.
+
+    Raises RecipeError where the recipe asks for an export, UnsupportedError where it goes on.
+    """
+    form = layout.outlines[name].format
+    if "formats" in recipe.export.model_fields_set:
+        raise RecipeError(
+            f"[export] formats, after a stage that makes format {form!r}",
+            expected="no [export]: that model is finished",
+            action="leave [export] out",
+        )
+    for stage in stages:
+        layout.add(Step(layout.numbered(stage.kind), stage, name, trunk=False))
+    layout.end(name, form)
 
 
 def teacher_step(steps: Sequence[Step]) -> str:
@@ -114,7 +135,10 @@ def teacher_step(steps: Sequence[Step]) -> str:
 
 
 def _measuring_points(layout: StepTree) -> dict[str, str]:
-    """Export the teacher and each torch model after it to ONNX; return these steps."""
+    """Export the teacher and each torch model after it to ONNX; return these steps.
+
+    What is no torch model, is measured as it is.
+    """
     export = STAGES.resolve("export")
     points = [TEACHER, *(step.name for step in layout.steps)]
     teacher = teacher_step(layout.steps)
@@ -130,6 +154,7 @@ def _measuring_points(layout: StepTree) -> dict[str, str]:
             )
         )
         for point in points[points.index(teacher) :]
+        if layout.outlines[point].format == TORCH
     }
 
 

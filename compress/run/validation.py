@@ -15,7 +15,7 @@ from compress.stage import TORCH, tool_versions
 from compress.storage.sources import code_digest
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 from runtimes.runtime import RUNTIMES, runs_in
 
 _MOST_ROWS = 1_000
@@ -40,7 +40,8 @@ class Validation:
         """Describe the model's score and its retention; "" where nothing runs it."""
         if model.format != TORCH and not _runs_here(model):
             return ""
-        score = task_of(model.task).score(self._answers(model), self.rows.targets).metric
+        given = self._answers(model)
+        score = task_of(model.task).score(given, self.rows.targets, model.labels).metric
         if teacher:
             self._teacher = score
         line = f"validation {score:.1%} of {len(self.rows):,} rows"

@@ -46,7 +46,8 @@ def layer_costs(
         effects = []
         for layer in layers:
             with _skipped(layer):
-                effects.append(compared(task, reference, run.answers(), rows.targets))
+                given = run.answers()
+                effects.append(compared(task, reference, given, rows.targets, model.labels))
             advance(1, "")
     with progress.task("importance", len(run.rows)) as advance:
         mass = fisher_importance(network, run.rows, task, seed, advance)

@@ -108,4 +108,5 @@ class _VariantRunner:
 
     def effect(self, model: ModelProto) -> Effect:
         """Compare a variant's answers with the source's."""
-        return compared(self._task, self.reference, self.answers(model), self._rows.targets)
+        answers, labels = self.answers(model), self._artifact.labels
+        return compared(self._task, self.reference, answers, self._rows.targets, labels)

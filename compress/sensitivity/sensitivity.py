@@ -21,7 +21,7 @@ from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
 from compress.storage.scratch import scratch_folder
-from compress.tasks import DEFAULT_TASK, task_of
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -40,7 +40,7 @@ class SensitivityRequest:
     source: str | None = None
     rows: int = 500
     seed: int = 7
-    task: str = DEFAULT_TASK
+    task: str | None = None
     progress: Progress = field(default_factory=Silence)
 
 
@@ -121,20 +121,20 @@ def _quality(question: Question, rows: Rows) -> Explanation:
     task, labels = task_of(question.artifact.task), question.artifact.labels
     mine = answers_to(rows, question.artifact, question, "the model")
     theirs = answers_to(rows, reference, question, "the reference")
-    pair = paired(task, theirs, mine, rows.targets)
+    pair = paired(task, theirs, mine, rows.targets, labels)
     figures: dict[str, float | int | None] = {
-        "accuracy": pair.candidate.metric,
-        "reference_accuracy": pair.reference.metric,
+        task.metric: pair.candidate.metric,
+        f"reference_{task.metric}": pair.reference.metric,
     }
     costs = task.class_costs(mine, theirs, rows.targets, labels)
     if not costs:
         return Explanation("", figures)
-    known = task.figures(mine, rows.targets, labels, theirs).at("worst_class_retention", 0.95)
+    known = task.figures(mine, rows.targets, labels, theirs).at(task.worst_metric, 0.95)
     assert known is not None  # a task with classes has it
     figures |= {
-        "worst_class_retention": known.value,
-        "worst_class_retention_lower": known.lower,
-        "worst_class_retention_upper": known.upper,
+        task.worst_metric: known.value,
+        f"{task.worst_metric}_lower": known.lower,
+        f"{task.worst_metric}_upper": known.upper,
     }
     return Explanation(known.why, figures, (class_table(class_rows(costs)),))
 

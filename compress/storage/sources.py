@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
-from runtimes.files import file_sha256, stable_hash
+from runtimes.digest import stable_hash
+from runtimes.files import file_sha256
 
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("compress", "profiles", "runtimes")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data.batch import Batch
+from compress.data.batch import Batch, Tokens
 from compress.tasks import Task
 
 if TYPE_CHECKING:
@@ -35,48 +35,85 @@ class Examples(Protocol):
 class Encoded:
     """Hold the token ids of every row, and the settings for padding.
 
-    `names` are the model's inputs; `pad_id` is the model's own padding id.
+    `names` are the model's inputs; `pad_id` is the model's own padding id. A row of several windows
+    holds them one after the other; `lengths_of` are then their lengths (windows,). `places` are
+    those of `Tokens`. Both are empty for a task with one window and one answer a row.
     """
 
     ids: tuple[NDArray[np.int64], ...]
     names: tuple[str, ...]
     pad_id: int
+    lengths_of: tuple[tuple[int, ...], ...] = ()
+    places: tuple[NDArray[np.int64], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def lengths(self) -> NDArray[np.int64]:
-        """Return each row's number of tokens."""
+        """Return each row's number of tokens, that of its longest window."""
+        if self.lengths_of:
+            return np.array([max(row) for row in self.lengths_of], dtype=np.int64)
         return np.array([len(row) for row in self.ids], dtype=np.int64)
 
     def collate(self, rows: NDArray[np.int64]) -> Batch:
-        """Pad the given rows to their longest, as torch tensors."""
+        """Pad the windows of the given rows to the longest, as torch tensors."""
         import torch
 
-        width = max(len(self.ids[row]) for row in rows)
-        ids = np.full((len(rows), width), self.pad_id, dtype=np.int64)
-        mask = np.zeros((len(rows), width), dtype=np.int64)
-        for place, row in enumerate(rows):
-            tokens = self.ids[row]
+        windows = [self._windows(row) for row in rows]
+        lines = [window for row in windows for window in row]
+        width = max(map(len, lines))
+        ids = np.full((len(lines), width), self.pad_id, dtype=np.int64)
+        mask = np.zeros((len(lines), width), dtype=np.int64)
+        for place, tokens in enumerate(lines):
             ids[place, : len(tokens)] = tokens
             mask[place, : len(tokens)] = 1
         arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        return Batch(rows, {name: torch.from_numpy(arrays[name]) for name in self.names})
+        inputs = {name: torch.from_numpy(arrays[name]) for name in self.names}
+        return Batch(rows, inputs, self._places(rows, [len(row) for row in windows]))
+
+    def _windows(self, row: int) -> list[NDArray[np.int64]]:
+        if not self.lengths_of:
+            return [self.ids[row]]
+        return np.split(self.ids[row], np.cumsum(self.lengths_of[row])[:-1])
+
+    def _places(
+        self, rows: NDArray[np.int64], windows: Sequence[int]
+    ) -> tuple[NDArray[np.int64], ...]:
+        """Return the rows' places, with the windows counted over the whole batch."""
+        if not self.places:
+            return ()
+        firsts = np.cumsum([0, *windows[:-1]])
+        return tuple(
+            self.places[row] + np.array([first, 0]) for row, first in zip(rows, firsts, strict=True)
+        )
 
     def remapped(self, table: NDArray[np.int64]) -> Encoded:
         """Return the same rows with every id replaced by `table[id]`."""
-        return Encoded(tuple(table[row] for row in self.ids), self.names, int(table[self.pad_id]))
+        ids = tuple(table[row] for row in self.ids)
+        return replace(self, ids=ids, pad_id=int(table[self.pad_id]))
+
+    def first(self, count: int) -> Encoded:
+        """Return the first rows alone."""
+        return replace(
+            self,
+            ids=self.ids[:count],
+            lengths_of=self.lengths_of[:count],
+            places=self.places[:count],
+        )
 
 
 def encode(tokenizer: Tokenizer, inputs: Sequence[Any], config: Any, task: Task) -> Encoded:
     """Encode inputs, one row each, with special tokens, for a model of this configuration."""
     from compress.models.torch_model import model_inputs
 
-    rows = task.encode(tokenizer, inputs)
+    rows: list[Tokens] = task.encode(tokenizer, inputs)
+    windowed = any(len(row.windows) > 1 for row in rows)
     return Encoded(
-        ids=tuple(np.array(row.ids, dtype=np.int64) for row in rows),
+        ids=tuple(np.concatenate(row.windows).astype(np.int64) for row in rows),
         names=tuple(spec.name for spec in model_inputs(config)),
         pad_id=config.pad_token_id or 0,
+        lengths_of=tuple(tuple(map(len, row.windows)) for row in rows) if windowed else (),
+        places=tuple(row.places for row in rows if row.places is not None),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compress.storage.seal import is_sealed_file, seal_file
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from compress.data.batch import Batch
 from compress.progress import Advance, Progress
 from compress.tasks import Answer, Task
-from compress.training.batches import Examples, in_order, shuffled
+from compress.training.batches import Examples, encode, in_order, shuffled
 from compress.training.checkpoint import Checkpoint, TrainState
 from runtimes.errors import QualityError
 
 if TYPE_CHECKING:
     import torch
+    from tokenizers import Tokenizer
     from torch import nn
+
+    from compress.stage import RunContext
 
 CATASTROPHIC_RATE = 1e-3
 """A learning rate above which a pretrained model is usually damaged."""
@@ -80,6 +83,7 @@ def fit(
     plan: TrainPlan,
     *,
     task: Task,
+    labels: tuple[str, ...],
     scratch: Path,
     progress: Progress,
     name: str,
@@ -88,9 +92,9 @@ def fit(
 ) -> Fitted:
     """Train in place and leave the best epoch's weights in the model.
 
-    `validation` holds rows and targets; their score selects the best epoch. `extra` holds further
-    parameters that only the loss uses (projections). Every epoch uses all rows, or those of
-    `rows_of`. Raises QualityError when the loss is no longer finite.
+    `validation` holds rows and targets, whose classes are numbers of `labels`; their score selects
+    the best epoch. `extra` holds further parameters that only the loss uses (projections). Every
+    epoch uses all rows, or those of `rows_of`. Raises QualityError when the loss is not finite.
     """
     from torch import nn
 
@@ -103,7 +107,8 @@ def fit(
         advance(state.step, "resumed" if state.step else "")
         while state.epoch < plan.epochs and not _stalled(state, plan):
             loop.epoch(advance)
-            score, value = task.evaluate(answers_of(loop.model, validation[0], task), validation[1])
+            given = answers_of(loop.model, validation[0], task)
+            score, value = task.evaluate(given, validation[1], labels)
             loop.judge(score, value)
             advance(0, f"epoch {state.epoch}: validation {score:.2%}")
     loop.checkpoint.load_best()
@@ -220,6 +225,16 @@ def answers_of(
             "no rows to run the model on", action="name a file with rows under [data]"
         )
     return [by_row[row] for row in range(len(examples))]
+
+
+def settle(model: Any, tokenizer: Tokenizer, context: RunContext, task: Task) -> None:
+    """Let a task finish the head of a model that it trained, with the validation rows."""
+    rows = context.data.validation
+
+    def answers() -> list[Answer]:
+        return answers_of(model, encode(tokenizer, rows.inputs, model.config, task), task)
+
+    task.settle(model, answers, rows.targets)
 
 
 def _finite(value: float, step: int, plan: TrainPlan) -> float:

@@ -397,7 +397,7 @@ def inputs(folder: Path) -> tuple[str, ...]:
     with rows.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["words", "topic"])
-        writer.writerows((text, labels[model.answer(text).argmax()]) for text in tiny.TEXTS * 20)
+        writer.writerows((text, labels[np.argmax(model.answer(text))]) for text in tiny.TEXTS * 20)
     return ("--model", str(artifact.path), "--data", str(rows), "--text", "words")
 
 

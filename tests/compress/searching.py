@@ -20,6 +20,7 @@ SPACE = Space(
     hidden=(None, 288),
     weights=("int8", "int4"),
     embeddings=("int8", "int4"),
+    positions=(True, False),
     scheme="int8-dynamic",
     teacher_hidden=384,
     teacher_ffn=1536,

@@ -127,6 +127,15 @@ def test_a_warning_is_printed_once_and_kept(capsys: pytest.CaptureFixture[str]) 
     assert progress.warnings == ["few rows"]
 
 
+def test_what_no_report_may_hold_is_printed_also_when_quiet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    progress = Terminal(quiet=True)
+    progress.say_only("bob@left.lan: it does not answer")
+    assert "bob@left.lan: it does not answer" in capsys.readouterr().err
+    assert progress.warnings == []
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(0, "0:00"), (0.4, "0:00"), (59.6, "1:00"), (3599, "59:59"), (3600, "1:00:00")],

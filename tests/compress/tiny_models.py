@@ -14,7 +14,7 @@ from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.models.torch_model import model_inputs, quiet_transformers
 from runtimes.artifact import Artifact, write_artifact
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 from runtimes.runtime import TensorSpec
 from tests.compress.text_models import load_model
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from runtimes.files import stable_hash
+from runtimes.digest import stable_hash
 from runtimes.listed import MANIFEST
 from tests.hostile.values import json_text
 

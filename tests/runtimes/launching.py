@@ -17,10 +17,15 @@ ROOT = Path(measuring.__file__).parents[1]
 
 
 def process(
-    folder: Path, runtime: str = "onnxruntime", threads: int = 1, before: tuple[str, ...] = ()
+    folder: Path,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    before: tuple[str, ...] = (),
+    memory_mb: int | None = None,
 ) -> HostProcess:
     """Start the process that measures a folder; `before` goes in front of its command."""
-    command = [*before, *command_of([sys.executable]), *arguments_of(str(folder), runtime, threads)]
+    arguments = arguments_of(str(folder), runtime, threads, memory_mb=memory_mb)
+    command = [*before, *command_of([sys.executable]), *arguments]
     command += ["--spawned", str(time.perf_counter_ns())]
     return HostProcess(command, {**os.environ, **environment_of(threads, str(ROOT))})
 

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runtimes.digest import stable_hash
 from runtimes.files import (
     file_sha256,
     folder_bytes,
     new_folder,
-    stable_hash,
     write_json,
     write_text,
 )

@@ -14,7 +14,7 @@ GROWS = """
 import sys, time
 from pathlib import Path
 from runtimes.last_peaks import says_peaks
-with says_peaks(Path(sys.argv[1]), Path(sys.argv[2])):
+with says_peaks(1_000_000, Path(sys.argv[1])):
     held = []
     for _ in range(6):
         held.append(bytearray(20_000_000))
@@ -30,17 +30,10 @@ def machine(root: Path, free_kb: int) -> Path:
     return root
 
 
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.onnx").write_bytes(bytes(1_000_000))
-    return tmp_path / "model"
-
-
-def test_a_killed_process_has_said_what_it_held(model: Path, tmp_path: Path) -> None:
+def test_a_killed_process_has_said_what_it_held(tmp_path: Path) -> None:
     tight = machine(tmp_path / "tight", 2_000)
     done = subprocess.run(
-        [sys.executable, "-c", GROWS, str(model), str(tight)],
+        [sys.executable, "-c", GROWS, str(tight)],
         capture_output=True,
         text=True,
         check=False,
@@ -53,11 +46,11 @@ def test_a_killed_process_has_said_what_it_held(model: Path, tmp_path: Path) -> 
 
 
 def test_where_there_is_room_nothing_is_said(
-    model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with says_peaks(model, machine(tmp_path / "roomy", 2_000_000)):
+    with says_peaks(1_000_000, machine(tmp_path / "roomy", 2_000_000)):
         pass
-    with says_peaks(model, tmp_path / "no such root"):
+    with says_peaks(1_000_000, tmp_path / "no such root"):
         pass
     assert capfd.readouterr().err == ""
 

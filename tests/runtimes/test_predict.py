@@ -33,11 +33,11 @@ def test_agrees_with_the_runtime_on_every_text(folder: Path) -> None:
 def test_encodes_one_row_without_padding_and_truncates(folder: Path) -> None:
     predictor = open_predictor(folder)
     short = predictor.feeds("my card")
-    assert {name: array.shape for name, array in short.items()} == {
+    assert {name: tensor.shape for name, tensor in short.items()} == {
         "input_ids": (1, 4),
         "attention_mask": (1, 4),
     }
-    assert all(array.dtype == np.int64 for array in short.values())
+    assert all(np.asarray(tensor).dtype == np.int64 for tensor in short.values())
     assert predictor.feeds("card " * 500)["input_ids"].shape == (1, 32)
 
 

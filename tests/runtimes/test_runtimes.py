@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from runtimes.coreml_runtime import CoreML
 from runtimes.errors import ArtifactError, BackendError, InputError, UnsupportedError
 from runtimes.executorch_runtime import ExecuTorch
 from runtimes.litert_runtime import LiteRT
+from runtimes.onnx_c_runtime import OnnxRuntimeC
 from runtimes.onnx_runtime import OnnxRuntime
 from runtimes.openvino_runtime import OpenVINO
 from runtimes.packages import package_availability
@@ -25,6 +27,7 @@ from runtimes.torch_runtime import Torch
 from tests.absent import needs
 from tests.runtimes.contract_runtime import AvailabilityContract, RuntimeContract
 from tests.runtimes.tiny import (
+    LABELS,
     feeds,
     onnx_graph,
     tiny_executorch,
@@ -52,6 +55,85 @@ class TestOnnxRuntime(RuntimeContract):
     def test_refuses_weights_outside_the_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ArtifactError, match="outside its folder"):
             self.runtime.open(reaching_out(tmp_path), 1)
+
+
+class TestOnnxRuntimeC(RuntimeContract):
+    runtime = OnnxRuntimeC()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_onnx(folder)
+
+    def test_translates_a_failing_run_and_goes_on(self, opened: Opened) -> None:
+        good = feeds(1, 4)
+        expected = opened.run(good)["logits"]
+        rows = {**good, "input_ids": good["input_ids"] + 10_000}  # no such token
+        for _ in range(3):
+            with pytest.raises(BackendError, match=r"ONNX Runtime: .*out of"):
+                opened.run(rows)
+            assert opened.run(good)["logits"] == expected
+
+    def test_refuses_weights_outside_the_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(ArtifactError, match="outside its folder"):
+            self.runtime.open(reaching_out(tmp_path), 1)
+
+    def test_it_answers_without_numpy_and_without_the_package(self, artifact: Artifact) -> None:
+        code = (
+            "import sys; from pathlib import Path\n"
+            "from runtimes.predict import open_predictor\n"
+            f"model = open_predictor(Path({str(artifact.path)!r}), runtime='onnxruntime-c')\n"
+            "model.answer('my card')\n"
+            "print(sorted({'numpy', 'onnxruntime'} & set(sys.modules)))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.strip() == "[]"
+
+    def test_it_gives_the_same_bits_as_the_package(self, artifact: Artifact) -> None:
+        mine, theirs = (
+            self.runtime.open(artifact.model_file, 1),
+            OnnxRuntime().open(artifact.model_file, 1),
+        )
+        assert mine.inputs == theirs.inputs
+        assert mine.outputs == theirs.outputs
+        for batch, length in [(1, n) for n in range(1, 40)] * 2 + [(7, 3), (2, 9), (64, 33)]:
+            rows = feeds(batch, length)
+            expected = theirs.run(rows)["logits"]
+            np.testing.assert_array_equal(np.asarray(mine.run(rows)["logits"]), expected)
+            strided = {name: np.asfortranarray(array) for name, array in rows.items()}
+            np.testing.assert_array_equal(np.asarray(mine.run(strided)["logits"]), expected)
+
+    def test_more_shapes_than_are_kept(self, opened: Opened) -> None:
+        for length in range(1, 400):
+            assert opened.run(feeds(1, length))["logits"].shape == (1, len(LABELS))
+
+    def test_outputs_whose_shape_depends_on_values(self, tmp_path: Path) -> None:
+        from onnx import TensorProto, helper, save
+
+        node = helper.make_node("NonZero", ["x"], ["places"])
+        graph = helper.make_graph(
+            [node],
+            "places",
+            [helper.make_tensor_value_info("x", TensorProto.INT64, ["n"])],
+            [helper.make_tensor_value_info("places", TensorProto.INT64, [1, "m"])],
+        )
+        opsets = [helper.make_opsetid("", 17)]
+        save(helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "model.onnx")
+        run = self.runtime.open(tmp_path / "model.onnx", 1).run
+        for given in ([1, 0, 2], [0, 0, 3], [1, 1, 1]):
+            expected = [[place for place, number in enumerate(given) if number]]
+            assert run({"x": array("q", given)})["places"].tolist() == expected
+        with pytest.raises(BackendError, match="no elements"):
+            run({"x": array("q", [0, 0, 0])})
+
+
+class TestOnnxRuntimeCWithOrt(RuntimeContract):
+    runtime = OnnxRuntimeC()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_ort(folder)
 
 
 class TestOnnxRuntimeWithOrt(RuntimeContract):
@@ -84,42 +166,8 @@ class TestOpenVINOWithOnnx(RuntimeContract):
             self.runtime.open(reaching_out(tmp_path), 1)
 
 
-class TestLiteRT(RuntimeContract):
-    runtime = LiteRT()
-
-    @staticmethod
-    def make(folder: Path) -> Artifact:
-        return tiny_tflite(folder)
-
-    def test_answers_as_the_onnx_file_does_at_every_length(
-        self, opened: Opened, tmp_path: Path
-    ) -> None:
-        onnx = OnnxRuntime().open(tiny_onnx(tmp_path).model_file, 1)
-        for length in range(1, 33):
-            rows = feeds(2, length)
-            expected = onnx.run(rows)["logits"]
-            np.testing.assert_allclose(opened.run(rows)["logits"], expected, atol=1e-5)
-
-    def test_refuses_a_row_beyond_its_longest_signature(self, opened: Opened) -> None:
-        with pytest.raises(InputError, match=r"33 tokens[\s\S]*at most 32"):
-            opened.run(feeds(1, 33))
-
-    def test_refuses_a_model_that_has_no_signature_for_a_length(
-        self, artifact: Artifact, tmp_path: Path
-    ) -> None:
-        content = artifact.model_file.read_bytes()
-        assert content.count(b"tokens_") >= 3
-        (tmp_path / "model.tflite").write_bytes(content.replace(b"tokens_", b"serving"))
-        with pytest.raises(ArtifactError, match="without signatures"):
-            self.runtime.open(tmp_path / "model.tflite", 1)
-
-
-class TestExecuTorch(RuntimeContract):
-    runtime = ExecuTorch()
-
-    @staticmethod
-    def make(folder: Path) -> Artifact:
-        return tiny_executorch(folder)
+class OfBoundedLength(RuntimeContract):
+    """What holds for models made for rows of at most 32 tokens."""
 
     def test_answers_as_the_onnx_file_does_at_every_length(
         self, opened: Opened, tmp_path: Path
@@ -133,6 +181,31 @@ class TestExecuTorch(RuntimeContract):
     def test_refuses_a_row_beyond_its_bound(self, opened: Opened) -> None:
         with pytest.raises(InputError, match=r"33 tokens[\s\S]*at most 32"):
             opened.run(feeds(1, 33))
+
+
+class TestLiteRT(OfBoundedLength):
+    runtime = LiteRT()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_tflite(folder)
+
+    def test_refuses_a_model_that_has_no_signature_for_a_length(
+        self, artifact: Artifact, tmp_path: Path
+    ) -> None:
+        content = artifact.model_file.read_bytes()
+        assert content.count(b"tokens_") >= 3
+        (tmp_path / "model.tflite").write_bytes(content.replace(b"tokens_", b"serving"))
+        with pytest.raises(ArtifactError, match="without signatures"):
+            self.runtime.open(tmp_path / "model.tflite", 1)
+
+
+class TestExecuTorch(OfBoundedLength):
+    runtime = ExecuTorch()
+
+    @staticmethod
+    def make(folder: Path) -> Artifact:
+        return tiny_executorch(folder)
 
 
 class TestTorch(RuntimeContract):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import subprocess
@@ -123,7 +124,7 @@ def test_a_failing_load_says_which(bundle: Path, monkeypatch: Any) -> None:
 
 
 def _loaded_worker(bundle: Path, runtime: str) -> serve.MeasuringServer:
-    arguments = serve.parse(["--model", str(bundle), "--runtime", runtime])
+    arguments = serve.parser().parse_args(["--model", str(bundle), "--runtime", runtime])
     worker = serve.MeasuringServer(arguments, time.perf_counter_ns())
     worker.load(TEXTS[0])
     worker.rows(list(TEXTS))
@@ -144,14 +145,18 @@ def _slow_predictor(encode_s: float, infer_s: float, name_s: float) -> Any:
         shown = staticmethod(lambda _answer, _row, _top: time.sleep(name_s))
 
     return SimpleNamespace(
-        task=Task(), infer=lambda _feeds: time.sleep(infer_s), answer_in=lambda _outputs: None
+        task=Task(),
+        infer=lambda _feeds: time.sleep(infer_s),
+        answer_in=lambda _outputs, _feeds: None,
     )
 
 
 def test_an_idle_gap_comes_before_each_row() -> None:
     start = time.perf_counter()
     slow = _slow_predictor(encode_s=0.0, infer_s=0.01, name_s=0.0)
-    latencies = timing.idle(slow, ["a", "b", "c"], gap_ms=30)["latency_ms"]
+    latencies = timing.idle(functools.partial(timing.timed, slow), ["a", "b", "c"], gap_ms=30)[
+        "latency_ms"
+    ]
     assert time.perf_counter() - start >= 3 * 0.04
     assert all(10 <= latency < 30 for latency in latencies)
 
@@ -159,6 +164,8 @@ def test_an_idle_gap_comes_before_each_row() -> None:
 def test_waiting_is_flagged_and_working_is_not() -> None:
     seen = timing.timed(_slow_predictor(encode_s=0.02, infer_s=0.01, name_s=0.03), "row")
     assert seen.latency_ms >= 60
+    assert seen.encode_ms is not None
+    assert seen.model_ms is not None
     assert 20 <= seen.encode_ms < 30
     assert 10 <= seen.model_ms < 20
     assert seen.contaminated
@@ -176,7 +183,8 @@ def test_a_pinned_process_stays_on_its_cores(tmp_path: Path) -> None:
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system cannot pin a process")
     core = min(os.sched_getaffinity(0))
-    arguments = serve.parse(["--model", str(tiny_onnx(tmp_path).path), "--cores", str(core)])
+    words = ["--model", str(tiny_onnx(tmp_path).path), "--cores", str(core)]
+    arguments = serve.parser().parse_args(words)
     assert arguments.cores == (core,)
     before = os.sched_getaffinity(0)
     try:
@@ -198,7 +206,7 @@ def test_a_name_of_cores_is_looked_up_on_the_device() -> None:
 
     (cluster,) = clusters()[:1] or pytest.skip("this system does not describe its cores")
     assert limits._named(cluster.core) == cluster.cpus
-    assert serve.parse(["--cores", "big"]).cores == "big"
-    assert serve.parse(["--cores", "0,2"]).cores == (0, 2)
+    assert serve.parser().parse_args(["--cores", "big"]).cores == "big"
+    assert serve.parser().parse_args(["--cores", "0,2"]).cores == (0, 2)
     with pytest.raises(BackendError, match=r"no cores named 'cortex-a999'[\s\S]*available: \w"):
         limits.pin("cortex-a999")

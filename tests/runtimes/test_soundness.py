@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from profiles.job import Job
-from runtimes import predict
+from runtimes import command
 from runtimes.errors import AnswerError
 from runtimes.measure import MeasurePlan, Variant, measure
 from runtimes.soundness import Variety, different, finite, require_sound
@@ -25,14 +26,21 @@ def array(*numbers: float) -> Any:
     return np.array(numbers, dtype=np.float32)
 
 
-@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("place", [0, 2])
 def test_an_answer_with_a_number_that_is_none_is_refused(wrong: float, place: int) -> None:
-    answer = array(0.1, 0.2, 0.3)
+    answer = [0.1, 0.2, 0.3]
     assert finite(answer) is answer
     answer[place] = wrong
     with pytest.raises(AnswerError, match="numbers that are none"):
         finite(answer)
+    with pytest.raises(AnswerError, match="numbers that are none"):
+        finite([[0.1, 0.2, 0.3], answer])
+
+
+@pytest.mark.parametrize("answer", [[3e38] * 9, [1e308, 1e308], [[1e308], [1e308]], [], [[1.0]]])
+def test_finite_numbers_are_no_fault_whatever_their_sum(answer: list[float]) -> None:
+    assert finite(answer) is answer
 
 
 def test_a_constant_model_is_known_by_four_different_rows() -> None:
@@ -49,7 +57,7 @@ def test_a_constant_model_is_known_by_four_different_rows() -> None:
 def test_answers_of_different_shapes_vary() -> None:
     seen = Variety()
     for row in range(9):
-        seen.saw(row, np.zeros(2 + row % 2, np.float32))
+        seen.saw(row, [0.0] * (2 + row % 2))
     seen.check()
 
 
@@ -82,11 +90,11 @@ def test_predict_ends_in_1_after_the_same_answer_to_every_row(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with_head(tmp_path / "constant", 0.0)
-    assert predict.main(tmp_path / "constant", [*TEXTS, "--json"]) == 1
+    assert command.main(tmp_path / "constant", [*TEXTS, "--json"]) == 1
     shown = capsys.readouterr()
     assert [json.loads(line)["text"] for line in shown.out.splitlines()] == list(TEXTS)
     assert "the same answer to every row" in shown.err
-    assert predict.main(tmp_path / "constant", list(TEXTS[:3])) == 0
+    assert command.main(tmp_path / "constant", list(TEXTS[:3])) == 0
 
 
 def test_predict_prints_no_label_of_a_model_of_nan(
@@ -94,7 +102,7 @@ def test_predict_prints_no_label_of_a_model_of_nan(
 ) -> None:
     with_head(tmp_path / "nan", float("nan"))
     for more in ([], ["--json"], ["--json", "--top", "3"]):
-        assert predict.main(tmp_path / "nan", ["thank you", *more]) == 1
+        assert command.main(tmp_path / "nan", ["thank you", *more]) == 1
         shown = capsys.readouterr()
         assert shown.out == ""
         assert "expected:  finite numbers" in shown.err

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,15 +30,21 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return endless_onnx(tmp_path_factory.mktemp("endless")).path
 
 
-def _started(command: list[str]) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+@contextmanager
+def _started(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Start a process, and kill it at the end: a test of one that hangs must fail, not hang."""
+    with subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 def _wait_until_busy(pid: int, seconds: float = 60) -> None:
@@ -59,9 +66,12 @@ def test_predict_stops(endless: Path, tmp_path: Path, sent: signal.Signals, bund
         write_bundle(read_artifact(endless), tmp_path / "bundle")
         command = [sys.executable, str(tmp_path / "bundle" / "predict.py"), "my card"]
     with _started(command) as running:
-        _wait_until_busy(running.pid)
-        running.send_signal(sent)
-        out, said = running.communicate(timeout=20)
+        try:
+            _wait_until_busy(running.pid)
+            running.send_signal(sent)
+            out, said = running.communicate(timeout=20)
+        finally:
+            running.kill()  # leaving the block waits for the end of a process that hangs
     killed = bundled and sent == signal.SIGTERM  # which is the system's there
     assert running.returncode == (-sent if killed else 128 + sent)
     assert out == ""

@@ -11,7 +11,10 @@ import numpy as np
 
 from compress.export.ort_export import export_ort
 from compress.graph.executorch_program import lower, trace
+from compress.linear.features import Columns, NGrams
+from compress.linear.file import write_linear
 from runtimes.artifact import Artifact, write_artifact
+from runtimes.linear_runtime import INPUTS
 from runtimes.openvino_runtime import import_openvino
 from runtimes.runtime import TensorSpec
 from tests.absent import needs
@@ -157,6 +160,30 @@ def tiny_executorch(folder: Path) -> Artifact:
     program = trace(tiny_module(), feeds(1, 8), max_length=32)
     lower(program, folder / "model.pte")
     return finish(folder, "executorch")
+
+
+def tiny_linear(folder: Path) -> Artifact:
+    """Make a linear artifact over the n-grams of the texts, with weights drawn at random."""
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = Columns.of(TEXTS, NGrams(2, 1, 4), least_count=1)
+    random = np.random.default_rng(7)
+    weights = random.normal(0, 1, (len(columns.hashes), len(LABELS)))
+    biases = random.normal(0, 1, len(LABELS))
+    write_linear(
+        folder / "model.linear", columns.hashes, weights, biases, columns.ngrams, WORDS[:6]
+    )
+    return write_artifact(
+        folder,
+        format="linear",
+        precision="int8",
+        task="text-classification",
+        labels=LABELS,
+        max_length=32,
+        inputs=INPUTS,
+        outputs=(TensorSpec("logits", "float32", ("batch", len(LABELS))),),
+        parameters=weights.size,
+        model_type="linear",
+    )
 
 
 def tiny_torch(folder: Path) -> Artifact:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtimes.tasks.text_classification import TextClassification
+
+if TYPE_CHECKING:
+    from runtimes.tasks import Answer
 
 
 class Tags(TextClassification):
@@ -15,9 +15,10 @@ class Tags(TextClassification):
 
     name: ClassVar[str] = "acme-tags"
 
-    def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
+    def shown(self, answer: Answer, row: Any, top: int) -> dict[str, Any]:
         """Return the tags whose logits are above 0."""
-        return {"tags": [self._labels[place] for place in np.flatnonzero(answer > 0)], "text": row}
+        tags = [tag for tag, logit in zip(self._labels, answer, strict=True) if logit > 0]
+        return {"tags": tags, "text": row}
 
     def line(self, shown: dict[str, Any]) -> str:
         """Return the tags."""

@@ -12,6 +12,8 @@ from runtimes.packages import package_availability
 from runtimes.runtime import Availability, Opened, TensorSpec
 
 if TYPE_CHECKING:
+    from _typeshed import StrPath
+
     from runtimes.runtime import Feeds, Outputs
 
 
@@ -21,21 +23,24 @@ class AcmeRuntime:
     name: ClassVar[str] = "acme"
     formats: ClassVar[Mapping[str, tuple[str, ...]]] = {"acme": ("model.onnx.gz",)}
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
-    packages: ClassVar[tuple[str, ...]] = ("onnxruntime",)
+    packages: ClassVar[tuple[str, ...]] = ("numpy", "onnxruntime")
     deployed: ClassVar[bool] = True
 
     def availability(self) -> Availability:
         """Tell whether onnxruntime is here."""
         return package_availability("onnxruntime")
 
-    def open(self, model: Path, threads: int) -> Opened:
+    def open(self, model: StrPath, threads: int) -> Opened:
         """Decompress a model and open it."""
+        import numpy as np
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         try:
-            session = onnxruntime.InferenceSession(gzip.decompress(model.read_bytes()), options)
+            session = onnxruntime.InferenceSession(
+                gzip.decompress(Path(model).read_bytes()), options
+            )
         except Exception as error:
             raise ArtifactError(
                 f"{model}: not an acme model", action="export the model again"
@@ -43,7 +48,8 @@ class AcmeRuntime:
         names = [node.name for node in session.get_outputs()]
 
         def run(feeds: Feeds) -> Outputs:
-            return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+            arrays = {name: np.asarray(tensor) for name, tensor in feeds.items()}
+            return dict(zip(names, session.run(names, arrays), strict=True))
 
         return Opened(
             runtime=self.name,

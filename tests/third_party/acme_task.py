@@ -39,7 +39,7 @@ class Tags(TextClassification):
     name: ClassVar[str] = "acme-tags"
     explained_by: ClassVar[Mapping[str, str]] = {}
 
-    def target(self, cells: Sequence[Any]) -> list[str]:  # type: ignore[override]
+    def target(self, cells: Sequence[Any]) -> list[str]:
         """Return the tags, which a bar parts."""
         return sorted(str(cells[0]).split("|"))
 
@@ -127,13 +127,17 @@ class Tags(TextClassification):
         """Return the soft loss alone."""
         return self.soft_loss(output, batch, known, temperature).mean()
 
-    def evaluate(self, answers: Answers, targets: Sequence[Any]) -> tuple[float, float]:
+    def evaluate(
+        self, answers: Answers, targets: Sequence[Any], labels: tuple[str, ...]
+    ) -> tuple[float, float]:
         """Return micro F1, and binary cross-entropy."""
         logits = np.asarray(answers, dtype=np.float64)
         signs = 2 * _hot(targets, logits.shape[1]) - 1
-        return self.score(answers, targets).metric, float(np.logaddexp(0, -signs * logits).mean())
+        return self.score(answers, targets, labels).metric, float(
+            np.logaddexp(0, -signs * logits).mean()
+        )
 
-    def score(self, answers: Answers, targets: Sequence[Any]) -> RowScores:
+    def score(self, answers: Answers, targets: Sequence[Any], labels: tuple[str, ...]) -> RowScores:
         """Return 2 TP, of 2 TP + FP + FN, for each row."""
         chosen = np.asarray(answers) > 0
         wanted = _hot(targets, chosen.shape[1]) > 0
@@ -142,7 +146,7 @@ class Tags(TextClassification):
     def chance(self, targets: Sequence[Any], labels: tuple[str, ...]) -> float:
         """Return the F1 of always answering every tag."""
         everything = [np.ones(len(labels), dtype=np.float32)] * len(targets)
-        return self.score(everything, targets).metric
+        return self.score(everything, targets, labels).metric
 
     def figures(
         self,
@@ -155,11 +159,11 @@ class Tags(TextClassification):
         source: Provenance | None = None,
     ) -> Figures:
         """Return F1 and, beside a reference, what it keeps of its F1."""
-        scores = self.score(answers, targets)
+        scores = self.score(answers, targets, labels)
         perfect = RowScores(scores.weight, scores.weight)
         sums: dict[str, Sum] = {"accuracy": lambda c: paired_retention(scores, perfect, c, seed)}
         if reference is not None:
-            beside = self.score(reference, targets)
+            beside = self.score(reference, targets, labels)
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
         return Figures(
             {name: functools.cache(one) for name, one in sums.items()}, source or Provenance()

@@ -15,9 +15,10 @@ from typing import ClassVar
 
 from profiles.device import TransportSettings
 from profiles.transport.serving import facts_of
+from runtimes.digest import stable_hash
 from runtimes.errors import DeviceError
 from runtimes.facts import Facts
-from runtimes.files import file_sha256, stable_hash
+from runtimes.files import file_sha256
 from runtimes.process import HostProcess
 
 

@@ -12,7 +12,7 @@ import pytest
 from compress.cli.main import run
 from compress.search.request import SearchResult
 from profiles.gate import Status
-from runtimes import predict
+from runtimes import command
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 PROFILE = """schema = 1
@@ -56,7 +56,7 @@ def test_what_would_never_end_or_count_twice_is_bad_input(
 def test_the_bundle_s_own_command_has_the_bound_too(
     ground: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert predict.main(ground / "model", ["hello", "--threads", "100000"]) == 2
+    assert command.main(ground / "model", ["hello", "--threads", "100000"]) == 2
     assert "1024 at most" in capsys.readouterr().err
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from junitparser import JUnitXml
@@ -56,7 +57,7 @@ def branch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "data").mkdir()
     predictor, labels = open_predictor(bundle), read_artifact(bundle).labels
     with (folder / "data" / "test.csv").open("w", encoding="utf-8", newline="") as stream:
-        rows = [(text, labels[predictor.answer(text).argmax()]) for text in noise_texts(7, 600)]
+        rows = [(text, labels[np.argmax(predictor.answer(text))]) for text in noise_texts(7, 600)]
         csv.writer(stream).writerows([("text", "label"), *rows])
     shutil.copyfile(ROOT / "constraints.txt", folder / "constraints.txt")
     return folder

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.planted_work import slow_copy
@@ -100,7 +101,7 @@ def team(tmp_path_factory: pytest.TempPathFactory) -> Team:
     bundle = team.place / "models" / "classifier"
     predictor, labels = open_predictor(bundle), read_artifact(bundle).labels
     with (team.place / "data" / "test.csv").open("w", encoding="utf-8", newline="") as stream:
-        rows = [(text, labels[predictor.answer(text).argmax()]) for text in noise_texts(7, 100)]
+        rows = [(text, labels[np.argmax(predictor.answer(text))]) for text in noise_texts(7, 100)]
         csv.writer(stream).writerows([("text", "label"), *rows])
     return team
 

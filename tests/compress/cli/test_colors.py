@@ -9,7 +9,7 @@ import pytest
 
 from compress.cli.main import run
 from compress.report import terminal
-from compress.report.schema import write_report
+from compress.report.stored import write_report
 from profiles.gate import Status
 from tests.compress.report import gate_fixture, report_fixture
 

@@ -14,7 +14,6 @@ import pytest
 from compress.device.apt_sources import debian_sources
 from profiles.device import load_profile
 from runtimes.errors import EdgepressError
-from tests.compress.cli.test_board_faults import PROFILE
 from tests.compress.cli.test_gate import Said, command
 from tests.profiles.sshd import Board, needs_sshd, serving
 from tests.runtimes.tiny import tiny_onnx
@@ -25,14 +24,13 @@ pytestmark = [pytest.mark.alone, needs_sshd]
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Board]:
     with serving(tmp_path / "board") as board:
-        text = PROFILE.format(config=board.config, folder=board.home)
-        (board.folder / "board.toml").write_text(text)
+        board.write_profile()
         yield board
 
 
 def asked(board: Board, *words: object) -> Said:
     name, *rest = words
-    return command("device", name, board.folder / "board.toml", *rest)
+    return command("device", name, board.profile_file, *rest)
 
 
 def test_every_shipped_profile_says_how_it_is_reached() -> None:
@@ -68,8 +66,7 @@ def test_pages_of_16_kb_are_reported(board: Board, monkeypatch: pytest.MonkeyPat
     board.server.terminate()
     board.server.wait()
     with serving(board.folder, SetEnv=f"PATH={tools}:/usr/bin:/bin") as other:
-        text = PROFILE.format(config=other.config, folder=other.home)
-        (other.folder / "board.toml").write_text(text)
+        other.write_profile()
         assert json.loads(asked(other, "probe", "--json").out)["page_kb"] == 16
 
 
@@ -121,8 +118,7 @@ def test_clean_leaves_nothing(board: Board, tmp_path: Path) -> None:
 
 
 def test_a_pack_of_another_architecture_is_refused_before_it_is_built(board: Board) -> None:
-    text = (board.folder / "board.toml").read_text() + '[hardware]\narch = "aarch64"\n'
-    (board.folder / "board.toml").write_text(text)
+    board.write_profile(more='[hardware]\narch = "aarch64"\n')
     for name in ("pack", "setup"):
         said = asked(board, name)
         assert said.code == 4
@@ -161,13 +157,12 @@ def test_a_board_without_a_network_is_made_ready_and_measured(
     bare = f"PATH={Path(sys.executable).resolve().parent}:/usr/bin:/bin" if how == "setup" else ""
     options = {"SetEnv": bare} if bare else {}
     with serving(tmp_path / "board", ForceCommand=cut_off, **options) as board:
-        text = PROFILE.format(config=board.config, folder=board.home)
-        (board.folder / "board.toml").write_text(text + '[hardware]\narch = "x86_64"\n')
+        board.write_profile(more='[hardware]\narch = "x86_64"\n')
         made = asked(board, how)
         assert made.code == 0, made.err
         assert "ready, with Python 3." in made.out
         gated = ("gate", tmp_path / "model", "--data", tmp_path / "rows.csv", "--tier", "quick")
-        said = command(*gated, "--profile", board.folder / "board.toml")
+        said = command(*gated, "--profile", board.profile_file)
         assert said.code == 0, said.out + said.err
         assert asked(board, "clean").code == 0
         assert not board.home.exists()

@@ -43,7 +43,7 @@ SHARED = ["--json", "-q", "-v"]
 
 METAVARS = {
     *("FOLDER", "FILE", "COLUMN", "NAME", "N", "SHARE", "NUMBER", "TIME", "DAYS", "SECONDS"),
-    *("METRIC=LIMIT", "KEY=VALUE", "MB"),
+    *("METRIC=LIMIT", "KEY=VALUE", "MB", "MS", "PRICE", "VERSION"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -56,21 +57,42 @@ def test_a_model_that_does_not_fit_fails_with_its_peak(
     assert (verdict["status"], check["status"]) == ("FAIL", "FAIL")
     assert f"{LIMIT_MB} MB" in check["why"]
     assert "peak" in check["why"]
+    (held_by,) = {"cgroup", "RLIMIT_DATA"} & set(verdict["conditions"].split())
     models = {model["role"]: model for model in said["models"]}
+    assert models["candidate"]["memory_limit"] == held_by
+    assert models["reference"]["memory_limit"] == ""
     assert any(row["metric"] == "latency_p50_ms" for row in models["reference"]["figures"])
     assert run("judge s.jsonl --profile board.toml".split()) == 1  # noqa: SIM905
-    assert f"{LIMIT_MB} MB" in capsys.readouterr().out
+    again = capsys.readouterr().out
+    assert f"{LIMIT_MB} MB" in again
+    assert f"memory limit: {held_by}" in again
 
 
 def test_a_model_that_fits_passes(ground: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = _gate(capsys, "gate student --profile fits.toml", 0)
     assert said["status"] == "PASS"
+    assert "memory limit: " in said["verdicts"][0]["conditions"]
+
+
+def test_without_a_control_group_the_process_limits_its_data(
+    ground: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's code is read by a fresh process, so the hierarchy itself must be refused."""
+    sealed = ground / "no-groups"
+    sealed.mkdir()
+    (sealed / "sitecustomize.py").write_text(
+        "import runtimes.control_group as groups\ngroups._parent = lambda *_: None\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{sealed}:{os.environ.get('PYTHONPATH', '')}")
+    said = _gate(capsys, "gate teacher --reference student --profile board.toml", 1)
+    (candidate,) = (model for model in said["models"] if model["role"] == "candidate")
+    assert candidate["memory_limit"] == "RLIMIT_DATA"
 
 
 def test_the_limit_is_on_data_alone(tmp_path: Path) -> None:
     """Address space that is only reserved, as libraries do, does not count."""
     code = (
-        "from runtimes.limits import limit_memory; import mmap; limit_memory(200);"
+        "from runtimes.limits import limit_data; import mmap; limit_data(200);"
         "held = mmap.mmap(-1, 2**30, prot=mmap.PROT_READ); print(len(held)); bytearray(400 * 2**20)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

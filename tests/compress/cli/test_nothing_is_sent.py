@@ -29,14 +29,19 @@ SENDS = {
     "device pack",
     "device emulate",
     "device clean",
+    "serve",
 }
-"""What sends something by purpose: to a forge, to a device, to where packages are."""
+"""What sends something by purpose: to a forge, to a device, to where packages are, to who asks.
+
+Whom a server answers is traced in tests/compress/serving/test_server.py.
+"""
 TEXTS = ("refund please", "crash")
 REQUESTS = (json.dumps({"do": "load", "row": "refund"}), json.dumps({"do": "peak"}))
 """Lines of stdin, the last of which comes after a while."""
 
 COMMANDS: dict[str, str] = {
     "demo": "demo --out {out} --dry-run",
+    "advise": "advise {g}/model --data {g}/train.csv --test {g}/test.csv --out {out}.toml",
     "init": "init {g}/model --data {g}/train.csv --test {g}/test.csv --out {out}.toml",
     "compress": "compress {g}/model --data {g}/train.csv --test {g}/test.csv --out {out} --time 1m"
     " --tier quick -q",
@@ -46,6 +51,7 @@ COMMANDS: dict[str, str] = {
     "distill": "distill {g}/model --train {g}/train.csv {column} --out {out} --layers 1"
     " --set epochs=1",
     "prune": "prune {g}/model --train {g}/train.csv {column} --out {out} --ffn 0.5",
+    "linear": "linear {g}/model --train {g}/train.csv {column} --out {out} --augment 1",
     "quantize": "quantize {g}/onnx --train {g}/train.csv {column} --out {out}",
     "quantize int4": "quantize {g}/onnx --train {g}/train.csv {column} --out {out}"
     " --scheme int4-weight-only",

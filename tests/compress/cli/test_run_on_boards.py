@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from compress.cli.main import run
-from compress.report.schema import read_report
-from tests.compress.cli.test_board_faults import PROFILE
+from compress.report.stored import read_report
+from tests.compress.cli.two_boards import boards as boards
+from tests.compress.cli.two_boards import profiles
 from tests.compress.searching import write_recipe
-from tests.profiles.sshd import Board, needs_sshd, serving
+from tests.profiles.sshd import Board, needs_sshd
 
 pytestmark = [pytest.mark.alone, pytest.mark.slow, needs_sshd]
 
 STAGES = '[[stage]]\nkind = "distill"\nlayers = 1\nepochs = 1\n[[stage]]\nkind = "quantize"\n'
-
-
-@pytest.fixture
-def boards(tmp_path: Path) -> Iterator[list[Board]]:
-    with ExitStack() as stack:
-        boards = [stack.enter_context(serving(tmp_path / name)) for name in ("left", "right")]
-        for board in boards:
-            board.give_python()
-            text = PROFILE.format(config=board.config, folder=board.home)
-            text = text.replace('name = "board"', f'name = "{board.folder.name}"')
-            (board.folder / "board.toml").write_text(text)
-        yield boards
-
-
-def profiles(boards: list[Board]) -> list[str]:
-    return [word for board in boards for word in ("--profile", str(board.folder / "board.toml"))]
 
 
 def models(board: Board) -> int:
@@ -55,6 +38,10 @@ def test_a_search_times_its_shapes_on_the_board(boards: list[Board], tmp_path: P
 def test_a_run_has_a_row_and_a_verdict_for_each_board(boards: list[Board], tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path / "ground")
     recipe.write_text(recipe.read_text().partition("[target]")[0] + STAGES)
+    for board in boards:
+        board.config.write_text(board.config.read_text().replace("Host board", "Host secret.host"))
+        text = board.profile_file.read_text()
+        board.profile_file.write_text(text.replace('host = "board"', 'host = "secret.host"'))
     out = tmp_path / "out"
     words = ["run", str(recipe), "--out", str(out), "--tier", "quick", "-q"]
     assert run([*words, *profiles(boards)]) == 0
@@ -65,6 +52,10 @@ def test_a_run_has_a_row_and_a_verdict_for_each_board(boards: list[Board], tmp_p
     assert all(models(board) >= 2 for board in boards)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<h2>Devices</h2>" in page
+    written = [file for file in out.glob("report.*") if file.is_file()]
+    assert {file.suffix for file in written} >= {".html", ".json", ".md"}
+    for private in ("secret.host", *(str(board.home) for board in boards)):
+        assert not [file for file in written if private in file.read_text(encoding="utf-8")]
     for name in ("left", "right"):
         lines = (out / f"samples.{name}.jsonl").read_text(encoding="utf-8").splitlines()
         assert json.loads(lines[-1])["kind"] == "end"

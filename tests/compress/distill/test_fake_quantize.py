@@ -146,6 +146,7 @@ def _trained_on(model: Any, folder: Path, aware: bool) -> float:
                 loss,
                 plan,
                 task=TASK,
+                labels=rows.labels,
                 scratch=folder,
                 progress=Silence(),
                 name="train",

@@ -44,17 +44,24 @@ class _ExportContract(StageContract):
     def context(cls) -> RunContext:
         return make_context()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return trained()
+
+
+class _OfOnnx(_ExportContract):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def source(cls) -> Artifact:
+        return exported("onnx")
+
 
 class TestOnnx(_ExportContract):
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls) -> Export:
         return Export("onnx")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return trained()
 
     def test_graph_is_plain_and_nameless(self, made: tuple[str, Artifact]) -> None:
         model = load_onnx(made[1].model_file)
@@ -77,32 +84,22 @@ class TestOnnx(_ExportContract):
         assert min(float(values.min()) for values in floats) == MASK_FLOOR
 
 
-class TestOpenVINO(_ExportContract):
+class TestOpenVINO(_OfOnnx):
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls) -> Export:
         return Export("openvino")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return exported("onnx")
 
     def test_weights_stay_fp32(self, source: Artifact, made: tuple[str, Artifact]) -> None:
         weights = made[1].path / "model.bin"
         assert weights.stat().st_size >= 4 * source.parameters
 
 
-class TestOrt(_ExportContract):
+class TestOrt(_OfOnnx):
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls) -> Export:
         return Export("ort")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return exported("onnx")
 
     def test_lists_operators_with_types_for_a_reduced_build(
         self, made: tuple[str, Artifact]
@@ -126,11 +123,6 @@ class TestTflite(_ExportContract):
         needs("litert_torch")
         return Export("tflite")
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return trained()
-
     def test_takes_no_input_that_is_the_same_for_every_text(
         self, made: tuple[str, Artifact]
     ) -> None:
@@ -143,11 +135,6 @@ class TestExecuTorch(_ExportContract):
     def stage(cls) -> Export:
         needs("executorch")
         return Export("executorch")
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return trained()
 
     def test_says_which_operators_run_outside_xnnpack(self, made: tuple[str, Artifact]) -> None:
         metrics = made[1].history[-1].metrics
@@ -172,11 +159,6 @@ class TestCoreML(_ExportContract):
         needs("coremltools")
         return Export("coreml")
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return trained()
-
     def test_is_a_package_of_the_model_s_lengths(self, made: tuple[str, Artifact]) -> None:
         from coremltools.proto.Model_pb2 import Model
 
@@ -197,16 +179,11 @@ class TestCoreML(_ExportContract):
             assert "nothing here compares the package" in warning
 
 
-class TestTensorRT(_ExportContract):
+class TestTensorRT(_OfOnnx):
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls) -> Export:
         return Export("tensorrt", calibration_rows=32)
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def source(cls) -> Artifact:
-        return exported("onnx")
 
     def test_result_is_an_int8_onnx_file(self, made: tuple[str, Artifact]) -> None:
         assert (made[1].format, made[1].precision) == ("onnx", "int8")
@@ -360,7 +337,7 @@ def test_equal_weights_are_stored_once() -> None:
 
 def _agrees_with_bundle(artifact: Artifact) -> None:
     predictor = open_predictor(artifact.path)
-    assert predictor.answer("I love the refund").shape == (len(artifact.labels),)
+    assert len(predictor.answer("I love the refund")) == len(artifact.labels)
 
 
 def test_roberta_without_token_types(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def readers(model: Any) -> list[Any]:
     parts = architecture(model.config.model_type)
     inner = (parts.query, parts.key, parts.value, parts.ffn_in)
     layers = [part(layer, path) for layer in part(model, parts.layers) for path in inner]
+    assert parts.head_in is not None
     return [linear.weight for linear in (part(model, parts.head_in), *layers)]
 
 

@@ -74,7 +74,7 @@ class _QuantizeContract(StageContract):
     def test_runs_from_the_bundle(self, source: Artifact, made: tuple[str, Artifact]) -> None:
         before, after = open_predictor(source.path), open_predictor(made[1].path)
         for text in data().test.inputs[:5]:
-            assert np.abs(before.answer(text) - after.answer(text)).max() < 1.5
+            assert np.abs(np.subtract(before.answer(text), after.answer(text))).max() < 1.5
 
 
 class TestOnnxInt8Dynamic(_QuantizeContract):

@@ -9,7 +9,8 @@ import pytest
 
 from compress.cli.main import run
 from compress.report import html, markdown
-from compress.report.schema import ClassRow, Estimate, from_json, to_json
+from compress.report.schema import ClassRow, Estimate
+from compress.report.stored import from_json, to_json
 from tests.compress.exported import data, exported
 from tests.compress.report import report_fixture as fixture
 from tests.compress.tiny_models import LABELS

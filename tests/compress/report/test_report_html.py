@@ -236,8 +236,8 @@ def test_pareto_keeps_what_no_other_beats() -> None:
     for point in seen:
         beaten = any(
             other.latency_ms <= point.latency_ms
-            and other.accuracy >= point.accuracy
-            and (other.latency_ms, other.accuracy) != (point.latency_ms, point.accuracy)
+            and other.score >= point.score
+            and (other.latency_ms, other.score) != (point.latency_ms, point.score)
             for other in seen
         )
         assert (point in front) is not beaten

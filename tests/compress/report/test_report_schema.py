@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from compress.report import schema
 from compress.report.redact import redact
-from compress.report.schema import Estimate, Report, from_json, read_report, to_json, write_report
+from compress.report.schema import Estimate, Report
+from compress.report.stored import from_json, read_report, to_json, write_report
 from runtimes.errors import InputError
 from tests.compress.report import report_fixture as fixture
 

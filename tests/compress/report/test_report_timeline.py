@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.report import html, markdown
-from compress.report.schema import DeviceRow, Trace, from_json, to_json
+from compress.report.schema import DeviceRow, Trace
+from compress.report.stored import from_json, to_json
 from compress.report.timeline import NARROW, NOT_SHOWN, WIDE, Drawing, facts
 from tests.compress.report import report_fixture as fixture
 from tests.compress.report.test_report_html import Page

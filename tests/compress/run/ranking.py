@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from runtimes.tasks.text_classification import TextClassification
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from runtimes.runtime import Feeds
+    from runtimes.tasks import Answer
 
 
 class Ranking(TextClassification):
@@ -22,7 +20,7 @@ class Ranking(TextClassification):
         """Return the inputs for both texts together."""
         return super().feeds(f"{row['first']} {row['second']}")
 
-    def shown(self, answer: NDArray[np.float32], row: Any, top: int) -> dict[str, Any]:
+    def shown(self, answer: Answer, row: Any, top: int) -> dict[str, Any]:
         """Return the labels in their order, with their scores."""
         ranked = super().shown(answer, row, len(answer))["top"]
         return {"ranked": ranked, "row": row, "top": top}

@@ -160,7 +160,7 @@ def test_stdin_that_is_not_utf8_is_refused(bundle: Path, predict: Any) -> None:
         (["text", "--text", "body"], "--rows"),
         (["text", "--model", "/nowhere"], "/nowhere"),
         (["--rows", "/nowhere.txt"], "/nowhere.txt: No such file"),
-        (["text", "--runtime", "tensorrt"], "onnxruntime or openvino"),
+        (["text", "--runtime", "tensorrt"], "onnxruntime or onnxruntime-c or openvino"),
     ],
 )
 def test_bad_usage_exits_2_without_a_traceback(
@@ -335,7 +335,7 @@ def test_the_bundles_manifest_names_its_classes_and_covers_its_files(
 ) -> None:
     copied = shutil.copytree(bundle, tmp_path / "bundle")
     manifest = json.loads((copied / "artifact.json").read_text(encoding="utf-8"))
-    assert list(manifest["runtimes"]) == ["onnxruntime", "openvino"]
+    assert list(manifest["runtimes"]) == ["onnxruntime", "onnxruntime-c", "openvino"]
     assert manifest["task_class"].endswith(":TextClassification")
     artifact = read_artifact(copied)
     artifact.verify()
@@ -363,7 +363,7 @@ def _rows_of(request: pytest.FixtureRequest, kind: str) -> tuple[Path, list[Any]
     if kind == "ranking":
         rows = [{"first": row, "second": "thank you", "weight": 0.5} for row in ROWS]
     predictor = open_predictor(folder, bundled=True)
-    return folder, rows, [predictor.answer(row) for row in rows]
+    return folder, rows, [np.array(predictor.answer(row), np.float32) for row in rows]
 
 
 @pytest.mark.parametrize("kind", ["bundle", "ranking"])

@@ -96,6 +96,7 @@ def train(
         options.pop("loss", loss),
         plan,
         task=TASK,
+        labels=("0", "1"),
         scratch=folder,
         progress=progress or Silence(),
         name="points",
@@ -113,7 +114,10 @@ def test_it_learns(tmp_path: Path) -> None:
     fitted = train(net, tmp_path)
     assert fitted.score > 0.9
     answers = answers_of(net, VALIDATION, TASK)
-    assert TASK.evaluate(answers, VALIDATION.labels.tolist()) == (fitted.score, fitted.loss)
+    assert TASK.evaluate(answers, VALIDATION.labels.tolist(), ("0", "1")) == (
+        fitted.score,
+        fitted.loss,
+    )
     assert not net.training
 
 
