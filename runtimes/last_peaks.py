@@ -20,7 +20,7 @@ from runtimes.machine import peak_rss_mb
 _SAYS = "edgepress: memory"
 _LINE = re.compile(rf"^{_SAYS} (\d+\.\d)(?: of (\d+\.\d))? MB$", re.MULTILINE)
 _IN_GROUP = "edgepress: in a control group"
-_EVERY_S = 0.05
+_EVERY_S = 0.01
 _GROWN_MB = 1.0
 _ROOM = 4
 """A model may take several times its files while it is loaded: seen up to 3."""
@@ -31,7 +31,7 @@ _BESIDE_BYTES = 100_000_000
 _NEAR = 0.5
 """The share of what a process could have, from which on a kill for lack of memory was its own.
 
-It may have grown since its last line: by as much as it writes in 50 ms, or in one long call.
+It may have grown since its last line: by as much as it writes in 10 ms, or in one long call.
 """
 
 
