@@ -41,6 +41,7 @@ if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.frontier_ablation import ablation
+from benchmarks.frontier_peers import Comparison, against, peers_said
 from benchmarks.frontier_rows import (
     Contestant,
     figures,
@@ -59,11 +60,10 @@ from compress.run.run_folder import RunFolder
 from compress.search.board import TerminalBoard
 from compress.search.choice import Standing
 from compress.search.request import SearchRequest, SearchResult, request_of
-from compress.search.rivals import difference, made_rivals, wins
+from compress.search.rivals import made_rivals
 from compress.search.search import search
 from compress.tasks import task_of
 from profiles.job import Job
-from profiles.scores import RowScores
 from runtimes.artifact import read_artifact
 from runtimes.errors import EdgepressError
 from runtimes.files import write_json, write_text
@@ -76,7 +76,6 @@ _ROWS = 60_000
 _MOST_COPIES = 6
 _LENGTHS = 32
 """Texts are cut at the longest training text's tokens, rounded up to a multiple of this."""
-_ONE_POINT = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +237,11 @@ class Frontier:
             progress=self.request.board,
             shared=self.request.cache.shared,
         )
+        targets = self.request.plan.data.test.targets
+        comparison = Comparison(contestants, outcome, targets, SEED)
         rows: dict[str, list[dict[str, Any]]] = {}
-        judged = next(one for one in contestants if one.role == "artifact")
         for one in contestants:
-            row = figures(one, outcome.of(one.name))
-            row |= self._beside(one, judged, outcome) if one.role == "peer" else {}
+            row = figures(one, outcome.of(one.name)) | comparison.of(one)
             rows.setdefault(one.role, []).append(row)
         seeds = [*rows["artifact"], *rows.get("seed", [])]
         content: dict[str, Any] = {
@@ -269,20 +268,6 @@ class Frontier:
             content["seconds"] = round(time.monotonic() - start, 1)
             self._write(content, contestants, outcome)
         return content
-
-    def _beside(self, peer: Contestant, artifact: Contestant, outcome: Outcome) -> dict[str, Any]:
-        """Return the artifact's accuracy less the peer's, and whether the peer wins at its size."""
-        mine, theirs = (self._scores(one, outcome) for one in (artifact, peer))
-        if mine is None or theirs is None:
-            return {"difference": None, "wins": False}
-        ahead = difference(mine, theirs, SEED)
-        beaten = wins(ahead, peer.artifact.size_mb, artifact.artifact.size_mb)
-        return {"difference": asdict(ahead), "wins": beaten}
-
-    def _scores(self, one: Contestant, outcome: Outcome) -> RowScores | None:
-        given, model = outcome.of(one.name).answers, one.artifact
-        targets = self.request.plan.data.test.targets
-        return task_of(model.task).score(given, targets, model.labels) if given else None
 
     def _write(
         self, content: dict[str, Any], contestants: Sequence[Contestant], outcome: Outcome
@@ -359,28 +344,6 @@ def _teacher(result: SearchResult) -> Contestant:
     return Contestant("teacher, fp32 ONNX", "teacher", _ours(), reference)
 
 
-def against(artifact: Mapping[str, Any], peers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Compare the artifact with the fastest and the smallest comparable peer.
-
-    A peer is comparable if its retention is at most one point below the artifact's.
-    """
-    kept = artifact["retention"]["value"]
-    able = [row for row in peers if row["speedup"] and row["retention"]["value"] is not None]
-    able = [row for row in able if row["retention"]["value"] >= kept - _ONE_POINT]
-    if not able or not artifact["speedup"]:
-        return {}
-    fastest = max(able, key=lambda row: row["speedup"])
-    smallest = min(able, key=lambda row: row["size_mb"])
-    best = max(row["retention"]["value"] for row in able)
-    return {
-        "fastest_peer": fastest["name"],
-        "times_faster": artifact["speedup"] / fastest["speedup"],
-        "smallest_peer": smallest["name"],
-        "times_smaller": smallest["size_mb"] / artifact["size_mb"],
-        "points_below_best_peer": 100 * (best - kept),
-    }
-
-
 def _search(result: SearchResult, row: Standing, refit_s: float) -> dict[str, Any]:
     return {
         "met": result.answer is not None,
@@ -451,7 +414,7 @@ def report(content: Mapping[str, Any]) -> str:
         "Retention by speed:",
         "\n".join(_at(row) for row in content["front_at"]),
     ]
-    parts += [_beaten(row) for row in content["peers"] if row.get("wins")]
+    parts += peers_said(content["peers"], (*content["seeds"], *content["front"]))
     parts += [f"{row['name']}: {row['error']}" for row in content["peers_failed"]]
     if known := content["against_peers"]:
         parts.append(
@@ -462,13 +425,6 @@ def report(content: Mapping[str, Any]) -> str:
     if content["ablation"]:
         parts += ["On the validation rows, made again:", _ablation_table(content["ablation"])]
     return "\n\n".join(parts)
-
-
-def _beaten(row: Mapping[str, Any]) -> str:
-    return (
-        f"{row['name']} beats the first seed, and is not larger:"
-        f" {-100 * row['difference']['value']:.1f} points more accurate"
-    )
 
 
 def _found(search_: Mapping[str, Any]) -> str:

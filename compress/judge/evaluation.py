@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -118,13 +118,16 @@ class Outcome:
         """Return one model's figures."""
         return next(row for row in self.measured if row.candidate.name == name)
 
-    def accept(self, progress: Progress) -> None:
+    def accept(self, progress: Progress, optional: Container[str] = ()) -> None:
         """Warn of a noisy machine; raise BackendError when any model's process failed.
 
-        A model that does not fit into memory is no error: its verdict says it.
+        A model that does not fit into memory is no error: its verdict says it. The fault of an
+        `optional` one is only a warning.
         """
         for row in self.measured:
-            if not row.samples.out_of_memory:
+            if row.candidate.name in optional and row.samples.fault:
+                progress.warn(f"{row.candidate.name}: {row.samples.fault}")
+            elif not row.samples.out_of_memory:
                 row.samples.raise_fault()
         for reason in self.noise.reasons:
             progress.warn(f"noise: {reason}")

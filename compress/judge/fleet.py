@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -101,10 +101,14 @@ class Fleet:
         """Return the worst verdict's status."""
         return combine(self.verdicts)
 
-    def accept(self, progress: Progress) -> None:
-        """Warn of noise and of lost devices; raise BackendError when a model's process failed."""
+    def accept(self, progress: Progress, optional: Container[str] = ()) -> None:
+        """Warn of noise and of lost devices; raise BackendError when a model's process failed.
+
+        The fault of an `optional` model is only a warning.
+        """
         for device, outcome in self.outcomes:
-            outcome.accept(_Named(progress, device.name) if len(self.parts) > 1 else progress)
+            said = _Named(progress, device.name) if len(self.parts) > 1 else progress
+            outcome.accept(said, optional)
         for part in self.parts:
             if part.lost is not None:
                 progress.warn(f"{part.device.name}: {part.why_lost}")

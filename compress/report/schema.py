@@ -299,14 +299,18 @@ class SeedSpread:
 class RivalRow:
     """Hold a linear model of the same rows, beside a search's answer on the test rows.
 
-    `difference` is the answer's accuracy less the rival's, paired by row. `wins` says that the
-    rival is surely more accurate and not larger.
+    Its speed was measured in the answer's own session. `difference` is the answer's accuracy less
+    the rival's, paired by row. `wins` says that the rival is not larger and the answer is not
+    surely more accurate.
     """
 
     name: str
     accuracy: float
     difference: Estimate
     size_mb: float
+    compression: float | None = None
+    latency_p50_ms: float | None = None
+    speedup: Estimate = Estimate()
     wins: bool
 
 

@@ -306,10 +306,18 @@ def rivals(search: Search) -> Iterator[str]:
     for row in search.rivals:
         known = row.difference
         points = ", ".join(_points(end) for end in (known.lower, known.upper))
-        beaten = "; it beats the answer, and is not larger" if row.wins else ""
+        figures = [f"{units.percent(row.accuracy)}, {units.megabytes(row.size_mb)} MB"]
+        if row.latency_p50_ms is not None:
+            figures.append(f"{units.number(row.latency_p50_ms)} ms (p50)")
+        figures += _times(row.speedup.value, "faster", "slower")
+        figures += _times(row.compression, "smaller", "larger")
+        beaten = (
+            ". It beats the answer at its size: it is not larger, and the answer is not surely more"
+            " accurate"
+        )
         yield (
-            f"{row.name}: {units.percent(row.accuracy)}, {units.megabytes(row.size_mb)} MB;"
-            f" the answer less this: {_points(known.value)} points [{points}]{beaten}"
+            f"{row.name}: {', '.join(figures)}; the answer less this: {_points(known.value)} points"
+            f" [{points}]{beaten if row.wins else ''}"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from compress.judge import evidence
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured, Outcome
 from compress.judge.fleet import Fleet, devices_of, measure_on_each
 from compress.judge.judging import measure_and_judge
+from compress.judge.rivals import rival_rows
 from compress.judge.trace import trace
 from compress.progress import Progress
 from compress.report.schema import Report, Search, StageRow
@@ -31,7 +32,8 @@ from runtimes.runtime import formats_of, runs_in
 class Run:
     """Hold one plan under way: what is made so far, and the report of it.
 
-    `search` is what chose the plan's stages, for the report.
+    `search` is what chose the plan's stages, for the report. `rivals` are measured beside the
+    steps, by their names, and compared with the chosen one.
     """
 
     plan: Plan
@@ -42,6 +44,7 @@ class Run:
     fresh: bool = False
     tier: str = "ci"
     search: Search | None = None
+    rivals: Mapping[str, Artifact] = field(default_factory=dict)
     made: dict[str, Artifact] = field(default_factory=dict)
     cached: dict[str, bool] = field(default_factory=dict)
     validation: Validation = field(init=False)
@@ -112,6 +115,7 @@ class Run:
             )
             for step in steps
         ]
+        candidates += [Candidate(name, r, runs_in(r.format)) for name, r in self.rivals.items()]
         stream = self.folder.path / "samples.jsonl"
         stream.unlink(missing_ok=True)
         asked = Evaluation(
@@ -130,7 +134,7 @@ class Run:
             progress=self.progress,
             stream=stream,
         )
-        fleet.accept(self.progress)
+        fleet.accept(self.progress, optional=self.rivals)
         return fleet
 
     def _measured_on(
@@ -150,11 +154,13 @@ class Run:
         test = self.plan.data.test
         self.progress.note("bundle/predict.py on every test row")
         check_bundle(bundle, chosen.candidate.runtime, test.inputs, chosen.answers)
+        steps = [row for row in outcome.measured if row.candidate.name not in self.rivals]
         report = replace(
             self._report(),
             complete=True,
             summary=evidence.summary(reference, chosen),
-            stages=self._rows(outcome.measured, chosen),
+            stages=self._rows(steps, chosen),
+            search=self._beside(outcome, chosen),
             verdicts=tuple(evidence.verdict(verdict) for verdict in fleet.verdicts),
             devices=evidence.devices(fleet, self._chosen()),
             measurement=evidence.measurement(outcome.measured, len(test)),
@@ -163,6 +169,14 @@ class Run:
             trace=trace(outcome),
         )
         return report, fleet.status
+
+    def _beside(self, outcome: Outcome, chosen: Measured) -> Search | None:
+        """Return the report's part about the search, with the rivals."""
+        if self.search is None:
+            return None
+        rivals = map(outcome.of, self.rivals)
+        targets, seed = self.plan.data.test.targets, self.plan.recipe.seed
+        return replace(self.search, rivals=tuple(rival_rows(rivals, chosen, targets, seed)))
 
     def _runtime(self, name: str) -> str:
         """Return what runs a step's model: the profile's runtime runs the one that is judged."""

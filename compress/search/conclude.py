@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import mean, stdev
+from types import MappingProxyType
 
 from compress.answers.deployed import answers
 from compress.data.dataset import Dataset
@@ -13,7 +14,6 @@ from compress.models.outline import outline_of
 from compress.report.schema import (
     Estimate,
     Report,
-    RivalRow,
     Search,
     SearchTrial,
     SeedRow,
@@ -26,7 +26,7 @@ from compress.run.steps import lay_out
 from compress.search.choice import Goal, Standing
 from compress.search.evidence import RISK
 from compress.search.request import SearchRequest, SearchResult
-from compress.search.rivals import difference, made_rivals, wins
+from compress.search.rivals import made_rivals
 from compress.search.workshop import refit_rows
 from compress.stage import Stage
 from compress.tasks import task_of
@@ -50,12 +50,12 @@ def conclude(result: SearchResult, *, command: str, tier: str = "ci") -> tuple[R
     if result.answer is None:
         return _unmet(result, command), result.unmet
     seeds = _seeds(result, result.answer)
-    rivals = _rivals(result, result.answer)
     return judge(
         result.request,
         result.stages(result.answer),
         refit=refit_rows(result.request.plan.data),
-        search=section(result, seeds, rivals),
+        search=section(result, seeds),
+        rivals=dict(made_rivals(result.request.workshop())),
         command=command,
         tier=tier,
     )
@@ -69,11 +69,20 @@ def judge(
     command: str,
     tier: str,
     refit: Dataset | None = None,
+    rivals: Mapping[str, Artifact] = MappingProxyType({}),
 ) -> tuple[Report, Status]:
-    """Carry out stages on the request's teacher as a recipe's, and judge them by the goal."""
+    """Carry out stages on the request's teacher as a recipe's, and judge them by the goal.
+
+    `rivals` are measured beside them.
+    """
     plan = _planned(request, stages, refit)
     folder = RunFolder(request.out)
-    run = Run(plan, request.cache, folder, request.board, command, tier=tier, search=search)
+    run = Run(
+        *(plan, request.cache, folder, request.board, command),
+        tier=tier,
+        search=search,
+        rivals=rivals,
+    )
     return run.execute()
 
 
@@ -130,27 +139,6 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
     return tuple(rows)
 
 
-def _rivals(result: SearchResult, row: Standing) -> tuple[RivalRow, ...]:
-    """Compare the answer, as the report's own model, with each rival on the test rows."""
-    request = result.request
-    answer = result.refit(row.trial.shape, row.trial.epochs, request.plan.recipe.seed)
-    mine = _scores(result, answer)
-    rows = []
-    for name, model in made_rivals(request.workshop()):
-        theirs = _scores(result, model)
-        ahead = difference(mine, theirs, request.plan.recipe.seed)
-        rows.append(
-            RivalRow(
-                name=name,
-                accuracy=theirs.metric,
-                difference=ahead,
-                size_mb=round(model.size_mb, 4),
-                wins=wins(ahead, model.size_mb, answer.size_mb),
-            )
-        )
-    return tuple(rows)
-
-
 def _scores(result: SearchResult, model: Artifact) -> RowScores:
     request = result.request
     test = request.plan.data.test
@@ -189,10 +177,8 @@ def _unmet(result: SearchResult, command: str) -> Report:
     return report
 
 
-def section(
-    result: SearchResult, seeds: tuple[SeedRow, ...], rivals: tuple[RivalRow, ...] = ()
-) -> Search:
-    """Return the report's part about the search."""
+def section(result: SearchResult, seeds: tuple[SeedRow, ...]) -> Search:
+    """Return the report's part about the search; rivals are added when they are measured."""
     front = {row.trial.name for row in result.pareto}
     return Search(
         goal=result.request.goal.text(),
@@ -205,7 +191,6 @@ def section(
         rss_peak_mb=result.rss_peak_mb,
         seeds=seeds,
         spread=_spread(seeds),
-        rivals=rivals,
         advice=result.advice,
         score_name=task_of(result.request.plan.teacher.task).score_name,
     )

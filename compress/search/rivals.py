@@ -7,15 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from compress.data.dataset import Dataset
 from compress.linear.stage import Linear
-from compress.report.schema import Estimate
 from compress.search.workshop import Workshop, refit_rows
 from compress.tasks import DEFAULT_TASK
-from profiles.paired import paired_retention
-from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 from runtimes.digest import stable_hash
-
-_CONFIDENCE = 0.95
 
 RIVALS: Mapping[str, Linear] = {
     "TF-IDF word": Linear(longest=0, augment=0, features=100_000),
@@ -23,7 +18,7 @@ RIVALS: Mapping[str, Linear] = {
 }
 """Linear SVMs on the weighted counts of n-grams: words alone, and with each word's characters.
 
-They run as linear students do, their weights in a lookup, which scikit-learn's pipeline is not.
+They run as linear students do: compiled to a lookup, which scikit-learn's pipeline is not.
 """
 
 
@@ -41,22 +36,6 @@ def made_rivals(shop: Workshop) -> Iterator[tuple[str, Artifact]]:
         chosen = shop.made(stage, data).history[-1].metrics["regularization"]
         fixed = dataclasses.replace(stage, regularization=chosen)
         yield name, shop.made(fixed, refit_rows(data))
-
-
-def difference(answer: RowScores, rival: RowScores, seed: int) -> Estimate:
-    """Return the answer's score less the rival's, paired by row, each bound with 95 %.
-
-    The bounds are those of the ratio, in points of the rival's score.
-    """
-    ratio = paired_retention(answer, rival, _CONFIDENCE, seed)
-    known = (ratio.value, ratio.lower, ratio.upper)
-    value, lower, upper = (None if r is None else (r - 1) * rival.metric for r in known)
-    return Estimate(value, lower, upper, _CONFIDENCE, "each")
-
-
-def wins(ahead: Estimate, rival_mb: float, answer_mb: float) -> bool:
-    """Tell whether a rival is surely more accurate than the answer, and not larger."""
-    return ahead.upper is not None and ahead.upper < 0 and rival_mb <= answer_mb
 
 
 def _labeled(data: Dataset) -> Dataset:

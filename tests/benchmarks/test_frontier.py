@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.frontier import QUICK, Frontier, against, main, recipe_of, report
+from benchmarks.frontier import QUICK, Frontier, main, recipe_of, report
 from benchmarks.frontier_ablation import AS_CHOSEN, VARIANTS
+from benchmarks.frontier_peers import against, peers_said
 from benchmarks.frontier_rows import SPEEDUPS, STEPS, front_at, spread, table
 from compress.recipe import parse_recipe
 from compress.search.conclude import conclude
@@ -63,6 +64,18 @@ def test_peers_far_below_in_retention_are_not_compared() -> None:
 def test_without_a_peer_worth_comparing_nothing_is_claimed() -> None:
     assert against(row("ours", 40, 0.99), []) == {}
     assert against(row("ours", 40, 0.99), [row("failed", None, 0.99)]) == {}
+
+
+def test_a_student_that_a_peer_beats_at_its_size_is_said_to_be_beaten() -> None:
+    ahead = {"value": 0.002, "lower": -0.001, "upper": 0.005}
+    peer = row("TF-IDF word", 90, 0.99) | {"difference": ahead, "wins": True}
+    student = row("edgepress seed 7", 40, 0.99) | {"beaten_by": ["TF-IDF word"]}
+    said = list(peers_said([peer], [student, row("3-layer", 10, 1.0) | {"beaten_by": []}]))
+    assert "- TF-IDF word: +0.2 points [-0.1, +0.5]" in said
+    assert [line for line in said if "beaten" in line] == [
+        "edgepress seed 7 is beaten at its size by TF-IDF word: not larger, and edgepress seed 7"
+        " is not surely more accurate."
+    ]
 
 
 def test_the_table_shows_a_dash_for_what_was_not_measured() -> None:

@@ -18,6 +18,7 @@ from compress.run.cache import Cache
 from compress.search.choice import Goal, Standing, fastest, nearest, smallest
 from compress.search.control import teacher_saw_validation
 from compress.search.request import NoBoard, SearchRequest, SearchResult, request_of
+from compress.search.rivals import RIVALS
 from compress.search.search import search
 from compress.search.shape import Shape
 from compress.search.trial import Latency
@@ -194,6 +195,12 @@ def test_a_search_ends_with_a_run_s_report(
     checks = {check["metric"]: check["limit"] for check in report["verdicts"][0]["checks"]}
     assert checks["accuracy_retention"] == 0.5, "the goal's limit takes the profile's place"
     assert (out / "bundle" / "predict.py").is_file()
+    assert [row["name"] for row in search_["rivals"]] == list(RIVALS)
+    for row in search_["rivals"]:
+        assert row["latency_p50_ms"] > 0
+        assert row["speedup"]["value"] > 0
+        assert row["compression"] > 0
+    assert not {row["name"] for row in report["stages"]} & set(RIVALS)
     page = (out / "report.html").read_text()
     assert "Search" in page
     assert search_["answer"] in page

@@ -46,6 +46,9 @@ SEARCH = Search(
             accuracy=0.93,
             difference=Estimate(-0.01, -0.015, -0.005, 0.95, "each"),
             size_mb=1.2,
+            compression=75.0,
+            latency_p50_ms=0.025,
+            speedup=Estimate(290.0, 280.0, 300.0, 0.95, "each"),
             wins=True,
         ),
     ),
@@ -101,11 +104,14 @@ def test_markdown_lists_the_front_alone() -> None:
 
 
 def test_a_linear_model_that_is_better_at_its_size_is_said_to_be() -> None:
-    said = "93.0 %, 1.2 MB; the answer less this: -1.0 points [-1.5, -0.5]; it beats the answer"
+    said = (
+        "93.0 %, 1.2 MB, 0.025 ms (p50), 290× faster, 75× smaller; the answer less this: -1.0"
+        " points [-1.5, -0.5]. It beats the answer at its size"
+    )
     assert said in markdown.render(report()).replace("\\", "")
     assert said in Page(html.render(report())).text
     fair = replace(SEARCH, rivals=(replace(SEARCH.rivals[0], wins=False),))
-    assert "it beats the answer" not in markdown.render(report(fair))
+    assert "It beats the answer" not in markdown.render(report(fair))
 
 
 def test_it_is_the_same_after_json() -> None:
