@@ -181,6 +181,18 @@ def test_a_package_that_does_not_fit_into_memory_fails(validate: Validate) -> No
     assert "memory" in found["verdict"]["why"]
 
 
+@pytest.mark.slow
+@pytest.mark.alone
+def test_a_budget_on_retention_is_not_measured_without_a_reference(validate: Validate) -> None:
+    code, found = validate("accuracy_retention = {min = 0.5}")
+    assert (code, found["verdict"]["status"]) == (3, "INCONCLUSIVE"), found
+    checks = {check["metric"]: check for check in found["verdict"]["checks"]}
+    retention = checks.pop("accuracy_retention")
+    assert (retention["status"], retention["why"]) == ("NOT_MEASURED", "needs --reference")
+    assert "give --reference" in retention["advice"]
+    assert {check["status"] for check in checks.values()} == {"PASS"}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
