@@ -90,15 +90,22 @@ class MissingPackageError(UnsupportedError):
 
 
 class UnknownNameError(InputError):
-    """Report a name that no registry has, and suggest the nearest one."""
+    """Report a name that no registry has, and suggest the nearest one.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    Other packages can add names to an `extensible` registry.
+    """
+
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str], *, extensible: bool = False
+    ) -> None:
         names = sorted(known)
         near = suggest(name, names)
+        other = f"give a {kind} that is there"
+        other += ", or install the package that brings it" if extensible else ""
         super().__init__(
             f"unknown {kind} {name!r}",
             available=", ".join(names) or "none",
-            action=f"did you mean {near!r}?" if near else f"give a {kind} that is there",
+            action=f"did you mean {near!r}?" if near else other,
         )
 
 

@@ -46,7 +46,7 @@ class Registry:
         """Return a name's `"module:attribute"`; raise UnknownNameError when there is none."""
         row = self.rows.get(name) or self._extensions().get(name)
         if row is None:
-            raise UnknownNameError(self.kind, name, self.names())
+            raise UnknownNameError(self.kind, name, self.names(), extensible=self.group is not None)
         return row
 
     def __contains__(self, name: object) -> bool:

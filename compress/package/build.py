@@ -18,7 +18,7 @@ from compress.device.wheels import (
 )
 from compress.package.check import ROWS, Checked, check_function
 from compress.package.contents import verify_package, write_contents
-from compress.package.folder import runtime_of, strip
+from compress.package.folder import missing_code, runtime_of, strip
 from compress.package.interpreter import find_interpreter
 from compress.package.layout import NO_WISHES, Laid, Material, Wishes
 from compress.package.licences import licences
@@ -33,8 +33,6 @@ from runtimes.errors import ArtifactError, InputError
 from runtimes.files import folder_bytes, new_folder
 from runtimes.manifest import read_manifest
 from runtimes.predict import packages
-
-REQUESTS = "runtimes/request_body.py"
 
 _ROOM_BYTES = 400_000_000
 """For the wheels, the package's folder and its zip; the model comes on top."""
@@ -134,11 +132,11 @@ def _opened(folder: Path) -> Artifact:
             expected="the folder that `edgepress bundle` or `edgepress run` writes",
             action=f"edgepress bundle {folder} --out bundle",
         )
-    if not (folder / REQUESTS).is_file():
+    if missing := missing_code(folder):
         raise ArtifactError(
-            f"{folder}: a bundle of an older edgepress: it has no {REQUESTS}",
-            expected="the code that checks requests, which packages use",
-            action="write the bundle again: `edgepress bundle`",
+            f"{folder}: a bundle of an older edgepress: it has no {', '.join(missing)}",
+            expected="the code of this version, which packages use",
+            action=f"write its code again: edgepress bundle {folder} --out bundle",
         )
     return bundle
 

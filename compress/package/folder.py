@@ -17,6 +17,9 @@ ENTRY = "handler.py"
 BOOTSTRAP, CLIENT = "bootstrap.py", "lambda_client.py"
 """Not runtime_client: AWS's client has a native module of that name, which this one would hide."""
 
+CODE = ("command", "lean_json", "lean_typing", "manifest", "predict", "request_body")
+"""The modules of a bundle's `runtimes` that the package's own files import."""
+
 _SOONEST = "onnxruntime-c"
 """It needs neither numpy nor ONNX Runtime's Python; it gives the same answers."""
 
@@ -30,6 +33,12 @@ def runtime_of(bundle: Path) -> str:
     """Return the bundle's runtime that a package holds: the one that starts soonest."""
     known = read_manifest(bundle).runtimes
     return _SOONEST if _SOONEST in known else next(iter(known))
+
+
+def missing_code(bundle: Path) -> list[str]:
+    """List the modules that a package needs and a bundle, of an older edgepress, has not."""
+    files = [f"runtimes/{name}.py" for name in CODE]
+    return [name for name in files if not (bundle / name).is_file()]
 
 
 def copy_bundle(bundle: Artifact, folder: Path) -> None:
