@@ -256,9 +256,14 @@ def _without_package(error: BaseException) -> Exception | None:
 
 
 def _translated(error: BaseException) -> BaseException:
-    """Turn an error of the operating system into an InputError; return others unchanged."""
-    from runtimes.errors import EdgepressError, InputError
+    """Turn an error of the operating system into an InputError; return others unchanged.
 
+    A device's error is about the device's disk, and says what to do there.
+    """
+    from runtimes.errors import DeviceError, EdgepressError, InputError
+
+    if isinstance(error, DeviceError):
+        return error
     if _refused_write(error, errno.EFBIG):
         return InputError(
             "a file would be larger than this process may write (File too large)",
@@ -268,8 +273,9 @@ def _translated(error: BaseException) -> BaseException:
     if _refused_write(error, errno.ENOSPC, errno.EDQUOT):
         faults = [cause for cause in _causes(error) if isinstance(cause, OSError)]
         named = [fault.filename2 or fault.filename for fault in faults]
+        failed = error.received if isinstance(error, EdgepressError) else "the disk"
         return InputError(
-            f"{next(filter(None, named), 'the disk')}: no space left",
+            f"{next(filter(None, named), failed)}: no space left",
             expected="free space for what the command writes; no half-written file is left",
             action="free some space (`edgepress cache prune` does), then run it again",
         )

@@ -192,8 +192,9 @@ def _launch_by(device: Remote, script: str) -> None:
     """Write the file that starts Python on the device, at once or not at all."""
     code, _, said = call(
         device.shell,
-        f"cd {shlex.quote(str(device.root))} && printf %s {shlex.quote(script)} > {LAUNCHER}.new"
-        f" && mv {LAUNCHER}.new {LAUNCHER}",
+        f"cd {shlex.quote(str(device.root))}"
+        f" && printf %s {shlex.quote(script)} | cat > {LAUNCHER}.new"
+        f" && mv {LAUNCHER}.new {LAUNCHER} || {{ rm -f {LAUNCHER}.new; exit 73; }}",
     )
     if code:
         raise DeviceError(

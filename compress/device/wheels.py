@@ -255,6 +255,8 @@ def _pip(command: str, *arguments: str) -> str:
 
 def _errors(said: str) -> str:
     lines = [line[7:] for line in said.splitlines() if line.startswith("ERROR: ")]
+    if lines == ["Exception:"]:  # a traceback follows, whose last line says what happened
+        lines = [said.strip().splitlines()[-1]]
     return "; ".join(lines[:2])[:400] or said[-400:].strip() or "it said nothing"
 
 

@@ -35,11 +35,16 @@ mine="$lock/held-$boot-$$"
 end() { rm -f "$mine"; rmdir "$lock" 2>/dev/null; exit 0; }
 trap end HUP INT TERM PIPE
 hold() {
-  { echo "owner $owner"; echo "pid $$"; echo "boot $boot"; echo "since $(now)"; echo "beat $(now)"
-  } > "$mine.new" && mv "$mine.new" "$mine"
+  { echo "owner $owner"; echo "pid $$"; echo "boot $boot"; echo "since $(now)"; beat
+  } > "$mine.new" 2>/dev/null && mv "$mine.new" "$mine" || { rm -f "$mine.new"; false; }
 }
+beat() { printf 'beat %-12s\n' "$(now)"; }
 while :; do
-  if mkdir "$lock" 2>/dev/null; then hold && break; fi
+  if said=$(mkdir "$lock" 2>&1); then
+    hold && break
+    if [ -d "$lock" ]; then rmdir "$lock"; echo full; exit 0; fi
+  fi
+  case $said in *"No space left"* | *"Disk quota"*) echo full; exit 0 ;; esac
   if [ ! -d "$lock" ]; then [ -d "${lock%/*}" ] && echo unwritable || echo gone; exit 0; fi
   held=$(ls "$lock" 2>/dev/null | grep '^held-' | grep -v '\.new$' | head -n 1)
   if [ -z "$held" ]; then
@@ -61,7 +66,8 @@ while :; do
 done
 echo "ok ${broken:-}"
 while read -r line; do
-  sed "s/^beat .*/beat $(now)/" "$mine" > "$mine.new" && mv "$mine.new" "$mine" || exit 0
+  kept=$(sed '/^beat /d' "$mine" 2>/dev/null) || exit 0
+  { echo "$kept"; beat; } 1<> "$mine"  # in place: a disk that became full takes no new file
 done
 end
 """
@@ -119,6 +125,13 @@ def _taken(shell: Shell, process: Process, root: PurePosixPath) -> str:
             expected="a folder that no other command cleans at the same time",
             action="run the command again",
             reason="its folder was deleted meanwhile",
+        )
+    if word == "full":
+        raise DeviceError.of(
+            shell.name,
+            "its disk is full: it has no room for a lock",
+            action="free some space there; `edgepress device clean --break-lock` deletes"
+            " edgepress's own files",
         )
     if word == "unwritable":
         raise DeviceError(

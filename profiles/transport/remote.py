@@ -18,7 +18,7 @@ from profiles.transport.listing import listing_of
 from profiles.transport.lock import locked
 from profiles.transport.serving import facts_of
 from profiles.transport.shell import RemoteProcess, Shell, call, started_in
-from profiles.transport.store import MARK, Sent, Store
+from profiles.transport.store import MARK, Sent, Store, is_full
 from runtimes.errors import DeviceError
 from runtimes.facts import Facts
 
@@ -190,7 +190,9 @@ class Remote:
             # `clean` deletes the folder: an empty home is not edgepress's own
             'case "$home/" in "$(pwd -P)/"*) exit 74 ;; esac\n'
             f'[ -e {MARK} ] || [ -z "$(ls -A 2>&1)" ] || exit 74\n'
-            f"[ -e {MARK} ] || echo $found > {MARK} || exit 73\n"
+            # A full disk may take the mark's name and not its content; `cat` says so, echo not.
+            f"[ -e {MARK} ] || echo $found | cat > {MARK} ||"
+            f' {{ rm -f {MARK}; [ $found ] || rmdir "$(pwd -P)"; exit 73; }}\n'
             f": >> {MARK} || exit 73\n"  # a disk may have become read-only since
             f"pwd -P; uname -m\n{_OOM}\n",
         )
@@ -202,6 +204,13 @@ class Remote:
                 reason="its folder is there, and edgepress did not make it",
             )
         lines = output.split("\n")
+        if is_full(said):
+            raise DeviceError.of(
+                self.shell.name,
+                f"its disk is full: {folder} cannot be made",
+                action="free some space there, or name a folder on another disk:"
+                " [transport] folder",
+            )
         if code or len(lines) < 3:
             raise DeviceError(
                 f"{self.shell.name}: {folder} cannot be written ({said or 'no reply'})",

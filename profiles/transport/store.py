@@ -12,6 +12,7 @@ from __future__ import annotations
 import shlex
 import tarfile
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from pathlib import PurePosixPath
 from typing import IO
@@ -26,6 +27,7 @@ MARK = ".edgepress-device"
 _SMALL = 256 * 1024
 """Smaller files travel together; a larger one alone, so that a broken transfer can go on."""
 _SLOWEST_BYTES_S = 50_000
+_BLOCK = 4096
 _CHUNK = 1 << 16
 
 Sent = Callable[[int], None]
@@ -95,7 +97,7 @@ class Store:
         found = {sha: int(size) for sha, size in rows_there if sha != "free"}
         free = next((int(kib) * 1024 for word, kib in rows_there if word == "free"), None)
         missing = {listing.contents[sha]: size for sha, size in found.items()}
-        needed = sum(item.size - size for item, size in missing.items())
+        needed = sum(_on_disk(item.size) - size for item, size in missing.items())
         if free is not None and needed > free:
             raise DeviceError(
                 f"{self._shell.name}: {free / 1e6:.1f} MB are free for {self._root}",
@@ -175,14 +177,32 @@ class Store:
         return output
 
     def _refused(self, said: str) -> DeviceError:
-        full = "No space left" in said or "Disk quota exceeded" in said
+        """Delete what is not whole, so that a full disk has its room again; return the error."""
+        with suppress(DeviceError):
+            call(
+                self._shell,
+                f"cd {shlex.quote(str(self._root))} && rm -rf incoming trees/.new-*",
+                seconds=300,
+            )
+        full = next(filter(is_full, said.splitlines()), "")
         return DeviceError(
-            f"{self._shell.name}: {self._root} cannot be written ({_last(said)})",
+            f"{self._shell.name}: {self._root} cannot be written ({_last(full or said)})",
+            available="what did not arrive whole is deleted there" if full else None,
             action="free some space there: `edgepress device clean` deletes edgepress's own files"
             if full
             else "check the folder's permissions, or name another: [transport] folder",
             reason="its disk is full" if full else "its folder cannot be written",
         )
+
+
+def is_full(said: str) -> bool:
+    """Tell whether a device's program said that it has no room for a file."""
+    return "No space left" in said or "Disk quota exceeded" in said
+
+
+def _on_disk(size: int) -> int:
+    """Return how much of a disk a file takes, in bytes: whole blocks."""
+    return -(-size // _BLOCK) * _BLOCK
 
 
 def _rows(lines: Iterable[str]) -> str:

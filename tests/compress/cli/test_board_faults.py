@@ -6,7 +6,6 @@ Each fault is met by `edgepress gate`; the board answers again once the fault is
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -222,23 +221,6 @@ def test_a_board_that_is_off(board: Board, gate: Callable[[], Said]) -> None:
     said = gate()
     assert said.code == 4
     assert "does not answer" in one_line(said)
-
-
-def test_a_full_disk(board: Board, gate: Callable[[], Said], tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
-    if not shutil.which("mount") or subprocess.run(mounting, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    try:
-        shutil.copytree(board.home, disk / "home")
-        said = gated(board, disk / "home")
-        assert said.code == 4
-        assert "MB are free" in one_line(said)
-        subprocess.run(["mount", "-o", "remount,size=50m", str(disk)], check=True)
-        assert answers(board, folder=str(disk / "home"))
-    finally:
-        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_a_home_that_takes_no_files(board: Board, gate: Callable[[], Said]) -> None:

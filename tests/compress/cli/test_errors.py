@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from compress.cli.main import PIPE_CLOSED, run
+from runtimes.errors import DeviceError, InputError
 
 
 class Panic(BaseException):
@@ -178,6 +179,12 @@ def test_v_shows_the_traceback_wherever_it_stands(
     [
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a", None, "b/c"), 2, "b/c: no space"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), 2, "no space left"),
+        (
+            InputError("apt-get failed", available="No space left on device", action="-"),
+            2,
+            "apt-get failed: no space left",
+        ),
+        (DeviceError("b: No space left on device", action="free some there"), 4, "free some there"),
         (PermissionError(errno.EACCES, os.strerror(errno.EACCES), "a/b"), 2, "a/b: Permission"),
         (BrokenPipeError(errno.EPIPE, "Broken pipe"), PIPE_CLOSED, ""),
         (ValueError("deep inside"), 5, "run it again with -v"),

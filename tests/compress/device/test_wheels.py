@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from packaging.tags import platform_tags as tags_here
 
-from compress.device.wheels import as_installed, platform_tags, unpack_wheels
+from compress.device.wheels import as_installed, choose_wheels, platform_tags, unpack_wheels
 from runtimes.errors import InputError
 
 
@@ -58,3 +59,14 @@ def test_a_wheel_writes_nothing_outside(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="is called"):
         unpack_wheels([_wheel(tmp_path / "a.whl", name)], tmp_path / "site")
     assert not list(tmp_path.rglob("out.py"))
+
+
+def test_what_stops_pip_by_an_exception_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = (
+        "ERROR: Exception:\nTraceback (most recent call last):\nOSError: [Errno 28] No space left"
+    )
+    failed = subprocess.CompletedProcess([], 2, "", said)
+    monkeypatch.setattr(subprocess, "run", lambda *_args, **_more: failed)
+    with pytest.raises(InputError) as caught:
+        choose_wheels(["numpy"], arch="aarch64", python="3.11", glibc=(2, 36))
+    assert caught.value.available == "OSError: [Errno 28] No space left"
