@@ -19,6 +19,7 @@ import pytest
 
 from compress.cli.main import run
 from compress.device.pack import build_pack
+from tests.compress.package.oci_rules import check_rules
 from tests.runtimes.tiny import LABELS
 
 pytestmark = pytest.mark.slow
@@ -57,6 +58,10 @@ def test_it_is_the_same_when_it_is_built_again(packages: list[Path]) -> None:
     contents = [(package / "manifest.json").read_bytes() for package in packages]
     assert contents[0] == contents[1]
     assert json.loads(contents[0])["checked"]["rows"] > 0
+
+
+def test_it_keeps_the_rules_of_the_specification(packages: list[Path]) -> None:
+    check_rules(packages[0] / "image")
 
 
 @pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo not installed")

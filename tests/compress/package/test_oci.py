@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 
 from compress.package.oci import Layer, check_image, layer_of, write_image
 from runtimes.errors import ArtifactError
+from tests.compress.package.oci_rules import INDEX, MANIFEST, broken, check_rules, is_valid
 
 CONFIG = {"User": "1:1", "Entrypoint": ["/run"]}
 
@@ -70,6 +73,43 @@ def test_the_image_says_what_the_specification_asks_for(image: Path, layer: Laye
     assert config["config"] == CONFIG
     assert config["rootfs"] == {"type": "layers", "diff_ids": [layer.diff_id]}
     assert _blob(image, manifest["layers"][0]) == layer.content
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_the_image_keeps_the_rules_of_the_specification(
+    arch: str, layer: Layer, tmp_path: Path
+) -> None:
+    write_image(tmp_path / "image", arch, [layer, layer_of({}, "other")], CONFIG)
+    check_rules(tmp_path / "image")
+
+
+def test_the_rules_find_a_key_that_is_missing_or_wrong(image: Path) -> None:
+    index = json.loads((image / "index.json").read_text())
+    manifest = json.loads(_blob(image, index["manifests"][0]))
+    for content, schema in ((index, INDEX), (manifest, MANIFEST)):
+        assert is_valid(content, schema)
+        assert not any(is_valid(one, schema) for one in broken(content))
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="skopeo not installed")
+def test_skopeo_copies_it_with_every_digest_the_same(image: Path, tmp_path: Path) -> None:
+    copy = ["skopeo", "copy", "--insecure-policy", f"oci:{image}:latest"]
+    words = [*copy, f"oci:{tmp_path / 'copy'}:latest"]
+    subprocess.run(words, check=True, capture_output=True)
+    names = [
+        sorted(file.name for file in (one / "blobs/sha256").iterdir())
+        for one in (image, tmp_path / "copy")
+    ]
+    assert names[0] == names[1]
+
+
+@pytest.mark.skipif(shutil.which("umoci") is None, reason="umoci not installed")
+def test_umoci_unpacks_what_was_packed(image: Path, tmp_path: Path) -> None:
+    words = ["umoci", "unpack", "--rootless", "--image", f"{image}:latest"]
+    subprocess.run([*words, str(tmp_path / "unpacked")], check=True, capture_output=True)
+    root = tmp_path / "unpacked/rootfs"
+    assert (root / "usr/share/text").read_text() == "text"
+    assert (root / "bin/run").stat().st_mode & 0o777 == 0o755
 
 
 def test_any_changed_or_added_blob_is_found(image: Path) -> None:
