@@ -13,6 +13,7 @@ from compress.models.torch_model import load_config
 from compress.recipe import parse_stage
 from compress.search.shape import VOCABULARIES, Shape
 from compress.stage import Outline
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -39,6 +40,8 @@ class Space:
     scheme: str
     teacher_hidden: int
     teacher_ffn: int
+    one_token: bool = True
+    """Whether the head reads one token alone, so that the last layer computes little else."""
 
     @property
     def choices(self) -> dict[str, tuple[Any, ...]]:
@@ -74,14 +77,15 @@ class Space:
     def work(self, shape: Shape) -> float:
         """Return a training step's work in multiples of one whole layer's.
 
-        The last layer computes queries, keys and values for all tokens, and the rest for the first
-        token only.
+        Where the head reads one token, the last layer computes queries, keys and values for all
+        tokens, and the rest for that token only.
         """
         wide = shape.hidden or self.teacher_hidden
         whole = self.teacher_hidden * (4 * self.teacher_hidden + 2 * self.teacher_ffn)
         heads = wide * wide * (1 - shape.heads)
         layer = 4 * heads + 2 * wide * self.teacher_ffn * (1 - shape.ffn)
-        return _FIXED_WORK + ((shape.layers - 1) * layer + 3 * heads) / whole
+        last = 3 * heads if self.one_token else layer
+        return _FIXED_WORK + ((shape.layers - 1) * layer + last) / whole
 
     def _plain(self, layers: int, ffn: float) -> Shape:
         return Shape(
@@ -97,6 +101,8 @@ class Space:
 def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
     """Return the shapes of a teacher; `form` is the exported format.
 
+    A task that reads every token keeps positions, since a word's label depends on the words'
+    order, and 8-bit weights, since those of 4 bits are for the products of one token.
     Raises UnsupportedError for an architecture that cannot be pruned.
     """
     parts = architecture(teacher.model_type)
@@ -107,15 +113,17 @@ def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
     widths = {round(heads * share) * hidden // heads for share in _NARROWER}
     narrower = sorted(widths - {hidden, 0}, reverse=True)
     exported = dataclasses.replace(outline_of(teacher), format=form)
+    one_token = task_of(teacher.task).reads_first_token
     return Space(
         layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
         hidden=(None, *narrower),
-        weights=_taken("weights", scheme, exported),
+        weights=_taken("weights", scheme, exported) if one_token else ("int8",),
         embeddings=_taken("embeddings", scheme, exported) or (None,),
-        positions=(True,) if parts.position_bias else (True, False),
+        positions=(True, False) if one_token and not parts.position_bias else (True,),
         scheme=scheme,
         teacher_hidden=hidden,
         teacher_ffn=int(getattr(config, parts.config_ffn)),
+        one_token=one_token,
     )
 
 

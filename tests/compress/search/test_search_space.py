@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,14 @@ def test_widths_are_those_that_the_scheme_takes(
     assert (space.weights, space.embeddings) == (weights, embeddings)
     assert space.hidden == (None, 48, 32)
     assert space.teacher_ffn == 128
+
+
+def test_a_task_that_reads_every_token_keeps_order_and_8_bit_weights(tmp_path: Path) -> None:
+    teacher = dataclasses.replace(make_model(tmp_path / "m"), task="token-classification")
+    space = space_of(teacher, "int8-dynamic", "onnx")
+    assert (space.weights, space.positions) == (("int8",), (True,))
+    assert space.embeddings == ("int8", "int4")
+    assert space.work(Shape(1)) == pytest.approx(0.15 + 1)
 
 
 def test_an_architecture_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
