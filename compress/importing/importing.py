@@ -20,7 +20,7 @@ from compress.importing.description import (
 from compress.importing.found import Found, find
 from compress.importing.onnx_copy import copy_onnx
 from compress.importing.openvino_copy import copy_openvino
-from compress.importing.trial import Trial, looks_normalized
+from compress.importing.trial import Trial, answer_shape, looks_normalized
 from compress.models.architectures import UNKNOWN
 from compress.models.token_table import reads_table, write_table
 from compress.progress import Progress
@@ -75,7 +75,7 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
         trial = Trial.of(opened, manifest, folder)
         output, logits = trial.outputs()
         trial.run_longest(manifest.max_length)
-        labels = labels_of(found, asked.labels, logits.shape[1])
+        labels = labels_of(found, asked.labels, logits.shape[-1])
         single = any(spec.shape[0] == 1 for spec in opened.inputs)
         for warning in _warnings(
             labels, copied, single=single, normalized=looks_normalized(logits)
@@ -89,7 +89,7 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
             labels=labels,
             max_length=manifest.max_length,
             inputs=tuple(map(_named_shape, opened.inputs)),
-            outputs=(TensorSpec(output.name, output.dtype, ("batch", len(labels))),),
+            outputs=(output._replace(shape=answer_shape(manifest.task, labels)),),
             parameters=copied.parameters,
             history=(_record(found, copied, time.perf_counter() - started),),
             model_type=str(found.config.get("model_type") or UNKNOWN),

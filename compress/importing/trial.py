@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.tasks import task_of
 from runtimes.errors import BackendError, EdgepressError, UnsupportedError, first_line
 from runtimes.manifest import Manifest
 from runtimes.predict import load_task, make_task
@@ -34,18 +35,22 @@ class Trial:
         return cls(opened, make_task(load_task(manifest), folder, manifest, opened))
 
     def outputs(self) -> tuple[TensorSpec, NDArray[Any]]:
-        """Run a short row; return the output of the logits, and its values."""
+        """Run a short row; return the output of the logits, and its values.
+
+        Raises UnsupportedError for an output that is not of the task's shape, from 2 labels on.
+        """
         outputs = self._run(_ROW)
         known = {spec.name: spec for spec in self.opened.outputs}
         name = _LOGITS if _LOGITS in outputs else next(iter(outputs))
         logits = np.asarray(outputs[name])
-        if logits.ndim != 2 or logits.shape[0] != 1 or logits.shape[1] < 2:
+        expected = (1, *answer_shape(self.task.name, ())[1:])
+        if logits.ndim != len(expected) or logits.shape[0] != 1 or logits.shape[-1] < 2:
             raise UnsupportedError(
                 f"the output {name!r} of one text has the shape {logits.shape}",
-                expected="logits of the shape (1, labels), from 2 labels on",
+                expected=f"logits of the shape ({', '.join(map(str, expected))}), from 2 labels on",
                 available=", ".join(f"{spec.name} {spec.shape}" for spec in self.opened.outputs),
-                action="export the model with its classification head: the task is"
-                " text-classification",
+                action="export the model with its classification head, or name its task:"
+                f" --task (it is {self.task.name})",
             )
         if not np.isfinite(logits).all():
             raise UnsupportedError(
@@ -101,6 +106,11 @@ def check_inputs(inputs: Sequence[TensorSpec]) -> None:
             )
 
 
+def answer_shape(task: str, labels: tuple[str, ...]) -> tuple[int | str, ...]:
+    """Return the shape of the logits that a task reads, with names where sizes are free."""
+    return task_of(task).outputs(labels)[0].shape
+
+
 def looks_normalized(logits: NDArray[Any]) -> bool:
-    """Tell whether an output looks like probabilities instead of logits."""
-    return bool((logits >= 0).all() and abs(float(logits.sum()) - 1.0) < 1e-3)
+    """Tell whether an output, (..., labels), looks like probabilities instead of logits."""
+    return bool((logits >= 0).all() and np.abs(logits.sum(axis=-1) - 1.0).max() < 1e-3)

@@ -13,6 +13,8 @@ from typing import Any
 from runtimes.openvino_runtime import import_openvino
 from tests.absent import needs
 from tests.runtimes.tiny import LABELS, onnx_graph, tiny_tokenizer
+from tests.runtimes.tiny_tagger import LABELS as TAGS
+from tests.runtimes.tiny_tagger import tiny_tagger
 
 CONFIG: Mapping[str, Any] = {
     "architectures": ["BertForSequenceClassification"],
@@ -22,6 +24,7 @@ CONFIG: Mapping[str, Any] = {
     "pad_token_id": 0,
     "vocab_size": 80,
 }
+TAGGER = "BertForTokenClassification"
 UNLIMITED = 1000000000000000019884624838656
 """What transformers writes for a tokenizer without a limit."""
 
@@ -41,6 +44,15 @@ def optimum_int8(folder: Path) -> Path:
     (folder / "model.onnx").unlink()
     _json(folder / "ort_config.json", {"quantization": {"is_static": False}})
     return _beside(folder)
+
+
+def optimum_tagger(folder: Path) -> Path:
+    """Write what `optimum-cli export onnx` leaves of a model that labels every token."""
+    tiny_tagger(folder)
+    (folder / "artifact.json").unlink()
+    labels = {str(place): label for place, label in enumerate(TAGS)}
+    _json(folder / "config.json", {**CONFIG, "architectures": [TAGGER], "id2label": labels})
+    return tokenizer(folder)
 
 
 def olive(folder: Path, source: str = "models/teacher") -> Path:

@@ -13,11 +13,14 @@ import pytest
 from compress.importing.importing import Import, import_exported
 from compress.progress import Silence
 from runtimes.artifact import Artifact, read_artifact
+from runtimes.errors import UnsupportedError
 from runtimes.predict import open_predictor
 from runtimes.runtime import RUNTIMES, TensorSpec, runs_in
 from tests.absent import needs
 from tests.compress.importing import exported
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
+from tests.runtimes.tiny_tagger import LABELS as TAGS
+from tests.runtimes.tiny_tagger import tiny_tagger
 
 
 class Warned(Silence):
@@ -69,6 +72,18 @@ def test_a_folder_of_another_tool_becomes_an_artifact(
     tolerance = {"fp32": 1e-5, "fp16": 1e-2, "int8": 0.2}[precision]
     for one, other in zip(answers(made.path), known, strict=True):
         np.testing.assert_allclose(one, other, atol=tolerance)
+
+
+def test_a_model_that_labels_every_token_is_imported(tmp_path: Path) -> None:
+    source = exported.optimum_tagger(tmp_path / "theirs")
+    made = imported(Import(source), tmp_path / "ours")
+    assert (made.task, made.labels) == ("token-classification", TAGS)
+    assert made.outputs == (TensorSpec("logits", "float32", ("batch", "sequence", len(TAGS))),)
+    known = open_predictor(tiny_tagger(tmp_path / "known").path)
+    for text in TEXTS:
+        assert open_predictor(made.path).answer(text) == known.answer(text)
+    with pytest.raises(UnsupportedError, match=r"(?s)expected.*\(1, labels\).*--task"):
+        import_exported(Import(source, task="text-classification"), tmp_path / "no", Silence())
 
 
 def test_the_file_and_its_weights_are_copied_byte_for_byte(tmp_path: Path) -> None:
