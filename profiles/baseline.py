@@ -69,8 +69,9 @@ class Machine(BaseModel):
 class Baseline(BaseModel):
     """Hold the figures of each process of a model, and what each row earned.
 
-    `right` is a bit a row, in base64, where rows are right or wrong; `value` and `weight` are
-    float64, little-endian, where rows may earn more or less (profiles/scores.py).
+    `metric` names what the rows earned. `right` is a bit a row, in base64, where rows are right or
+    wrong; `value` and `weight` are float64, little-endian, where rows may earn more or less
+    (profiles/scores.py).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,6 +87,7 @@ class Baseline(BaseModel):
     cold_start_ms: tuple[_Positive, ...] = ()
     rss_peak_mb: tuple[_Positive, ...] = ()
     artifact_mb: _Positive
+    metric: str = "accuracy"
     right: str | None = None
     value: str | None = None
     weight: str | None = None
@@ -113,9 +115,10 @@ def baseline_of(
     facts: Facts,
     texts: Sequence[str],
     scores: RowScores | None,
+    metric: str,
     created: str,
 ) -> Baseline:
-    """Return the baseline of a measured session."""
+    """Return the baseline of a measured session; `metric` names what `scores` count."""
     probe_ms = usual_probe_ms(samples)
     if probe_ms is None:
         raise ValueError("a session without blocks is no baseline")
@@ -143,6 +146,7 @@ def baseline_of(
         cold_start_ms=tuple(start.total_ms for start in samples.cold_starts),
         rss_peak_mb=samples.rss_peak_mb,
         artifact_mb=samples.size_mb,
+        metric=metric,
         **({} if scores is None else scores.packed()),
     )
 
@@ -153,11 +157,11 @@ def usual_probe_ms(samples: Samples) -> float | None:
     return float(np.median(probes)) if probes else None
 
 
-def compare(now: Baseline, then: Baseline, seed: int = 7, metric: str = "accuracy") -> Figures:
+def compare(now: Baseline, then: Baseline, seed: int = 7) -> Figures:
     """Return the figures of `now` over those of `then`, each with its bounds.
 
-    `metric` is the name of the scores' metric. Figures that two sessions do not share (other rows,
-    other threads, a machine that changed its speed) are absent, with the reason.
+    Figures that two sessions do not share (other rows, another task, other threads, a machine that
+    changed its speed) are absent, with the reason.
     """
     sums: dict[str, Sum | Interval] = {"artifact_vs_baseline": _exact(now, then)}
     absent: dict[str, str] = {}
@@ -176,9 +180,11 @@ def compare(now: Baseline, then: Baseline, seed: int = 7, metric: str = "accurac
         else:
             absent[name] = _side_without(mine, theirs)
     scores, known = now.scores(), then.scores()
-    quality = f"{metric}_vs_baseline"
+    quality = f"{now.metric}_vs_baseline"
     if now.rows_digest != then.rows_digest:
         absent[quality] = "the baseline was measured on other rows"
+    elif now.metric != then.metric:
+        absent[quality] = f"the baseline stores {then.metric}, this measurement {now.metric}"
     elif scores is not None and known is not None and known.metric > 0:
         sums[quality] = functools.cache(lambda c: paired_retention(scores, known, c, seed))
     else:
@@ -190,7 +196,7 @@ def _side_without(mine: object, theirs: object) -> str:
     """Say in which of the two sessions a figure was not measured."""
     sides = [] if theirs else ["the baseline"]
     sides += [] if mine else ["this measurement"]
-    return f"not measured in {' and '.join(sides)}" if sides else "the baseline's accuracy is 0"
+    return f"not measured in {' and '.join(sides)}" if sides else "the baseline's score is 0"
 
 
 def _exact(now: Baseline, then: Baseline) -> Interval:

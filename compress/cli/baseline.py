@@ -162,7 +162,7 @@ def _lines(stored: Baseline) -> list[tuple[str, str]]:
         ("rows", f"{stored.rows:,}"),
         *((name, _spread(values)) for name, values in several.items() if values),
         ("artifact_mb", f"{stored.artifact_mb:.3f}"),
-        *([("accuracy", f"{scores.metric:.4f}")] if scores is not None else []),
+        *([(stored.metric, f"{scores.metric:.4f}")] if scores is not None else []),
     ]
 
 

@@ -9,9 +9,11 @@ from compress.history.series import Entry, Figure, Model, append
 from compress.report.gate_report import GatedDevice, GatedModel, GateReport
 from profiles.baseline import Baseline
 from profiles.gate import Status
+from profiles.paired import metric_interval
 from profiles.statistics import Interval, mean_interval, share_interval
 
 CONFIDENCE = 0.95
+_SEED = 7
 
 
 def record_gate(report: GateReport, folder: Path, commit: Commit) -> tuple[list[Path], list[str]]:
@@ -107,7 +109,9 @@ def _figures(stored: Baseline) -> dict[str, Figure]:
     scores = stored.scores()
     if scores is not None and scores.binary:
         right = int(scores.value.sum())
-        figures["accuracy"] = _figure(share_interval(right, len(scores), CONFIDENCE))
+        figures[stored.metric] = _figure(share_interval(right, len(scores), CONFIDENCE))
+    elif scores is not None:
+        figures[stored.metric] = _figure(metric_interval(scores, CONFIDENCE, _SEED))
     return figures
 
 

@@ -71,7 +71,7 @@ class Comparison:
         """Return the figure with its bounds, or why there is none and what to do about it."""
         measured = self.measurement
         if measured is None and self.why.startswith("not measured"):
-            labels = " with labeled rows" if self.metric.startswith("accuracy") else ""
+            labels = " with labeled rows" if METRICS[self.metric].needs_labels else ""
             return f"{self.why}; save it again{labels}"
         if measured is None:
             return self.why

@@ -82,9 +82,9 @@ class Measured:
 def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
     """Return the baseline of a measured model; it must have been timed."""
     artifact = row.candidate.artifact
-    scores = None
+    task, scores = task_of(artifact.task), None
     if row.answers is not None:
-        scores = task_of(artifact.task).score(row.answers, rows.targets, artifact.labels)
+        scores = task.score(row.answers, rows.targets, artifact.labels)
     return baseline_of(
         row.samples,
         name=artifact.path.name,
@@ -93,6 +93,7 @@ def as_baseline(row: Measured, rows: Rows, facts: Facts) -> Baseline:
         facts=facts,
         texts=rows.inputs,
         scores=scores,
+        metric=task.metric,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 

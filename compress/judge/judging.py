@@ -20,7 +20,6 @@ from compress.judge.surroundings import Surroundings
 from compress.judge.tiers import MOST_PROCESSES, Demand, Tier, demand_of, tier_on
 from compress.progress import Progress
 from compress.report.advice import Measuring, advised
-from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
 from profiles.device import DeviceProfile
 from profiles.emulated import believed
@@ -283,8 +282,7 @@ class _SequentialTest:
         if baseline is None or not row.samples.blocks:
             return row.figures, ""
         fresh = as_baseline(row, self._evaluation.rows, self._device.facts())
-        metric = task_of(row.candidate.artifact.task).metric
-        compared = compare(fresh, baseline, self._evaluation.seed, metric)
+        compared = compare(fresh, baseline, self._evaluation.seed)
         return row.figures | compared, strangeness(fresh, baseline)
 
     def _calm(self, row: Measured) -> Figures | None:

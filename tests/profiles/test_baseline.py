@@ -41,6 +41,7 @@ def stored(ms: float = 2.0, *, seed: int = 0, probe_ms: float = 1.0, **changes: 
         facts=changes.get("facts", HERE),
         texts=changes.get("texts", TEXTS),
         scores=changes.get("scores", RowScores.right(RIGHT)),
+        metric=changes.get("metric", "accuracy"),
         created="2026-01-01T00:00:00+00:00",
     )
 
@@ -61,6 +62,15 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
     assert baseline == stored()
     assert baseline.scores() == RowScores.right(RIGHT)
     assert baseline.rows == 100
+
+
+def test_scores_of_another_task_are_compared_under_their_name() -> None:
+    graded = RowScores(np.tile([2.0, 1.0], 50), np.full(100, 2.0))
+    one = stored(scores=graded, metric="f1")
+    assert _value(one, one, "f1_vs_baseline")[1] == 1
+    other = compare(one, stored())
+    assert other.at("f1_vs_baseline", 0.95) is None
+    assert other.absent["f1_vs_baseline"] == "the baseline stores accuracy, this measurement f1"
 
 
 def test_unlabeled_rows_have_no_accuracy() -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from compress.history.commit import Commit
-from compress.history.recording import record_gate
+from compress.history.recording import record_baseline, record_gate
 from compress.history.series import Entry, entries
+from compress.history.trend import history_of
 from compress.progress import Silence
 from compress.report.gate_report import Fault, GatedDevice
+from profiles.scores import RowScores
 from tests.compress.report.gate_fixture import measurement, model, report, verdict
+from tests.profiles.test_baseline import stored
 
 COMMIT = Commit("c0ffee" * 6 + "abcd", "main", "2026-11-21T08:00:00+00:00")
 
@@ -70,6 +74,23 @@ def test_a_model_that_failed_on_one_device_is_kept_on_the_other(
     assert len(files) == 1
     assert refused == [f"nothing of candidate on {failed} is kept: it failed"]
     assert _kept(tmp_path, "right" if failed == "left" else "left").figures
+
+
+def test_a_baseline_keeps_the_score_of_its_task(tmp_path: Path) -> None:
+    scores = RowScores(np.tile([2.0, 0.0, 4.0], 40), np.tile([2.0, 3.0, 4.0], 40))
+    texts = [["a", str(number)] for number in range(120)]
+    base = stored(scores=scores, texts=texts, metric="f1")
+    record_baseline(base, "local", tmp_path, COMMIT)
+    figures = _kept(tmp_path, "local").figures
+    known = figures["f1"]
+    assert known.value == pytest.approx(6 / 9)
+    assert known.lower is not None
+    assert known.upper is not None
+    assert 0.5 < known.lower < 6 / 9 < known.upper < 0.85
+    assert "accuracy" not in figures
+    (entry,) = entries(tmp_path, "local", "main", Silence())
+    shown = history_of("local", "main", [entry]).trends
+    assert "f1" in [trend.metric for trend in shown]
 
 
 def test_a_device_alone_keeps_what_the_report_says(tmp_path: Path) -> None:
