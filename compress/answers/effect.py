@@ -23,7 +23,7 @@ class Effect:
     scores: Paired | None = None
 
     @property
-    def accuracy(self) -> float | None:
+    def score(self) -> float | None:
         """Return the changed model's score, where targets are known."""
         return None if self.scores is None else self.scores.candidate.metric
 

@@ -11,6 +11,7 @@ from compress.answers.deployed import answers
 from compress.data.dataset import Dataset
 from compress.judge import evidence
 from compress.models.outline import outline_of
+from compress.recipe import Recipe
 from compress.report.schema import (
     Estimate,
     Report,
@@ -35,6 +36,7 @@ from profiles.gate import Status
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
+from runtimes.errors import InputError, first_line
 from runtimes.runtime import runs_in
 
 _CONFIDENCE = 0.95
@@ -89,6 +91,7 @@ def judge(
 def _planned(request: SearchRequest, stages: Sequence[Stage], refit: Dataset | None) -> Plan:
     plan = request.plan
     recipe = replace(plan.recipe, stages=(*plan.recipe.stages, *stages))
+    recipe = _in_formats_that_take_it(recipe, request)
     budgets = _budgets(request.goal)
     return replace(
         plan,
@@ -100,6 +103,28 @@ def _planned(request: SearchRequest, stages: Sequence[Stage], refit: Dataset | N
             for profile in plan.profiles
         ),
     )
+
+
+def _in_formats_that_take_it(recipe: Recipe, request: SearchRequest) -> Recipe:
+    """Return the recipe without the formats that refuse the answer's stages; the chosen one stays.
+
+    A search chooses in one format, whose choices of precision another one may not have.
+    """
+    teacher, chosen = outline_of(request.plan.teacher), request.workshop().form
+    kept = []
+    for form in recipe.export.formats:
+        alone = replace(recipe, export=recipe.export.model_copy(update={"formats": (form,)}))
+        try:
+            lay_out(alone, teacher)
+        except InputError as error:
+            if form == chosen:
+                raise
+            request.board.warn(f"the answer is not made in format {form!r}: {first_line(error)}")
+            continue
+        kept.append(form)
+    if len(kept) == len(recipe.export.formats):
+        return recipe
+    return replace(recipe, export=recipe.export.model_copy(update={"formats": tuple(kept)}))
 
 
 def _budgets(goal: Goal) -> dict[str, Budget]:

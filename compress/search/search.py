@@ -223,7 +223,7 @@ class SearchRun:
         if answer is None:
             return
         most = fastest_in_any_bits(state.rows, state.goal)
-        if most is not None and most is not answer:
+        if most is not None and most.trial.shape != answer.trial.shape:
             gain = most.trial.latency.speedup / answer.trial.latency.speedup
             board.warn(
                 f"{most.trial.name} is {gain:.3f} times as fast as {answer.trial.name}: fewer bits"

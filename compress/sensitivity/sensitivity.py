@@ -21,7 +21,7 @@ from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
 from compress.storage.scratch import scratch_folder
-from compress.tasks import task_of
+from compress.tasks import Task, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -55,9 +55,10 @@ class GivenModel:
 def sensitivity(request: SensitivityRequest) -> Explanation:
     """Find what compression costs a model's classes and nodes, and how important its layers are.
 
-    figures: accuracy, reference_accuracy, worst_class_retention with its bounds, rows,
-    sampled_rows; of a quantized model also kl and agreement with its source. tables: classes; nodes
-    of a quantized ONNX model; layers of a torch model. What cannot be told becomes a note.
+    figures: the task's metric, such as accuracy, the reference's, the retention of the worst class
+    with its bounds, rows, sampled_rows; of a quantized model also kl and agreement with its source.
+    tables: classes; nodes of a quantized ONNX model; layers of a torch model. What cannot be told
+    becomes a note.
 
     Raises ArtifactError, DataError or UnsupportedError for models or rows that do not fit.
     """
@@ -100,7 +101,8 @@ def _inner(
 ) -> Iterator[Explanation]:
     """Yield the tables of the model's inside: layers of a torch model, nodes of a quantized one."""
     if model.given.format == "huggingface":
-        yield _layers(layer_costs(model.given, rows, request.seed, request.progress))
+        layers = layer_costs(model.given, rows, request.seed, request.progress)
+        yield _layers(layers, task_of(model.given.task))
         return
     try:
         source = reference
@@ -109,7 +111,7 @@ def _inner(
                 request.source, model.runs, folder / "source", request.seed, request.progress
             )
         whole, costs = node_costs(model.runs, source, rows, folder / "variants", request.progress)
-        yield _nodes(whole, costs)
+        yield _nodes(whole, costs, task_of(model.runs.task))
     except UnsupportedError as error:
         yield Explanation("", {}, notes=(f"no table of nodes: {error}",))
 
@@ -139,18 +141,19 @@ def _quality(question: Question, rows: Rows) -> Explanation:
     return Explanation(known.why, figures, (class_table(class_rows(costs)),))
 
 
-_EFFECT = (
-    *(Column("kl", "KL", ".2e"), Column("agreement", "agreement", ".3f")),
-    Column("accuracy", "accuracy", ".3f"),
-)
+def _effect_columns(task: Task) -> tuple[Column, ...]:
+    return (
+        *(Column("kl", "KL", ".2e"), Column("agreement", "agreement", ".3f")),
+        Column(task.metric, task.score_name, ".3f"),
+    )
 
 
 def _effect(effect: Effect) -> tuple[float, float, float | None]:
-    return effect.kl, effect.agreement, effect.accuracy
+    return effect.kl, effect.agreement, effect.score
 
 
-def _nodes(whole: Effect, costs: Sequence[NodeCost]) -> Explanation:
-    columns = (Column("node", "node"), Column("kind", "operator"), *_EFFECT)
+def _nodes(whole: Effect, costs: Sequence[NodeCost], task: Task) -> Explanation:
+    columns = (Column("node", "node"), Column("kind", "operator"), *_effect_columns(task))
     first = costs[0]
     return Explanation(
         answer=f"the quantized node that costs most is {first.node} ({first.kind}):"
@@ -168,9 +171,10 @@ def _nodes(whole: Effect, costs: Sequence[NodeCost]) -> Explanation:
     )
 
 
-def _layers(costs: Sequence[LayerCost]) -> Explanation:
+def _layers(costs: Sequence[LayerCost], task: Task) -> Explanation:
     columns = (
-        *(Column("layer", "layer", "d"), Column("fisher_share", "Fisher mass", ".3f"), *_EFFECT),
+        *(Column("layer", "layer", "d"), Column("fisher_share", "Fisher mass", ".3f")),
+        *_effect_columns(task),
     )
     last = costs[-1]
     return Explanation(

@@ -16,6 +16,7 @@ from compress.cli.main import run
 from compress.recipe import TargetSettings, read_recipe
 from compress.run.cache import Cache
 from compress.search.choice import Goal, Standing, fastest, nearest, smallest
+from compress.search.conclude import _planned
 from compress.search.control import teacher_saw_validation
 from compress.search.request import NoBoard, SearchRequest, SearchResult, request_of
 from compress.search.rivals import RIVALS
@@ -61,6 +62,18 @@ class InterruptAfter(NoBoard):
             raise KeyboardInterrupt
 
 
+class Heard(NoBoard):
+    """Keep the warnings of a search."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.warnings: list[str] = []
+
+    def warn(self, text: str) -> None:
+        """Keep a warning."""
+        self.warnings.append(text)
+
+
 @pytest.fixture(scope="module")
 def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[SearchResult]:
     """Return a killed and resumed search, and another one in the same folder."""
@@ -69,7 +82,7 @@ def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sear
         patch.setattr(Workshop, "timed", timed)
         with pytest.raises(KeyboardInterrupt):
             search(asked(recipe, out, board=InterruptAfter(1)))
-        return [search(asked(recipe, out, max_trials=2)) for _ in range(2)]
+        return [search(asked(recipe, out, max_trials=2, board=Heard())) for _ in range(2)]
 
 
 def test_a_killed_search_goes_on_and_a_finished_one_has_nothing_to_do(
@@ -110,6 +123,32 @@ def test_without_any_student_nothing_is_chosen(results: list[SearchResult]) -> N
     empty = dataclasses.replace(results[0], answer=None, rows=())
     with pytest.raises(QualityError, match="before any student"):
         _ = empty.chosen
+
+
+def test_an_answer_is_not_said_to_be_faster_than_itself(results: list[SearchResult]) -> None:
+    for result in results:
+        assert result.answer is not None
+        assert isinstance(result.request.board, Heard)
+        assert not [said for said in result.request.board.warnings if "times as fast" in said]
+
+
+def test_formats_that_refuse_the_answer_are_left_out_with_a_warning(
+    results: list[SearchResult], recipe: Path, tmp_path: Path
+) -> None:
+    parsed = read_recipe(recipe)
+    both = parsed.export.model_copy(update={"formats": ("onnx", "openvino")})
+    parsed = dataclasses.replace(parsed, export=both)
+    assert parsed.target is not None
+    request = request_of(parsed, parsed.target, tmp_path / "out")
+    request = dataclasses.replace(request, board=Heard())
+    row = results[0].rows[0]
+    assert row.trial.shape.embeddings == "int4"
+    plan = _planned(request, results[0].stages(row), None)
+    assert plan.recipe.export.formats == ("onnx",)
+    assert isinstance(request.board, Heard)
+    (said,) = request.board.warnings
+    assert "'openvino'" in said
+    assert "embeddings 'int4'" in said
 
 
 def test_the_front_is_written_as_artifacts(results: list[SearchResult]) -> None:

@@ -161,7 +161,7 @@ def test_the_divergence_is_kullback_leibler() -> None:
     effect = compared(TASK, list(known), list(other + 3), [0, 0])
     expected = (0.5 * np.log(0.5 / 0.25) + 0.5 * np.log(0.5 / 0.75)) / 2
     assert effect.kl == pytest.approx(expected, abs=1e-6)
-    assert (effect.agreement, effect.accuracy) == (0.5, 0.5)
+    assert (effect.agreement, effect.score) == (0.5, 0.5)
 
 
 # Classes

@@ -23,6 +23,7 @@ from compress.models.torch_model import load_model
 from compress.prune.slicing import prune_heads
 from compress.prune.stage import Prune
 from compress.quantize.stage import Quantize
+from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
 from compress.tasks.token_classification import TokenClassification
 from runtimes.artifact import read_artifact
 from runtimes.errors import UnsupportedError
@@ -84,6 +85,20 @@ def test_a_loss_of_entities_is_explained_by_types(bench: Bench) -> None:
     missed = sum(row["missed"] for row in types.to_json())
     assert missed == said.figures["missed"]
     assert all(row["recall_retention"] == 1 for row in kept.to_json())
+
+
+def test_layers_and_types_are_ranked_by_entity_f1(bench: Bench) -> None:
+    assert bench.teacher is not None
+    write_jsonl(bench.folder / "ranked.jsonl", tagged_rows(60, 4))
+    rows = (str(bench.folder / "ranked.jsonl"),)
+    data = DataSettings(train=(), test=rows, text="tokens", label="tags")
+    path = str(bench.teacher.path)
+    found = sensitivity(SensitivityRequest(model=path, reference=path, data=data, rows=30))
+    assert found.figures["f1"] == found.figures["reference_f1"] > 0.5
+    types, layers = found.tables
+    assert {row["label"] for row in types.to_json()} == {"thing", "who"}
+    assert all(0 <= row["f1"] <= 1 for row in layers.to_json())
+    assert "entity F1" in found.text("sensitivity")
 
 
 def test_what_reads_one_token_alone_is_refused_before_any_work(bench: Bench) -> None:
