@@ -135,6 +135,7 @@ def _contents(
         "runtime": parts.runtime,
         "loader": f"{LIBRARIES}/{LOADERS[parts.arch]}",
         "program": f"{PROGRAMS}/{program}",
+        "pinned": parts.pinned(),
         "compiled": compiled,
         "size_bytes": folder_bytes(pack),
         "debian": [

@@ -27,6 +27,7 @@ from profiles.transport import reach
 from profiles.transport.listing import listing_of
 from profiles.transport.remote import LAUNCHER, Remote
 from profiles.transport.shell import call
+from profiles.transport.versions import head_line
 from runtimes.errors import DeviceError, UnsupportedError
 from runtimes.files import folder_bytes
 from runtimes.runtime import RUNTIMES
@@ -111,6 +112,7 @@ def set_up(device: Remote, plan: SetUpPlan, profile: DeviceProfile, progress: Pr
         size_mb = folder_bytes(site) / 1e6
     _launch_by(
         device,
+        profile,
         f'PYTHONPATH="$PYTHONPATH${{PYTHONPATH:+:}}"{place}; export PYTHONPATH\n'
         f'exec {shlex.quote(interpreter.path)} -s "$@"\n',
     )
@@ -125,7 +127,7 @@ def install_pack(device: Remote, pack: Path, profile: DeviceProfile, progress: P
     """
     check_pages(pack, look(device).facts.page_kb, device.shell.name)
     place = _sent(device, pack, progress)
-    _launch_by(device, f'exec sh {shlex.quote(f"{place}/{LAUNCHER}")} "$@"\n')
+    _launch_by(device, profile, f'exec sh {shlex.quote(f"{place}/{LAUNCHER}")} "$@"\n')
     return SetUp(_imported(device, profile), folder_bytes(pack) / 1e6)
 
 
@@ -188,8 +190,9 @@ class _Count:
         self.advance(whole, "")
 
 
-def _launch_by(device: Remote, script: str) -> None:
+def _launch_by(device: Remote, profile: DeviceProfile, script: str) -> None:
     """Write the file that starts Python on the device, at once or not at all."""
+    script = head_line(parts_of(device.arch, profile.runtime.name).pinned()) + script
     code, _, said = call(
         device.shell,
         f"cd {shlex.quote(str(device.root))}"

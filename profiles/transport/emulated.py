@@ -16,11 +16,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from profiles.transport.local import Local
 from profiles.transport.remote import expanded
 from profiles.transport.serving import facts_of
+from profiles.transport.versions import check_versions
 from runtimes.errors import BackendError, DeviceError, ProfileError
 from runtimes.facts import Facts
 from runtimes.parsing import parse_json
@@ -47,13 +48,16 @@ class Emulated(Local):
     def python(self) -> tuple[str, ...]:
         """Return the emulator with the loader and the Python of the board's pack.
 
-        Raises DeviceError without QEMU or without a board in the folder.
+        Raises DeviceError without QEMU, without a board in the folder, or with one that was made
+        with other versions than this machine has.
         """
         cpu = checked_cpu(self.settings.cpu)
         emulator, board = find_qemu(), self._board
         knows(emulator, cpu)
         pack = board / PACK
         parts = _pack_contents(pack)
+        anew = "make the board anew: `edgepress device emulate PROFILE --out FOLDER`"
+        check_versions("the emulated board", parts["pinned"], action=anew)
         return (
             *(emulator, "-cpu", cpu, "-L", str(board / PREFIX)),
             *(str(pack / parts["loader"]), "--inhibit-cache", "--argv0", str(pack / "python")),
@@ -130,11 +134,11 @@ def knows(emulator: str, cpu: str, *machine: str) -> None:
         )
 
 
-def _pack_contents(pack: Path) -> dict[str, str]:
+def _pack_contents(pack: Path) -> dict[str, Any]:
     """Return what a pack says of itself; raise DeviceError where there is none."""
     try:
-        parts: dict[str, str] = parse_json((pack / "pack.json").read_text(encoding="utf-8"))
-        return {"loader": parts["loader"], "program": parts["program"]}
+        parts: dict[str, Any] = parse_json((pack / "pack.json").read_text(encoding="utf-8"))
+        return {name: parts[name] for name in ("loader", "program", "pinned")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DeviceError(
             f"{pack}: no pack there ({error})",

@@ -19,6 +19,7 @@ from profiles.transport.lock import locked
 from profiles.transport.serving import facts_of
 from profiles.transport.shell import RemoteProcess, Shell, call, started_in
 from profiles.transport.store import MARK, Sent, Store, is_full
+from profiles.transport.versions import check_versions, pins_of
 from runtimes.errors import DeviceError
 from runtimes.facts import Facts
 
@@ -97,9 +98,13 @@ class Remote:
 
     @cached_property
     def python(self) -> tuple[str, ...]:
-        """Return the command that starts Python there; raise DeviceError where none is set up."""
+        """Return the command that starts Python there.
+
+        Raises DeviceError where none is set up, or one with other versions than this machine has.
+        """
         launcher = str(self.root / LAUNCHER)
-        code, _, _ = call(self.shell, f"[ -s {shlex.quote(launcher)} ]")
+        file = shlex.quote(launcher)
+        code, first, _ = call(self.shell, f"[ -s {file} ] && sed -n 1p {file}")
         if code:
             raise DeviceError(
                 f"{self.shell.name}: no Python with a runtime is set up in {self.root}",
@@ -108,6 +113,8 @@ class Remote:
                 " newer, else `edgepress device pack PROFILE`",
                 reason="no Python with a runtime is set up there",
             )
+        again = "run `edgepress device setup PROFILE` or `edgepress device pack PROFILE` again"
+        check_versions(self.shell.name, pins_of(first), action=f"{again}, whichever made it ready")
         return ("sh", launcher)
 
     def put(self, path: Path) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,17 @@ class TestEmulated(ContractTransport):
         (tmp_path / "board.json").write_text("{}")
         with pytest.raises(DeviceError, match="no pack there"):
             _ = Emulated(settings).python
+
+
+@pytest.mark.skipif(not shutil.which("qemu-aarch64-static"), reason="needs QEMU's user mode")
+def test_a_board_that_was_made_with_other_versions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "board.json").write_text("{}")
+    said = {"loader": "lib/ld.so", "program": "bin/python3", "pinned": ["onnxruntime==0.9"]}
+    (tmp_path / "pack" / "pack.json").write_text(json.dumps(said))
+    settings = TransportSettings(kind="emulated", host=str(tmp_path), cpu="cortex-a72")
+    with pytest.raises(DeviceError, match=r"set up with onnxruntime 0\.9; this machine has"):
+        _ = Emulated(settings).python
 
 
 @pytest.mark.parametrize("cpu", [None, "max", "cortex-a57"])
