@@ -20,6 +20,7 @@ from compress.judge.surroundings import Surroundings
 from compress.judge.tiers import MOST_PROCESSES, Demand, Tier, demand_of, tier_on
 from compress.progress import Progress
 from compress.report.advice import Measuring, advised
+from compress.tasks import task_of
 from profiles.baseline import compare, strangeness
 from profiles.device import DeviceProfile
 from profiles.emulated import believed
@@ -136,8 +137,10 @@ class _SequentialTest:
             self._session.add("noise", {"reasons": seen.reasons})
 
     def _advised(self, verdict: Verdict, measuring: Measuring) -> Verdict:
-        history = self._candidates[self._evaluation.judged].artifact.history
-        return advised(verdict, measuring, {record.kind: record.settings for record in history})
+        artifact = self._candidates[self._evaluation.judged].artifact
+        settings = {record.kind: record.settings for record in artifact.history}
+        one_token = task_of(artifact.task).reads_first_token
+        return advised(verdict, measuring, settings, one_token=one_token)
 
     def _look(self, number: int) -> None:
         """Measure the pair up to a look's processes; with the first look, the others beside it."""

@@ -15,6 +15,7 @@ from compress.judge.stored_session import Session, StoredModel, pooled, read_ses
 from compress.judge.tiers import MOST_PROCESSES
 from compress.report.advice import Measuring, advised
 from compress.report.gate_report import Fault, GatedModel, GateReport
+from compress.tasks import task_of
 from profiles.baseline import usual_probe_ms
 from profiles.budget import METRICS, metric_named
 from profiles.device import DeviceProfile, TransportSettings
@@ -188,7 +189,8 @@ def _verdicts(
     measuring = Measuring(pool.processes, max(MOST_PROCESSES, pool.processes), pool.noise)
     settings = pool.model("judged").settings
     verdicts = judge_all(cases, figures, pool.first.facts)
-    return tuple(advised(verdict, measuring, settings) for verdict in verdicts)
+    one_token = task_of(task).reads_first_token
+    return tuple(advised(verdict, measuring, settings, one_token=one_token) for verdict in verdicts)
 
 
 def _circumstances(pool: _Pool, profile: DeviceProfile) -> Circumstances:

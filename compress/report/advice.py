@@ -40,13 +40,15 @@ class Measuring:
 class Lever(NamedTuple):
     """Name a stage's setting that moves a figure, and where to: lower, higher, or a value.
 
-    With a value of `done` it moves the figure no further.
+    With a value of `done` it moves the figure no further. `one_token` settings are for tasks whose
+    head reads one token of a text.
     """
 
     kind: str
     setting: str
     to: Any
     done: tuple[Any, ...] = ()
+    one_token: bool = False
 
 
 LOWER, HIGHER = "lower", "higher"
@@ -56,7 +58,7 @@ _FASTER = (
     Lever("prune", "ffn", HIGHER),
     Lever("prune", "heads", HIGHER),
     Lever("quantize", "scheme", "int8-dynamic", ("int8-static",)),
-    Lever("quantize", "weights", "int4"),
+    Lever("quantize", "weights", "int4", one_token=True),
 )
 _SMALLER = (
     Lever("prune", "vocabulary", True),
@@ -102,14 +104,17 @@ _SUSTAINED = "`--tier soak` measures how far it slows down under load"
 _QUIETER = "on a quieter machine"
 
 
-def advised(verdict: Verdict, measuring: Measuring, settings: Settings) -> Verdict:
+def advised(
+    verdict: Verdict, measuring: Measuring, settings: Settings, *, one_token: bool = True
+) -> Verdict:
     """Return the verdict with advice at each check that keeps it from PASS.
 
-    A broken budget comes first: what is undecided beside it gets no advice.
+    A broken budget comes first: what is undecided beside it gets no advice. `one_token` tells
+    whether the model's task reads one token of a text (`Task.reads_first_token`).
     """
     broken = any(check.counts and check.status is Status.FAIL for check in verdict.checks)
     checks = (
-        replace(check, advice=_advice(check, measuring, settings))
+        replace(check, advice=_advice(check, measuring, settings, one_token=one_token))
         if check.counts and (check.status is Status.FAIL or not broken)
         else check
         for check in verdict.checks
@@ -117,12 +122,12 @@ def advised(verdict: Verdict, measuring: Measuring, settings: Settings) -> Verdi
     return replace(verdict, checks=tuple(checks))
 
 
-def _advice(check: Check, measuring: Measuring, settings: Settings) -> str:
+def _advice(check: Check, measuring: Measuring, settings: Settings, *, one_token: bool) -> str:
     match check.status:
         case Status.PASS:
             return ""
         case Status.FAIL:
-            return _change(check, settings)
+            return _change(check, settings, one_token=one_token)
         case Status.WRONG_DEVICE:
             return _ELSEWHERE
         case Status.NOT_MEASURED:
@@ -205,7 +210,7 @@ def _measure(check: Check) -> str:
     return "mend what kept it from being measured, or leave the budget out"
 
 
-def _change(check: Check, settings: Settings) -> str:
+def _change(check: Check, settings: Settings, *, one_token: bool) -> str:
     """Name the settings that move a broken budget's figure, and the command that explains it."""
     metric = check.budget.metric
     explain = f"`edgepress budget explain {metric} MODEL` shows what is behind it"
@@ -213,6 +218,7 @@ def _change(check: Check, settings: Settings) -> str:
         return f"cool the device, or give the model fewer threads; {explain}"
     family = next((name for name in LEVERS if metric.startswith(name)), None)
     levers = LEVERS[family] if family else [row for row in _BETTER if _ran(row, settings)]
+    levers = [row for row in levers if one_token or not row.one_token]
     useful = [said for lever in levers if (said := _lever(lever, settings))][:_SHOWN]
     change = f"change the recipe, one setting at a time: {', '.join(useful)}; " if useful else ""
     return change + explain

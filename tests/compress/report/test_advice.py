@@ -54,13 +54,14 @@ def _verdict(
     measuring: Measuring = CI,
     settings: Settings = RAN,
     match: dict[str, str] | None = None,
+    one_token: bool = True,
 ) -> Verdict:
     """Judge one figure by one budget, with advice."""
     content = {"schema": 1, "name": "mine", "budgets": {metric: limit}, "match": match or {}}
     bound = Interval(*found, samples, why)
     figures = Figures({metric: lambda _confidence: bound})
     verdict = judge(DeviceProfile.model_validate(content), figures, HERE, at)
-    return advised(verdict, measuring, settings)
+    return advised(verdict, measuring, settings, one_token=one_token)
 
 
 def _advice(*given: Any, **more: Any) -> str:
@@ -125,6 +126,13 @@ def test_noise_is_named() -> None:
     assert fell == f"repeat it on a quieter machine ({NOISE})"
     wide = _advice("latency_p90_ms", {"max": 40}, (37.5, 36, 40.3), samples=400, measuring=noisy)
     assert wide.startswith(f"repeat it on a quieter machine ({NOISE}), or with `--tier release`")
+
+
+def test_four_bit_weights_are_advised_only_where_one_token_is_read() -> None:
+    budget = ("speedup", {"min": 9}, (2.0, 1.9, 2.1))
+    settings: Settings = {"distill": {"layers": 1}, "quantize": {"scheme": "int8-static"}}
+    assert '`weights` = "int4"' in _advice(*budget, settings=settings)
+    assert '`weights` = "int4"' not in _advice(*budget, settings=settings, one_token=False)
 
 
 def test_noise_says_nothing_of_accuracy() -> None:
