@@ -134,7 +134,7 @@ def _trace(source: Path, path: Path) -> Any:
     """Write the model as PyTorch's TorchScript exporter does; return its configuration."""
     with warnings.catch_warnings(), quiet_transformers():
         warnings.simplefilter("ignore")  # of a deprecated exporter, and of traced values
-        model, tokenizer = torchscript.load(source)
+        model, tokenizer = torchscript.load(source, "text-classification")
         feeds = torchscript.example_feeds(model, tokenizer, ["one text", "and another one"])
         torchscript.export(model, feeds, path)
     return model.config

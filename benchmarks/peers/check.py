@@ -23,14 +23,14 @@ from compress.judge.judging import measure_and_judge
 from compress.judge.validate import deployable
 from compress.models.teacher import open_model
 from compress.progress import Terminal
-from compress.tasks import task_of
+from compress.tasks import DEFAULT_TASK, TASKS, task_of
 from profiles.job import Job
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import EdgepressError
 from runtimes.runtime import runs_in
 
-_COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
-"""The figures of the table, with their digits; `–` where the samples do not support one."""
+_DIGITS = {"artifact_mb": 1, "latency_p50_ms": 2, "speedup": 2}
+"""The digits of the table's figures, 3 for the score; `–` where the samples do not support one."""
 
 
 @click.command(context_settings={"show_default": True})
@@ -39,6 +39,7 @@ _COLUMNS = {"artifact_mb": 1, "accuracy": 3, "latency_p50_ms": 2, "speedup": 2}
 @click.option("--test", required=True, type=click.Path(path_type=Path))
 @click.option("--text", default="text", help="The column of texts.")
 @click.option("--label", default="label", help="The column of labels.")
+@click.option("--task", default=DEFAULT_TASK, type=click.Choice(TASKS.names()))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The models go here.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(PEERS), help="Default: all.")
 @click.option("--rows", default=64, type=click.IntRange(1), help="Rows of the test file.")
@@ -48,14 +49,15 @@ def main(
     test: Path,
     text: str,
     label: str,
+    task: str,
     out: Path,
     peers: tuple[str, ...],
     rows: int,
 ) -> None:
     """Make the peers' models and measure them beside the teacher's fp32 ONNX."""
     try:
-        made = make_peers(teacher, train, text, label, out, peers or None)
-        source = open_model(str(teacher), task="text-classification")
+        made = make_peers(teacher, train, text, label, out, peers or None, task=task)
+        source = open_model(str(teacher), task=task)
         known, _ = load_labeled(
             DataSettings(train=(), test=str(test), text=text, label=label),
             Path(),
@@ -87,7 +89,8 @@ def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, 
 
 def table(made: list[PeerModel], results: dict[str, Measured]) -> str:
     """Return one line for each model: MB, accuracy, p50 and speed-up, or its error."""
-    head = ("MB", "accuracy", "p50 ms", "speed-up", "made in s")
+    score = task_of(results[REFERENCE].candidate.artifact.task).score_name
+    head = ("MB", score, "p50 ms", "speed-up", "made in s")
     lines = [f"{'':<58}" + "".join(f"{cell:>10}" for cell in head)]
     lines.append(_line(REFERENCE, results[REFERENCE], ""))
     for row in made:
@@ -102,9 +105,10 @@ def table(made: list[PeerModel], results: dict[str, Measured]) -> str:
 def _line(name: str, row: Measured, seconds: str) -> str:
     if row.samples.fault:
         return f"{name}: {row.samples.fault}"
+    score = task_of(row.candidate.artifact.task).metric
     cells = [
-        "–" if (value := row.value(metric)) is None else f"{value:.{digits}f}"
-        for metric, digits in _COLUMNS.items()
+        "–" if (value := row.value(metric)) is None else f"{value:.{_DIGITS.get(metric, 3)}f}"
+        for metric in ("artifact_mb", score, "latency_p50_ms", "speedup")
     ]
     return f"{name:<58}" + "".join(f"{cell:>10}" for cell in (*cells, seconds))
 

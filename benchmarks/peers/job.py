@@ -28,13 +28,15 @@ class PeerJob:
     """Hold the input of a peer.
 
     `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
-    `max_length` tokens, and `folder` is where the models go, a folder each.
+    `max_length` tokens, and `folder` is where the models go, a folder each. `task` is the
+    teacher's, as transformers' pipelines name it.
     """
 
     teacher: Path
     texts: tuple[str, ...]
     max_length: int
     folder: Path
+    task: str = "text-classification"
 
     def write(self) -> Path:
         """Write the job into its folder and return the file."""
@@ -70,6 +72,7 @@ class Script:
         self.texts: list[str] = content["texts"]
         self.max_length: int = content["max_length"]
         self.folder = Path(content["folder"])
+        self.task: str = content["task"]
         self._package = package
         self._rows: dict[str, PeerRow] = {}
 

@@ -17,11 +17,11 @@ from compress.export.stage import copy_tokenizer
 from compress.models.teacher import open_model
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
-from compress.tasks import task_of
+from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact, write_like
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
-from runtimes.runtime import TensorSpec, runs_in
+from runtimes.runtime import runs_in
 
 PEERS = ("onnxruntime", "nncf", "optimum", "olive")
 """Each has NAME_int8.py, the script, and requirements/NAME.txt, its environment."""
@@ -58,6 +58,7 @@ def make_peers(
     progress: Progress | None = None,
     environments: Path | None = None,
     seed: int = 7,
+    task: str = DEFAULT_TASK,
 ) -> list[PeerModel]:
     """Return every model of every peer, made in `folder`/PEER, which is replaced.
 
@@ -69,7 +70,7 @@ def make_peers(
     for name in wanted:
         if name not in PEERS:
             raise UnknownNameError("peer", name, PEERS)
-    source = open_model(str(teacher), task="text-classification")
+    source = open_model(str(teacher), task=task)
     rows, _ = load_labeled(
         DataSettings(train=(), test=str(train), text=text, label=label),
         Path(),
@@ -77,7 +78,7 @@ def make_peers(
         task_of(source.task),
     )
     drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
-    texts = tuple(rows.inputs[number] for number in drawn)
+    texts = tuple(task_of(source.task).text(rows.inputs[number]) for number in drawn)
     root = environments or cache_root() / "peers"
     models = []
     for name in wanted:
@@ -98,7 +99,7 @@ def _make(
         python = interpreter(peer, root)
         with new_folder(folder):
             pass
-        job = PeerJob(teacher.path.resolve(), texts, teacher.max_length, folder)
+        job = PeerJob(teacher.path.resolve(), texts, teacher.max_length, folder, teacher.task)
         error = _run_script(python, peer, job)
     except EdgepressError as failure:
         return [PeerModel(peer, error=failure.received)]
@@ -152,7 +153,7 @@ def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
         folder,
         format=row.format,
         precision=row.precision,
-        outputs=(TensorSpec("logits", "float32", ("batch", len(teacher.labels))),),
+        outputs=task_of(teacher.task).outputs(teacher.labels),
         history=(),
     )
 

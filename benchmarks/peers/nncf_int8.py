@@ -16,7 +16,7 @@ def main() -> None:
     """Make the converted model and the quantized one."""
     sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     script = Script("nncf")
-    model, tokenizer = torchscript.load(script.teacher)
+    model, tokenizer = torchscript.load(script.teacher, script.task)
     feeds = torchscript.example_feeds(model, tokenizer, script.texts[:2])
     plain = script.make(
         _EXPORT, lambda file: _convert(model, feeds, file), precision="fp32", format="openvino"

@@ -67,7 +67,7 @@ def _run(script: Script, name: str, passes: dict[str, Any], target: Path) -> Non
         "input_model": {
             "type": "HfModel",
             "model_path": str(script.teacher),
-            "task": "text-classification",
+            "task": script.task,
             "load_kwargs": {"attn_implementation": "eager"},
         },
         "systems": {"here": {"type": "LocalSystem", "accelerators": accelerators}},

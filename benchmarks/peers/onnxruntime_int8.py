@@ -17,7 +17,7 @@ from benchmarks.peers.processor import cpu_flags, saturates
 def main() -> None:
     """Make the fused fp32 model, the plain INT8 one and the fused INT8 one."""
     script = Script("onnxruntime")
-    model, tokenizer = torchscript.load(script.teacher)
+    model, tokenizer = torchscript.load(script.teacher, script.task)
     feeds = torchscript.example_feeds(model, tokenizer, script.texts[:2])
     plain = script.folder / "export.onnx"
     torchscript.export(model, feeds, plain)

@@ -20,11 +20,11 @@ def main() -> None:
     script = Script("optimum-onnx")
     work = script.folder
     plain = script.make(
-        _EXPORT, lambda file: _export(script.teacher, work / "plain", file), precision="fp32"
+        _EXPORT, lambda file: _export(script, work / "plain", file), precision="fp32"
     )
     script.make(
         "optimum O3 fp32",
-        lambda file: _export(script.teacher, work / "o3", file, "--optimize", "O3"),
+        lambda file: _export(script, work / "o3", file, "--optimize", "O3"),
         precision="fp32",
     )
     flag = optimum_flag(cpu_flags())
@@ -36,8 +36,8 @@ def main() -> None:
     )
 
 
-def _export(teacher: Path, work: Path, target: Path, *options: str) -> None:
-    command = ("export", "onnx", "--model", teacher, "--task", "text-classification")
+def _export(script: Script, work: Path, target: Path, *options: str) -> None:
+    command = ("export", "onnx", "--model", script.teacher, "--task", script.task)
     call("optimum-cli", *command, *options, work)
     shutil.move(work / "model.onnx", target)
 

@@ -8,15 +8,22 @@ from typing import Any
 
 OPSET = 17
 
+_AUTO_CLASSES = {
+    "text-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+}
 
-def load(folder: Path) -> tuple[Any, Any]:
+
+def load(folder: Path, task: str) -> tuple[Any, Any]:
     """Return the classifier in evaluation mode, and its tokenizer.
 
     Attention is the plain implementation, which ONNX Runtime's fusions recognize.
     """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    import transformers
+    from transformers import AutoTokenizer
 
-    model = AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager")
+    auto_class = getattr(transformers, _AUTO_CLASSES[task])
+    model = auto_class.from_pretrained(folder, attn_implementation="eager")
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 
 
@@ -32,10 +39,16 @@ def example_feeds(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any
 
 
 def export(model: Any, feeds: dict[str, Any], path: Path) -> None:
-    """Write the classifier with dynamic batch and length; its output is `logits`."""
+    """Write the classifier with dynamic batch and length; its output is `logits`.
+
+    Logits of three dimensions have one row for each token.
+    """
     import torch
 
     axes = {name: {0: "batch", 1: "sequence"} for name in feeds}
+    with torch.inference_mode():
+        every_token = model(**feeds).logits.ndim == 3
+    logits = {0: "batch", 1: "sequence"} if every_token else {0: "batch"}
     torch.onnx.export(
         model,
         (),
@@ -43,7 +56,7 @@ def export(model: Any, feeds: dict[str, Any], path: Path) -> None:
         kwargs=feeds,
         input_names=list(feeds),
         output_names=["logits"],
-        dynamic_axes={**axes, "logits": {0: "batch"}},
+        dynamic_axes={**axes, "logits": logits},
         opset_version=OPSET,
         dynamo=False,
     )

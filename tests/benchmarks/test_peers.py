@@ -18,10 +18,13 @@ from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
 from compress.data.rows import Rows
 from compress.models.teacher import open_model
+from compress.models.torch_model import load_model, save_model
 from compress.progress import Silence
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, DataError, UnknownNameError
 from tests.compress.tiny_models import LABELS, make_data, make_model
+from tests.compress.tiny_tags import tagged_rows, write_jsonl
+from tests.runtimes.tiny_tagger import LABELS as TAGS
 
 _STAND_IN = """
 import json, shutil, sys
@@ -269,6 +272,28 @@ def test_quantizing_follows_the_processor(tmp_path: Path) -> None:
     file.write_text("vendor_id\t: X\nflags\t\t: fpu avx2\nflags\t\t: fpu\n", encoding="utf-8")
     assert cpu_flags(file) == {"fpu", "avx2"}
     assert cpu_flags(tmp_path / "absent") == frozenset()
+
+
+def test_a_teacher_that_labels_every_token_has_peers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Run onnxruntime's script in this environment, which has its packages too."""
+    monkeypatch.setattr(make, "interpreter", lambda peer, root: Path(sys.executable))
+    source = make_model(tmp_path / "pretrained")
+    tagger = load_model(source.path, "token-classification", labels=TAGS)
+    (tmp_path / "tagger").mkdir()
+    save_model(tagger, source, tmp_path / "tagger", labels=TAGS)
+    file = write_jsonl(tmp_path / "train.jsonl", tagged_rows(20, 1))
+    made = make_peers(
+        tmp_path / "tagger",
+        *(file, "tokens", "tags", tmp_path / "out", ["onnxruntime"]),
+        progress=Silence(),
+        task="token-classification",
+    )
+    assert [row.error for row in made] == ["", "", ""]
+    for row in made:
+        assert row.path is not None
+        assert read_artifact(row.path).outputs[0].shape == ("batch", "sequence", len(TAGS))
 
 
 @pytest.mark.slow
