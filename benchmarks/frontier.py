@@ -263,7 +263,7 @@ class Frontier:
             "seconds": round(time.monotonic() - start, 1),
         }
         self._write(content, contestants, outcome)
-        if self.effort.ablation:
+        if self.effort.ablation and not chosen.trial.shape.linear:  # its parts are no student's
             content["ablation"] = ablation(result, chosen, "ci")
             content["seconds"] = round(time.monotonic() - start, 1)
             self._write(content, contestants, outcome)

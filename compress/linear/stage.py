@@ -89,15 +89,12 @@ class Linear(Stage):
         """Fit, choose by the validation rows, and write the model's file."""
         from compress.linear.examples import Examples
         from compress.linear.file import write_linear
-        from compress.linear.fit import calibrated
 
         source.verify()  # the teacher alone is read, and its answers may be kept
         ngrams = NGrams(self.words, self.shortest, self.longest)
         examples = Examples.of(context, context.teacher or source, self.augment)
         columns = Columns.of(examples.texts[: examples.labeled], ngrams, self.least_count)
         columns, weights, metrics = self._chosen(columns, examples, context)
-        held = context.data.validation
-        weights, scale = calibrated(weights, columns.matrix(held.inputs), np.array(held.targets))
         write_linear(
             folder / model_files(_FORMAT)[0],
             columns.hashes,
@@ -116,7 +113,7 @@ class Linear(Stage):
             inputs=INPUTS,
             outputs=(TensorSpec("logits", "float32", ("batch", classes)),),
             model_type=_FORMAT,
-            metrics={**metrics, "scale": scale, "collisions": columns.collisions},
+            metrics={**metrics, "collisions": columns.collisions},
         )
 
     def _chosen(
@@ -124,11 +121,15 @@ class Linear(Stage):
     ) -> tuple[Columns, Weights, dict[str, float]]:
         """Return the columns that stay, the weights of the best validation accuracy, and figures.
 
-        Of equal ones the stronger regularization is taken.
+        Of equal ones the stronger regularization is taken. Validation rows that are learned too are
+        left out until regularization and scale are chosen by them.
         """
-        from compress.linear.fit import strongest
+        from compress.linear.fit import calibrated, strongest
 
         held = context.data.validation
+        truth, apart = np.array(held.targets), examples.apart_from(held.inputs)
+        if not len(apart):
+            apart = np.arange(len(examples.texts))
         tried = [self.regularization] if self.regularization else list(_REGULARIZATIONS)
         found: dict[float, tuple[float, Weights]] = {}
         matrix, seen = columns.matrix(examples.texts), columns.matrix(held.inputs)
@@ -138,11 +139,14 @@ class Linear(Stage):
             columns, matrix, seen = columns.only(kept), matrix[:, kept], seen[:, kept]
         with context.progress.task("linear", len(tried)) as advance:
             for strength in tried:
-                weights = examples.fitted(matrix, strength, context.seed)
-                right = weights.answers(seen).argmax(axis=1) == np.array(held.targets)
+                weights = examples.fitted(matrix, strength, context.seed, apart)
+                right = weights.answers(seen).argmax(axis=1) == truth
                 found[strength] = (float(right.mean()), weights)
                 advance(1, f"{right.mean():.4f}")
         best = max(tried, key=lambda strength: found[strength][0])
-        accuracy, weights = found[best]
-        figures = {"n_grams": len(columns.hashes), "regularization": best}
-        return columns, weights, {**figures, "validation_accuracy": accuracy}
+        accuracy, chosen = found[best]
+        calm, scale = calibrated(chosen, seen, truth)
+        if len(apart) < len(examples.texts):
+            calm = examples.fitted(matrix, best, context.seed).scaled(scale)
+        figures = {"n_grams": len(columns.hashes), "regularization": best, "scale": scale}
+        return columns, calm, {**figures, "validation_accuracy": accuracy}

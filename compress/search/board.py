@@ -121,7 +121,7 @@ def plain(rows: Sequence[Standing], goal: Goal) -> list[str]:
 def _cells(row: Standing) -> tuple[str, ...]:
     trial = row.trial
     return (
-        f"{trial.epochs}{'' if trial.deployed else ' (fp32)'}",
+        f"{trial.epochs or '–'}{'' if trial.deployed else ' (fp32)'}",
         units.percent(trial.accuracy),
         f"{units.percent(row.retention)} ≥{units.percent(row.lower)}",
         f"{trial.latency.speedup:.1f}×",

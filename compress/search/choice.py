@@ -181,7 +181,7 @@ def gain(trials: Sequence[Trial], epochs: int, most: int, control: Control) -> f
 
 def optimistic(row: Standing, trials: Sequence[Trial], most: int, control: Control) -> float:
     """Return the retention that a shape may reach with `most` epochs."""
-    if row.trial.epochs >= most:
+    if row.trial.epochs >= most or row.trial.shape.linear:
         return row.retention
     seen = gain(trials, row.trial.epochs, most, control)
     expected = _RECOVERED * max(0.0, 1 - row.retention)

@@ -16,7 +16,8 @@ class SearchClock:
     """Hold the limit in seconds, None for no limit, and how long trainings took.
 
     `making_s` is the longest time to export and quantize a model, `answering_s` the time of the
-    teacher's answers, which a refit needs again, `judging_s` that of many test rows' answers.
+    teacher's answers, which a refit needs again, `judging_s` that of many test rows' answers,
+    `fitting_s` the longest fit of a linear student, whose work is 0.
     """
 
     limit_s: float | None
@@ -25,6 +26,7 @@ class SearchClock:
     making_s: float = 0.0
     answering_s: float = 0.0
     judging_s: float = 0.0
+    fitting_s: float = 0.0
 
     @property
     def spent_s(self) -> float:
@@ -37,7 +39,10 @@ class SearchClock:
         return float("inf") if self.limit_s is None else self.limit_s - self.spent_s
 
     def trained(self, work: float, epochs: int, seconds: float) -> None:
-        """Keep the time of an epoch of this much work."""
+        """Keep the time of an epoch of this much work, or of a linear student's fit."""
+        if not work:
+            self.fitting_s = max(self.fitting_s, seconds)
+            return
         self.paces[work] = seconds / epochs
 
     @property
@@ -51,6 +56,8 @@ class SearchClock:
 
         Estimated from the training of the most similar work; more work never takes less time.
         """
+        if not work:
+            return self.fitting_s
         if not self.paces:
             return 0.0
         nearest = min(self.paces, key=lambda known: abs(known - work))

@@ -110,6 +110,8 @@ def _in_formats_that_take_it(recipe: Recipe, request: SearchRequest) -> Recipe:
 
     A search chooses in one format, whose choices of precision another one may not have.
     """
+    if len(recipe.export.formats) == 1:
+        return recipe
     teacher, chosen = outline_of(request.plan.teacher), request.workshop().form
     kept = []
     for form in recipe.export.formats:

@@ -75,6 +75,7 @@ class Ladder(SearchRun):
     rules: ClassVar[Sequence[Callable[[SearchState], Iterator[Training]]]] = (
         *(quickest, schedule.control, climb),
     )
+    linear: ClassVar[bool] = False
 
     def __init__(self, request: SearchRequest, epoch_s: float, judging_s: float) -> None:
         super().__init__(request)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
-from compress.data.dataset import Dataset
 from compress.linear.stage import Linear
-from compress.search.workshop import Workshop, refit_rows
+from compress.search.workshop import Workshop, labeled, refit_rows
 from compress.tasks import DEFAULT_TASK
 from runtimes.artifact import Artifact
-from runtimes.digest import stable_hash
 
 RIVALS: Mapping[str, Linear] = {
     "TF-IDF word": Linear(longest=0, augment=0, features=100_000),
@@ -30,15 +27,7 @@ def made_rivals(shop: Workshop) -> Iterator[tuple[str, Artifact]]:
     """
     if shop.teacher.task != DEFAULT_TASK:
         return
-    data = _labeled(shop.data)
+    data = labeled(shop.data)
     for name, stage in RIVALS.items():
         shop.progress.note(f"rival {name}")
-        chosen = shop.made(stage, data).history[-1].metrics["regularization"]
-        fixed = dataclasses.replace(stage, regularization=chosen)
-        yield name, shop.made(fixed, refit_rows(data))
-
-
-def _labeled(data: Dataset) -> Dataset:
-    """Return a data set without its unlabeled text: only a teacher could answer that."""
-    digest = stable_hash([data.digest, "labeled"])
-    return dataclasses.replace(data, unlabeled=(), digest=digest)
+        yield name, shop.made(stage, refit_rows(data))

@@ -31,7 +31,7 @@ _LUCK = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Train a shape for so many epochs; `deploy` also makes the deployable model.
+    """Train a shape for so many epochs, 0 for a linear one; `deploy` makes the deployable model.
 
     `seed` is that of a repetition, None for the recipe's own.
     """
@@ -70,7 +70,8 @@ class SearchState:
     @property
     def rows(self) -> list[Standing]:
         """Return every shape's longest training, the fastest first."""
-        return standings(self.trials, self.control, len(self.space.first()))
+        planned = len(self.space.first()) + len(self.space.first_linear())
+        return standings(self.trials, self.control, planned)
 
     def reach(self, row: Standing) -> float:
         """Return the retention that a shape may reach with the full number of epochs."""
@@ -78,14 +79,16 @@ class SearchState:
 
     def further(self, row: Standing) -> Training | None:
         """Return the next training of a shape, deployed after the last rung; None at its end."""
-        if row.trial.shape in self.closed:
+        if row.trial.shape in self.closed or row.trial.shape.linear:
             return None
         if row.trial.epochs >= self.rungs[-1]:
             return None if row.trial.deployed else self.training(row.trial.shape, row.trial.epochs)
         return self.training(row.trial.shape, min(e for e in self.rungs if e > row.trial.epochs))
 
     def training(self, shape: Shape, epochs: int) -> Training:
-        """Return a training that deploys the model after the last rung."""
+        """Return a training that deploys the model after the last rung; a linear one at once."""
+        if shape.linear:
+            return Training(shape, 0, deploy=True)
         return Training(shape, epochs, deploy=epochs >= self.rungs[-1])
 
     def untried(self, shapes: Sequence[Shape]) -> Iterator[Training]:
@@ -104,6 +107,11 @@ class SearchState:
             return can_win(Standing(hoped, 1.0, 1.0), 1.0, rows)
         faster = latency.speedup > first.trial.latency.speedup
         return faster or size_mb < least.trial.size_mb
+
+
+def linear(state: SearchState) -> Iterator[Training]:
+    """Yield the linear students: they take seconds."""
+    yield from state.untried(state.space.first_linear())
 
 
 def first(state: SearchState) -> Iterator[Training]:

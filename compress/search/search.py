@@ -28,7 +28,7 @@ from compress.search.pace import with_time_for_base
 from compress.search.request import SearchRequest, SearchResult
 from compress.search.schedule import SearchState, Training
 from compress.search.shape import DECIDED, Shape
-from compress.search.space import Space, space_of
+from compress.search.space import Space, linear_fits, space_of
 from compress.search.study import Study
 from compress.search.trial import Control, Latency, Trial
 from compress.stage import STAGES, tool_versions
@@ -60,10 +60,12 @@ class SearchRun:
     """Carry out a search; `rules` say what is trained next, the first that has something."""
 
     rules: ClassVar[Sequence[Callable[[SearchState], Iterator[Training]]]] = (
-        *(schedule.first, schedule.control, schedule.faster, schedule.confirm),
-        *(schedule.smaller, schedule.nearby, schedule.rest, schedule.beside),
+        *(schedule.linear, schedule.first, schedule.control, schedule.faster),
+        *(schedule.confirm, schedule.smaller, schedule.nearby, schedule.rest, schedule.beside),
     )
     """The answer first, then the front's rest, then what lies beside it."""
+    linear: ClassVar[bool] = True
+    """Whether linear students are tried, where they can be the answer."""
 
     def __init__(self, request: SearchRequest) -> None:
         self._clock = SearchClock(request.limit_s)
@@ -72,7 +74,8 @@ class SearchRun:
         self._request = request = replace(request, plan=plan)
         self._shop = request.workshop()
         scheme = request.plan.profiles[0].quantization.scheme
-        self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form)
+        linear = self.linear and linear_fits(plan)
+        self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form, linear=linear)
         self._study = self._opened()
         self._state = self._begun()
 
@@ -106,7 +109,7 @@ class SearchRun:
 
         The first one always does where no pace is known before it.
         """
-        if not self._clock.paces:
+        if not (self._clock.paces or training.shape.linear):
             return True
         work = self._space.work(training.shape)
         if training.shape == self._state.control_shape and self._state.teacher is None:
@@ -140,10 +143,11 @@ class SearchRun:
         """Return a trial of the shape, None if no answers could make it win."""
         shape, state = training.shape, self._state
         latency, size_mb = self._screened(shape)
-        new = shape not in (*self._space.first(), *(trial.shape for trial in state.trials))
+        new = shape not in (*self._beginning, *(trial.shape for trial in state.trials))
         if new and not state.worth(shape, latency, size_mb):
             return None
-        self._request.board.note(f"{shape.name}: {training.epochs} epochs")
+        what = "fit" if shape.linear else f"{training.epochs} epochs"
+        self._request.board.note(f"{shape.name}: {what}")
         student = self._shop.student(shape, training.epochs, seed=training.seed)
         seconds = student.history[-1].seconds
         self._clock.trained(self._space.work(shape), training.epochs, seconds)
@@ -156,12 +160,16 @@ class SearchRun:
     def _deployed_scores(self, student: Artifact, training: Training) -> RowScores:
         return self._shop.scores(self._shop.deployed(student, training.shape, seed=training.seed))
 
+    @property
+    def _beginning(self) -> list[Shape]:
+        """Return the shapes that are tried before any other."""
+        return [*self._space.first_linear(), *self._space.first()]
+
     def _screened(self, shape: Shape) -> tuple[Latency, float]:
         """Return a shape's latency and size; the first shapes are measured side by side."""
         study = self._study
         if study.size_mb(shape) is None or study.latency(shape) is None:
-            first = self._space.first()
-            shapes = first if shape in first else [shape]
+            shapes = self._beginning if shape in self._beginning else [shape]
             begun = time.monotonic()
             models = {one: self._shop.untrained(one) for one in shapes}
             mean_s = (time.monotonic() - begun) / len(shapes)
@@ -277,7 +285,7 @@ class SearchRun:
             *(shop.teacher.digest, shop.selection.digest, shop.data.digest),
             *(plan.recipe.seed, plan.facts.fingerprint()),
             *(shop.form, dict(shop.kept), dataclasses.asdict(plan.target), code, tool_versions()),
-            *(self._request.rungs, self._space.choices),
+            *(self._request.rungs, self._space.choices, self._space.linear),
         ]
 
 

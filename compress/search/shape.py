@@ -20,6 +20,7 @@ DECIDED = {
         *("vocabulary", "vocabulary_floor", "alphabet"),
     },
     "quantize": {"scheme", "weights", "embeddings"},
+    "linear": {"shortest", "longest", "features"},
 }
 """The settings of each stage that the search decides; a recipe may set the others."""
 
@@ -33,6 +34,15 @@ VOCABULARIES: dict[str, dict[str, Any]] = {
 the most frequent pieces that the rows lack; all pieces that spell any word; and the pieces that
 spell the characters of the rows."""
 
+_QUICK = {"augment": 0, "regularization": 1.0}
+
+N_GRAMS: dict[str, dict[str, Any]] = {
+    "characters": {"shortest": 1, "longest": 5},
+    "words": {"shortest": 1, "longest": 0},
+}
+"""What a linear student counts: words, pairs of words and each word's characters; or no
+characters."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Shape:
@@ -43,6 +53,9 @@ class Shape:
     is one of VOCABULARIES. Without `positions` the order of the words is lost, and one layer is
     faster. `weights` is the type of the one-token products' weights. `embeddings` None uses the
     scheme's default width.
+
+    A linear student has 0 layers, and none of these cuts: `n_grams` is one of N_GRAMS, and
+    `features` of them are kept.
     """
 
     layers: int
@@ -54,10 +67,19 @@ class Shape:
     weights: str = "int8"
     embeddings: str | None = None
     positions: bool = True
+    n_grams: str = ""
+    features: int = 0
+
+    @property
+    def linear(self) -> bool:
+        """Tell whether it is a linear student."""
+        return bool(self.n_grams)
 
     @property
     def name(self) -> str:
         """Return a name that also suits files: "1-layer-ffn50-int8-dynamic-int4"."""
+        if self.linear:
+            return f"linear-{self.n_grams}-{self.features}"
         parts = [f"{self.layers}-layer"]
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
@@ -141,8 +163,26 @@ def quantization_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Sta
     return _stage("quantize", row if judged else {**row, "max_drop": 1.0}, shape)
 
 
+def linear_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Stage:
+    """Return the stage that makes a linear student.
+
+    Where the recipe has no such stage, it learns from the augmented copies that students are
+    distilled with: the teacher answers them once. One that is not `judged` has the size and the
+    speed alone, so it is fitted once, to labels.
+    """
+    row = {
+        "augment": kept.get("distill", {}).get("augment", 0),
+        **kept.get("linear", {}),
+        **N_GRAMS[shape.n_grams],
+        "features": shape.features,
+    }
+    return _stage("linear", row if judged else row | _QUICK, shape)
+
+
 def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
-    """Return the stages that make the student: cut, then distill, then quantize."""
+    """Return the stages that make the student: cut, distill, quantize; or one for a linear one."""
+    if shape.linear:
+        return (linear_of(shape, kept),)
     return (
         cut_of(shape, kept),
         training_of(shape, epochs, kept),

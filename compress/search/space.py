@@ -11,11 +11,13 @@ from compress.models.architectures import architecture
 from compress.models.outline import outline_of
 from compress.models.torch_model import load_config
 from compress.recipe import parse_stage
-from compress.search.shape import VOCABULARIES, Shape
+from compress.run.plan import Plan
+from compress.search.shape import N_GRAMS, VOCABULARIES, Shape
 from compress.stage import Outline
-from compress.tasks import task_of
+from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
+from runtimes.runtime import runs_in
 
 _SHARES = (0.0, 0.25, 0.5, 0.75)
 _HEADS = (0.0, 0.5)
@@ -24,13 +26,20 @@ _DEEPEST = 4
 _FIRST = ((1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0))
 """Layers, and the removed share of the FFN, fastest first: a short search tries only these."""
 
+_FEATURES = (100_000, 50_000, 20_000, 10_000, 5_000)
+"""How many n-grams a linear student keeps."""
+_FIRST_LINEAR = (("words", 20_000), ("characters", 20_000))
+
 _FIXED_WORK = 0.15
 """A step's work beside its layers, as a share of a whole layer: embeddings, head, optimizer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Hold the choices of each dimension, from the smallest cut to the largest."""
+    """Hold the choices of each dimension, from the smallest cut to the largest.
+
+    `linear` says whether a linear student can be the answer.
+    """
 
     layers: tuple[int, ...]
     hidden: tuple[int | None, ...]
@@ -42,6 +51,7 @@ class Space:
     teacher_ffn: int
     one_token: bool = True
     """Whether the head reads one token alone, so that the last layer computes little else."""
+    linear: bool = False
 
     @property
     def choices(self) -> dict[str, tuple[Any, ...]]:
@@ -61,12 +71,18 @@ class Space:
         """Return the shapes that are tried before any other, the fastest first."""
         return list(dict.fromkeys(self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST))
 
+    def first_linear(self) -> list[Shape]:
+        """Return the linear students that are fitted before any other is trained."""
+        if not self.linear:
+            return []
+        return [Shape(0, n_grams=kind, features=count) for kind, count in _FIRST_LINEAR]
+
     def neighbors(self, shape: Shape, *, smaller: bool) -> Iterator[Shape]:
         """Yield the shapes that are one step smaller (or larger) in one dimension.
 
         More layers than one keep their positions: without them they are no faster.
         """
-        for name, choices in self.choices.items():
+        for name, choices in (_LINEAR if shape.linear else self.choices).items():
             place = choices.index(getattr(shape, name)) + (1 if smaller else -1)
             if not 0 <= place < len(choices):
                 continue
@@ -79,7 +95,10 @@ class Space:
 
         Where the head reads one token, the last layer computes queries, keys and values for all
         tokens, and the rest for that token only.
+        A linear student has no such steps: its work is 0.
         """
+        if shape.linear:
+            return 0.0
         wide = shape.hidden or self.teacher_hidden
         whole = self.teacher_hidden * (4 * self.teacher_hidden + 2 * self.teacher_ffn)
         heads = wide * wide * (1 - shape.heads)
@@ -98,8 +117,12 @@ class Space:
         )
 
 
-def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
-    """Return the shapes of a teacher; `form` is the exported format.
+_LINEAR: dict[str, tuple[Any, ...]] = {"n_grams": tuple(N_GRAMS), "features": _FEATURES}
+"""The choices of a linear student, by the name of the shape's field."""
+
+
+def space_of(teacher: Artifact, scheme: str, form: str, *, linear: bool = False) -> Space:
+    """Return the shapes of a teacher; `form` is the exported format, `linear` adds such students.
 
     A task that reads every token keeps positions, since a word's label depends on the words'
     order, and 8-bit weights, since those of 4 bits are for the products of one token.
@@ -124,7 +147,20 @@ def space_of(teacher: Artifact, scheme: str, form: str) -> Space:
         teacher_hidden=hidden,
         teacher_ffn=int(getattr(config, parts.config_ffn)),
         one_token=one_token,
+        linear=linear,
     )
+
+
+def linear_fits(plan: Plan) -> bool:
+    """Tell whether a linear student can be the answer of a plan.
+
+    It is finished without an export and has a runtime of its own: a recipe that asks for formats,
+    or a profile that names another runtime than the usual one, wants something else.
+    """
+    recipe = plan.recipe
+    usual = plan.target.runtime == runs_in("onnx")
+    asked = "formats" in recipe.export.model_fields_set
+    return plan.teacher.task == DEFAULT_TASK and usual and not asked
 
 
 def _taken(name: str, scheme: str, exported: Outline) -> tuple[str, ...]:

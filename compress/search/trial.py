@@ -39,7 +39,9 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """Return the shape's name and the epochs."""
+        """Return the shape's name and the epochs; a linear student has none."""
+        if self.shape.linear:
+            return self.shape.name
         return f"{self.shape.name}-epochs-{self.epochs}"
 
     @property

@@ -20,7 +20,14 @@ from compress.run.cache import Cache
 from compress.run.maker import Maker
 from compress.run.plan import Plan
 from compress.search.selection import TUNING, base_of
-from compress.search.shape import Settings, Shape, cut_of, quantization_of, training_of
+from compress.search.shape import (
+    Settings,
+    Shape,
+    cut_of,
+    linear_of,
+    quantization_of,
+    training_of,
+)
 from compress.search.trial import Latency
 from compress.stage import Stage
 from compress.tasks import task_of
@@ -80,25 +87,25 @@ class Workshop:
         formats = self.plan.recipe.export.formats
         return next(iter(formats_of(self.plan.target.runtime, formats)), formats[0])
 
-    @property
-    def runtime(self) -> str:
-        """Return the runtime of the exported models."""
-        return runs_in(self.form)
-
     def untrained(self, shape: Shape) -> Artifact:
         """Return a deployable model with the speed and size of the shape's final student.
 
         The final student learns from the validation rows too, and its vocabulary spells them.
         """
         data = refit_rows(self.data)
+        if shape.linear:
+            return self.made(linear_of(shape, self.kept, judged=False), labeled(data))
         cut = self._make(cut_of(shape, self.kept, depth=True), self.teacher, data=data)
         return self.deployed(cut, shape, judged=False, data=data)
 
     def student(
         self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
     ) -> Artifact:
-        """Return the trained fp32 student."""
-        cut = self._make(cut_of(shape, self.kept), self._teacher(data), data=data, seed=seed)
+        """Return the trained fp32 student; a linear one is finished."""
+        teacher = self._teacher(data)
+        if shape.linear:
+            return self._make(linear_of(shape, self.kept), teacher, data=data, seed=seed)
+        cut = self._make(cut_of(shape, self.kept), teacher, data=data, seed=seed)
         return self._make(training_of(shape, epochs, self.kept), cut, data=data, seed=seed)
 
     def deployed(
@@ -110,7 +117,9 @@ class Workshop:
         data: Dataset | None = None,
         seed: int | None = None,
     ) -> Artifact:
-        """Return a student exported and quantized."""
+        """Return a student exported and quantized; a linear one as it is."""
+        if shape.linear:
+            return student
         before, after = ROUTES[self.form]
         quantization = quantization_of(shape, self.kept, judged=judged)
         ways = (*map(Export, before), quantization, *map(Export, after))
@@ -140,7 +149,7 @@ class Workshop:
         """Measure models beside the teacher's fp32 ONNX on the validation texts."""
         names = {shape: shape.timed_as.name for shape in models}
         candidates = [Candidate(REFERENCE, self.reference, runs_in("onnx"))]
-        candidates += [Candidate(names[s], model, self.runtime) for s, model in models.items()]
+        candidates += [Candidate(names[s], m, runs_in(m.format)) for s, m in models.items()]
         evaluation = Evaluation(
             candidates=candidates,
             judged=candidates[-1].name,
@@ -214,6 +223,11 @@ def _latencies_ms(samples: Samples) -> Floats:
             action="see the warnings above; `edgepress doctor` says what works here",
         )
     return np.array(latencies)
+
+
+def labeled(data: Dataset) -> Dataset:
+    """Return a data set without its unlabeled text: only a teacher could answer that."""
+    return replace(data, unlabeled=(), digest=stable_hash([data.digest, "labeled"]))
 
 
 def refit_rows(data: Dataset) -> Dataset:

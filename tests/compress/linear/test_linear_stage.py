@@ -12,6 +12,7 @@ import pytest
 
 from compress.answers.folder import folder_answers
 from compress.answers.trained import trained_answers
+from compress.data.rows import Rows
 from compress.linear.features import Columns, NGrams
 from compress.linear.stage import Linear
 from compress.models.outline import outline_of
@@ -77,6 +78,21 @@ def test_a_recipe_names_the_regularization(tmp_path: Path) -> None:
     context = RunContext(make_data(), source, seed=7, scratch=tmp_path / "scratch")
     made = execute(stage, source, context, tmp_path / "student")
     assert made.history[-1].metrics["regularization"] == 0.5
+
+
+def test_validation_rows_that_are_learned_choose_nothing_they_have_learned(
+    tmp_path: Path,
+) -> None:
+    source, data = make_trained_model(tmp_path / "teacher"), make_data()
+    wrong = Rows(
+        tuple(f"{text} q{number}" for number, text in enumerate(data.validation.inputs)),
+        tuple((target + 1) % 3 for target in data.validation.targets),
+    )
+    both = Rows(data.train.inputs + wrong.inputs, data.train.targets + wrong.targets)
+    learned = replace(data, train=both, validation=wrong)
+    context = RunContext(learned, source, seed=7, scratch=tmp_path / "scratch")
+    made = execute(Linear(augment=1, least_count=1), source, context, tmp_path / "student")
+    assert made.history[-1].metrics["validation_accuracy"] < 0.2
 
 
 def test_lengths_that_contradict_each_other_are_refused(tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def asked(recipe: Path, out: Path, **changes: Any) -> SearchRequest:
 
 
 def timed(shop: Workshop, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
-    """Return latencies that no other work on the machine changes."""
-    speeds = {shape: 4.0 / shape.layers + shape.ffn for shape in models}
+    """Return latencies that no other work on the machine changes; linear students are slow."""
+    speeds = {s: 0.5 if s.linear else 4.0 / s.layers + s.ffn for s in models}
     return {shape: Latency(1 / speed, 2 / speed, speed) for shape, speed in speeds.items()}
 
 
@@ -81,15 +81,15 @@ def results(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Sear
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Workshop, "timed", timed)
         with pytest.raises(KeyboardInterrupt):
-            search(asked(recipe, out, board=InterruptAfter(1)))
-        return [search(asked(recipe, out, max_trials=2, board=Heard())) for _ in range(2)]
+            search(asked(recipe, out, board=InterruptAfter(3)))
+        return [search(asked(recipe, out, max_trials=4, board=Heard())) for _ in range(2)]
 
 
 def test_a_killed_search_goes_on_and_a_finished_one_has_nothing_to_do(
     results: list[SearchResult],
 ) -> None:
     first, again = results
-    assert len(first.rows) == 2
+    assert len(first.rows) == 4
     assert [row.trial for row in again.rows] == [row.trial for row in first.rows]
     assert again.answer == first.answer
 
@@ -101,6 +101,13 @@ def test_the_answer_is_the_fastest_that_meets_the_goal(results: list[SearchResul
     assert result.control.name == "teacher"
     assert (result.rss_peak_mb or 0.0) > 100
     assert result.seconds > 0
+
+
+def test_linear_students_are_shapes_like_the_others(results: list[SearchResult]) -> None:
+    linear = [row for row in results[0].rows if row.trial.shape.linear]
+    assert {row.trial.name for row in linear} == {"linear-words-20000", "linear-characters-20000"}
+    assert all(row.trial.deployed and row.trial.epochs == 0 for row in linear)
+    assert any(row in results[0].pareto for row in linear), "they are the smallest"
 
 
 def test_the_benchmark_takes_the_same_model_or_without_an_answer_the_nearest(
@@ -157,7 +164,8 @@ def test_the_front_is_written_as_artifacts(results: list[SearchResult]) -> None:
     for row in result.pareto:
         model = read_artifact(result.models[row.trial.name])
         model.verify()
-        assert (model.format, model.precision) == ("onnx", "int8")
+        form = "linear" if row.trial.shape.linear else "onnx"
+        assert (model.format, model.precision) == (form, "int8")
         assert model.size_mb == pytest.approx(row.trial.size_mb, rel=0.2)
 
 
@@ -227,9 +235,9 @@ def test_a_search_ends_with_a_run_s_report(
     search_ = report["search"]
     assert search_["answer"] in [row["name"] for row in search_["trials"]]
     assert [row["seed"] for row in search_["seeds"]] == [7, 8]
-    kinds = [row["kind"] for row in report["stages"]]
-    assert kinds[-1] == "quantize"
     chosen = next(row for row in report["stages"] if row["selected"])
+    assert search_["answer"].startswith("linear"), "these rows need no more, and it is the fastest"
+    assert (chosen["kind"], chosen["format"]) == ("linear", "linear")
     assert chosen["accuracy"] == pytest.approx(search_["seeds"][0]["accuracy"])
     checks = {check["metric"]: check["limit"] for check in report["verdicts"][0]["checks"]}
     assert checks["accuracy_retention"] == 0.5, "the goal's limit takes the profile's place"
@@ -270,13 +278,13 @@ def test_poisoned_test_rows_change_nothing_that_is_chosen(
 ) -> None:
     monkeypatch.setattr(Workshop, "timed", timed)
     recipe = write_recipe(tmp_path)
-    before = search(asked(recipe, tmp_path / "one", max_trials=3))
+    before = search(asked(recipe, tmp_path / "one", max_trials=4))
     with (tmp_path / "test.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.reader(stream))
     poisoned = [(f"{text} x", "a" if label != "a" else "b") for text, label in rows[1:]]
     with (tmp_path / "test.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([rows[0], *poisoned])
-    after = search(asked(recipe, tmp_path / "two", max_trials=3))
+    after = search(asked(recipe, tmp_path / "two", max_trials=4))
     seen = [(r.trial.name, r.trial.scores, r.retention, r.lower) for r in before.rows]
     assert [(r.trial.name, r.trial.scores, r.retention, r.lower) for r in after.rows] == seen
 

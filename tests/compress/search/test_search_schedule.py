@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -30,9 +31,9 @@ def known(*, seen: bool = False) -> SearchState:
 
 def made(training: Training, hits: Callable[[Shape], int] = lambda shape: 900) -> Trial:
     """Return the trial that a training gives: more epochs lose fewer of the rows."""
-    work = SPACE.work(training.shape)
+    work = SPACE.work(training.shape) or 0.01
     size_mb = work * (1.0 if training.shape.embeddings == "int4" else 1.5)
-    count = hits(training.shape) - {3: 60, 8: 15, 20: 0}[training.epochs]
+    count = hits(training.shape) - {3: 60, 8: 15, 20: 0, 0: 0}[training.epochs]
     rows = right(count)
     latency = Latency(work, 2 * work, 8 / work)
     deployed = rows if training.deploy else None
@@ -98,6 +99,20 @@ def test_what_cannot_win_is_not_trained_to_the_end() -> None:
     trained = {training.shape for training in trainings if training.epochs == RUNGS[-1]}
     assert len(trained) < len({training.shape for training in trainings})
     assert Shape(3, 0.5, embeddings="int4") not in trained
+
+
+def test_linear_students_come_before_the_others_and_are_fitted_once() -> None:
+    space = replace(SPACE, linear=True)
+    state = SearchState(space, Goal(0.98), RUNGS, 7, control(), control_shape(space), "why")
+    trainings = list(schedule.linear(state))
+    assert [training.shape for training in trainings] == space.first_linear()
+    assert all((one.epochs, one.deploy) == (0, True) for one in trainings)
+    assert control_shape(space).layers > 0
+    state.trials = [made(trainings[0])]
+    assert state.further(state.rows[0]) is None
+    assert state.reach(state.rows[0]) == state.rows[0].retention
+    again = next(schedule.confirm(state))
+    assert again == Training(trainings[0].shape, 0, deploy=True, seed=8)
 
 
 def test_only_the_last_rung_is_deployed() -> None:
@@ -167,6 +182,9 @@ def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
     clock.making_s, clock.answering_s = 5.0, 8.0
     assert clock.training_s(1.0, 20) == pytest.approx(200)
     assert clock.training_s(2.0, 20) == pytest.approx(400)
+    assert clock.training_s(0.5, 20) == pytest.approx(200)
+    clock.trained(0.0, epochs=0, seconds=4.0)
+    assert clock.training_s(0.0, 0) == 4, "a linear student says nothing about the others' time"
     assert clock.training_s(0.5, 20) == pytest.approx(200)
     needed = 200 * (1 + 1.25) + 10 + 10 + CLOSING_S
     assert clock.allows(1.0, 20, refits=1) == (limit > needed)

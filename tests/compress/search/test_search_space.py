@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compress.distill.stage import Distill
+from compress.linear.stage import Linear
 from compress.prune.stage import Prune
 from compress.quantize.stage import Quantize
+from compress.recipe import read_recipe
+from compress.run.plan import make_plan
 from compress.search.shape import (
     Shape,
     cut_of,
@@ -21,9 +24,9 @@ from compress.search.shape import (
     stages_of,
     training_of,
 )
-from compress.search.space import space_of
+from compress.search.space import linear_fits, space_of
 from runtimes.errors import UnsupportedError
-from tests.compress.searching import SPACE
+from tests.compress.searching import RECIPE, SPACE, write_recipe
 from tests.compress.tiny_models import make_model
 
 shapes = st.builds(
@@ -133,6 +136,31 @@ def test_a_task_that_reads_every_token_keeps_order_and_8_bit_weights(tmp_path: P
     assert (space.weights, space.positions) == (("int8",), (True,))
     assert space.embeddings == ("int8", "int4")
     assert space.work(Shape(1)) == pytest.approx(0.15 + 1)
+
+
+def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
+    space = dataclasses.replace(SPACE, linear=True)
+    assert SPACE.first_linear() == []
+    shape = space.first_linear()[-1]
+    assert (shape.name, space.work(shape)) == ("linear-characters-20000", 0)
+    (stage,) = stages_of(shape, 0, {"distill": {"augment": 3}})
+    assert stage == Linear(features=20_000, augment=3)
+    smaller = [near.name for near in space.neighbors(shape, smaller=True)]
+    assert smaller == ["linear-words-20000", "linear-characters-10000"]
+    own = settings_kept((Linear(augment=1, longest=3, regularization=0.5),))
+    assert stages_of(shape, 0, own) == (Linear(features=20_000, augment=1, regularization=0.5),)
+
+
+@pytest.mark.parametrize(
+    ("added", "offered"),
+    [("", True), ('[export]\nformats = ["onnx"]\n', False)],
+)
+def test_a_linear_student_is_no_answer_where_formats_are_asked_for(
+    tmp_path: Path, added: str, offered: bool
+) -> None:
+    parsed = read_recipe(write_recipe(tmp_path, RECIPE + added))
+    plan = make_plan(parsed, tmp_path / "out")
+    assert linear_fits(plan) is offered
 
 
 def test_an_architecture_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
