@@ -52,9 +52,10 @@ def test_a_run_has_a_row_and_a_verdict_for_each_board(boards: list[Board], tmp_p
     assert all(models(board) >= 2 for board in boards)
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "<h2>Devices</h2>" in page
-    written = [file for file in out.glob("report.*") if file.is_file()]
-    assert {file.suffix for file in written} >= {".html", ".json", ".md"}
-    for private in ("secret.host", *(str(board.home) for board in boards)):
+    written = [file for file in (*out.glob("report.*"), *out.glob("samples.*")) if file.is_file()]
+    assert {file.suffix for file in written} >= {".html", ".json", ".md", ".jsonl"}
+    keys = (str(board.folder / "user_key") for board in boards)
+    for private in ("secret.host", *(str(board.home) for board in boards), *keys):
         assert not [file for file in written if private in file.read_text(encoding="utf-8")]
     for name in ("left", "right"):
         lines = (out / f"samples.{name}.jsonl").read_text(encoding="utf-8").splitlines()
