@@ -22,8 +22,9 @@ class Metric:
     """Describe a figure that budgets can limit.
 
     `side` is the kind of limit that makes sense. A `machine_bound` figure says nothing about
-    another machine. `unit` `fraction` means 0..1, `ratio` any positive number. `against` names what
-    the figure is compared with, if anything. A figure that `needs_labels` is absent without them.
+    another machine. `unit` `fraction` means 0..1, `ratio` any positive number, "" the label's own.
+    `against` names what the figure is compared with, if anything. A figure that `needs_labels` is
+    absent without them.
     The `highest` of all processes can only rise with more of them: a limit that is broken is broken
     for good, and one that a later look meets the earlier one met too, so looks share no risk.
     """
@@ -60,6 +61,14 @@ METRICS = {
     "worst_type_recall_retention": _quality("fraction", "reference"),
     "mean_average_precision": _quality("fraction"),
     "worst_label_recall_retention": _quality("fraction", "reference"),
+    "bounded_r2": _quality("fraction"),
+    "r2": _quality("fraction"),
+    "spearman": _quality("fraction"),
+    "mae": Metric("", "max", machine_bound=False, needs_labels=True),
+    "rmse": Metric("", "max", machine_bound=False, needs_labels=True),
+    "bounded_r2_retention": _quality("fraction", "reference"),
+    "mae_retention": _quality("ratio", "reference"),
+    "worst_range_retention": _quality("fraction", "reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
     "zip_mb": Metric("MB", "max", machine_bound=False),
     "layer_zip_mb": Metric("MB", "max", machine_bound=False),
@@ -89,6 +98,7 @@ METRICS = {
     "artifact_vs_baseline": Metric("ratio", "max", machine_bound=False, against="baseline"),
     "accuracy_vs_baseline": _quality("ratio", "baseline"),
     "f1_vs_baseline": _quality("ratio", "baseline"),
+    "bounded_r2_vs_baseline": _quality("ratio", "baseline"),
 }
 """The metrics that a profile's `[budgets]` may name, beside those of the forms below.
 

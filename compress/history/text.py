@@ -21,7 +21,7 @@ def lines_of(history: History, last: int = LINES) -> Iterator[str]:
 
 
 def _trend(trend: Trend, last: int) -> Iterator[str]:
-    unit = "" if trend.kind.unit in ("ratio", "fraction") else f", {trend.kind.unit}"
+    unit = "" if trend.kind.unit in ("ratio", "fraction", "") else f", {trend.kind.unit}"
     yield f"{trend.metric}{unit}"
     shown = trend.points[-last:]
     starts = {id(found.first): found for found in trend.changes}

@@ -134,7 +134,10 @@ class Outcome:
             progress.warn(f"noise: {reason}")
 
 
-_QUALITY = ("f1_macro", "precision", "recall", "mean_average_precision")
+_QUALITY = (
+    "f1_macro", "precision", "recall", "mean_average_precision",
+    "r2", "spearman", "mae", "rmse", "mae_retention",
+)  # fmt: skip
 """Figures of some tasks, shown where they are measured."""
 
 _SHOWN = (

@@ -34,6 +34,7 @@ TASKS = Registry(
             "compress.tasks.multi_label_classification:MultiLabelClassification"
         ),
         "text-classification": "compress.tasks.text_classification:TextClassification",
+        "text-regression": "compress.tasks.text_regression:TextRegression",
         "token-classification": "compress.tasks.token_classification:TokenClassification",
     },
     group="edgepress.tasks",
@@ -49,6 +50,7 @@ SYNONYMS = {
     "slot-filling": "token-classification",
     "multi-label": "multi-label-classification",
     "multi_label_classification": "multi-label-classification",
+    "regression": "text-regression",
 }
 """Other names that model cards and transformers have for a task."""
 

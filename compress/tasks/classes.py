@@ -39,13 +39,14 @@ def class_costs(
         )
         for counts in count_classes(truth, predicted, reference)
     ]
-    return tuple(sorted(costs, key=_worst_first))
+    return tuple(sorted(costs, key=worst_first))
 
 
 def _named(taken_for: Indices, labels: Sequence[str]) -> dict[str, int]:
     return {labels[place]: count for place, count in Counter(taken_for.tolist()).most_common()}
 
 
-def _worst_first(cost: ClassCost) -> tuple[float, int, str]:
+def worst_first(cost: ClassCost) -> tuple[float, int, str]:
+    """Order costs: what keeps least first, then what loses most rows."""
     value = cost.counts.retention
     return (np.inf if value is None else value, -cost.counts.lost, cost.label)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.tasks.classes import ClassCost
+from compress.tasks.classes import ClassCost, worst_first
 from compress.tasks.tags import Numbers
 from profiles.class_retention import ClassCounts
 from profiles.scores import RowScores
@@ -98,7 +98,7 @@ def type_costs(
         ClassCost(name, _counts(place, types[name]), dict(types[name].taken_for.most_common()))
         for place, name in enumerate(numbers.types)
     ]
-    return tuple(sorted((cost for cost in costs if cost.counts.rows), key=_worst_first))
+    return tuple(sorted((cost for cost in costs if cost.counts.rows), key=worst_first))
 
 
 def _counts(place: int, one: _Type) -> ClassCounts:
@@ -109,8 +109,3 @@ def _counts(place: int, one: _Type) -> ClassCounts:
 def _instead(entity: Entity, found: Sequence[Entity]) -> str:
     shared = (one for one in found if one.first <= entity.last and one.last >= entity.first)
     return next((one.type for one in shared), "O")
-
-
-def _worst_first(cost: ClassCost) -> tuple[float, int, str]:
-    value = cost.counts.retention
-    return (np.inf if value is None else value, -cost.counts.lost, cost.label)

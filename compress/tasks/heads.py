@@ -16,6 +16,7 @@ _LAST_LAYERS = ("classifier.out_proj.weight", "classifier.weight", "score.weight
 PROBLEMS = {
     "text-classification": "single_label_classification",
     "multi-label-classification": "multi_label_classification",
+    "text-regression": "regression",
 }
 """The problem_type of transformers that each task's head has."""
 

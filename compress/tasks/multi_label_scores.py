@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.tasks.classes import ClassCost
+from compress.tasks.classes import ClassCost, worst_first
 from profiles.class_retention import ClassCounts
 from profiles.scores import RowScores
 
@@ -98,7 +98,7 @@ def label_costs(
         )
         lost = np.flatnonzero(has)[theirs & ~mine]
         costs.append(ClassCost(labels[place], counts, _instead(lost, said & ~wanted, labels)))
-    return tuple(sorted(costs, key=_worst_first))
+    return tuple(sorted(costs, key=worst_first))
 
 
 def _instead(lost: NDArray[np.int64], wrong: Flags, labels: tuple[str, ...]) -> dict[str, int]:
@@ -106,8 +106,3 @@ def _instead(lost: NDArray[np.int64], wrong: Flags, labels: tuple[str, ...]) -> 
     for row in lost.tolist():
         names.update([labels[place] for place in np.flatnonzero(wrong[row])] or ["none"])
     return dict(names.most_common())
-
-
-def _worst_first(cost: ClassCost) -> tuple[float, int, str]:
-    value = cost.counts.retention
-    return (np.inf if value is None else value, -cost.counts.lost, cost.label)

@@ -25,6 +25,7 @@ TASKS = Registry(
             "runtimes.tasks.multi_label_classification:MultiLabelClassification"
         ),
         "text-classification": "runtimes.tasks.text_classification:TextClassification",
+        "text-regression": "runtimes.tasks.text_regression:TextRegression",
         "token-classification": "runtimes.tasks.token_classification:TokenClassification",
     },
     group="edgepress.device_tasks",

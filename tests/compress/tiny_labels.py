@@ -1,14 +1,10 @@
-"""Rows with several labels that a tiny model learns, and a whole run on them."""
+"""Rows with several labels that a tiny model learns."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from tests.compress.tiny_models import make_model
-from tests.compress.tiny_tags import RECIPE, write_jsonl
 
 LABELS = ("billing", "crash", "praise")
 _SAID = {
@@ -28,19 +24,3 @@ def labeled_rows(count: int, seed: int) -> list[dict[str, Any]]:
         text = " and ".join([*parts, f"order {rng.integers(1000)}"])
         rows.append({"text": text, "label": sorted(labels)})
     return rows
-
-
-def write_inputs(folder: Path) -> Path:
-    """Write a pretrained model without a head, files of rows and a recipe; return it."""
-    make_model(folder / "model", "bert")
-    (folder / "model" / "artifact.json").unlink()
-    write_jsonl(folder / "train.jsonl", labeled_rows(300, 1))
-    write_jsonl(folder / "test.jsonl", labeled_rows(120, 2))
-    recipe = folder / "labels.toml"
-    named = RECIPE.replace("token-classification", "multi-label-classification")
-    named = named.replace('"int8-dynamic"', '"int8-dynamic"\nmax_drop = 0.3')
-    recipe.write_text(
-        named.replace('text = "tokens"\nlabel = "tags"\n', "").replace('"tags"', '"labels"'),
-        encoding="utf-8",
-    )
-    return recipe

@@ -78,7 +78,8 @@ def test_each_metric_has_a_row_and_each_row_is_a_metric() -> None:
         kind = metric_named(metric)
         assert kind is not None
         bound = "yes" if kind.machine_bound else "no"
-        assert said == (kind.unit, kind.side, kind.against or "–", bound), metric
+        unit = kind.unit or "the label's"
+        assert said == (unit, kind.side, kind.against or "–", bound), metric
 
 
 def test_the_throughput_form_takes_what_is_said_of_it() -> None:
