@@ -32,7 +32,8 @@ class Absent(MetaPathFinder):
 
 def needs(module: str) -> None:
     """Skip a test where a module is not installed, without importing it."""
-    if find_spec(module) is None:
+    parents = module.split(".")
+    if any(find_spec(".".join(parents[: place + 1])) is None for place in range(len(parents))):
         pytest.skip(f"needs {module}")
 
 

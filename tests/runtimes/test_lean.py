@@ -2,16 +2,19 @@
 
 import copy
 import json
+import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import runtimes
 from runtimes import lean_json
 from runtimes.lean_json import dumps, loads
 from runtimes.lean_typing import TYPE_CHECKING, NamedTuple
@@ -127,8 +130,9 @@ def test_neither_module_is_imported() -> None:
         "runtimes.digest.stable_hash(runtimes.lean_json.loads('[1]'))\n"
         "print({'json', 're', 'typing', 'collections', 'functools'} & set(sys.modules))"
     )
+    env = {**os.environ, "PYTHONPATH": str(Path(runtimes.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, env=env
     )
     assert done.stdout.strip() == "set()"
     assert TYPE_CHECKING is False

@@ -14,6 +14,7 @@ from compress.advising.recorded import recorded
 from compress.advising.rows import line_numbers, look_at
 from compress.advising.suspects import disputed, suspects
 from compress.data.rows import Rows
+from tests.absent import needs
 
 README = Path(__file__).parents[3] / "benchmarks" / "README.md"
 WORDS = (("refund", "invoice", "charge"), ("crash", "login", "screen"), ("thanks", "love", "nice"))
@@ -32,6 +33,7 @@ def made(rows: int, seed: int = 0) -> Rows:
 
 @pytest.mark.parametrize("learned", [False, True])
 def test_turned_labels_are_found_with_few_false_alarms(learned: bool) -> None:
+    needs("sklearn")
     rows = made(400)
     source = np.random.default_rng(1)
     turned = source.random(400) < 0.2
@@ -58,6 +60,7 @@ def test_a_teacher_that_is_right_on_unseen_rows_has_learned_no_wrong_label() -> 
 
 
 def test_clean_labels_are_not_suspected() -> None:
+    needs("sklearn")
     rows = made(400)
     linear, curve = out_of_fold(rows, 3, seed=7)
     assert not disputed(linear, np.array(rows.targets)).size
@@ -65,6 +68,7 @@ def test_clean_labels_are_not_suspected() -> None:
 
 
 def test_random_words_gain_nothing_and_no_model_is_sure() -> None:
+    needs("sklearn")
     source = np.random.default_rng(3)
     texts = tuple(f"w{source.integers(1000)} w{source.integers(1000)}" for _ in range(300))
     rows = Rows(texts, tuple(int(label) for label in source.integers(0, 2, 300)))

@@ -21,6 +21,7 @@ from compress.progress import Silence
 from compress.run.bundle import bundle as write_bundle
 from runtimes.artifact import read_artifact
 from runtimes.errors import ArtifactError, EdgepressError, InputError, UnsupportedError
+from tests.absent import needs
 from tests.compress.package.older import older
 from tests.runtimes.tiny import tiny_linear
 
@@ -40,6 +41,7 @@ def _made(bundle: Path, site: Path, out: Path, target: Target) -> dict[str, Any]
 def test_a_package_holds_what_its_manifest_lists(
     tiny_bundle: Path, site: Path, tmp_path: Path
 ) -> None:
+    needs("cyclonedx")
     out = tmp_path / "out"
     content = _made(tiny_bundle, site, out, target_of("lambda-arm64"))
     assert verify_package(out) == content
