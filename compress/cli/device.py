@@ -124,13 +124,22 @@ def setup(profile: str, dry_run: bool, as_json: bool, quiet: bool) -> None:
         "edgepress device pack rpi4",
         "edgepress device pack rpi4 --out rpi4-pack",
         "edgepress device pack android-armv8.2 --dry-run",
+        "edgepress device pack lambda-x86 --python 3.13 --out pack",
     ]
 )
 @click.argument("profile", type=PROFILE)
 @click.option("--out", type=NEW_FOLDER, help="Write the pack here, and put it on no device.")
+@click.option(
+    "--python",
+    type=click.Choice(["3.11", "3.13"]),
+    help="Take the Debian release that has this Python.",
+    show_default="the release of this host's sources",
+)
 @dry_run
 @output_options
-def pack(profile: str, out: Path | None, dry_run: bool, as_json: bool, quiet: bool) -> None:
+def pack(
+    profile: str, out: Path | None, python: str | None, dry_run: bool, as_json: bool, quiet: bool
+) -> None:
     """Put all that it takes on a device that has nothing.
 
     That is one folder with its own Python, C library and runtime. It is made of Debian packages
@@ -144,7 +153,7 @@ def pack(profile: str, out: Path | None, dry_run: bool, as_json: bool, quiet: bo
     known, progress = load_profile(profile), terminal(quiet)
     arch, runtime = known.hardware.arch, known.runtime.name
     if dry_run:
-        plan = plan_pack(parts_of(arch, runtime), progress)
+        plan = plan_pack(parts_of(arch, runtime), progress, python)
         sizes = {"download_mb": plan.download_mb, "folder_mb": plan.folder_mb}
         if as_json:
             print_json(sizes)
@@ -154,7 +163,7 @@ def pack(profile: str, out: Path | None, dry_run: bool, as_json: bool, quiet: bo
             )
         return
     if out is not None:
-        made = build_pack(arch, runtime, out, progress=progress)
+        made = build_pack(arch, runtime, out, progress=progress, python=python)
         if as_json:
             print_json({"folder": str(made.folder), "size_mb": made.size_mb, **made.contents})
         else:
@@ -162,7 +171,7 @@ def pack(profile: str, out: Path | None, dry_run: bool, as_json: bool, quiet: bo
         return
     reached = remote(known)
     check_arch(reached, arch)
-    made = build_pack(arch or reached.arch, runtime, progress=progress)
+    made = build_pack(arch or reached.arch, runtime, progress=progress, python=python)
     progress.note(f"{made.size_mb:.0f} MB for the device")
     with reached.lock():
         done = install_pack(reached, made.folder, known, progress)

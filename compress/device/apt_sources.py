@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,15 +16,31 @@ VARIABLE = "EDGEPRESS_APT_SOURCES"
 _PLACES = ("debian", "debian-security")
 """What the last part of the address of Debian's archives is called, on every mirror."""
 
+RELEASES: Mapping[str, str] = {"3.11": "bookworm", "3.13": "trixie"}
+"""Debian's releases that are supported, by the Python that each has."""
+
 _KEPT = ("Types", "URIs", "Suites", "Components", "Signed-By")
 """Also an entry that says `Trusted` is checked here."""
 
 
-def debian_sources(root: Path = Path("/")) -> str:
+def debian_sources(root: Path = Path("/"), python: str | None = None) -> str:
     """Return the host's Debian sources as text of apt's deb822 format.
 
-    Raises UnsupportedError on a host without any: $EDGEPRESS_APT_SOURCES may name a file of them.
+    `python` asks for the release that has it, of the same mirrors and keys. Raises UnsupportedError
+    on a host without any source: $EDGEPRESS_APT_SOURCES may name a file of them.
     """
+    text = _own_sources(root)
+    if python is None:
+        return text
+    release = RELEASES[python]
+
+    def of_release(line: re.Match[str]) -> str:
+        return re.sub(r"(?<=[\s:])[a-z]+", release, line[0])
+
+    return re.sub(r"^Suites:.*$", of_release, text, flags=re.MULTILINE)
+
+
+def _own_sources(root: Path) -> str:
     if named := os.environ.get(VARIABLE):
         try:
             return Path(named).expanduser().read_text(encoding="utf-8")

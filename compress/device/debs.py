@@ -48,12 +48,14 @@ class Deb(NamedTuple):
 class Debs:
     """Find and fetch packages of one architecture; what is fetched stays below `folder`.
 
-    `sources` is a file of apt's own format in place of the host's Debian sources.
+    `sources` is a file of apt's own format in place of the host's Debian sources; `python` asks
+    for these of the release that has it.
     """
 
     arch: str
     folder: Path
     sources: Path | None = None
+    python: str | None = None
 
     def refresh(self) -> None:
         """Fetch the lists of packages, unless those here are young.
@@ -155,7 +157,9 @@ class Debs:
         return [records[name] for name in names]
 
     def _sources(self) -> str:
-        return self.sources.read_text(encoding="utf-8") if self.sources else debian_sources()
+        if self.sources:
+            return self.sources.read_text(encoding="utf-8")
+        return debian_sources(python=self.python)
 
     def _state(self) -> Path:
         return self.folder / f"{stable_hash([self.arch, self._sources()])[:32]}.apt"

@@ -94,23 +94,25 @@ def build_pack(
     *,
     progress: Progress | None = None,
     fresh: bool = False,
+    python: str | None = None,
 ) -> Pack:
     """Return the pack for an architecture and runtime; build it unless it is kept already.
 
     It stands in the user's cache, and is copied to `folder` where one is given. `fresh` looks for
-    newer packages. Raises UnsupportedError where no such pack can be made, InputError where its
-    parts cannot be fetched or the disk is full.
+    newer packages; `python` asks for the Debian release that has it, in place of the host's own.
+    Raises UnsupportedError where no such pack can be made, InputError where its parts cannot be
+    fetched or the disk is full.
     """
     progress = progress or Silence()
     parts = parts_of(arch, runtime)
     root = cache_root()
     claim(root)
-    key = _key(parts)
+    key = _key(parts, python)
     kept = root / "packs" / key
     (root / "locks").mkdir(exist_ok=True)
     with FileLock(root / "locks" / key):
         if fresh or not is_sealed_folder(kept):
-            _make(parts, kept, progress)
+            _make(parts, kept, progress, python)
     if folder is None:
         return read_pack(kept)
     check_room(folder, folder_bytes(kept))
@@ -124,13 +126,13 @@ def read_pack(folder: Path) -> Pack:
     return Pack(folder, parse_json((folder / CONTENTS).read_text(encoding="utf-8")))
 
 
-def plan_pack(parts: Parts, progress: Progress) -> PackPlan:
+def plan_pack(parts: Parts, progress: Progress, python: str | None = None) -> PackPlan:
     """Choose the packages of a pack; only lists are downloaded."""
-    source = debs_for(parts.arch)
+    source = debs_for(parts.arch, python)
     source.refresh()
     named = [source.dependency(name, pattern) for name, pattern in VERSIONED]
-    python = next(name for name in named if name.startswith("python"))
-    minor = python.removeprefix("python3.").partition("-")[0]
+    minimal = next(name for name in named if name.startswith("python"))
+    minor = minimal.removeprefix("python3.").partition("-")[0]
     named += [
         source.dependency(name.format(minor=minor), pattern)
         for name, pattern in VERSIONED_OF_PYTHON
@@ -145,15 +147,15 @@ def plan_pack(parts: Parts, progress: Progress) -> PackPlan:
     return PackPlan(parts, f"3.{minor}", glibc, debs, tuple(chosen))
 
 
-def _make(parts: Parts, target: Path, progress: Progress) -> None:
-    plan = plan_pack(parts, progress)
+def _make(parts: Parts, target: Path, progress: Progress, python: str | None) -> None:
+    plan = plan_pack(parts, progress, python)
     progress.note(
         f"pack for {parts.arch} with {parts.runtime}: {plan.download_mb:.0f} MB to download, "
         f"about {plan.folder_mb:.0f} MB as a folder"
     )
     check_room(target, int((plan.download_mb + 3 * plan.folder_mb) * 1e6))
     with progress.task("pack", 4) as advance:
-        debs = debs_for(parts.arch).fetch(plan.debs)
+        debs = debs_for(parts.arch, python).fetch(plan.debs)
         advance(1, "Debian packages")
         platform = wheel_arguments(parts.arch, plan.python, plan.glibc)
         wheels = fetch_wheels(plan.wheels, platform, cache_root() / "wheels")
@@ -169,13 +171,12 @@ def _make(parts: Parts, target: Path, progress: Progress) -> None:
         seal_folder(target)
 
 
-def debs_for(arch: str) -> Debs:
+def debs_for(arch: str, python: str | None = None) -> Debs:
     """Return the packages of an architecture, kept in the user's cache."""
-    return Debs(arch, cache_root() / "debs")
+    return Debs(arch, cache_root() / "debs", python=python)
 
 
-def _key(parts: Parts) -> str:
+def _key(parts: Parts, python: str | None) -> str:
     """Return the digest of a pack's recipe: its parts, where they come from, and this code."""
-    return stable_hash(
-        [parts.arch, parts.runtime, *parts.pinned(), debian_sources(), code_digest(__name__)]
-    )
+    sources = debian_sources(python=python)
+    return stable_hash([parts.arch, parts.runtime, *parts.pinned(), sources, code_digest(__name__)])

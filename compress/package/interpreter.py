@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from compress.device.apt_sources import RELEASES
 from compress.device.emulate import write_prefix
 from compress.device.pack_layout import CONTENTS, LAUNCHER, LIBRARIES
 from profiles.transport.emulated import find_qemu
@@ -20,14 +21,12 @@ _ASKED = (
 )
 _ANSWER_S = 60
 
-PACKED = "3.13"
-"""The Python of a pack: that of Debian 13."""
-
 _GET = (
-    "`edgepress device pack {} --out pack` fetches one from Debian 13's packages (about 55 MB),"
-    " where this host's sources are Debian 13's or $EDGEPRESS_APT_SOURCES names a file of them:"
-    " then --interpreter pack"
+    "; `edgepress device pack {profile} --python {python} --out pack` makes one of Debian's"
+    " packages (about 55 MB to download): then --interpreter pack"
 )
+_INSTALL = "; no pack has Python {python}: install it, then name its program by --interpreter"
+_OTHER = "; packs have Python {packed} alone: package for one of these (--python)"
 
 _CORE = "neoverse-n1"
 """Graviton2's core, which Lambda's arm64 functions run on at the least."""
@@ -82,9 +81,13 @@ def _found(arch: str, python: str) -> Interpreter:
 
 
 def _how_to_get(arch: str, python: str) -> str:
-    """Say what fetches a Python, where a pack has that version."""
-    profile = "lambda-x86" if arch == "x86_64" else "lambda-arm64"
-    return f"; {_GET.format(profile)}" if python == PACKED else ""
+    """Say which command makes a Python, or what to do where no pack has that version."""
+    if python in RELEASES:
+        profile = "lambda-x86" if arch == "x86_64" else "lambda-arm64"
+        return _GET.format(profile=profile, python=python)
+    if arch == platform.machine():
+        return _INSTALL.format(python=python)
+    return _OTHER.format(packed=" and ".join(RELEASES))
 
 
 def _of_pack(folder: Path, emulated: bool, prefix: Path) -> tuple[str, ...]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import platform
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from compress.device.wheels import download_wheels, unpack_wheels
 from compress.package.folder import BOOTSTRAP
+from compress.package.targets import TARGETS
+from compress.places import cache_root
+from compress.run.cache_owner import claim
 from runtimes.errors import UnsupportedError
 
 OWN, AWS = "edgepress", "awslambdaric"
-
+_MODULES = (AWS, "simplejson", "snapshot_restore_py")
 
 _ALONE = ("-S", "-s", "-B")
 """No other folder of packages is on the path, and nothing is written: a function's folder is
@@ -28,11 +33,22 @@ def aws_client(interpreter: Sequence[str]) -> list[str]:
     return [*interpreter, *_ALONE, "-m", AWS, "handler.handler"]
 
 
-def aws_variables(place: Path) -> dict[str, str]:
-    """Copy AWS's client, and it alone, to the new folder `place`; return the variables for it.
+def aws_variables(place: Path, arch: str = "", python: str = "") -> dict[str, str]:
+    """Put AWS's client, and it alone, into the new folder `place`; return the variables for it.
 
-    Raises UnsupportedError where it is not installed here.
+    It has native code. So for another `arch` or `python` than these here its wheel is fetched; else
+    the installed one is copied. Raises UnsupportedError where there is none.
     """
+    place.mkdir()
+    own = (platform.machine(), ".".join(platform.python_version_tuple()[:2]))
+    if (arch or own[0], python or own[1]) == own:
+        _copy(place)
+    else:
+        _fetch(place, arch, python)
+    return {"PYTHONPATH": str(place)}
+
+
+def _copy(place: Path) -> None:
     spec = importlib.util.find_spec(AWS)
     if spec is None or spec.origin is None:
         raise UnsupportedError(
@@ -41,10 +57,17 @@ def aws_variables(place: Path) -> dict[str, str]:
             action=f"pip install {AWS}",
         )
     site = Path(spec.origin).parents[1]
-    place.mkdir()
-    for name in (AWS, "simplejson", "snapshot_restore_py"):
+    for name in _MODULES:
         if (site / name).is_dir():
             shutil.copytree(site / name, place / name)
     for native in site.glob("runtime_client*.so"):
         shutil.copyfile(native, place / native.name)
-    return {"PYTHONPATH": str(place)}
+
+
+def _fetch(place: Path, arch: str, python: str) -> None:
+    root = cache_root()
+    claim(root)
+    glibc = TARGETS["lambda-x86"].glibc
+    kept = root / "wheels"
+    wheels = download_wheels(_MODULES, arch=arch, python=python, glibc=glibc, folder=kept)
+    unpack_wheels(wheels, place)

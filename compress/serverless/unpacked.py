@@ -71,7 +71,8 @@ class Unpacked:
         variables: dict[str, str] = {}
         command = own_client(interpreter, self.function)
         if client == AWS:
-            command, variables = aws_client(interpreter), aws_variables(scratch / AWS)
+            command = aws_client(interpreter)
+            variables = aws_variables(scratch / AWS, self.arch, self.python)
         paths = [variables.get("PYTHONPATH"), str(self.packages) if self.packages else None]
         found = ":".join(filter(None, paths))
         return tuple(command), {"PYTHONPATH": found} if found else {}

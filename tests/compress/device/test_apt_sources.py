@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compress.device.apt_sources import VARIABLE, debian_sources
+from compress.device.apt_sources import RELEASES, VARIABLE, debian_sources
 from runtimes.errors import InputError, UnsupportedError
 
 DEBIAN = """# a comment
@@ -83,6 +83,29 @@ def test_a_key_in_the_file_stays_whole(root: Path) -> None:
         f"Types: deb\nURIs: http://m.example/debian\nSuites: bookworm\nComponents: main\n{key}\n",
     )
     assert key in debian_sources(root)
+
+
+@pytest.mark.parametrize(("python", "release"), RELEASES.items())
+def test_a_python_asks_for_the_release_that_has_it(python: str, release: str, root: Path) -> None:
+    _write(root, "sources.list.d/debian.sources", DEBIAN.replace("Enabled: no", ""))
+    _write(root, "sources.list", "deb http://mirror.example/debian stable main\n")
+    assert debian_sources(root, python) == (
+        "Types: deb\n"
+        "URIs: http://mirror.example/debian\n"
+        f"Suites: {release}\n"
+        "Components: main\n"
+        "\n"
+        "Types: deb\n"
+        "URIs: http://mirror.example/debian\n"
+        f"Suites: {release} {release}-updates\n"
+        "Components: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+        "\n"
+        "Types: deb\n"
+        "URIs: http://mirror.example/debian-security/\n"
+        f"Suites: {release}-security\n"
+        "Components: main\n"
+    )
 
 
 def test_a_host_without_debian_says_what_to_do(root: Path) -> None:

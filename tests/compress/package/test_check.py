@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import platform
-import sys
+import re
 from pathlib import Path
 
 import pytest
 
+from compress.cli.device import device
+from compress.device.apt_sources import RELEASES
 from compress.package.check import check_function
 from compress.package.folder import add_function
-from compress.package.interpreter import PACKED, Interpreter, find_interpreter
+from compress.package.interpreter import Interpreter, find_interpreter
 from compress.package.layout import Laid
 from compress.package.targets import target_of
 from compress.run.bundle import bundle as write_bundle
@@ -92,22 +94,33 @@ def test_a_program_on_the_path_that_does_not_start_is_none(
     monkeypatch.setenv("PATH", str(tmp_path))
     found = find_interpreter(ZIP.arch, "3.99", None, tmp_path / "prefix")
     assert (found.command, "python3.99" in found.why_not) == ((), True)
-    assert "device pack" not in found.why_not  # Debian has no such Python
+    assert "no pack has Python 3.99: install it" in found.why_not
 
 
+@pytest.mark.parametrize("python", RELEASES)
 @pytest.mark.parametrize(
     ("arch", "profile"), [("x86_64", "lambda-x86"), ("aarch64", "lambda-arm64")]
 )
 def test_a_missing_python_that_debian_has_is_told_how_to_get(
-    arch: str, profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arch: str, profile: str, python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    if (arch, sys.version_info[:2]) == (platform.machine(), (3, 13)):
+    own = ".".join(platform.python_version_tuple()[:2])
+    if (arch, python) == (platform.machine(), own):
         pytest.skip("this Python is the one that is missing elsewhere")
-    found = find_interpreter(arch, PACKED, None, tmp_path / "prefix")
+    found = find_interpreter(arch, python, None, tmp_path / "prefix")
     assert found.command == ()
-    assert f"`edgepress device pack {profile} --out pack`" in found.why_not
-    assert "MB" in found.why_not
+    command = re.search("`edgepress (device pack .*)`", found.why_not)
+    assert command is not None
+    words = command[1].split()[2:]
+    assert words == [profile, "--python", python, "--out", "pack"]
+    assert device.commands["pack"].make_context("pack", words).params["python"] == python
+
+
+def test_a_python_that_no_pack_has_is_told_for_another_processor(tmp_path: Path) -> None:
+    other = "aarch64" if platform.machine() == "x86_64" else "x86_64"
+    found = find_interpreter(other, "3.12", None, tmp_path / "prefix")
+    assert "packs have Python 3.11 and 3.13 alone" in found.why_not
 
 
 def test_answers_of_any_task_are_compared(

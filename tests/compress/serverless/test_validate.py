@@ -14,10 +14,12 @@ import pytest
 from compress.cli.main import run
 from compress.run.bundle import bundle as write_bundle
 from compress.serverless.answering import as_bundle
+from compress.serverless.clients import AWS
 from profiles.transport.emulated import find_qemu
 from runtimes.errors import AnswerError
 from runtimes.predict import open_predictor
 from runtimes.request_body import shown
+from tests.absent import needs
 from tests.compress.serverless.conftest import write_package
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_linear
 from tests.runtimes.tiny_tagger import tiny_tagger
@@ -321,3 +323,6 @@ def test_an_arm64_package_is_judged_by_its_answers_and_never_by_time(
     assert found["billed_ms"] is None
     assert run(line.split()) == 2
     assert "--interpreter" in capsys.readouterr().err
+    needs(AWS)  # its wheel for that processor is fetched
+    line = f"gate {package} --data {rows} --budget zip_mb=9 --client {AWS} --tier quick -q"
+    assert run([*line.split(), "--interpreter", str(tmp_path / "pack")]) == 0
