@@ -8,10 +8,12 @@ From a fine-tuned text classifier and its rows, whatever they are about:
 1. `edgepress search` chooses the student on a validation part of the training file, by its own
 rule: the answer, or where no shape is shown to meet the goal, the one that comes nearest; 2. it is
 trained again on all training rows, with as many seeds as --seeds; 3. each peer quantizes the
-same teacher in an environment of its own (benchmarks/peers), and linear models (`TF-IDF word`,
-`TF-IDF word + character`) are fitted to the same rows; 4. all of them run on the test file in one
-interleaved session, one thread, batch 1 at the rows' real lengths, beside the teacher's fp32
-ONNX (edgepress's own export) in ONNX Runtime; 5. each ingredient of the choice is left out in turn.
+same teacher in an environment of its own (benchmarks/peers), or learns the same rows (`fastText`,
+`model2vec`, their settings chosen on rows apart); linear models (`TF-IDF word`, `TF-IDF word +
+character`) are fitted to them; 4. all of them run on the test file in one interleaved session, one
+thread, batch 1 at the rows' real lengths, beside the teacher's fp32 ONNX (edgepress's own export)
+in ONNX Runtime; fastText, which no runtime loads, times itself afterwards, and its row says so;
+5. each ingredient of the choice is left out in turn.
 
 No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
 `artifact` (the first seed), `seeds`, `spread` (their mean, standard deviation and ends), `peers`,
@@ -52,7 +54,8 @@ from benchmarks.frontier_rows import (
     spread_table,
     table,
 )
-from benchmarks.peers.make import PEERS, make_peers
+from benchmarks.peers.make import PEERS, PeerModel, make_peers
+from benchmarks.peers.own_answers import OwnAnswers, own_answers
 from compress.judge.evaluation import Outcome
 from compress.models.teacher import open_model
 from compress.recipe import parse_recipe
@@ -65,7 +68,7 @@ from compress.search.search import search
 from compress.tasks import task_of
 from profiles.job import Job
 from runtimes.artifact import read_artifact
-from runtimes.errors import EdgepressError
+from runtimes.errors import BackendError, EdgepressError
 from runtimes.files import write_json, write_text
 from runtimes.tokenizing import load_tokenizer
 
@@ -221,7 +224,7 @@ class Frontier:
         result = search(self.request)
         chosen = result.chosen
         refits, refit_s = self._refits(result, chosen)
-        models, failed = self._peers()
+        models, strangers, failed = self._peers()
         contestants = [
             _teacher(result),
             *refits,
@@ -237,12 +240,14 @@ class Frontier:
             progress=self.request.board,
             shared=self.request.cache.shared,
         )
+        own = list(self._own_answers(strangers, failed))
         targets = self.request.plan.data.test.targets
-        comparison = Comparison(contestants, outcome, targets, SEED)
+        comparison = Comparison(contestants, outcome, targets, SEED, own)
         rows: dict[str, list[dict[str, Any]]] = {}
         for one in contestants:
             row = figures(one, outcome.of(one.name)) | comparison.of(one)
             rows.setdefault(one.role, []).append(row)
+        rows.setdefault("peer", []).extend(comparison.rows_of_own())
         seeds = [*rows["artifact"], *rows.get("seed", [])]
         content: dict[str, Any] = {
             "schema_version": 1,
@@ -316,8 +321,19 @@ class Frontier:
             notes = {"regularization": model.history[-1].metrics["regularization"]}
             yield Contestant(name, "peer", made, kept, notes)
 
-    def _peers(self) -> tuple[list[Contestant], list[dict[str, Any]]]:
-        """Return the peers' models, and for failed ones the reason."""
+    def _own_answers(
+        self, strangers: Sequence[PeerModel], failed: list[dict[str, Any]]
+    ) -> Iterator[OwnAnswers]:
+        """Let peers whose models no runtime loads answer the test rows, and time themselves."""
+        for model in strangers:
+            self.request.board.note(f"peer {model.name}: answers and times itself")
+            try:
+                yield own_answers(model, self.request.plan.data.test.inputs)
+            except BackendError as error:
+                failed.append({"name": model.name, "error": error.received})
+
+    def _peers(self) -> tuple[list[Contestant], list[PeerModel], list[dict[str, Any]]]:
+        """Return the peers' models, those that no runtime loads, and why others failed."""
         recipe = self.request.plan.recipe
         made = make_peers(
             Path(recipe.teacher.path),
@@ -333,10 +349,11 @@ class Frontier:
                 one.name, "peer", one.version, read_artifact(one.path), {"made_s": one.seconds}
             )
             for one in made
-            if one.path
+            if one.runnable and one.path
         ]
+        strangers = [one for one in made if one.path and not one.runnable]
         failed = [{"name": one.name, "error": one.error} for one in made if not one.path]
-        return models, failed
+        return models, strangers, failed
 
 
 def _teacher(result: SearchResult) -> Contestant:

@@ -41,7 +41,7 @@ _DIGITS = {"artifact_mb": 1, "latency_p50_ms": 2, "speedup": 2}
 @click.option("--label", default="label", help="The column of labels.")
 @click.option("--task", default=DEFAULT_TASK, type=click.Choice(TASKS.names()))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The models go here.")
-@click.option("--peer", "peers", multiple=True, type=click.Choice(PEERS), help="Default: all.")
+@click.option("--peer", "peers", multiple=True, type=click.Choice([*PEERS]), help="Default: all.")
 @click.option("--rows", default=64, type=click.IntRange(1), help="Rows of the test file.")
 def main(
     teacher: Path,
@@ -80,7 +80,7 @@ def measured(made: list[PeerModel], teacher: Artifact, rows: Rows) -> dict[str, 
         candidates += [
             Candidate(row.name, read_artifact(row.path), runs_in(row.format))
             for row in made
-            if row.path
+            if row.runnable and row.path
         ]
         asked = Evaluation(candidates, REFERENCE, REFERENCE, rows, (), "quick", 7, threads=1)
         outcome = measure_and_judge(asked, device=Job(), progress=progress)
@@ -98,7 +98,8 @@ def table(made: list[PeerModel], results: dict[str, Measured]) -> str:
             name = f"{row.name} ({row.version})"
             lines.append(_line(name, results[row.name], f"{row.seconds:.0f}"))
         else:
-            lines.append(f"{row.name}: {row.error}")
+            why = row.error or f"format {row.format}, which no runtime loads"
+            lines.append(f"{row.name}: {why}")
     return "\n".join(lines)
 
 

@@ -13,12 +13,17 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MODEL_FILE = {"onnx": "model.onnx", "openvino": "model.xml"}
+MODEL_FILE = {"onnx": "model.onnx", "openvino": "model.xml", "fasttext": "model.ftz"}
 """The file that a peer's model folder holds, by its format."""
+
+LabeledText = tuple[str, int]
+"""A text and the number of its class."""
+
+_HELD_EVERY = 7
 
 RESULTS = "results.json"
 
@@ -29,7 +34,8 @@ class PeerJob:
 
     `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
     `max_length` tokens, and `folder` is where the models go, a folder each. `task` is the
-    teacher's, as transformers' pipelines name it.
+    teacher's, as transformers' pipelines name it. `rows` are all training rows in random order, for
+    who learns from labels; none where a label is more than a class.
     """
 
     teacher: Path
@@ -37,6 +43,7 @@ class PeerJob:
     max_length: int
     folder: Path
     task: str = "text-classification"
+    rows: tuple[LabeledText, ...] = ()
 
     def write(self) -> Path:
         """Write the job into its folder and return the file."""
@@ -70,6 +77,7 @@ class Script:
         content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
         self.teacher = Path(content["teacher"])
         self.texts: list[str] = content["texts"]
+        self.rows: list[LabeledText] = [(text, number) for text, number in content["rows"]]
         self.max_length: int = content["max_length"]
         self.folder = Path(content["folder"])
         self.task: str = content["task"]
@@ -107,6 +115,19 @@ class Script:
         rows = [dataclasses.asdict(row) for row in self._rows.values()]
         (self.folder / RESULTS).write_text(json.dumps(rows, indent=2), encoding="utf-8")
         return file
+
+
+def validation_apart(
+    rows: Sequence[LabeledText],
+) -> tuple[list[LabeledText], list[LabeledText]]:
+    """Return the rows to learn from, and every seventh one to choose settings by.
+
+    Raises ValueError where there is none.
+    """
+    if not rows:
+        raise ValueError("there are no labeled rows: this peer classifies whole texts")
+    train = [row for number, row in enumerate(rows) if number % _HELD_EVERY]
+    return train, list(rows[::_HELD_EVERY])
 
 
 def read_rows(folder: Path) -> list[PeerRow]:

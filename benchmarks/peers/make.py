@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +15,25 @@ from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_labeled
 from compress.export.stage import copy_tokenizer
 from compress.models.teacher import open_model
+from compress.models.token_table import reads_table, write_table
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
 from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact, write_like
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
-from runtimes.runtime import runs_in
+from runtimes.runtime import deployed_formats, runs_in
+from runtimes.tokenizing import TOKENIZER
 
-PEERS = ("onnxruntime", "nncf", "optimum", "olive")
-"""Each has NAME_int8.py, the script, and requirements/NAME.txt, its environment."""
+PEERS = {
+    "onnxruntime": "onnxruntime_int8",
+    "nncf": "nncf_int8",
+    "optimum": "optimum_int8",
+    "olive": "olive_int8",
+    "fasttext": "fasttext_rows",
+    "model2vec": "model2vec_static",
+}
+"""The script of each peer; its environment is requirements/NAME.txt."""
 
 CALIBRATION_ROWS = 300
 _LONGEST_S = 3600.0
@@ -36,7 +45,8 @@ class PeerModel:
     """Hold a model that a peer made, as an artifact folder, or why there is none.
 
     `version` is the peer's package and its version, `seconds` what it took from the teacher on.
-    With an `error`, one line, there is no `path`; `format` is "onnx" or "openvino" otherwise.
+    With an `error`, one line, there is no `path`. `format` is "onnx" or "openvino" otherwise; or
+    "fasttext", which no runtime loads: `peer`'s own environment answers and times it.
     """
 
     name: str
@@ -45,6 +55,12 @@ class PeerModel:
     path: Path | None = None
     seconds: float = 0.0
     error: str = ""
+    peer: str = ""
+
+    @property
+    def runnable(self) -> bool:
+        """Tell whether there is a model that a runtime loads."""
+        return self.path is not None and self.format in deployed_formats()
 
 
 def make_peers(
@@ -62,9 +78,10 @@ def make_peers(
 ) -> list[PeerModel]:
     """Return every model of every peer, made in `folder`/PEER, which is replaced.
 
-    Calibration rows are drawn from `train`. Environments are kept below edgepress's cache, or in
-    `environments`. A failure becomes a row with its error, and the other peers go on. Raises
-    InputError for a teacher or a file that cannot be read, UnknownNameError for a peer.
+    `train` is what a peer learns from that learns labels; calibration rows are drawn from it.
+    Environments are kept below edgepress's cache, or in `environments`. A failure becomes a row
+    with its error, and the other peers go on. Raises InputError for a teacher or a file that cannot
+    be read, UnknownNameError for a peer.
     """
     wanted = PEERS if names is None else tuple(names)
     for name in wanted:
@@ -77,33 +94,34 @@ def make_peers(
         source.labels,
         task_of(source.task),
     )
-    drawn = np.random.default_rng(seed).permutation(len(rows))[:CALIBRATION_ROWS]
-    texts = tuple(task_of(source.task).text(rows.inputs[number]) for number in drawn)
+    order = np.random.default_rng(seed).permutation(len(rows))
+    task_ = task_of(source.task)
+    texts = tuple(task_.text(rows.inputs[number]) for number in order[:CALIBRATION_ROWS])
+    labeled = source.task == DEFAULT_TASK
+    mixed = [(rows.inputs[number], int(rows.targets[number])) for number in order if labeled]
+    asked = PeerJob(
+        *(source.path.resolve(), texts, source.max_length, folder, source.task), rows=tuple(mixed)
+    )
     root = environments or cache_root() / "peers"
     models = []
     for name in wanted:
-        models += _make(name, source, texts, folder.resolve() / name, root, progress or Terminal())
+        job = replace(asked, folder=folder.resolve() / name)
+        models += _make(name, source, job, root, progress or Terminal())
     return models
 
 
 def _make(
-    peer: str,
-    teacher: Artifact,
-    texts: tuple[str, ...],
-    folder: Path,
-    root: Path,
-    progress: Progress,
+    peer: str, teacher: Artifact, job: PeerJob, root: Path, progress: Progress
 ) -> list[PeerModel]:
     progress.note(f"peer {peer}: environment (minutes the first time), then its models")
     try:
         python = interpreter(peer, root)
-        with new_folder(folder):
+        with new_folder(job.folder):
             pass
-        job = PeerJob(teacher.path.resolve(), texts, teacher.max_length, folder, teacher.task)
         error = _run_script(python, peer, job)
     except EdgepressError as failure:
         return [PeerModel(peer, error=failure.received)]
-    made = [_artifact(row, teacher, texts, folder) for row in read_rows(folder)]
+    made = [replace(_artifact(row, teacher, job), peer=peer) for row in read_rows(job.folder)]
     if error or not made:
         made.append(PeerModel(peer, error=error or "its script made nothing"))
     return made
@@ -111,7 +129,7 @@ def _make(
 
 def _run_script(python: Path, peer: str, job: PeerJob) -> str:
     """Run a peer's script; return its error, empty on success."""
-    command = [str(python), "-m", f"benchmarks.peers.{peer}_int8", str(job.write())]
+    command = [str(python), "-m", f"benchmarks.peers.{PEERS[peer]}", str(job.write())]
     log = job.folder / _LOG
     with log.open("w", encoding="utf-8") as stream:
         try:
@@ -132,13 +150,16 @@ def _run_script(python: Path, peer: str, job: PeerJob) -> str:
     return f"its script ended with {done.returncode}: {said}"
 
 
-def _artifact(row: PeerRow, teacher: Artifact, texts: tuple[str, ...], folder: Path) -> PeerModel:
-    """Turn a peer's model folder into an artifact, and check that it answers a row."""
+def _artifact(row: PeerRow, teacher: Artifact, job: PeerJob) -> PeerModel:
+    """Turn a peer's model folder into an artifact, and check that it answers a row.
+
+    A model in a format of the peer's own stays as it is.
+    """
     error = row.error
-    place = folder / row.folder
-    if not error:
+    place = job.folder / row.folder
+    if not error and row.format in deployed_formats():
         try:
-            _check(_described(row, teacher, place), texts[:1])
+            _check(_described(row, teacher, place), job.texts[:1])
         except EdgepressError as failure:
             error = failure.received.splitlines()[0]
     if error:
@@ -147,7 +168,10 @@ def _artifact(row: PeerRow, teacher: Artifact, texts: tuple[str, ...], folder: P
 
 
 def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
-    copy_tokenizer(teacher.path, folder)
+    if not (folder / TOKENIZER).is_file():
+        copy_tokenizer(teacher.path, folder)
+    elif reads_table(teacher.task):  # a tokenizer of the peer's own
+        write_table(folder, teacher.max_length, Silence())
     return write_like(
         teacher,
         folder,
