@@ -168,12 +168,12 @@ def _facts(
     linear, curve = out_of_fold(rows, len(labels), seed)
     teacher = bench.scores(shop.teacher)
     named = _suspects(shop.teacher, rows, linear, seed, 1 - teacher.metric)
-    board.note("models: the linear rival, the quantized teacher, untrained students")
-    fitted, shapes = bench.linear()[1], {words(shape): shape for shape in bench.shapes()}
-    models = {"quantized": bench.quantized(), "linear": fitted}
-    models |= {name: bench.untrained(shape) for name, shape in shapes.items()}
+    board.note("models: the linear rivals, the quantized teacher, untrained students")
+    answering = {"quantized": bench.quantized(), **bench.rivals()}
+    shapes = {words(shape): shape for shape in bench.shapes()}
+    models = answering | {name: bench.untrained(shape) for name, shape in shapes.items()}
     board.note("accuracy, speed and size")
-    scores = {name: bench.scores(models[name]) for name in ("quantized", "linear")}
+    scores = {name: bench.scores(model) for name, model in answering.items()}
     mixed = bench.scores(shop.teacher, shuffled(bench.held.inputs[:_SHUFFLED], seed))
     plain = teacher.of(np.arange(len(mixed)))
     facts = Facts(
@@ -221,11 +221,11 @@ def _options(
     teacher: RowScores,
 ) -> tuple[Option, ...]:
     seed, times = bench.shop.plan.recipe.seed, bench.timed(models)
-    linear, precision = list(RIVALS)[-1], models["quantized"].precision
+    precision = models["quantized"].precision
     heads = {
         REFERENCE: ("teacher", "the teacher, fp32"),
         "quantized": ("quantize", f"the teacher, {precision}"),
-        "linear": ("linear", linear),
+        **{name: ("linear", name) for name in RIVALS},
         **{name: ("distil", name) for name in shapes},
     }
     options = []

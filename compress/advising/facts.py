@@ -69,9 +69,20 @@ class Facts:
         return tuple(sorted(found, key=lambda one: one.layers or 0))
 
     @property
+    def rivals(self) -> tuple[Option, ...]:
+        """Return the linear models, the smallest first."""
+        found = [one for one in self.options if one.kind == "linear"]
+        return tuple(sorted(found, key=lambda one: one.size_mb))
+
+    @property
+    def best_rival(self) -> Option:
+        """Return the linear model that keeps most of the teacher's accuracy."""
+        return max(self.rivals, key=lambda one: (one.retention and one.retention.value) or 0.0)
+
+    @property
     def linear(self) -> Estimate:
-        """Return the linear model's retention."""
-        return self.option("linear").retention or Estimate()
+        """Return the retention of the best linear model."""
+        return self.best_rival.retention or Estimate()
 
     @property
     def suspect_share(self) -> float:

@@ -16,7 +16,6 @@ from compress.export.formats import ROUTES
 from compress.export.stage import Export
 from compress.judge.evaluation import REFERENCE, Candidate, Evaluation, Measured
 from compress.judge.judging import measure_and_judge
-from compress.linear.stage import Linear
 from compress.models.architectures import supports
 from compress.progress import Silence
 from compress.recipe import parse_stage
@@ -25,7 +24,7 @@ from compress.run.maker import Maker
 from compress.search.rivals import RIVALS
 from compress.search.shape import Shape
 from compress.search.space import Space, space_of
-from compress.search.workshop import Workshop, refit_rows
+from compress.search.workshop import Workshop, labeled, refit_rows
 from compress.tasks import task_of
 from profiles.budget import Budget
 from profiles.device import DeviceProfile
@@ -106,18 +105,21 @@ class Bench:
             model, _ = maker.make(way, model, data=shop.data, teacher=shop.teacher)
         return model
 
-    def linear(self) -> tuple[Linear, Artifact]:
-        """Return a linear model of words and characters, and its settings.
+    def rivals(self) -> dict[str, Artifact]:
+        """Return the linear rivals by name, compiled to lookups.
 
-        Its regularization is that of the best model of words alone on the validation rows; both
-        are fitted to labels only. With `refit` the model then learns the validation rows too.
+        Their regularization is that of the best model of words alone on the validation rows; they
+        are fitted to labels only. With `refit` they then learn the validation rows too.
         """
         shop = self.shop
-        data = dataclasses.replace(shop.data, unlabeled=())
-        words, both = RIVALS.values()
+        data = labeled(shop.data)
+        words = next(iter(RIVALS.values()))
         chosen = shop.made(words, data).history[-1].metrics["regularization"]
-        fixed = dataclasses.replace(both, regularization=chosen)
-        return fixed, shop.made(fixed, refit_rows(data) if self.refit else data)
+        rows = refit_rows(data) if self.refit else data
+        return {
+            name: shop.made(dataclasses.replace(stage, regularization=chosen), rows)
+            for name, stage in RIVALS.items()
+        }
 
     def scores(self, model: Artifact, texts: Sequence[str] | None = None) -> RowScores:
         """Return a model's score of each held row, or of other texts with the same labels."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from compress.advising.facts import Facts, Option
 from compress.advising.recorded import range_of
+from compress.report.schema import Estimate
 
 FEWEST_ROWS = 10
 """Rows a class, at the median. With fewer, one row decides a tenth of a class or more, and the
@@ -116,14 +117,19 @@ def too_many_wrong_labels(facts: Facts) -> Answer | None:
 
 
 def linear_enough(facts: Facts) -> Answer | None:
-    """Take the linear model where it surely keeps the goal on rows that it has not seen."""
-    linear = facts.option("linear")
-    if not _keeps(linear, facts.goal) or linear.missed:
+    """Take the smallest linear model that surely keeps the goal on rows that it has not seen.
+
+    Its own latency was measured, and may not miss a limit.
+    """
+    able = [one for one in facts.rivals if _keeps(one, facts.goal) and not one.missed]
+    if not able:
         return None
-    kept = facts.linear
+    linear = able[0]
+    kept = linear.retention or Estimate()
     why = (
-        f"it keeps {kept.value:.1%} of the teacher's accuracy (at least {kept.lower:.1%}, goal"
-        f" {facts.goal:.1%}) on {facts.held_rows} rows, at {_figures(linear)}"
+        f"{linear.name} keeps {kept.value:.1%} of the teacher's accuracy (at least"
+        f" {kept.lower:.1%}, goal {facts.goal:.1%}) on {facts.held_rows} rows, at"
+        f" {_figures(linear)}"
     )
     return Answer("linear", "linear_enough", why, linear)
 
@@ -159,7 +165,7 @@ def student(facts: Facts) -> Answer:
             f"recorded runs of {chosen.layers} layer{'s' * (chosen.layers != 1)} kept"
             f" {known.lower:.1%} to {known.upper:.1%},"
             f" the goal is {facts.goal:.1%}; a linear model keeps {facts.linear.value:.1%}"
-            f" (at least {facts.linear.lower:.1%})"
+            f" (at least {facts.linear.lower:.1%}) at {_figures(facts.best_rival)}"
         )
     else:
         why = "no recorded run of fewer layers reached the goal"

@@ -38,7 +38,7 @@ def _stages(profile: str, answer: Answer, cuts: bool) -> list[Stage]:
         case "teacher":
             return []
         case "linear":
-            return [list(RIVALS.values())[-1]]
+            return [RIVALS[option.name]]
         case "distil" if cuts:
             prune = {"kind": "prune", "vocabulary": True, "recovery_epochs": 0}
             distil = {

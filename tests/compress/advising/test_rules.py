@@ -74,6 +74,20 @@ def test_the_rules(changes: dict[str, object], kind: str) -> None:
     assert decide(facts(**changes)).kind == kind  # type: ignore[arg-type]
 
 
+def test_the_smallest_linear_model_that_keeps_the_goal_and_its_limits_is_enough() -> None:
+    small = replace(LINEAR, name="words", size_mb=1.0, retention=kept(0.995))
+    large = replace(LINEAR, retention=kept(0.999))
+    others = tuple(one for one in facts().options if one.kind != "linear")
+    for mine, name in (
+        (small, "words"),
+        (replace(small, retention=kept(0.97)), "bag"),
+        (replace(small, missed=("latency_p90_ms ≤ 0.01",)), "bag"),
+    ):
+        answer = decide(facts(options=(*others, large, mine)))
+        assert (answer.kind, answer.option.name) == ("linear", name)
+        assert f"{name} keeps" in answer.why
+
+
 def test_where_order_matters_a_bag_of_words_and_a_shallow_student_are_refused() -> None:
     linear = replace(LINEAR, retention=kept(0.6))
     answer = decide(facts(linear=linear, order=kept(0.55)))
