@@ -6,7 +6,7 @@ import dataclasses
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from compress.data.dataset import Dataset
 from compress.data.rows import Record, Rows, normal
@@ -51,16 +51,18 @@ def check_classes(train: Sequence[Record], column: str) -> None:
         )
 
 
-def check_known(name: str, rows: Sequence[Record], labels: tuple[str, ...]) -> None:
-    """Raise DataError when a split has unknown classes."""
-    strange = sorted({row.target for row in rows} - set(labels))
+def check_known(
+    split: str, names: Iterable[str], known: Sequence[str], what: str = "labels"
+) -> None:
+    """Raise DataError when a split names something that the model does not know."""
+    strange = sorted(set(names) - set(known))
     if strange:
         raise DataError(
-            f"{name} has labels that train lacks ({len(strange)}):"
+            f"{split} has {what} that the model does not know ({len(strange)}):"
             f" {', '.join(map(repr, strange[:5]))}",
-            expected=f"one of the {len(labels)} labels that the model knows",
-            available=", ".join(labels[:12]) + (", …" if len(labels) > 12 else ""),
-            action="check the label column's spelling, or drop these rows",
+            expected=f"some of the {len(known)} that it knows",
+            available=", ".join(known[:12]) + (", …" if len(known) > 12 else ""),
+            action=f"check the spelling of the {what}, or drop these rows",
         )
 
 
@@ -105,13 +107,7 @@ def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
     if set(names) != set(classes):
         raise _other_classes(data.labels, classes)
     order = [classes.index(name) for name in names]
-    splits = [
-        Rows(rows.inputs, tuple(order[label] for label in rows.targets))
-        for rows in (data.train, data.validation, data.test)
-    ]
-    return dataclasses.replace(
-        data, labels=classes, train=splits[0], validation=splits[1], test=splits[2]
-    )
+    return data.relabeled(classes, lambda _, rows: [order[label] for label in rows.targets])
 
 
 def _other_classes(given: tuple[str, ...], classes: tuple[str, ...]) -> DataError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -34,6 +35,20 @@ class Dataset:
     warnings: tuple[str, ...] = ()
     duplicates: int = 0
     dropped: int = 0
+
+    def relabeled(self, labels: tuple[str, ...], targets_of: Callable[[str, Rows], Any]) -> Dataset:
+        """Return the data with these outputs; `targets_of` returns a split's targets for them."""
+
+        def relabeled(name: str, rows: Rows) -> Rows:
+            return Rows(rows.inputs, tuple(targets_of(name, rows)))
+
+        return dataclasses.replace(
+            self,
+            labels=labels,
+            train=relabeled("train", self.train),
+            validation=relabeled("validation", self.validation),
+            test=relabeled("test", self.test),
+        )
 
 
 def no_rows(labels: tuple[str, ...]) -> Dataset:

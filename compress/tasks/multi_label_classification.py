@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 from collections import Counter
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.data.classes import few_rows
+from compress.data.classes import check_known, few_rows
 from compress.data.dataset import Dataset, DataSettings
 from compress.data.reading import text_of
 from compress.data.rows import Record, Rows
@@ -28,7 +27,7 @@ from compress.tasks.multi_label_scores import (
     mean_average_precision_of,
 )
 from compress.tasks.shares import with_sampling_error
-from compress.tasks.text_classification import Logits, TextClassification
+from compress.tasks.text_classification import Logits, TextClassification, like
 from profiles.class_retention import worst_class_interval
 from profiles.measurement import Figures, Provenance
 from profiles.paired import metric_interval, paired_retention
@@ -113,7 +112,7 @@ class MultiLabelClassification(TextClassification):
 
     def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
         """Return texts and label numbers; raise DataError for an unknown label."""
-        _check_known(split, {name for row in records for name in row.target}, labels)
+        check_known(split, (name for row in records for name in row.target), labels)
         index = {name: place for place, name in enumerate(labels)}
         targets = ([index[name] for name in row.target] for row in records)
         return Rows(tuple(row.input for row in records), tuple(map(sorted, targets)))
@@ -138,18 +137,10 @@ class MultiLabelClassification(TextClassification):
         """Return the data with its labels as the head numbers them; it may know further ones."""
         if data.labels == labels:
             return data
-        _check_known("the data", set(data.labels), labels)
+        check_known("the data", data.labels, labels)
         order = [labels.index(name) for name in data.labels]
-
-        def renumbered(rows: Rows) -> Rows:
-            return Rows(rows.inputs, tuple(sorted(order[k] for k in one) for one in rows.targets))
-
-        return dataclasses.replace(
-            data,
-            labels=labels,
-            train=renumbered(data.train),
-            validation=renumbered(data.validation),
-            test=renumbered(data.test),
+        return data.relabeled(
+            labels, lambda _, rows: [sorted(order[k] for k in one) for one in rows.targets]
         )
 
     def head_labels(
@@ -203,7 +194,7 @@ class MultiLabelClassification(TextClassification):
 
     def soft_loss(self, output: Any, batch: Batch, known: Logits, temperature: float) -> Tensor:
         """Return T²·KL from the teacher's softened probabilities, the mean over labels, by row."""
-        return losses.binary_soft_loss(output.logits, _like(known, output), temperature)
+        return losses.binary_soft_loss(output.logits, like(known, output), temperature)
 
     def distillation_loss(
         self,
@@ -320,18 +311,6 @@ def _listed(cell: Any) -> Sequence[str]:
     return cell.split(next((sign for sign in _SEPARATORS if sign in cell), "|"))
 
 
-def _check_known(split: str, names: set[str], labels: tuple[str, ...]) -> None:
-    strange = sorted(names - set(labels))
-    if strange:
-        raise DataError(
-            f"{split} has labels that the model does not know ({len(strange)}):"
-            f" {', '.join(map(repr, strange[:5]))}",
-            expected=f"some of the {len(labels)} labels that it knows",
-            available=", ".join(labels[:12]) + (", …" if len(labels) > 12 else ""),
-            action="check the labels' spelling, or drop these rows",
-        )
-
-
 def _cross_entropy(logits: Tensor, targets: Sequence[Any]) -> Tensor:
     """Return the binary cross-entropy of each row and label."""
     import torch
@@ -339,13 +318,6 @@ def _cross_entropy(logits: Tensor, targets: Sequence[Any]) -> Tensor:
 
     wanted = torch.from_numpy(hot(targets, logits.shape[1])).to(logits)
     return F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-
-
-def _like(known: Logits, output: Any) -> Tensor:
-    """Return a teacher's logits as a tensor on the student's device."""
-    import torch
-
-    return torch.from_numpy(np.asarray(known)).to(output.logits)
 
 
 def _log_sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -97,7 +97,7 @@ class TextClassification:
 
     def rows(self, split: str, records: Sequence[Record], labels: tuple[str, ...]) -> Rows:
         """Return texts and class indices; raise DataError for an unknown label."""
-        classes.check_known(split, records, labels)
+        classes.check_known(split, (row.target for row in records), labels)
         return classes.indexed(records, labels)
 
     def weaknesses(
@@ -178,7 +178,7 @@ class TextClassification:
 
     def soft_loss(self, output: Any, batch: Batch, known: Logits, temperature: float) -> Tensor:
         """Return T²·KL from the teacher's softened probabilities, row by row."""
-        return losses.soft_target_loss(output.logits, _like(known, output), temperature)
+        return losses.soft_target_loss(output.logits, like(known, output), temperature)
 
     def distillation_loss(
         self,
@@ -196,7 +196,7 @@ class TextClassification:
         labels = [losses.UNLABELED if target is None else target for target in targets]
         return losses.distillation_loss(
             output.logits,
-            _like(known, output),
+            like(known, output),
             torch.tensor(labels).to(output.logits.device),
             temperature=temperature,
             alpha=alpha,
@@ -282,8 +282,8 @@ def _classes(answers: Logits) -> NDArray[np.int64]:
     return highest
 
 
-def _like(known: Logits, output: Any) -> Tensor:
+def like(known: Logits, output: Any) -> Tensor:
     """Return a teacher's logits as a tensor on the student's device."""
     import torch
 
-    return torch.from_numpy(np.asarray(known)).to(output.logits.device)
+    return torch.from_numpy(np.asarray(known)).to(output.logits)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.batch import Tokens
-from compress.data.classes import few_rows
+from compress.data.classes import check_known, few_rows
 from compress.data.dataset import Dataset, DataSettings
 from compress.data.rows import Record, Rows
 from compress.tasks import heads, losses
@@ -124,7 +123,7 @@ class TokenClassification:
         """Return inputs and the words' label numbers; raise DataError for a strange type."""
         rows = [tagged(record) for record in records]
         numbers = Numbers(labels)
-        _check_known(split, rows, numbers.types)
+        _check_types(split, rows, numbers.types)
         return Rows(tuple(row.input for row in rows), tuple(numbers.of(row) for row in rows))
 
     def weaknesses(
@@ -156,21 +155,15 @@ class TokenClassification:
             return data
         known, numbers = Numbers(data.labels), Numbers(labels)
 
-        def renumbered(split: str, rows: Rows) -> Rows:
+        def renumbered(split: str, rows: Rows) -> Iterator[list[int]]:
             read = [
                 Tagged(value, len(target), tuple(known.entities(target)), mended=False)
                 for value, target in zip(rows.inputs, rows.targets, strict=True)
             ]
-            _check_known(split, read, numbers.types)
-            return Rows(rows.inputs, tuple(numbers.of(row) for row in read))
+            _check_types(split, read, numbers.types)
+            return map(numbers.of, read)
 
-        return dataclasses.replace(
-            data,
-            labels=labels,
-            train=renumbered("train", data.train),
-            validation=renumbered("validation", data.validation),
-            test=renumbered("test", data.test),
-        )
+        return data.relabeled(labels, renumbered)
 
     def auto_class(self) -> Any:
         """Return AutoModelForTokenClassification."""
@@ -350,16 +343,8 @@ class TokenClassification:
         return type_costs(answers, reference, targets, labels)
 
 
-def _check_known(split: str, rows: Sequence[Tagged], types: tuple[str, ...]) -> None:
-    strange = sorted(set(types_of(rows)) - set(types))
-    if strange:
-        raise DataError(
-            f"{split} has types of entities that the model does not know ({len(strange)}):"
-            f" {', '.join(map(repr, strange[:5]))}",
-            expected=f"one of the {len(types)} types that it knows",
-            available=", ".join(types[:12]) + (", …" if len(types) > 12 else ""),
-            action="check the tags' spelling, or drop these rows",
-        )
+def _check_types(split: str, rows: Sequence[Tagged], types: tuple[str, ...]) -> None:
+    check_known(split, types_of(rows), types, "types of entities")
 
 
 def _flat(targets: Sequence[Any]) -> Any:
