@@ -53,7 +53,8 @@ def check_result(
     ratio = _size_ratio(source, folder, limits)
     rows = pick_rows(context.data.validation, CHECK_ROWS)
     agreement, pair = compare(source, folder, rows)
-    chance = task_of(source.task).chance(rows.targets, source.labels)
+    task = task_of(source.task)
+    chance = task.chance(rows.targets, source.labels)
     if pair.reference.metric <= chance:
         context.progress.warn(
             f"the model before quantization is right on {pair.reference.metric:.1%} of the"
@@ -64,8 +65,8 @@ def check_result(
     return {
         "size_ratio": round(ratio, 4),
         "validation_rows": float(len(rows)),
-        "validation_accuracy": round(pair.candidate.metric, 4),
-        "source_accuracy": round(pair.reference.metric, 4),
+        f"validation_{task.metric}": round(pair.candidate.metric, 4),
+        f"source_{task.metric}": round(pair.reference.metric, 4),
         "agreement": round(agreement, 4),
     }
 

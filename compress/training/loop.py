@@ -57,20 +57,24 @@ class TrainPlan:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """Report a training: the best epoch's validation figures and the epochs' time."""
+    """Report a training: the best epoch's validation figures and the epochs' time.
+
+    `metric` is the name of the task's score.
+    """
 
     epochs: int
     best_epoch: int
     score: float
     loss: float
     seconds: float
+    metric: str
 
     def metrics(self) -> dict[str, float]:
         """Return the figures by name, for a stage's record, without times."""
         return {
             "epochs": self.epochs,
             "best_epoch": self.best_epoch,
-            "validation_accuracy": round(self.score, 6),
+            f"validation_{self.metric}": round(self.score, 6),
             "validation_loss": round(self.loss, 6),
         }
 
@@ -119,6 +123,7 @@ def fit(
         score=state.best_score,
         loss=state.best_loss,
         seconds=time.perf_counter() - start,
+        metric=task.metric,
     )
 
 
