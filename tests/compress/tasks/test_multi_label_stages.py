@@ -23,7 +23,8 @@ class TestMultiLabelStages(StagesContract):
     method: ClassVar[str] = "probe-then-full"
     quantized = (
         ("onnx", {"scheme": "int8-dynamic", "weights": "int4"}),
-        ("openvino", {"scheme": "int8-dynamic"}),
+        ("onnx", {"scheme": "int8-static"}),
+        ("openvino", {"scheme": "int8-static"}),
     )
     budgets: ClassVar[Mapping[str, float]] = {
         "f1": 0.3,

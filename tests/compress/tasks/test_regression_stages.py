@@ -22,7 +22,11 @@ class TestRegressionStages(StagesContract):
 
     name: ClassVar[str] = "text-regression"
     settings: ClassVar[Mapping[str, Any]] = {"label": "stars"}
-    quantized = (("onnx", {"scheme": "int8-dynamic"}), ("openvino", {"scheme": "int8-dynamic"}))
+    quantized = (
+        ("onnx", {"scheme": "int8-dynamic", "weights": "int4"}),
+        ("onnx", {"scheme": "int8-static"}),
+        ("openvino", {"scheme": "int8-dynamic"}),
+    )
     pruned: ClassVar[float] = 0.5
     budgets: ClassVar[Mapping[str, float]] = {
         "bounded_r2": 0.3,
