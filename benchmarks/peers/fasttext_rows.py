@@ -19,7 +19,7 @@ _LABEL = "__label__"
 _PUNCTUATION = re.compile(r"([^\w\s])")
 _WORD_N_GRAMS = (1, 2)
 _CHARACTERS = ((0, 0), (2, 5))
-_EPOCHS = (25, 50)
+_EPOCHS = (50, 100)
 _FIXED = {"dim": 50, "bucket": 50_000, "lr": 0.5, "loss": "softmax", "thread": 1, "verbose": 0}
 """The default of 2,000,000 buckets makes 400 MB of vectors, hardly one of which rows so few use."""
 

@@ -19,15 +19,16 @@ They run as linear students do: compiled to a lookup, which scikit-learn's pipel
 """
 
 
-def made_rivals(shop: Workshop) -> Iterator[tuple[str, Artifact]]:
-    """Yield each rival by name, trained on the labels of training and validation rows alone.
+def made_rivals(shop: Workshop, *, refit: bool = True) -> Iterator[tuple[str, Artifact]]:
+    """Yield each rival by name, trained on the labels of training rows alone.
 
-    Its regularization is that of the best accuracy on the validation rows, before it learns them.
-    No test row is used. A task other than text classification has none.
+    With `refit`, as for an answer, it learns the validation rows too. Its regularization is that of
+    the best accuracy on them, before it learns them. No test row is used. A task other than text
+    classification has none.
     """
     if shop.teacher.task != DEFAULT_TASK:
         return
     data = labeled(shop.data)
     for name, stage in RIVALS.items():
         shop.progress.note(f"rival {name}")
-        yield name, shop.made(stage, refit_rows(data))
+        yield name, shop.made(stage, refit_rows(data) if refit else data)

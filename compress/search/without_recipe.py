@@ -17,10 +17,12 @@ from compress.models.architectures import supports
 from compress.recipe import TargetSettings, parse_recipe, parse_stage, recipe_error
 from compress.report.schema import Report
 from compress.run.run_folder import RunFolder
+from compress.search.clock import CLOSING_S
 from compress.search.conclude import judge, section
 from compress.search.ladder import EPOCHS, Ladder, words
 from compress.search.pace import finetune_pace, student_pace
 from compress.search.request import Board, NoBoard, SearchRequest, SearchResult, request_of
+from compress.search.rivals import made_rivals
 from compress.search.shape import Shape
 from compress.search.space import space_of
 from compress.setup.draft import recipe_tables, stage_table
@@ -28,6 +30,7 @@ from compress.setup.survey import Given, Survey, survey
 from compress.setup.toml import to_toml
 from compress.stage import Stage
 from profiles.gate import Status
+from runtimes.artifact import Artifact
 from runtimes.errors import InputError
 from runtimes.files import write_text
 
@@ -42,6 +45,8 @@ _LEAST_EPOCHS = 2
 _FINETUNE_SHARE = 0.4
 _ANSWERING_SHARE = 0.2
 """Of the whole time, what fine-tuning and the teacher's answers may take."""
+_RIVALS_S = 180.0
+"""What the linear rivals of some ten thousand rows may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,18 @@ def compress(prepared: Prepared) -> tuple[Report, Status]:
     chosen = [*request.plan.recipe.stages, *stages]
     write_text(place, _recipe(asked, prepared.survey, chosen, place))
     shown = None if result is None else section(result, ())
-    return judge(request, stages, search=shown, command=asked.command, tier=asked.tier)
+    rivals = {} if result is None else _rivals(prepared, request)
+    return judge(
+        request, stages, search=shown, rivals=rivals, command=asked.command, tier=asked.tier
+    )
+
+
+def _rivals(prepared: Prepared, request: SearchRequest) -> dict[str, Artifact]:
+    """Return the linear models of the rows that the choice learned; none where time is short."""
+    if prepared.asked.limit_s - (time.monotonic() - prepared.begun) < _RIVALS_S + CLOSING_S:
+        request.board.note("no time for the linear rivals: give more --time")
+        return {}
+    return dict(made_rivals(request.workshop(), refit=False))
 
 
 def _climbed(prepared: Prepared, request: SearchRequest) -> SearchResult | None:

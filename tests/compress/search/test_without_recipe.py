@@ -13,6 +13,7 @@ from compress.cli.main import run
 from compress.models.outline import outline_of
 from compress.recipe import read_recipe
 from compress.search import without_recipe
+from compress.search.rivals import RIVALS
 from compress.search.without_recipe import Asked, compress, prepare
 from compress.setup.survey import Given
 from profiles.gate import Status
@@ -157,6 +158,7 @@ def test_the_recipe_of_the_choice_makes_the_same_model(
     assert models[0].model_file.read_bytes() == models[1].model_file.read_bytes()
     report = json.loads((out / "report.json").read_text())
     assert report["search"]["answer"]
+    assert [row["name"] for row in report["search"]["rivals"]] == list(RIVALS)
     assert math.isfinite(report["summary"]["compression"])
 
 
