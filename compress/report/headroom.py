@@ -21,7 +21,7 @@ _TICKS = {
     "100×": math.log(100.0),
 }
 _PAD = 8.0
-_APART = 26.0
+_APART = 32.0
 """Room that a tick's text takes."""
 
 

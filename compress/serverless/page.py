@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
+from compress.judge.evaluation import Measured
 from compress.judge.evidence import now
 from compress.judge.gating import CANDIDATE, gated_model
 from compress.judge.validate import MODEL
-from compress.report.gate_report import Fault, GateReport
+from compress.report.gate_report import Fault, GatedModel, GateReport
 from compress.serverless.cost import Prices
 from compress.serverless.figures import package_json
 from compress.serverless.opening import Request
@@ -30,10 +32,7 @@ def report_of(
         seconds=outcome.seconds,
         overhead=outcome.overhead,
         machine=outcome.facts.to_json(),
-        models=tuple(
-            gated_model(row, CANDIDATE if row.candidate.name == MODEL else row.candidate.name)
-            for row in reversed(outcome.measured)
-        ),
+        models=tuple(_model(row, request) for row in reversed(outcome.measured)),
         verdicts=found.fleet.verdicts,
         noise=outcome.noise.reasons,
         faults=tuple(
@@ -50,6 +49,13 @@ def report_of(
         rows_digest=found.rows_digest,
         package=package_json(found, prices),
     )
+
+
+def _model(row: Measured, request: Request) -> GatedModel:
+    """Return a measured model as a report names it; the package has its own folder's name."""
+    if row.candidate.name != MODEL:
+        return gated_model(row, row.candidate.name)
+    return dataclasses.replace(gated_model(row, CANDIDATE), name=request.package.resolve().name)
 
 
 def _notes(found: PackageValidation) -> Iterator[str]:

@@ -146,7 +146,11 @@ def test_a_package_is_gated_with_a_gates_files_and_exit_codes(
     half = 0.5 * sum(found["package"]["phases_ms"].values())
     assert found["package"]["billed_ms"] > 0.5 * half
     assert "<failure" in junit.read_text(encoding="utf-8")
-    assert "FAIL" in html.read_text(encoding="utf-8")
+    drawn = html.read_text(encoding="utf-8")
+    assert "FAIL" in drawn
+    assert "edgepress gate · " in drawn
+    assert '<bdi class="name">package</bdi>' in drawn
+    assert "p90 over in process" in drawn
 
 
 @pytest.mark.parametrize(
