@@ -8,6 +8,7 @@ from compress.report.gate_report import GateReport
 from compress.report.html import page
 from profiles.gate import shown
 
+_COMMANDS = ("gate", "judge", "validate")
 _UNITS = {"ratio": "", "fraction": ""}
 """Units whose numbers say all; others stand beside the metric's name."""
 
@@ -26,7 +27,7 @@ def render(report: GateReport) -> str:
             (name, _UNITS.get(unit, unit), [shown(one.get(name)) for one in by_model])
             for name, unit in metrics.items()
         ],
-        command=" ".join(report.repeat.split()[:2]) or "edgepress",
+        command=next((one for one in report.repeat.split()[:2] if one in _COMMANDS), "gate"),
         phases=phases.drawing(report.package.get("phases_ms") or {}),
         layout=phases,
     )
