@@ -3,7 +3,9 @@
 Every variant is started once a round, in random order, files in the page cache; a round has a bare
 interpreter too, and what a variant takes beyond it is compared within the round. CPU time stands
 beside the time on the clock: on a busy machine it is the steadier of the two. A process ends at
-once after its answer, so that its end is no part of either.
+once after its answer, so that its end is no part of either. The row "files from storage" is the
+package by its handler, its files dropped from the page cache before each start, as `validate` does
+for its uncached starts; Python's own files stay.
 
     edgepress bundle MODEL --out bundle
     edgepress package bundle --target zip --out package
@@ -21,7 +23,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -39,6 +41,7 @@ from compress.serverless.runtime_api import Invocation, RuntimeApi
 from compress.serverless.sandbox import Settings, environment
 from runtimes.manifest import read_content, write_content
 from runtimes.onnx_c_api import find_library
+from runtimes.page_cache import forget, why_kept
 
 TEXT = "my card has not arrived"
 PHASES = ("imports", "session", "vocabulary", "first answer")
@@ -120,21 +123,27 @@ print(time.perf_counter_ns())
 class Variant:
     """Name a way to start; the program prints when it was entered and when each phase ended.
 
-    One with a `folder` is a client of the Runtime API, which is served an event there.
+    One with a `folder` is a client of the Runtime API, which is served an event there. The files
+    of `forgotten` are dropped from the page cache before each start.
     """
 
     name: str
     command: tuple[str, ...]
     folder: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    forgotten: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Hold one start: the time to the answer, the process's CPU time, and its phases, in ms."""
+    """Hold one start: the time to the answer, the process's CPU time, and its phases, in ms.
+
+    `read_mb` is what the process read from storage: 0 where the page cache had its files.
+    """
 
     wall_ms: float
     cpu_ms: float
+    read_mb: float
     phases_ms: tuple[float, ...]
 
 
@@ -171,6 +180,7 @@ def variants(bundle: Path, package: Path, linear: Path | None = None) -> Iterato
             _python("… without tokenizer", _IDS, *packaged),
             _python("the package, by its handler", _HANDLER, own[0]),
             _python("… with the modules it leaves out", _STANDARD + _HANDLER, own[0]),
+            *_from_storage("the package", function),
             *_clients(function, scratch / "client"),
         ]
         if linear:
@@ -180,9 +190,18 @@ def variants(bundle: Path, package: Path, linear: Path | None = None) -> Iterato
                 _python(
                     "linear, with the modules it leaves out", _STANDARD + _HANDLER, str(function)
                 ),
+                *_from_storage("linear", function),
                 *_clients(function, scratch / "client of linear", "linear, "),
             ]
         yield made
+
+
+def _from_storage(name: str, function: Path) -> list[Variant]:
+    """Return the handler's start with the package's files on storage; none where they cannot be."""
+    if why_kept(function):
+        return []
+    warm = _python(f"{name}, files from storage", _HANDLER, str(function))
+    return [replace(warm, forgotten=function)]
 
 
 def _in_c(library: str, model: Path, scratch: Path) -> list[Variant]:
@@ -244,6 +263,8 @@ def _zipped(bundle: Path, scratch: Path) -> str:
 
 def start(variant: Variant) -> Start:
     """Start a variant's process and wait for its answer."""
+    if variant.forgotten:
+        forget(variant.forgotten)
     return _served(variant) if variant.folder else _printed(variant)
 
 
@@ -255,13 +276,13 @@ def _printed(variant: Variant) -> Start:
         ) as process:
             assert process.stdout is not None
             said = process.stdout.read()
-            cpu_ms = _cpu_ms(process)
+            cpu_ms, read_mb = _used(process)
         if process.returncode:
             errors.seek(0)
             raise click.ClickException(f"{variant.name}: {errors.read().strip()[-400:]}")
     laps = [int(word) for word in said.splitlines()[-1].split()]
     phases = tuple((b - a) / 1e6 for a, b in pairwise(laps))
-    return Start((laps[-1] - began) / 1e6, cpu_ms, phases)
+    return Start((laps[-1] - began) / 1e6, cpu_ms, read_mb, phases)
 
 
 def _served(variant: Variant) -> Start:
@@ -280,17 +301,17 @@ def _served(variant: Variant) -> Start:
         while said.kind == "ready":
             said = api.said.get(timeout=LONGEST_S)
         process.kill()
-        cpu_ms = _cpu_ms(process)
+        cpu_ms, read_mb = _used(process)
     if said.kind != "response" or json.loads(said.body)["statusCode"] != 200:
         raise click.ClickException(f"{variant.name}: {said.kind} {said.body!r}")
-    return Start((said.at_ns - began) / 1e6, cpu_ms, ())
+    return Start((said.at_ns - began) / 1e6, cpu_ms, read_mb, ())
 
 
-def _cpu_ms(process: subprocess.Popen[Any]) -> float:
-    """Wait for a process's end, and return the CPU time that it took."""
+def _used(process: subprocess.Popen[Any]) -> tuple[float, float]:
+    """Wait for a process's end; return its CPU time in ms, and what it read of storage in MB."""
     _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    return (used.ru_utime + used.ru_stime) * 1e3
+    return (used.ru_utime + used.ru_stime) * 1e3, used.ru_inblock * 512 / 1e6
 
 
 def measure(
@@ -328,6 +349,7 @@ def _described(rows: Sequence[Start], bare: Sequence[Start]) -> dict[str, Any]:
         "p90_ms": _bounded(wall, 90),
         "over_interpreter_p50_ms": _bounded(beyond, 50),
         "cpu_over_interpreter_p50_ms": _bounded(cpu_beyond, 50),
+        "read_p50_mb": float(np.median([row.read_mb for row in rows])),
         "phases_p50_ms": dict(zip(PHASES, np.median(phases, axis=0).tolist(), strict=False))
         if phases.size
         else {},
@@ -353,6 +375,8 @@ def table(result: Mapping[str, Any]) -> str:
         keys = ("p50_ms", "p90_ms", "over_interpreter_p50_ms", "cpu_over_interpreter_p50_ms")
         cells = [f"{row[key][0]:.1f} [{row[key][1]:.1f}, {row[key][2]:.1f}]" for key in keys]
         lines.append(f"{name:38}" + "".join(f"{cell:>24}" for cell in cells))
+        if row["read_p50_mb"]:
+            lines.append(f"{'':38}  {row['read_p50_mb']:.1f} MB read from storage")
         if row["phases_p50_ms"]:
             said = [f"{phase} {ms:.1f}" for phase, ms in row["phases_p50_ms"].items()]
             lines.append(f"{'':38}  {', '.join(said)}")

@@ -2,7 +2,8 @@
 
 python -m benchmarks.packages --bundle FOLDER --target lambda-x86 --python 3.13 --json FILE
 
-Three packages of the same bundle, for the same platform, as zips of the same code:
+Three packages of the same bundle, for the same platform, as zips of the same code; --bundle may be
+given again, such as with runs/demo/bundle of `edgepress demo`:
 
 - `edgepress`: what `edgepress package` makes;
 - `by hand`: the bundle, and `pip install --target` of the packages that it imports, whole;
@@ -11,9 +12,10 @@ Three packages of the same bundle, for the same platform, as zips of the same co
 
 The two others hold no compiled modules and no handler: they are smaller than what would run. Each
 size stands beside the target's limit and the 50 to 100 MB that a brief for such packages asks for
-for model and packages. --json FILE holds `schema_version`, `machine`, `target`, `python`,
-`model_bytes`, `compiled`, `limits` and `packages`, by name `zip_bytes` and `unzipped_bytes`, and
-the `wheels` with their versions. The limits do not stop this: what is over one is said.
+for model and packages. --json FILE holds `schema_version` and `bundles`, each with `bundle`,
+`machine`, `target`, `python`, `model_bytes`, `compiled`, `limits` and `packages`, by name
+`zip_bytes` and `unzipped_bytes`, and the `wheels` with their versions. The limits do not stop this:
+what is over one is said.
 """
 
 from __future__ import annotations
@@ -47,7 +49,14 @@ _LIMIT_S = 1800
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--bundle", required=True, type=click.Path(path_type=Path), help="A bundle.")
+@click.option(
+    "--bundle",
+    "bundles",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A bundle; may be repeated.",
+)
 @click.option("--target", "name", default="lambda-x86", type=click.Choice(list(TARGETS)))
 @click.option("--python", default=None, help="The target's Python.", show_default="its newest")
 @click.option(
@@ -57,10 +66,20 @@ _LIMIT_S = 1800
 )
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write figures here.")
 def main(
-    json_file: Path | None, bundle: Path, name: str, python: str | None, interpreter: Path | None
+    json_file: Path | None,
+    bundles: tuple[Path, ...],
+    name: str,
+    python: str | None,
+    interpreter: Path | None,
 ) -> None:
     """Compare the size of a Lambda package with what else a user would upload."""
-    run(lambda: compare(bundle, target_of(name), python, interpreter), table, json_file)
+    target = target_of(name)
+
+    def compared() -> dict[str, Any]:
+        rows = [compare(bundle, target, python, interpreter) for bundle in bundles]
+        return {"schema_version": 2, "bundles": rows}
+
+    run(compared, table, json_file)
 
 
 def compare(
@@ -89,7 +108,7 @@ def compare(
             }
             found[name] = _versions(folder)
     return {
-        "schema_version": 1,
+        "bundle": str(bundle),
         "machine": platform.machine(),
         "target": target.name,
         "python": version,
@@ -131,8 +150,13 @@ def _versions(folder: Path) -> dict[str, str]:
 
 def table(figures: Mapping[str, Any]) -> str:
     """Return the sizes as lines for people."""
+    return "\n\n".join(map(_table, figures["bundles"]))
+
+
+def _table(figures: Mapping[str, Any]) -> str:
     limits = figures["limits"]
-    lines = [f"{figures['target']}, Python {figures['python']}; MB of 10^6 bytes"]
+    named = f"{figures['bundle']}, {figures['model_bytes'] / 1e6:.1f}"
+    lines = [f"{figures['target']}, Python {figures['python']}; {named}; MB of 10^6 bytes"]
     for name, sizes in figures["packages"].items():
         cells = []
         for size in ("zip", "unzipped"):

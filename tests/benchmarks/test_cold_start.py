@@ -13,6 +13,7 @@ from compress.package.folder import BUNDLE, add_function
 from compress.run.bundle import bundle as write_bundle
 from runtimes.artifact import read_artifact
 from runtimes.onnx_c_api import find_library
+from runtimes.page_cache import why_kept
 from tests.absent import needs
 from tests.runtimes.tiny import tiny_linear, tiny_onnx
 
@@ -49,6 +50,8 @@ def test_every_way_to_start_answers_and_is_compared_with_the_interpreter(tmp_pat
     assert list(rows["C API"]["phases_p50_ms"]) == list(PHASES)
     assert all(name in table(result) for name in rows)
     assert {"by its own client", "linear, by its own client"} <= rows.keys()
+    stored = {"the package, files from storage", "linear, files from storage"}
+    assert stored & rows.keys() == (set() if why_kept(tmp_path) else stored)
 
     few = measure(tmp_path / "bundle", tmp_path / "package", 2, None, "by its handler")
     assert list(few["variants"]) == ["interpreter", "the package, by its handler"]
