@@ -64,7 +64,12 @@ class SearchClock:
         return epochs * self.paces[nearest] * max(1.0, work / nearest)
 
     def allows(self, work: float, epochs: int, refits: int) -> bool:
-        """Tell whether a training fits into the time, with `refits` of it on more rows."""
+        """Tell whether a training fits into the time, with `refits` of it on more rows.
+
+        A linear student takes seconds: where little else can be tried, it is.
+        """
+        if not work:
+            return self.fitting_s + CLOSING_S <= self.left_s
         training = self.training_s(work, epochs)
         needed = training * (1 + refits * _MORE_ROWS) + refits * self.making_s
         return needed + self.closing_s <= self.left_s

@@ -107,7 +107,7 @@ class SearchRun:
     def _fits(self, training: Training) -> bool:
         """Tell whether a training, and the refits if it becomes the answer, fit the time.
 
-        The first one always does where no pace is known before it.
+        The first one but a linear student's always does where no pace is known before it.
         """
         if not (self._clock.paces or training.shape.linear):
             return True
@@ -143,7 +143,8 @@ class SearchRun:
         """Return a trial of the shape, None if no answers could make it win."""
         shape, state = training.shape, self._state
         latency, size_mb = self._screened(shape)
-        new = shape not in (*self._beginning, *(trial.shape for trial in state.trials))
+        planned = (*self._space.first_linear(), *self._space.first())
+        new = shape not in (*planned, *(trial.shape for trial in state.trials))
         if new and not state.worth(shape, latency, size_mb):
             return None
         what = "fit" if shape.linear else f"{training.epochs} epochs"
@@ -160,16 +161,15 @@ class SearchRun:
     def _deployed_scores(self, student: Artifact, training: Training) -> RowScores:
         return self._shop.scores(self._shop.deployed(student, training.shape, seed=training.seed))
 
-    @property
-    def _beginning(self) -> list[Shape]:
-        """Return the shapes that are tried before any other."""
-        return [*self._space.first_linear(), *self._space.first()]
-
     def _screened(self, shape: Shape) -> tuple[Latency, float]:
-        """Return a shape's latency and size; the first shapes are measured side by side."""
+        """Return a shape's latency and size; the first shapes are measured side by side.
+
+        The linear ones are in a session of their own: they need not wait for the others.
+        """
         study = self._study
         if study.size_mb(shape) is None or study.latency(shape) is None:
-            shapes = self._beginning if shape in self._beginning else [shape]
+            together = (self._space.first_linear(), self._space.first())
+            shapes = next((group for group in together if shape in group), [shape])
             begun = time.monotonic()
             models = {one: self._shop.untrained(one) for one in shapes}
             mean_s = (time.monotonic() - begun) / len(shapes)

@@ -28,7 +28,7 @@ _FIRST = ((1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0))
 
 _FEATURES = (100_000, 50_000, 20_000, 10_000, 5_000)
 """How many n-grams a linear student keeps."""
-_FIRST_LINEAR = (("words", 20_000), ("characters", 20_000))
+_FIRST_LINEAR = (("characters", 20_000), ("words", 20_000))
 
 _FIXED_WORK = 0.15
 """A step's work beside its layers, as a share of a whole layer: embeddings, head, optimizer."""

@@ -191,6 +191,15 @@ def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
     assert SearchClock(None).allows(1.0, 20, refits=3)
 
 
+def test_a_linear_student_is_tried_where_little_else_fits() -> None:
+    clock = SearchClock(CLOSING_S + 30)
+    clock.trained(1.0, epochs=3, seconds=30.0)
+    clock.making_s, clock.answering_s = 20.0, 60.0
+    assert clock.allows(0.0, 0, refits=3)
+    assert not clock.allows(1.0, 3, refits=3)
+    assert not SearchClock(CLOSING_S - 1).allows(0.0, 0, refits=1)
+
+
 def test_where_there_is_one_rung_it_is_the_last() -> None:
     state = known()
     state.rungs = (20,)

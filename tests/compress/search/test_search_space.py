@@ -141,7 +141,7 @@ def test_a_task_that_reads_every_token_keeps_order_and_8_bit_weights(tmp_path: P
 def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
     space = dataclasses.replace(SPACE, linear=True)
     assert SPACE.first_linear() == []
-    shape = space.first_linear()[-1]
+    shape = space.first_linear()[0]
     assert (shape.name, space.work(shape)) == ("linear-characters-20000", 0)
     (stage,) = stages_of(shape, 0, {"distill": {"augment": 3}})
     assert stage == Linear(features=20_000, augment=3)
