@@ -66,7 +66,7 @@ class SearchClock:
     def allows(self, work: float, epochs: int, refits: int) -> bool:
         """Tell whether a training fits into the time, with `refits` of it on more rows.
 
-        A linear student takes seconds: where little else can be tried, it is.
+        A linear student takes little time: where nothing else can be tried, it is.
         """
         if not work:
             return self.fitting_s + CLOSING_S <= self.left_s

@@ -110,7 +110,7 @@ class SearchState:
 
 
 def linear(state: SearchState) -> Iterator[Training]:
-    """Yield the linear students: they take seconds."""
+    """Yield the linear students: they take little time."""
     yield from state.untried(state.space.first_linear())
 
 

@@ -35,6 +35,7 @@ the most frequent pieces that the rows lack; all pieces that spell any word; and
 spell the characters of the rows."""
 
 _QUICK = {"augment": 0, "regularization": 1.0}
+_COPIES = 2
 
 N_GRAMS: dict[str, dict[str, Any]] = {
     "characters": {"shortest": 1, "longest": 5},
@@ -167,11 +168,11 @@ def linear_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Stage:
     """Return the stage that makes a linear student.
 
     Where the recipe has no such stage, it learns from the augmented copies that students are
-    distilled with: the teacher answers them once. One that is not `judged` has the size and the
-    speed alone, so it is fitted once, to labels.
+    distilled with, two at most: each takes the teacher's answers and lengthens the fit. One that is
+    not `judged` has the size and the speed alone, so it is fitted once, to labels.
     """
     row = {
-        "augment": kept.get("distill", {}).get("augment", 0),
+        "augment": min(_COPIES, kept.get("distill", {}).get("augment", 0)),
         **kept.get("linear", {}),
         **N_GRAMS[shape.n_grams],
         "features": shape.features,

@@ -20,6 +20,15 @@ def test_what_says_how_often_a_model_is_right_needs_labels() -> None:
         "worst_type_recall_retention",
         "mean_average_precision",
         "worst_label_recall_retention",
+        "bounded_r2",
+        "r2",
+        "spearman",
+        "mae",
+        "rmse",
+        "bounded_r2_retention",
+        "bounded_r2_vs_baseline",
+        "mae_retention",
+        "worst_range_retention",
     }
     throughput = metric_named("throughput_b8_c2_rows_per_s")
     assert throughput is not None

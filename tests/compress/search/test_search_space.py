@@ -144,7 +144,7 @@ def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
     shape = space.first_linear()[0]
     assert (shape.name, space.work(shape)) == ("linear-characters-20000", 0)
     (stage,) = stages_of(shape, 0, {"distill": {"augment": 3}})
-    assert stage == Linear(features=20_000, augment=3)
+    assert stage == Linear(features=20_000, augment=2)
     smaller = [near.name for near in space.neighbors(shape, smaller=True)]
     assert smaller == ["linear-words-20000", "linear-characters-10000"]
     own = settings_kept((Linear(augment=1, longest=3, regularization=0.5),))
