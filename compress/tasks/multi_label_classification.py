@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
 
     from compress.data.batch import Batch
+    from compress.tasks import Task
 
 _EXPLANATION = "compress.explain.labels:explain"
 _FEW_ROWS = 20
@@ -155,6 +156,21 @@ class MultiLabelClassification(TextClassification):
         """Set the names of the labels, and that a text may have several."""
         heads.name_outputs(config, labels)
         config.problem_type = heads.PROBLEMS[self.name]
+
+    def learner(self, model: Any, targets: Sequence[Any]) -> Task:
+        """Return the task itself; a new head starts with each label's frequency in its bias.
+
+        Most labels are rare, and learning that alone would take most of a short training (Lin et
+        al. 2017, Focal loss, section 3.3). A new head's bias is exactly 0.
+        """
+        import torch
+
+        bias = heads.last_layer(model).bias
+        if not torch.count_nonzero(bias):
+            share = (hot(targets, len(bias)).sum(axis=0) + 0.5) / (len(targets) + 1)
+            with torch.no_grad():
+                bias.copy_(torch.from_numpy(np.log(share / (1 - share))))
+        return self
 
     def settle(self, model: Any, answers: Callable[[], Logits], targets: Sequence[Any]) -> None:
         """Choose the thresholds on validation rows and subtract them from the head's bias."""

@@ -125,6 +125,22 @@ def test_labels_have_thresholds_of_their_own_only_where_rows_show_it() -> None:
     assert (thresholds.choose(same, np.zeros_like(wanted)) == 0).all()
 
 
+def test_a_new_head_starts_with_the_frequency_of_labels() -> None:
+    import torch
+
+    model = torch.nn.Module()
+    model.classifier = torch.nn.Linear(2, 2)
+    targets = [[0], [0, 1], [0], []] * 50
+    trained = model.classifier.bias.detach().clone()
+    TASK.learner(model, targets)
+    assert torch.equal(model.classifier.bias, trained)
+    with torch.no_grad():
+        model.classifier.bias.zero_()
+    TASK.learner(model, targets)
+    shares = model.classifier.bias.detach().sigmoid().tolist()
+    assert shares == pytest.approx([0.75, 0.25], abs=0.005)
+
+
 def test_the_head_s_bias_takes_the_thresholds() -> None:
     import torch
 
