@@ -26,7 +26,7 @@ def labels_of(found: Found, given: str | None, outputs: int) -> tuple[str, ...]:
     """Return the names of a model's outputs, as many as it has.
 
     `given` is the option's value: a file, or names separated by commas. Raises InputError without
-    names or for another number of them, and UnsupportedError for a head that is not a classifier.
+    names or for another number of them.
     """
     place, names = _names(found, given)
     if not names:
@@ -129,13 +129,6 @@ def _names(found: Found, given: str | None) -> tuple[Path | str, tuple[str, ...]
     """Return where the labels are named, and the labels; () if they are not named."""
     if given is not None:
         return _typed(given)
-    problem = found.config.get("problem_type")
-    if problem in ("regression", "multi_label_classification"):
-        raise UnsupportedError(
-            f"{found.place}: a {problem} head",
-            expected="one class of several (single_label_classification)",
-            action="fine-tune a head that chooses one class",
-        )
     if classes := found.config.get("id2label"):
         return found.place, numbered_names(found.place, classes)
     file = found.file(*_LABEL_FILES)

@@ -27,7 +27,7 @@ from compress.progress import Progress
 from compress.run.single import check_out
 from compress.stage import tool_versions
 from compress.tasks import canonical_task
-from compress.tasks.heads import task_in
+from compress.tasks.heads import PROBLEMS, require_problem, task_in
 from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import BackendError, UnsupportedError, first_line
 from runtimes.files import new_folder
@@ -114,7 +114,15 @@ def _described(found: Found, asked: Import, copied: Copied, folder: Path) -> Man
     tokenizer = tokenizer_folder(found, asked.tokenizer)
     length = max_length_of(found, tokenizer, asked.max_length, copied.positions)
     copy_tokenizer(tokenizer, folder, found.config, length)
-    return Manifest(found.format, canonical_task(asked.task or task_in(found.config)), (), length)
+    return Manifest(found.format, _task(found, asked.task), (), length)
+
+
+def _task(found: Found, asked: str | None) -> str:
+    """Return the model's task; raise UnsupportedError where config.json names another problem."""
+    task = canonical_task(asked or task_in(found.config))
+    if found.config.get("problem_type") and task in PROBLEMS:
+        require_problem(found.place, found.config, PROBLEMS[task])
+    return task
 
 
 def _record(found: Found, copied: Copied, seconds: float) -> StageRecord:

@@ -37,17 +37,22 @@ class Trial:
     def outputs(self) -> tuple[TensorSpec, NDArray[Any]]:
         """Run a short row; return the output of the logits, and its values.
 
-        Raises UnsupportedError for an output that is not of the task's shape, from 2 labels on.
+        Raises UnsupportedError for an output that is not of the task's shape, from 2 labels on; a
+        task may fix their number.
         """
         outputs = self._run(_ROW)
         known = {spec.name: spec for spec in self.opened.outputs}
         name = _LOGITS if _LOGITS in outputs else next(iter(outputs))
         logits = np.asarray(outputs[name])
         expected = (1, *answer_shape(self.task.name, ())[1:])
-        if logits.ndim != len(expected) or logits.shape[0] != 1 or logits.shape[-1] < 2:
+        sizes = zip(logits.shape, expected, strict=False)
+        fits = all(seen == size for seen, size in sizes if isinstance(size, int))
+        few = isinstance(expected[-1], str) and logits.shape[-1] < 2
+        if logits.ndim != len(expected) or not fits or few:
             raise UnsupportedError(
                 f"the output {name!r} of one text has the shape {logits.shape}",
-                expected=f"logits of the shape ({', '.join(map(str, expected))}), from 2 labels on",
+                expected=f"logits of the shape ({', '.join(map(str, expected))})"
+                + (", from 2 labels on" if isinstance(expected[-1], str) else ""),
                 available=", ".join(f"{spec.name} {spec.shape}" for spec in self.opened.outputs),
                 action="export the model with its classification head, or name its task:"
                 f" --task (it is {self.task.name})",

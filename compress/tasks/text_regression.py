@@ -37,7 +37,8 @@ from profiles.measurement import Figures, Provenance
 from profiles.paired import metric_interval, paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import Sum, resampled_interval
-from runtimes.errors import DataError
+from runtimes.errors import DataError, UnsupportedError
+from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -128,7 +129,18 @@ class TextRegression(TextClassification):
         """Return the name of a regression head's output; () for a head that chooses classes."""
         if heads.task_in(config) != self.name:
             return ()
-        return super().head_labels(folder, config, shapes)
+        labels = super().head_labels(folder, config, shapes)
+        if len(labels) > 1:
+            raise UnsupportedError(
+                f"{folder}: a regression head with {len(labels)} outputs",
+                expected="one number for each text",
+                action="fine-tune a model for each number",
+            )
+        return labels
+
+    def outputs(self, labels: tuple[str, ...]) -> tuple[TensorSpec, ...]:
+        """Return the logits' name and shape: one number for each row."""
+        return (TensorSpec("logits", "float32", ("batch", 1)),)
 
     def configure(self, config: Any, labels: tuple[str, ...]) -> None:
         """Set the name of the output, and that it is a number."""

@@ -86,6 +86,17 @@ def test_a_model_that_labels_every_token_is_imported(tmp_path: Path) -> None:
         import_exported(Import(source, task="text-classification"), tmp_path / "no", Silence())
 
 
+def test_a_model_for_several_labels_is_imported_as_one(tmp_path: Path) -> None:
+    source = exported.optimum(tmp_path / "theirs")
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    several = {**config, "problem_type": "multi_label_classification"}
+    (source / "config.json").write_text(json.dumps(several), encoding="utf-8")
+    made = imported(Import(source), tmp_path / "ours")
+    assert (made.task, made.labels) == ("multi-label-classification", LABELS)
+    shown = open_predictor(made.path).task.shown([1.0, -1.0, 2.0], "x", 0)
+    assert [one["label"] for one in shown["labels"]] == [LABELS[2], LABELS[0]]
+
+
 def test_the_file_and_its_weights_are_copied_byte_for_byte(tmp_path: Path) -> None:
     source = exported.olive(tmp_path / "theirs")
     asked = Import(source, tokenizer=exported.tokenizer(tmp_path / "tokenizer"))

@@ -128,6 +128,7 @@ def outside(folder: Path) -> None:
 
 
 LABELS_MISSING = config(id2label=None)
+SINGLE = {"task": "text-classification"}
 
 REFUSED: list[tuple[Change, dict[str, Any], str]] = [
     (files("model.onnx"), {}, r"no ONNX model and no OpenVINO IR"),
@@ -140,8 +141,9 @@ REFUSED: list[tuple[Change, dict[str, Any], str]] = [
     (files("tokenizer.json", "vocab.txt"), {}, r"(?s)no tokenizer.*--tokenizer"),
     (files(tokenizer__json="{}"), {}, r"tokenizer\.json: cannot be read"),
     (config(vocab_size=20), {}, r"pieces, the model only 20 embeddings"),
-    (config(problem_type="multi_label_classification"), {}, r"multi_label_classification head"),
-    (config(problem_type="regression"), {}, r"a regression head"),
+    (config(problem_type="multi_label_classification"), SINGLE, r"multi_label_classification head"),
+    (config(problem_type="regression"), SINGLE, r"(?s)a regression head.*text-regression"),
+    (config(problem_type="regression"), {}, r"(?s)shape \(1, 3\).*shape \(1, 1\)"),
     (config(id2label={"1": "a", "2": "b", "3": "c"}), {}, r"number the classes from 0"),
     (config(id2label={"0": "a", "1": "a", "2": "c"}), {}, r"'a' more than once"),
     (config(id2label={"0": "a", "1": "b"}), {}, r"2 labels for a model with 3 outputs"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,7 +24,7 @@ from compress.tasks.number_scores import (
     spearman_of,
 )
 from compress.tasks.text_regression import TextRegression
-from runtimes.errors import DataError
+from runtimes.errors import DataError, UnsupportedError
 from tests.compress.tasks.contract_task import TaskContract
 
 TASK = TextRegression()
@@ -173,3 +174,15 @@ def test_an_output_keeps_the_name_that_its_folder_has() -> None:
     assert TASK.rows("test", records, ("LABEL_0",)).targets == (1.5, 2.0)
     with pytest.raises(DataError, match="'many'"):
         TASK.rows("test", [Record("x", "many")], ("LABEL_0",))
+
+
+def test_a_head_with_several_numbers_is_refused(tmp_path: Path) -> None:
+    config = {
+        "architectures": ["BertForSequenceClassification"],
+        "problem_type": "regression",
+        "id2label": {"0": "a", "1": "b"},
+    }
+    with pytest.raises(UnsupportedError, match="2 outputs"):
+        TASK.head_labels(tmp_path, config, {"classifier.weight": (2, 8)})
+    one = {**config, "id2label": {"0": "stars"}}
+    assert TASK.head_labels(tmp_path, one, {"classifier.weight": (1, 8)}) == ("stars",)
