@@ -30,6 +30,7 @@ from compress.tasks import task_of
 from runtimes.artifact import read_artifact
 from tests.compress.tasks.stage_bench import Bench
 from tests.compress.tiny_models import make_model
+from tests.compress.tiny_tags import write_jsonl
 
 _RECIPE = """
 schema = 1
@@ -214,9 +215,3 @@ class StagesContract:
         recipe = folder / "stages.toml"
         recipe.write_text(tomli_w.dumps(content), encoding="utf-8")
         return recipe
-
-
-def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write rows a line each."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
