@@ -169,8 +169,8 @@ class _Exchange(BaseHTTPRequestHandler):
         request_id: str = "",
     ) -> None:
         self.server.api.current = None
+        self._say(kind, body, request_id)  # first: who has the reply may end at once
         self._send(202, b'{"status":"OK"}\n', {"Content-Type": "application/json"})
-        self._say(kind, body, request_id)
 
     def _say(
         self,

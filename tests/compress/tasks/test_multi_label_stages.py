@@ -24,7 +24,7 @@ class TestMultiLabelStages(StagesContract):
     quantized = (
         ("onnx", {"scheme": "int8-dynamic", "weights": "int4"}),
         ("onnx", {"scheme": "int8-static"}),
-        ("openvino", {"scheme": "int8-static"}),
+        ("openvino", {"scheme": "int8-dynamic"}),
     )
     budgets: ClassVar[Mapping[str, float]] = {
         "f1": 0.3,
