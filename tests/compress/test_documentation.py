@@ -11,13 +11,21 @@ import pytest
 import compress
 from compress.cli.main import COMMANDS
 from compress.data.dataset import DataSettings
+from compress.distill.stage import Distill
 from compress.doctor import EXTRAS
 from compress.export.formats import FORMATS
+from compress.export.stage import Export
+from compress.finetune.stage import Finetune
+from compress.linear.stage import Linear
 from compress.models.architectures import FULL, PARTIAL, supports
+from compress.prune.stage import Prune
 from compress.quantize.schemes import NAMES as SCHEMES
 from compress.quantize.schemes import NONE
+from compress.quantize.stage import Quantize
 from compress.recipe import ExportSettings, TargetSettings, TeacherSettings, read_recipe
-from compress.stage import STAGES
+from compress.stage import STAGES, TORCH, Outline, Stage
+from compress.tasks import TASKS
+from runtimes.errors import EdgepressError
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -43,6 +51,41 @@ def test_the_readme_says_what_each_architecture_supports(model_type: str) -> Non
     marks = [cell.strip() for cell in row.strip("|").split("|")][1:]
     said = {stage for stage, mark in zip(stages, marks, strict=True) if mark == "✓"}
     assert said == {stage for stage in stages if supports(model_type, stage)}
+
+
+_ASKED: dict[str, Stage] = {
+    "finetune": Finetune(),
+    "the head alone": Finetune(method="frozen"),
+    "distill": Distill(layers=1),
+    "prune": Prune(ffn=0.5),
+    "linear": Linear(),
+    "quantize": Quantize(scheme="int8-dynamic"),
+    "4-bit weights": Quantize(scheme="int8-dynamic", weights="int4"),
+    "export": Export(format="onnx"),
+}
+
+
+@pytest.mark.parametrize("task", TASKS.names())
+@pytest.mark.parametrize("model_type", FULL)
+def test_the_readme_says_what_each_task_supports(task: str, model_type: str) -> None:
+    row = next(line for line in README.splitlines() if line.startswith("|") and f"`{task}`" in line)
+    head = next(line for line in README.splitlines() if line.startswith("| task | finetune"))
+    columns, marks = ([c.strip() for c in line.strip("|").split("|")][1:] for line in (head, row))
+    said = dict(zip(columns, marks, strict=True))
+    assert said.keys() == _ASKED.keys()
+    for name, stage in _ASKED.items():
+        form = TORCH if TORCH in stage.accepts else "onnx"
+        assert (said[name] == "✓") == _takes(stage, Outline(form, "fp32", model_type, task, 6)), (
+            name
+        )
+
+
+def _takes(stage: Stage, source: Outline) -> bool:
+    try:
+        stage.check(source)
+    except EdgepressError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("model", [TeacherSettings, DataSettings, ExportSettings, TargetSettings])
