@@ -9,7 +9,7 @@ for its uncached starts; Python's own files stay.
 
     edgepress bundle MODEL --out bundle
     edgepress package bundle --target zip --out package
-    python benchmarks/cold_start.py bundle package --linear package-of-a-linear-model
+    python -m benchmarks.cold_start bundle package --linear package-of-a-linear-model
 """
 
 from __future__ import annotations
