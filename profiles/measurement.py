@@ -172,12 +172,16 @@ def summarize(
         at_pace |= _at_full_pace(full, prefix)
     if reference is not None:
         sums |= _against(samples, reference)
-    kept = {
+    alone = per_process(samples, reference, dict(PERCENTILES))
+    return Figures(computed_once(sums), at, _absent(samples), at_pace, alone)
+
+
+def computed_once(sums: Mapping[str, Sum | Interval]) -> dict[str, Sum | Interval]:
+    """Return the sums, each computed once for each confidence."""
+    return {
         name: known if isinstance(known, Interval) else functools.cache(known)
         for name, known in sums.items()
     }
-    alone = per_process(samples, reference, dict(PERCENTILES))
-    return Figures(kept, at, _absent(samples), at_pace, alone)
 
 
 def conditions(samples: Samples, reference: Samples | None = None) -> str:

@@ -38,12 +38,21 @@ def distillation_loss(
 
     (Hinton et al. 2015, section 2.)
     """
-    import torch
     import torch.nn.functional as F  # noqa: N812
 
     soft = soft_target_loss(student, teacher, temperature)
     hard = F.cross_entropy(student, labels, ignore_index=UNLABELED, reduction="none")
-    return torch.where(labels == UNLABELED, soft, alpha * soft + (1.0 - alpha) * hard).mean()
+    return mixed(soft, hard, labels != UNLABELED, alpha)
+
+
+def mixed(soft: Tensor, hard: Tensor, labeled: Tensor, alpha: float) -> Tensor:
+    """Return the rows' mean of α·soft + (1−α)·hard loss, and of the soft one without a label.
+
+    All three have shape (rows,).
+    """
+    import torch
+
+    return torch.where(labeled, alpha * soft + (1.0 - alpha) * hard, soft).mean()
 
 
 def drawn_loss(logits: Tensor, temperature: float, generator: Generator) -> Tensor:

@@ -29,7 +29,7 @@ from compress.tasks.multi_label_scores import (
 from compress.tasks.shares import with_sampling_error
 from compress.tasks.text_classification import Logits, TextClassification, like
 from profiles.class_retention import worst_class_interval
-from profiles.measurement import Figures, Provenance
+from profiles.measurement import Figures, Provenance, computed_once
 from profiles.paired import metric_interval, paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import Sum, resampled_interval
@@ -228,7 +228,7 @@ class MultiLabelClassification(TextClassification):
         soft = self.soft_loss(output, batch, known, temperature)
         hard = _cross_entropy(output.logits, [one or () for one in targets]).mean(dim=1)
         labeled = torch.tensor([one is not None for one in targets], device=soft.device)
-        return torch.where(labeled, alpha * soft + (1 - alpha) * hard, soft).mean()
+        return losses.mixed(soft, hard, labeled, alpha)
 
     def evaluate(
         self, answers: Logits, targets: Sequence[Any], labels: tuple[str, ...]
@@ -290,8 +290,7 @@ class MultiLabelClassification(TextClassification):
             counts = [one.counts for one in label_costs(said, other, wanted, labels)]
             sums["f1_retention"] = lambda c: paired_retention(scores, beside, c, seed)
             sums["worst_label_recall_retention"] = lambda c: worst_class_interval(counts, labels, c)
-        kept = {name: functools.cache(known) for name, known in sums.items()}
-        return Figures(kept, source or Provenance())
+        return Figures(computed_once(sums), source or Provenance())
 
     def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the KL divergence of the labels' probabilities, summed over labels, in nats."""

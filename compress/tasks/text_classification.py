@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,7 +18,7 @@ from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost, class_costs
 from compress.tasks.shares import log_softmax, with_sampling_error
 from profiles.class_retention import count_classes, worst_class_interval
-from profiles.measurement import Figures, Provenance
+from profiles.measurement import Figures, Provenance, computed_once
 from profiles.metrics import confusion
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
@@ -256,8 +255,7 @@ class TextClassification:
             by_class = count_classes(targets, predicted, _classes(reference))
             sums["accuracy_retention"] = lambda c: paired_retention(scores, beside, c, seed)
             sums["worst_class_retention"] = lambda c: worst_class_interval(by_class, labels, c)
-        kept = {name: functools.cache(known) for name, known in sums.items()}
-        return Figures(kept, source or Provenance())
+        return Figures(computed_once(sums), source or Provenance())
 
     def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the KL divergence of the classes' probabilities, in nats."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from compress.data.classes import few_rows
 from compress.data.dataset import Dataset, DataSettings
 from compress.data.rows import Record, Rows
-from compress.tasks import heads
+from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost
 from compress.tasks.number_scores import (
     Floats,
@@ -33,7 +33,7 @@ from compress.tasks.number_scores import (
 from compress.tasks.shares import with_sampling_error
 from compress.tasks.text_classification import Logits, TextClassification
 from profiles.class_retention import worst_class_interval
-from profiles.measurement import Figures, Provenance
+from profiles.measurement import Figures, Provenance, computed_once
 from profiles.paired import metric_interval, paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import Sum, resampled_interval
@@ -214,7 +214,7 @@ class TextRegression(TextClassification):
         soft = self.soft_loss(output, batch, known, temperature)
         labeled = torch.tensor([one is not None for one in targets], device=soft.device)
         hard = self._squared(output, [0.0 if one is None else one for one in targets])
-        return torch.where(labeled, alpha * soft + (1 - alpha) * hard, soft).mean()
+        return losses.mixed(soft, hard, labeled, alpha)
 
     def answers(self, output: Any, batch: Batch) -> Logits:
         """Return each row's number, in the targets' unit."""
@@ -281,8 +281,7 @@ class TextRegression(TextClassification):
             sums["bounded_r2_retention"] = lambda c: paired_retention(scores, beside, c, seed)
             sums["mae_retention"] = resampled(mae_retention_of, said, known, wanted)
             sums["worst_range_retention"] = lambda c: worst_class_interval(counts, names, c)
-        kept = {name: functools.cache(known) for name, known in sums.items()}
-        return Figures(kept, source or Provenance())
+        return Figures(computed_once(sums), source or Provenance())
 
     def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return half the squared difference over the known answers' variance, in nats.

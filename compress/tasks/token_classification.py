@@ -22,7 +22,7 @@ from compress.tasks.shares import log_softmax, with_sampling_error
 from compress.tasks.tag_cells import cell_of
 from compress.tasks.tags import Numbers, Tagged, bio_labels, tagged, types_of
 from profiles.class_retention import worst_class_interval
-from profiles.measurement import Figures, Provenance
+from profiles.measurement import Figures, Provenance, computed_once
 from profiles.paired import metric_interval, paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import Sum
@@ -324,8 +324,7 @@ class TokenClassification:
             types = Numbers(labels).types
             sums["f1_retention"] = lambda c: paired_retention(mine.f1, beside, c, seed)
             sums["worst_type_recall_retention"] = lambda c: worst_class_interval(counts, types, c)
-        kept = {name: functools.cache(known) for name, known in sums.items()}
-        return Figures(kept, source or Provenance())
+        return Figures(computed_once(sums), source or Provenance())
 
     def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the mean KL divergence of each row's words, in nats."""
