@@ -12,6 +12,7 @@ import numpy as np
 from profiles.budget import metric_named
 from profiles.counters import WHY_ABSENT, counters
 from profiles.parts import views
+from profiles.plural import plural
 from profiles.selection import Rounds, at_full_pace, by_process, paired_rounds
 from profiles.server_load import server_latencies
 from profiles.slow_processes import PerProcess, per_process
@@ -200,7 +201,7 @@ def conditions(samples: Samples, reference: Samples | None = None) -> str:
     peak = f"  peak {max(heat):.0f} °C" if heat else ""
     throttle = f"{throttled} of {len(blocks)} blocks{named}" if throttled else "none"
     return (
-        f"n={len(flags)} in {processes} processes  clean {100 * clean:.0f} %"
+        f"n={len(flags)} in {plural(processes, 'process')}  clean {100 * clean:.0f} %"
         f"  steady blocks {len(steady)} of {len(blocks)}"
         f"  throttle {throttle}{peak}"
     )

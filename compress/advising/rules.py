@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from compress.advising.facts import Facts, Option
 from compress.advising.recorded import range_of
 from compress.report.schema import Estimate
+from profiles.plural import plural
 
 FEWEST_ROWS = 10
 """Rows a class, at the median. With fewer, one row decides a tenth of a class or more, and the
@@ -46,7 +47,7 @@ class Answer:
         return {
             "leave": "leave the teacher as it is",
             "quantize": "quantize the teacher, and do nothing else",
-            "distil": f"distil to {layers} layer" + ("s" if layers != 1 else ""),
+            "distil": f"distil to {plural(layers or 0, 'layer')}",
             "linear": "a linear model is enough",
             "more-data": "get more data first",
             "cleaner-data": "get cleaner data first",

@@ -208,7 +208,8 @@ def _launch_by(device: Remote, profile: DeviceProfile, script: str) -> None:
 
 def _imported(device: Remote, profile: DeviceProfile) -> tuple[str, ...]:
     """Let a fresh process on the device import what a worker needs; return the versions."""
-    modules = ["numpy", "tokenizers", *RUNTIMES.resolve(profile.runtime.name).packages]
+    runtime = RUNTIMES.resolve(profile.runtime.name)
+    modules = list(dict.fromkeys(["numpy", "tokenizers", *runtime.packages]))
     command = [*device.python, "-c", _IMPORTED, *modules]
     process = device.run(command, env={"ORT_DISABLE_TELEMETRY": "1"})
     process.stdin.close()

@@ -89,11 +89,6 @@ def percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.005 else f"{100 * share:.0f} %"
 
 
-def plural(count: int, noun: str) -> str:
-    """Format a count with its noun."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def _cell(value: Any, column: Column) -> str:
     if value is None:
         return ""

@@ -6,12 +6,13 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from compress.explain.explanation import Column, Explanation, Table, percent, plural
+from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.op_kinds import OUTSIDE
 from compress.explain.profiler import Node
 from compress.explain.profiling import Profile, profile
 from compress.explain.question import Question
 from profiles.budget import THROUGHPUT
+from profiles.plural import plural
 from runtimes.artifact import Artifact
 
 Key = TypeVar("Key", bound=Hashable)

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.data.rows import Rows
-from compress.explain.explanation import Column, Explanation, Table, plural
+from compress.explain.explanation import Column, Explanation, Table
 from compress.explain.question import Question, answers_to
 from profiles.metrics import confusion, f1_of
 from profiles.paired import Paired
+from profiles.plural import plural
 from profiles.scores import RowScores
 from runtimes.artifact import Artifact
 

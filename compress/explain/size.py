@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compress.explain.explanation import Column, Explanation, Table, percent, plural
+from compress.explain.explanation import Column, Explanation, Table, percent
 from compress.explain.question import Question
 from compress.explain.tensors import Tensor, duplicates, tensors
+from profiles.plural import plural
 from runtimes.artifact import Artifact
 from runtimes.listed import MANIFEST
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from compress.history.trend import Found, History, Point, Trend, percent
+from profiles.plural import plural
 
 LINES = 30
 _WIDTH = 36
@@ -13,8 +14,7 @@ _SHORT = 10
 
 def lines_of(history: History, last: int = LINES) -> Iterator[str]:
     """Write a history: of each metric the last entries, and all changes."""
-    noun = "entry" if history.entries == 1 else "entries"
-    yield f"{history.profile} on {history.branch}: {history.entries} {noun}"
+    yield f"{history.profile} on {history.branch}: {plural(history.entries, 'entry')}"
     for trend in history.trends:
         yield ""
         yield from _trend(trend, last)

@@ -27,6 +27,7 @@ from profiles.emulated import believed
 from profiles.gate import Circumstances, Verdict, judge_all
 from profiles.job import Job
 from profiles.measurement import Figures, Provenance, conditions, exact
+from profiles.plural import plural
 from runtimes.errors import AnswerError, BackendError, OutOfMemoryError
 from runtimes.measure import MeasurePlan, Samples, Variant, expected_runs, joined
 from runtimes.soundness import different, require_sound
@@ -314,7 +315,7 @@ class _SequentialTest:
 
     def _conditions(self, name: str, beside: Samples | None) -> str:
         if self._emulated:
-            return f"{self._processes()} processes on an emulated device"
+            return f"{plural(self._processes(), 'process')} on an emulated device"
         return conditions(self._samples[name], beside)
 
     def _measured(self, name: str, number: int) -> Measured:

@@ -23,6 +23,7 @@ from compress.report.schema import (
 )
 from profiles import gate
 from profiles.gate import advice_lines as joined_advice
+from profiles.plural import plural
 
 GRAVITY: tuple[Status, ...] = ("FAIL", "WRONG_DEVICE", "INCONCLUSIVE", "NOT_MEASURED", "PASS")
 """The statuses, the gravest first, as the gate ranks them."""
@@ -282,8 +283,8 @@ def _amount(seen: SampleCounts) -> str:
     share = seen.clean_share
     clean = "" if share is None else f" ({units.percent(share)} undisturbed)"
     return (
-        f"{seen.samples:,} samples{clean} in {seen.blocks:,} blocks of {seen.processes:,}"
-        f" processes, {seen.threads} {'thread' if seen.threads == 1 else 'threads'}"
+        f"{seen.samples:,} samples{clean} in {plural(seen.blocks, 'block')} of"
+        f" {plural(seen.processes, 'process')}, {plural(seen.threads, 'thread')}"
     )
 
 
@@ -291,7 +292,7 @@ def row_counts(rows: RowCounts) -> str:
     """Count the rows in words: 8,502 train, 1,501 validation, …"""
     text = (
         f"{rows.train:,} train, {rows.validation:,} validation, {rows.test:,} test,"
-        f" {rows.classes:,} classes"
+        f" {plural(rows.classes, 'class')}"
     )
     extra = (
         (rows.unlabeled, "unlabeled"),

@@ -11,6 +11,7 @@ from compress.models.teacher import open_model
 from compress.setup.columns import Choice, choose_label, choose_text, read_columns
 from compress.setup.tagging import TASK, Tagging, find_tagging
 from compress.tasks import DEFAULT_TASK, task_of
+from profiles.plural import plural
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, UnsupportedError
 
@@ -62,17 +63,13 @@ class Survey:
         known = [f"task      {made.task}"] if made.task != DEFAULT_TASK else []
         return [
             *known,
-            f"teacher   {self.given.teacher} ({made.model_type}, {_count(self.layers, 'layer')},"
+            f"teacher   {self.given.teacher} ({made.model_type}, {plural(self.layers, 'layer')},"
             f" {made.parameters / 1e6:.1f} M parameters), {trained}",
-            f"data      {self.given.data}: {rows}, {len(data.labels)} classes",
+            f"data      {self.given.data}: {rows}, {plural(len(data.labels), 'class')}",
             *(f"{name + ' ':<10}{self.splits[name]}, found beside it" for name in self.found),
             f"text      column {self.text.column!r}: {self.text.why}",
             f"label     column {self.label.column!r}: {self.label.why}",
         ]
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("s" if number != 1 else "")
 
 
 def survey(given: Given) -> Survey:
