@@ -31,7 +31,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -43,7 +43,8 @@ if not __package__:  # run as a file
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.frontier_ablation import ablation
-from benchmarks.frontier_peers import Comparison, against, peers_said
+from benchmarks.frontier_peers import Comparison, against
+from benchmarks.frontier_report import report
 from benchmarks.frontier_rows import (
     Contestant,
     figures,
@@ -51,8 +52,6 @@ from benchmarks.frontier_rows import (
     measured_together,
     page,
     spread,
-    spread_table,
-    table,
 )
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.own_answers import OwnAnswers, own_answers
@@ -408,68 +407,6 @@ def _machine() -> dict[str, Any]:
 
 def _ours() -> str:
     return version("edgepress")
-
-
-def report(content: Mapping[str, Any]) -> str:
-    """Return the whole result as Markdown."""
-    search_, rows = content["search"], content["data"]
-    parts = [
-        f"{rows['train']} training, {rows['validation']} validation and {rows['test']} test rows,"
-        f" {rows['classes']} classes. Goal: {search_['goal']}:"
-        f" {_found(search_)}.",
-        f"Search {search_['seconds'] / 60:.0f} min, refits {search_['refit_seconds'] / 60:.0f} min,"
-        f" peak {search_['rss_peak_mb'] / 1000:.1f} GB.",
-        *search_["advice"],
-        table([content["teacher"], *content["seeds"], *content["peers"]]),
-        *(
-            [f"The {len(content['seeds'])} seeds:", spread_table(content["spread"])]
-            if content["spread"]
-            else []
-        ),
-        "The best student of each depth, trained without the validation rows:",
-        table(content["front"]),
-        "Retention by speed:",
-        "\n".join(_at(row) for row in content["front_at"]),
-    ]
-    parts += peers_said(content["peers"], (*content["seeds"], *content["front"]))
-    parts += [f"{row['name']}: {row['error']}" for row in content["peers_failed"]]
-    if known := content["against_peers"]:
-        parts.append(
-            f"{known['times_faster']:.1f}× faster than {known['fastest_peer']},"
-            f" {known['times_smaller']:.1f}× smaller than {known['smallest_peer']},"
-            f" {known['points_below_best_peer']:.1f} points below the best peer's retention."
-        )
-    if content["ablation"]:
-        parts += ["On the validation rows, made again:", _ablation_table(content["ablation"])]
-    return "\n\n".join(parts)
-
-
-def _found(search_: Mapping[str, Any]) -> str:
-    if search_["met"]:
-        return f"met by {search_['answer']} on validation"
-    return f"not shown on validation; the highest lower bound is {search_['answer']}'s"
-
-
-def _at(row: Mapping[str, Any]) -> str:
-    if row["name"] is None:
-        return f"- ≥ {row['speedup_least']}×: none"
-    kept = row["retention"]
-    return (
-        f"- ≥ {row['speedup_least']}×: {kept['value']:.1%}"
-        f" [{kept['lower']:.1%}, {kept['upper']:.1%}] by {row['name']}"
-    )
-
-
-def _ablation_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    lines = ["| student | accuracy | of the chosen | MB | speed-up |", "|---|---|---|---|---|"]
-    for row in rows:
-        share, speedup = row["of_chosen"], row["speedup"]
-        times = "–" if speedup is None else f"{speedup:.1f}×"
-        lines.append(
-            f"| {row['name']} | {row['accuracy']:.2%} | {share['value']:.1%}"
-            f" [{share['lower']:.1%}, {share['upper']:.1%}] | {row['size_mb']:.2f} | {times} |"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

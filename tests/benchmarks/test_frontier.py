@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.frontier import QUICK, Frontier, main, recipe_of, report
+from benchmarks.frontier import QUICK, Frontier, main, recipe_of
 from benchmarks.frontier_ablation import AS_CHOSEN, VARIANTS
 from benchmarks.frontier_peers import against, peers_said
+from benchmarks.frontier_report import report
 from benchmarks.frontier_rows import SPEEDUPS, STEPS, front_at, spread, table
 from compress.recipe import parse_recipe
 from compress.search.conclude import conclude
@@ -130,8 +131,8 @@ def test_a_missing_file_is_said_in_a_line(tmp_path: Path) -> None:
     assert "absent.csv" in done.output
 
 
-def test_the_report_says_what_fell_short() -> None:
-    content = {
+def fell_short() -> dict[str, Any]:
+    return {
         "search": {
             "met": False,
             "goal": "retention ≥ 99 %",
@@ -152,12 +153,21 @@ def test_the_report_says_what_fell_short() -> None:
         "against_peers": {},
         "ablation": [],
     }
-    said = report(content)
+
+
+def test_the_report_says_what_fell_short() -> None:
+    said = report(fell_short())
     assert "not shown on validation" in said
     assert "rows: about 9,000" in said
     assert "| retention | 98.00% | 1.41% | 97.00% | 99.00% |" in said
     assert "olive: pip ended with 1" in said
     assert "≥ 10×: none" in said
+
+
+def test_a_peer_that_is_faster_or_smaller_is_said_to_be_so() -> None:
+    peers = {"fastest_peer": "fastText", "smallest_peer": "TF-IDF", "points_below_best_peer": 0.0}
+    known = fell_short() | {"against_peers": peers | {"times_faster": 0.2, "times_smaller": 3.0}}
+    assert "5.0× slower than fastText, 3.0× smaller than TF-IDF" in report(known)
 
 
 @pytest.mark.slow
