@@ -23,7 +23,7 @@ from tests.runtimes.tiny import TEXTS, tiny_onnx
 
 PLAN = MeasurePlan(
     processes=2, blocks=2, block_runs=5, warmup_runs=2, warmup_s=0.0, warmup_limit_s=0.1,
-    cold_starts=2, uncached_starts=1,
+    cold_starts=2, uncached_starts=1, block_ms=1000.0,
 )  # fmt: skip
 
 

@@ -23,8 +23,7 @@ from tests.profiles.adbd import Daemon
 from tests.profiles.contract_transport import ContractTransport
 from tests.profiles.phone import Phone, android_env, attached, needs_adb
 
-pytestmark = [pytest.mark.alone, needs_adb]
-"""Timings of real processes: other work on the machine's cores changes them."""
+pytestmark = needs_adb
 
 
 @pytest.fixture

@@ -21,9 +21,6 @@ from runtimes.errors import DeviceError
 from tests.profiles.contract_transport import ContractTransport
 from tests.profiles.engine import IMAGE, busybox_root, container, docker, engine
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:

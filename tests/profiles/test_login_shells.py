@@ -11,7 +11,7 @@ import pytest
 from profiles.transport import Transport, reach
 from tests.profiles.sshd import Board, needs_sshd, serving
 
-pytestmark = [pytest.mark.alone, needs_sshd]
+pytestmark = needs_sshd
 
 HOSTILE = 'it\'s `id` $(id) $HOME !x \\ \\\\ "two"\n%d \ttab é'
 

@@ -20,9 +20,6 @@ from tests.profiles.elsewhere import Elsewhere
 from tests.profiles.sshd import needs_sshd, serving
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 
 class TestLocal(ContractTransport):
     @pytest.fixture

@@ -26,12 +26,13 @@ from profiles.transport.remote import Remote
 from runtimes.artifact import read_artifact
 from runtimes.errors import DeviceError
 from runtimes.measure import Variant
+from tests.compress.brief_tier import shorten
 from tests.compress.cli.test_gate import Said, command
 from tests.compress.cli.test_gate import ground as ground
 from tests.profiles.sshd import Board, needs_sshd, serving
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
-pytestmark = [pytest.mark.alone, needs_sshd]
+pytestmark = needs_sshd
 
 
 @pytest.fixture
@@ -44,9 +45,7 @@ def board(tmp_path: Path) -> Iterator[Board]:
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the quick tier take one process, also for starts: a fault needs no more."""
-    plan = replace(tiers.TIERS["quick"].plan, blocks=1)
-    monkeypatch.setitem(tiers.TIERS, "quick", tiers.Tier((1,), plan))
-    monkeypatch.setattr(tiers, "samples_needed", lambda _q, _confidence: 1)
+    shorten(monkeypatch)
 
 
 @pytest.fixture

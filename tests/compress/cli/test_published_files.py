@@ -6,19 +6,19 @@ import getpass
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from compress.judge import tiers
+from tests.compress.brief_tier import shorten
 from tests.compress.cli.test_gate import Said, command
 from tests.compress.cli.test_gate import ground as ground
 from tests.compress.cli.two_boards import profiles
 from tests.profiles.sshd import Board, needs_sshd, serving
 
-pytestmark = [pytest.mark.alone, needs_sshd]
+pytestmark = needs_sshd
 
 HOST = "lab-gateway.secret.example"
 BUDGETS = {
@@ -49,12 +49,10 @@ def published(
     """Gate or validate on two boards behind a name that only ssh's configuration knows."""
     place = tmp_path_factory.mktemp("published")
     out = place / "out"
-    quick = tiers.TIERS["quick"]
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.chdir(ground)
-        patch.setitem(tiers.TIERS, "quick", tiers.Tier((1,), replace(quick.plan, blocks=1)))
-        patch.setattr(tiers, "samples_needed", lambda _q, _confidence: 1)
+        shorten(patch)
         boards = [stack.enter_context(serving(place / name)) for name in BUDGETS]
         for board in boards:
             board.give_python()
