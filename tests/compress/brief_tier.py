@@ -1,4 +1,4 @@
-"""A quick tier of one process, for gates whose outcome rests on nothing that is timed."""
+"""A quick tier of few processes, for gates whose outcome rests on nothing that is timed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from compress.judge import tiers
 
 
-def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Let the quick tier take one process and one block, also for cold starts."""
-    plan = replace(tiers.TIERS["quick"].plan, blocks=1)
-    patch.setitem(tiers.TIERS, "quick", tiers.Tier((1,), plan))
+def shorten(patch: pytest.MonkeyPatch, *, processes: int = 1, blocks: int = 1) -> None:
+    """Let the quick tier take so many processes in one look, and one cold start."""
+    plan = replace(tiers.TIERS["quick"].plan, blocks=blocks)
+    patch.setitem(tiers.TIERS, "quick", tiers.Tier((processes,), plan))
     patch.setattr(tiers, "samples_needed", lambda _q, _confidence: 1)

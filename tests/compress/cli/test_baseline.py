@@ -12,9 +12,6 @@ from compress.cli.main import run
 from profiles.device import DeviceProfile
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:

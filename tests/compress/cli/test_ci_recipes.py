@@ -31,9 +31,6 @@ from runtimes.samples import Block, ColdStart, IdleRuns, ServerRuns, Throughput
 from tests.compress.report import gate_fixture
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 ROOT = Path(__file__).parents[3]
 CI = ROOT / "docs" / "ci"
 GATE = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")

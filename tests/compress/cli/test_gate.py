@@ -21,11 +21,9 @@ from profiles.baseline import Baseline, write_baseline
 from profiles.budget import METRICS
 from profiles.transport import TRANSPORTS
 from runtimes.artifact import read_artifact, write_artifact
+from tests.compress.brief_tier import shorten
 from tests.runtimes.sealed import resealed, rewritten
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
-
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
 
 PROFILE = """schema = 1
 name = "{name}"
@@ -319,10 +317,13 @@ def test_a_device_that_a_transport_reaches_is_gated_on(
     row = "tests.profiles.elsewhere:Elsewhere"
     monkeypatch.setitem(TRANSPORTS.rows, "elsewhere", row)
     board = f'[transport]\nkind = "elsewhere"\nhost = "{ground / "board"}"'
-    budgets = "latency_p50_ratio = {max = 20}\naccuracy_retention = {min = 0.3}\n"
+    shorten(monkeypatch)  # too few processes for a latency: it is measured there, and only warns
+    budgets = 'latency_p50_ratio = {max = 20, level = "warn"}\naccuracy_retention = {min = 0.3}\n'
     there = profile(ground, "reached", budgets, board)
     said = gate("model", "--reference", "copy", "--profile", there, "--json")
     assert (said.code, said.report["status"]) == (0, "PASS")
+    figures = {row["metric"]: row["value"] for row in said.report["models"][0]["figures"]}
+    assert figures["latency_p50_ms"] > 0
     assert list((ground / "board").glob("*/runtimes/serve.py"))
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.compress.brief_tier import shorten
 from tests.compress.cli.test_gate import command, profile
 from tests.compress.cli.test_judge import ground  # noqa: F401 - a model, its copy and rows
-
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
 
 QUICK = ("--data", "rows.csv", "--tier", "quick", "-q")
 MEET = ("--budget", "latency_p50_ratio=20", "--budget", "latency_p90_ratio=50")
@@ -26,7 +24,8 @@ def place(ground: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:  # n
     return ground  # type: ignore[return-value]
 
 
-def test_a_gate_keeps_its_figures(place: Path) -> None:
+def test_a_gate_keeps_its_figures(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shorten(monkeypatch, processes=6, blocks=4)
     named = ("--history", "kept", "--commit", "v1", "--branch", "releases")
     said = command("gate", "model", "--reference", "copy", *QUICK, *MEET, *named, "--json")
     (line,) = (place / "kept" / "regression" / "releases.jsonl").read_text().splitlines()

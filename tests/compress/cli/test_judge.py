@@ -18,9 +18,6 @@ from runtimes.facts import Facts
 from tests.compress.cli.test_gate import Said, command
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 BUDGETS = (
     *("--budget", "latency_p50_ratio=20", "--budget", "latency_p90_ratio=50"),
     *("--budget", "rss_peak_ratio=3", "--budget", "accuracy_retention=0.3"),
