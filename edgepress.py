@@ -221,6 +221,7 @@ def gate(
     profiles: Sequence[str] = (),
     budgets: Mapping[str, float] | None = None,
     text: str = "text",
+    text_pair: str = "text_pair",
     label: str = "label",
     unlabeled: bool = False,
     tier: str = "ci",
@@ -239,7 +240,7 @@ def gate(
 
     request = GateRequest(
         candidate=Path(candidate),
-        data=_rows(data, text, label),
+        data=_rows(data, text, text_pair, label),
         profiles=_names(profiles),
         reference=None if reference is None else os.fspath(reference),
         baseline=None if baseline is None else Path(baseline),
@@ -259,6 +260,7 @@ def measure(
     reference: PathLike | None = None,
     profile: str = "local",
     text: str = "text",
+    text_pair: str = "text_pair",
     label: str = "label",
     unlabeled: bool = False,
     tier: str = "ci",
@@ -275,7 +277,7 @@ def measure(
     measured = measure_model(
         Path(model),
         None if reference is None else os.fspath(reference),
-        _rows(data, text, label),
+        _rows(data, text, text_pair, label),
         profile=profile,
         tier=_tier(tier),
         seed=seed,
@@ -293,6 +295,7 @@ def validate(
     data: Rows,
     profiles: Sequence[str] = ("local",),
     text: str = "text",
+    text_pair: str = "text_pair",
     label: str = "label",
     tier: str = "ci",
     seed: int = 7,
@@ -308,7 +311,7 @@ def validate(
     return judge_model(
         Path(model),
         os.fspath(reference),
-        _rows(data, text, label),
+        _rows(data, text, text_pair, label),
         _names(profiles) or ("local",),
         seed=seed,
         progress=_progress(progress),
@@ -407,11 +410,13 @@ class Recipe:
         return f"Recipe({', '.join([repr(self.name), *kinds])})"
 
 
-def _rows(data: Rows, text: str, label: str) -> DataSettings:
+def _rows(data: Rows, text: str, text_pair: str, label: str) -> DataSettings:
     from compress.data.dataset import DataSettings
 
     files = [data] if isinstance(data, str | os.PathLike) else data
-    return DataSettings(train=(), test=tuple(map(os.fspath, files)), text=text, label=label)
+    return DataSettings(
+        train=(), test=tuple(map(os.fspath, files)), text=text, text_pair=text_pair, label=label
+    )
 
 
 def _names(profiles: Sequence[str]) -> tuple[str, ...]:

@@ -18,22 +18,24 @@ from typing import Any, NamedTuple
 from runtimes.errors import DataError, EdgepressError, InputError, unexpected
 from runtimes.predict import Predictor, open_predictor
 from runtimes.printing import guarded
-from runtimes.rows import STDIN, read_rows
+from runtimes.rows import STDIN, columns_of, read_rows, row_of
 from runtimes.runtime import MOST_THREADS
 from runtimes.soundness import Variety
 from runtimes.stopping import stops_within
+from runtimes.tasks import keys_of
 
 _GRACE_S = 1.0
 """How long an answer may take once it is no longer wanted."""
 
 
 class Request(NamedTuple):
-    """Hold what a command line asks for: rows, or a file of rows with its column."""
+    """Hold what a command line asks for: rows, or a file of rows with its columns."""
 
     model: Path
     rows: Sequence[str] = ()
     file: str | None = None
     column: str | None = None
+    pair_column: str | None = None
     as_json: bool = False
     top: int = 0
     threads: int = 1
@@ -49,22 +51,23 @@ def answer(request: Request) -> None:
     when the answers are none, or the same for every row.
     """
     _check(request)
-    rows = _rows(request)
     predictor = open_predictor(
         request.model,
         runtime=request.runtime,
         threads=request.threads,
         bundled=request.bundled,
     )
+    rows = _rows(request, keys_of(predictor.task))
     with stops_within(_GRACE_S):
         for line in _lines(predictor, rows, request):
             print(line, flush=True)
 
 
-def _rows(request: Request) -> Iterable[Any]:
+def _rows(request: Request, keys: Sequence[str]) -> Iterable[Any]:
+    columns = columns_of(keys, request.column, request.pair_column)
     if request.rows and list(request.rows) != [STDIN]:
-        return request.rows
-    rows = read_rows(request.file or STDIN, request.column)
+        return [row_of(row, keys) for row in request.rows]
+    rows = read_rows(request.file or STDIN, columns)
     return rows if request.rows or request.file else _piped(rows)
 
 
@@ -100,20 +103,19 @@ def _check(request: Request) -> None:
         )
     if request.top and not request.as_json:
         raise InputError("--top needs --json", action="add --json, or leave --top out")
-    if request.column and not request.file:
-        raise InputError(
-            "--text names a column of --rows FILE", action="add --rows FILE, or leave --text out"
-        )
+    for option, column in (("--text", request.column), ("--text-pair", request.pair_column)):
+        if column and not request.file:
+            raise InputError(
+                f"{option} names a column of --rows FILE",
+                action=f"add --rows FILE, or leave {option} out",
+            )
 
 
 def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Iterable[str]:
     alone = len(request.rows) == 1 and request.rows[0] != STDIN
     seen = Variety()
     for number, row in enumerate(rows, 1):
-        if row is None or (isinstance(row, str) and not row.strip()):
-            raise DataError(
-                f"text {number} is empty; there is nothing to answer", action="leave it out"
-            )
+        _refuse_empty(number, row)
         answer = predictor.answer(row)
         seen.saw(row, answer)
         shown = predictor.task.shown(answer, row, request.top)
@@ -122,6 +124,14 @@ def _lines(predictor: Predictor, rows: Iterable[Any], request: Request) -> Itera
         else:
             yield predictor.task.line(shown) + ("" if alone else "\t" + _repeated(row))
     seen.check()
+
+
+def _refuse_empty(number: int, row: Any) -> None:
+    """Raise DataError for a row without a text, or an object with an empty one."""
+    for key, text in row.items() if isinstance(row, dict) else [("", row)]:
+        if text is None or (isinstance(text, str) and not text.strip()):
+            what = f"{key} of row {number}" if key else f"text {number}"
+            raise DataError(f"{what} is empty; there is nothing to answer", action="leave it out")
 
 
 def _repeated(row: Any) -> str:
@@ -138,7 +148,12 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("rows", nargs="*", metavar="TEXT", help="a text to classify; - reads stdin")
+    add(
+        "rows",
+        nargs="*",
+        metavar="TEXT",
+        help='a text to classify, for pairs {"text": "...", "text_pair": "..."}; - reads stdin',
+    )
     add("--model", type=Path, default=model, metavar="FOLDER", help="default: this folder")
     add(
         "--rows",
@@ -147,6 +162,12 @@ def parse(arguments: Sequence[str] | None, model: Path) -> Request:
         help="classify a file: a text a line, .csv or .jsonl; - is stdin",
     )
     add("--text", dest="column", metavar="COLUMN", help="the column of --rows (default: text)")
+    add(
+        "--text-pair",
+        dest="pair_column",
+        metavar="COLUMN",
+        help="for pairs, the column of the second text (default: text_pair)",
+    )
     add("--json", dest="as_json", action="store_true", help="print one JSON object a text")
     add("--top", type=int, default=0, metavar="K", help="with --json: the best K")
     add("--threads", type=int, default=1, metavar="N", help="0: as many as it likes")

@@ -43,7 +43,7 @@ class Encoder:
             self._library()
 
     def encode(self, text: Any) -> Encoded:
-        """Return a text's tokens; raise DataError for what is no text."""
+        """Return the tokens of a text, or of a tuple of two; raise DataError for what is none."""
         if self._fast is not None and type(text) is str:
             try:
                 encoded = self._fast.encode(text)

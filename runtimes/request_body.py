@@ -10,6 +10,7 @@ from runtimes.lean_json import loads
 from runtimes.lean_typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
 MOST_BYTES = 1_000_000
@@ -21,6 +22,10 @@ _REFUSED = frozenset(map(chr, (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7
 """Control characters but tab, line feed and carriage return: a text has none."""
 
 
+_KEYS = ("text", "text_pair")
+"""The keys that a row may have."""
+
+
 class RefusedError(Exception):
     """Say why a request is not answered, without a word of its texts; `status` is HTTP's."""
 
@@ -30,9 +35,12 @@ class RefusedError(Exception):
 
 
 class Asked(NamedTuple):
-    """Hold the checked content of a request: texts, and how many labels each answer names."""
+    """Hold the checked content of a request: rows, and how many labels each answer names.
 
-    texts: list[str]
+    A row is a text, or an object of the texts that a model reads together.
+    """
+
+    texts: list[Any]
     top: int = 0
 
 
@@ -59,7 +67,7 @@ def asked(content: Any) -> Asked:
         raise RefusedError(400, 'expected an object: {"texts": ["..."]} or {"text": "..."}')
     if ("texts" in content) == ("text" in content):
         raise RefusedError(400, 'expected either "texts" or "text"')
-    texts = content["texts"] if "texts" in content else [content["text"]]
+    texts = content["texts"] if "texts" in content else [_alone(content)]
     if not isinstance(texts, list) or not texts:
         raise RefusedError(400, '"texts" is not a list of texts')
     if len(texts) > MOST_TEXTS:
@@ -74,15 +82,43 @@ def asked(content: Any) -> Asked:
     return Asked(texts, top)
 
 
-def shown(predictor: Any, text: str, top: int) -> dict[str, Any]:
-    """Return a predictor's answer to a text as a response has it."""
-    answer: dict[str, Any] = predictor.task.shown(predictor.answer(text), text, top)
-    answer.pop("text", None)  # the caller has it
+def require_keys(task: Any, rows: Sequence[Any]) -> None:
+    """Raise RefusedError for rows that are not of the keys that a device task reads."""
+    keys: tuple[str, ...] = getattr(task, "keys", ("text",))
+    for number, row in enumerate(rows, 1):
+        given = tuple(row) if isinstance(row, dict) else ("text",)
+        if sorted(given) != sorted(keys):
+            raise RefusedError(400, f"text {number}: this model reads {' and '.join(keys)}")
+
+
+def row_like(task: Any, text: str) -> Any:
+    """Return a row of a device task that holds this text, under each of its keys."""
+    keys: tuple[str, ...] = getattr(task, "keys", ("text",))
+    return text if len(keys) == 1 else dict.fromkeys(keys, text)
+
+
+def shown(predictor: Any, row: Any, top: int) -> dict[str, Any]:
+    """Return a predictor's answer to a row as a response has it."""
+    answer: dict[str, Any] = predictor.task.shown(predictor.answer(row), row, top)
+    for key in row if isinstance(row, dict) else ("text",):
+        answer.pop(key, None)  # the caller has it
     return answer
 
 
-def _checked(number: int, text: Any) -> int:
-    """Return a text's size in bytes; refuse what is no text that a person wrote."""
+def _alone(content: dict[str, Any]) -> Any:
+    """Return the row of a request without a list."""
+    row = {key: content[key] for key in _KEYS if key in content}
+    return row if len(row) > 1 else row["text"]
+
+
+def _checked(number: int, row: Any) -> int:
+    """Return a row's size in bytes; refuse what holds no text that a person wrote."""
+    if isinstance(row, dict) and row:
+        return sum(_size(number, text) for text in row.values())
+    return _size(number, row)
+
+
+def _size(number: int, text: Any) -> int:
     if not isinstance(text, str):
         raise RefusedError(400, f"text {number} is not a text")
     if len(text) > MOST_CHARACTERS:

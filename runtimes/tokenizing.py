@@ -51,9 +51,9 @@ def load_tokenizer(folder: StrPath, max_length: int) -> Tokenizer:
 
 
 def encode(tokenizer: Tokenizer, row: Any) -> Encoding:
-    """Return the tokens of one text; raise DataError when the tokenizer fails on it."""
+    """Return the tokens of one text, or of a tuple of two; raise DataError when it fails."""
     try:
-        return tokenizer.encode(row)
+        return tokenizer.encode(*row) if isinstance(row, tuple) else tokenizer.encode(row)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # plain exceptions and panics
@@ -63,7 +63,7 @@ def encode(tokenizer: Tokenizer, row: Any) -> Encoding:
 def encode_all(
     tokenizer: Tokenizer, rows: Sequence[Any], *, add_special_tokens: bool = True
 ) -> list[Encoding]:
-    """Return the tokens of each text; raise DataError when the tokenizer fails on one."""
+    """Return the tokens of each text, or tuple of two; raise DataError when it fails on one."""
     try:
         return tokenizer.encode_batch(list(rows), add_special_tokens=add_special_tokens)
     except (KeyboardInterrupt, SystemExit):
@@ -74,13 +74,15 @@ def encode_all(
 
 def _refused(rows: Sequence[Any], error: BaseException) -> DataError:
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, str):
-            return DataError(
-                f"text {number} is a {type(row).__name__}",
-                expected="a text",
-                action="give texts alone",
-            )
-        if not _is_unicode(row):
+        texts = row if isinstance(row, tuple) else (row,)
+        for text in texts:
+            if not isinstance(text, str):
+                return DataError(
+                    f"text {number} is a {type(text).__name__}",
+                    expected="a text",
+                    action="give texts alone",
+                )
+        if not all(map(_is_unicode, texts)):
             return DataError(
                 f"text {number} holds half of a character (a lone surrogate)",
                 expected="a text that UTF-8 can write",

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,9 @@ def make_peers(
     )
     order = np.random.default_rng(seed).permutation(len(rows))
     task_ = task_of(source.task)
-    texts = tuple(task_.text(rows.inputs[number]) for number in order[:CALIBRATION_ROWS])
+    texts: tuple[Any, ...] = tuple(
+        task_.text(rows.inputs[number]) for number in order[:CALIBRATION_ROWS]
+    )
     labeled = source.task == DEFAULT_TASK
     mixed = [(rows.inputs[number], int(rows.targets[number])) for number in order if labeled]
     asked = PeerJob(

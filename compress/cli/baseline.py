@@ -60,6 +60,7 @@ def save(
     artifact: Path,
     data: tuple[str, ...],
     text: str,
+    text_pair: str,
     label: str,
     unlabeled: bool,
     out: Path,
@@ -84,7 +85,7 @@ def save(
     stored = save_baseline(
         artifact,
         out,
-        DataSettings(train=(), test=data, text=text, label=label),
+        DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
         profile=profile,
         tier=tier,
         seed=seed,

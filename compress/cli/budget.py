@@ -58,6 +58,7 @@ def explain(
     artifact: Path,
     data: tuple[str, ...],
     text: str,
+    text_pair: str,
     label: str,
     reference: Path | None,
     threads: int,
@@ -79,7 +80,9 @@ def explain(
     question = Question(
         metric=metric,
         artifact=open_artifact(artifact),
-        data=DataSettings(train=(), test=data, text=text, label=label) if data else None,
+        data=DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label)
+        if data
+        else None,
         reference=open_artifact(reference) if reference else None,
         threads=threads,
         top=top,
@@ -141,6 +144,7 @@ def suggest(
     artifact: Path,
     data: tuple[str, ...],
     text: str,
+    text_pair: str,
     label: str,
     reference: str | None,
     profile: str,
@@ -164,7 +168,7 @@ def suggest(
     session = measure_model(
         artifact,
         reference,
-        DataSettings(train=(), test=data, text=text, label=label),
+        DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
         profile=profile,
         tier=tier,
         seed=seed,

@@ -25,7 +25,9 @@ from compress.cli.stages import print_artifact
 @text_option
 @json_output
 @verbosity
-def bundle(artifact: Path, out: Path, data: str | None, text: str, as_json: bool) -> None:
+def bundle(
+    artifact: Path, out: Path, data: str | None, text: str, text_pair: str, as_json: bool
+) -> None:
     """Write ARTIFACT's bundle: the model, its tokenizer, predict.py and the code that it needs.
 
     A bundle runs without edgepress, where its runtime, numpy and tokenizers are installed. It is
@@ -34,5 +36,5 @@ def bundle(artifact: Path, out: Path, data: str | None, text: str, as_json: bool
     from compress.data.dataset import DataSettings
     from compress.run.bundle import bundle as write
 
-    rows = DataSettings(train=(), test=(data,), text=text) if data else None
+    rows = DataSettings(train=(), test=(data,), text=text, text_pair=text_pair) if data else None
     print_artifact(write(artifact, out, rows), as_json)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from compress.judge.noise import NoiseReport
     from profiles.gate import Status
 
-_NOISE_ONLY = ("seconds", "model", "data", "text", "threads", "seed")
+_NOISE_ONLY = ("seconds", "model", "data", "text", "text_pair", "threads", "seed")
 
 _noise_options = stack(
     click.option("--noise", is_flag=True, help="Measure how small a regression a gate sees here."),
@@ -83,8 +83,10 @@ def _check(context: click.Context, noise: bool, options: dict[str, Any]) -> None
         raise click.UsageError(f"--{given[0]} needs --noise", context)
     if (options["model"] is None) is not (options["data"] is None):
         raise click.UsageError("give --model and --data together, or neither", context)
-    if "text" in given and options["data"] is None:
-        raise click.UsageError("--text names a column of --data FILE", context)
+    for name in ("text", "text_pair"):
+        if name in given and options["data"] is None:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{option} names a column of --data FILE", context)
 
 
 def _say_noise(as_json: bool, quiet: bool, **options: Any) -> None:
@@ -103,6 +105,7 @@ def _noise(
     model: Path | None,
     data: str | None,
     text: str,
+    text_pair: str,
     seconds: float,
     threads: int,
     seed: int,
@@ -112,7 +115,7 @@ def _noise(
     progress = terminal(quiet)
     if model is None or data is None:
         return builtin_noise(seconds=seconds, threads=threads, seed=seed, progress=progress)
-    work = workload(model, data, text, threads)
+    work = workload(model, data, text, threads, text_pair)
     return measure_noise(work, seconds=seconds, seed=seed, progress=progress)
 
 

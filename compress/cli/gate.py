@@ -91,6 +91,7 @@ def gate(
     artifact: Path,
     data: tuple[str, ...],
     text: str,
+    text_pair: str,
     label: str,
     unlabeled: bool,
     reference: str | None,
@@ -134,7 +135,7 @@ def gate(
 
     request = GateRequest(
         candidate=artifact,
-        data=DataSettings(train=(), test=data, text=text, label=label),
+        data=DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
         profiles=profiles,
         reference=reference,
         baseline=baseline,

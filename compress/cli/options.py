@@ -84,9 +84,18 @@ task_option = click.option(
     metavar="NAME",
     help="The model's task; by default, what its folder says, or text-classification.",
 )
-text_option = click.option(
-    "--text", default="text", metavar="COLUMN", help="The column that holds the texts."
+text_option = stack(
+    click.option(
+        "--text", default="text", metavar="COLUMN", help="The column that holds the texts."
+    ),
+    click.option(
+        "--text-pair",
+        default="text_pair",
+        metavar="COLUMN",
+        help="For tasks of pairs: the column that holds the second texts.",
+    ),
 )
+"""--text and --text-pair: the columns of a row's texts."""
 label_option = click.option(
     "--label", default="label", metavar="COLUMN", help="The column that holds the labels."
 )
@@ -101,7 +110,7 @@ rows_options = stack(
     text_option,
     label_option,
 )
-"""--data, --text and --label: the rows that a model is measured on."""
+"""--data, --text, --text-pair and --label: the rows that a model is measured on."""
 
 
 history_options = stack(

@@ -106,6 +106,7 @@ def build(
     package_version: str,
     data: str | None,
     text: str,
+    text_pair: str,
     interpreter: Path | None,
     as_json: bool,
     quiet: bool,
@@ -126,7 +127,7 @@ def build(
 
     rows = ()
     if data:
-        settings = DataSettings(train=(), test=(data,), text=text)
+        settings = DataSettings(train=(), test=(data,), text=text, text_pair=text_pair)
         rows = load_inputs(settings, Path(), task_of(read_artifact(bundle).task)).inputs
     wishes = Wishes(memory_mb, layer, name, package_version)
     order = Order(bundle, target_of(target_name), python, rows, interpreter, wishes)

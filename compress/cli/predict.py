@@ -28,6 +28,12 @@ from compress.cli.paths import FOLDER, ROWS
     show_default="text",
     help="The column of --rows that holds the texts.",
 )
+@click.option(
+    "--text-pair",
+    metavar="COLUMN",
+    show_default="text_pair",
+    help="For pairs: the column of --rows that holds the second texts.",
+)
 @click.option("--top", type=click.IntRange(1), metavar="N", help="With --json: print N labels.")
 @threads_option
 @click.option(
@@ -39,11 +45,15 @@ def predict(
     texts: tuple[str, ...],
     rows: str | None,
     text: str | None,
+    text_pair: str | None,
     top: int | None,
     threads: int,
     as_json: bool,
 ) -> None:
-    """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code."""
+    """Classify TEXTS with an exported ARTIFACT or bundle, by the bundle's own code.
+
+    A model of pairs takes each as JSON: '{"text": "...", "text_pair": "..."}'.
+    """
     from runtimes.command import Request, answer
 
-    answer(Request(artifact, texts, rows, text, as_json, top or 0, threads))
+    answer(Request(artifact, texts, rows, text, text_pair, as_json, top or 0, threads))

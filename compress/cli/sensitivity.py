@@ -51,6 +51,7 @@ def sensitivity(
     reference: str,
     data: tuple[str, ...],
     text: str,
+    text_pair: str,
     label: str,
     source: Path | None,
     rows: int,
@@ -77,7 +78,7 @@ def sensitivity(
         SensitivityRequest(
             model=artifact,
             reference=reference,
-            data=DataSettings(train=(), test=data, text=text, label=label),
+            data=DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
             source=str(source) if source else None,
             rows=rows,
             seed=seed,

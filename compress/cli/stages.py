@@ -102,6 +102,7 @@ def _data(common: Any) -> Any:
         test=common.test,
         unlabeled=common.unlabeled,
         text=common.text,
+        text_pair=common.text_pair,
         label=common.label,
         group=common.group,
     )

@@ -55,6 +55,7 @@ def validate(
     reference: str | None,
     data: tuple[str, ...],
     text: str,
+    text_pair: str,
     label: str,
     profiles: tuple[str, ...],
     samples: Path | None,
@@ -76,7 +77,7 @@ def validate(
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model
 
-    rows = DataSettings(train=(), test=data, text=text, label=label)
+    rows = DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label)
     if is_package(artifact):
         measured = {"seed": seed, "tier": tier, "samples": samples, "reference": reference}
         return validate_package(

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 class Tokens:
     """Hold one row's token ids: one sequence, or several windows of a long row.
 
-    `places` (answers, 2) are the window and the position at which a task with several answers a
-    row reads each of them; None for a task with one answer a row.
+    `types` are the types of the windows' tokens; () where all are 0. `places` (answers, 2) are the
+    window and the position at which a task with several answers a row reads each of them; None for
+    a task with one answer a row.
     """
 
     windows: tuple[Sequence[int], ...]
     places: NDArray[np.int64] | None = None
+    types: tuple[Sequence[int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

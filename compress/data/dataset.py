@@ -74,6 +74,7 @@ class DataSettings(BaseModel):
     test: tuple[str, ...] = ()
     unlabeled: tuple[str, ...] = ()
     text: str = "text"
+    text_pair: str = "text_pair"
     label: str = "label"
     group: str | None = None
     validation_share: Annotated[float, Field(gt=0, lt=1)] = 0.15

@@ -19,14 +19,17 @@ _LONG_WORD = 24
 
 
 def augmented(inputs: Sequence[Any], seed: int) -> tuple[Any, ...]:
-    """Return one augmented copy of each text or list of words, deterministic under the seed.
+    """Return one augmented copy of each text, list of words or object of texts, by the seed.
 
-    A list becomes a list: a model that answers each word answers the words of the copy. In a copy,
+    A list becomes a list: a model that answers each word answers the words of the copy. Of an
+    object, one text is changed, or all: each with the other rows' texts of its key. In a copy,
     words are dropped or replaced by other rows' words, parts are swapped, or a part of another row
     is joined. This may change the label, so copies serve distillation only: the teacher answers the
     copy itself (as TinyBERT's augmented rows, Jiao et al. 2020, section 3.2, without a language
     model; Wei & Zou 2019, "EDA", for the changes).
     """
+    if inputs and isinstance(inputs[0], dict):
+        return _objects(inputs, seed)
     generator = np.random.default_rng(seed)
     separator = _separator([one for one in inputs if isinstance(one, str)])
     rows = [_words(one, separator) for one in inputs]
@@ -36,6 +39,18 @@ def augmented(inputs: Sequence[Any], seed: int) -> tuple[Any, ...]:
             inputs, (_changed(row, rows, generator) for row in rows), strict=True
         )
     )
+
+
+def _objects(inputs: Sequence[dict[str, str]], seed: int) -> tuple[dict[str, str], ...]:
+    """Return a copy of each object in which one text is changed, or all."""
+    keys = list(inputs[0])
+    made = {key: augmented([one[key] for one in inputs], seed) for key in keys}
+    chosen = np.random.default_rng([seed, len(inputs)]).integers(len(keys) + 1, size=len(inputs))
+    copies = []
+    for row, choice in enumerate(chosen):
+        changed = keys if choice == len(keys) else [keys[choice]]
+        copies.append({**inputs[row], **{key: made[key][row] for key in changed}})
+    return tuple(copies)
 
 
 def _words(value: Any, separator: str | None) -> Words:

@@ -11,17 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from compress.data.reading import read_table
+from compress.data.dataset import DataSettings, load_inputs
 from compress.judge.tiers import TIERS
 from compress.progress import Progress
 from compress.storage.scratch import scratch_folder
+from compress.tasks import task_of
 from profiles.emulated import require_times
 from profiles.job import Job
 from profiles.noise import FEWEST_ROUNDS, Noise, resolvable_ratio
 from profiles.selection import paired_rounds
 from profiles.statistics import Interval, mean_interval
 from runtimes.artifact import Artifact, read_artifact
-from runtimes.errors import DataError, QualityError
+from runtimes.errors import QualityError
 from runtimes.measure import MeasurePlan, Variant
 from runtimes.runtime import runs_in
 
@@ -104,12 +105,14 @@ class Workload:
 
     name: str
     artifact: Artifact
-    texts: tuple[str, ...]
+    texts: tuple[Any, ...]
     threads: int = 1
 
 
-def workload(model: Path, data: str, column: str, threads: int) -> Workload:
-    """Open an exported model and the texts to run it on.
+def workload(
+    model: Path, data: str, text: str, threads: int, text_pair: str = "text_pair"
+) -> Workload:
+    """Open an exported model and the rows to run it on; those without a text are left out.
 
     Raises ArtifactError or DataError for files that cannot be read, UnsupportedError for a format
     that no measured runtime loads.
@@ -117,10 +120,9 @@ def workload(model: Path, data: str, column: str, threads: int) -> Workload:
     artifact = read_artifact(model)
     runs_in(artifact.format)
     artifact.verify()
-    texts = [row[0] for row in read_table(data, Path(), (column,)).rows if row[0].strip()]
-    if not texts:
-        raise DataError(f"{data}: every row lacks {column}", action="name another column or file")
-    return Workload(model.name, artifact, tuple(texts), threads)
+    rows = DataSettings(train=(), test=(data,), text=text, text_pair=text_pair, on_empty="drop")
+    inputs = load_inputs(rows, Path(), task_of(artifact.task)).inputs
+    return Workload(model.name, artifact, inputs, threads)
 
 
 def builtin_noise(*, seconds: float, threads: int, seed: int, progress: Progress) -> NoiseReport:

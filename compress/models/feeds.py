@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from compress.models.opening import Opening
+from compress.tasks import task_of
 from runtimes.artifact import Artifact
 from runtimes.parsing import parse_json
 from runtimes.tokenizing import load_tokenizer
@@ -33,7 +34,8 @@ class ExampleFeeds:
         pad = _pad_token(artifact.path)
         pad_id = tokenizer.token_to_id(pad) if pad else None
         names = tuple(spec.name for spec in artifact.inputs)
-        opening = Opening.of(artifact.path, artifact.max_length)
+        pairs = task_of(artifact.task).pairs
+        opening = Opening.of(artifact.path, artifact.max_length, pairs=pairs)
         return cls(names, tokenizer.get_vocab_size(), pad_id or 0, opening)
 
     def draw(self, rows: int, length: int, padding: int = 0) -> Feeds:
@@ -50,11 +52,10 @@ class ExampleFeeds:
         if padding:
             mask[-1, -padding:] = 0
             ids[-1, -padding:] = self.pad_id
-        columns = {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(ids),
-        }
+        types = np.zeros_like(ids)
+        if not self.opening.one_type:
+            types[:, length // 2 :] = 1
+        columns = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types * mask}
         return {name: columns[name] for name in self.inputs}
 
 

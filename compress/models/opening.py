@@ -1,4 +1,4 @@
-"""Read from a tokenizer which tokens every single text begins with."""
+"""Read from a tokenizer which tokens every row begins with."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from runtimes.parsing import parse_json
 from runtimes.tokenizing import encode_all, load_tokenizer
 
 _PROBES = ("", "a", "Ünïcode 漢字 \t\n", "word " * 600)
+_PAIRS = tuple((one, other) for one in _PROBES for other in _PROBES)
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Hold what all texts have in common: `first_id`, and whether all tokens have type 0.
+    """Hold what all rows have in common: `first_id`, and whether all tokens have type 0.
 
     `first_id` is None if the tokenizer does not put one fixed token first, `pad_id` if it has no
     token for padding.
@@ -26,12 +27,12 @@ class Opening:
     pad_id: int | None = None
 
     @classmethod
-    def of(cls, folder: Path, max_length: int) -> Opening:
-        """Read the post-processor's template for single texts, and check it on a few texts."""
+    def of(cls, folder: Path, max_length: int, *, pairs: bool = False) -> Opening:
+        """Read the post-processor's template for single texts, or for `pairs`, and check it."""
         tree = parse_json((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        first, types = _template(tree.get("post_processor"))
+        first, types = _template(tree.get("post_processor"), pairs=pairs)
         tokenizer = load_tokenizer(folder, max_length)
-        rows = encode_all(tokenizer, _PROBES)
+        rows = encode_all(tokenizer, _PAIRS if pairs else _PROBES)
         if any(row.ids[:1] != [first] for row in rows):
             first = None
         one_type = types <= {0} and all(not any(row.type_ids) for row in rows)
@@ -39,20 +40,22 @@ class Opening:
         return cls(first, one_type, next((one for one in pads if one is not None), None))
 
 
-def _template(processor: dict[str, Any] | None) -> tuple[int | None, set[int]]:
+def _template(processor: dict[str, Any] | None, *, pairs: bool) -> tuple[int | None, set[int]]:
     """Return the id that a post-processor puts first, and the types that it assigns."""
     kind = processor["type"] if processor else None
     if processor is None or kind == "ByteLevel":
         return None, {0}
     if kind == "Sequence":
-        parts = [_template(one) for one in processor["processors"]]
+        parts = [_template(one, pairs=pairs) for one in processor["processors"]]
         firsts = [first for first, _ in parts if first is not None]
         return (firsts[0] if len(firsts) == 1 else None), set().union(*(row[1] for row in parts))
     if kind in ("BertProcessing", "RobertaProcessing"):
-        return int(processor["cls"][1]), {0}
+        types = {0, 1} if pairs and kind == "BertProcessing" else {0}
+        return int(processor["cls"][1]), types
     if kind != "TemplateProcessing":
         return None, {-1}
-    pieces = [(name, piece) for row in processor["single"] for name, piece in row.items()]
+    rows = processor["pair" if pairs else "single"]
+    pieces = [(name, piece) for row in rows for name, piece in row.items()]
     types = {int(piece["type_id"]) for _, piece in pieces}
     name, piece = pieces[0] if pieces else ("", {})
     if name != "SpecialToken":

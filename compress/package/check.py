@@ -14,7 +14,7 @@ from compress.package.interpreter import Interpreter
 from compress.package.layout import Laid
 from runtimes.errors import QualityError
 from runtimes.predict import open_predictor
-from runtimes.request_body import shown
+from runtimes.request_body import row_like, shown
 
 ROWS = (
     "my card has not arrived",
@@ -79,9 +79,9 @@ def check_function(
     """
     if not interpreter.command:
         return Checked(why_not=interpreter.why_not)
-    texts = [row if isinstance(row, str) else " ".join(row) for row in rows]
-    given = _answers(laid, texts, interpreter)
     predictor = open_predictor(bundle, bundled=True)
+    texts = [_asked(predictor.task, row) for row in rows]
+    given = _answers(laid, texts, interpreter)
     wanted = [shown(predictor, text, 0) for text in texts]
     differences = [difference(*pair) for pair in zip(given, wanted, strict=True)]
     tolerance = 1.0 if interpreter.emulated else SCORE_TOLERANCE
@@ -93,6 +93,12 @@ def check_function(
             action="report this; nothing was written",
         )
     return Checked(len(rows), max(differences, default=0.0), interpreter.emulated)
+
+
+def _asked(task: Any, row: Any) -> Any:
+    """Return a row as it is asked: one of words as their text."""
+    text = " ".join(row) if isinstance(row, list) else row
+    return row_like(task, text) if isinstance(text, str) else text
 
 
 def difference(one: Any, other: Any) -> float:

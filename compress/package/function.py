@@ -19,7 +19,7 @@ if BUNDLE not in sys.path and os.path.isdir(BUNDLE):  # in a package: its bundle
 
 from runtimes.lean_json import dumps  # noqa: E402
 from runtimes.lean_typing import TYPE_CHECKING  # noqa: E402
-from runtimes.request_body import RefusedError, asked, check_size, parsed, shown  # noqa: E402
+from runtimes.request_body import RefusedError, asked, check_size, parsed, require_keys, shown  # noqa: E402
 
 if TYPE_CHECKING:
     from typing import Any
@@ -143,6 +143,7 @@ def _requested(event: dict[str, Any]) -> dict[str, Any]:
 def _answered(content: Any) -> dict[str, Any]:
     texts, top = asked(content)
     predictor = MODEL.predictor()
+    require_keys(predictor.task, texts)
     return {"answers": [shown(predictor, text, top) for text in texts]}
 
 

@@ -12,17 +12,20 @@ BUNDLE = Path(__file__).parent / "bundle"
 """A bundle's folder, with the code that runs it."""
 
 
-def predict(texts: Sequence[str], top: int = 0) -> list[dict[str, Any]]:
+def predict(texts: Sequence[Any], top: int = 0) -> list[dict[str, Any]]:
     """Return each text's label and score, and its `top` best labels where asked for.
+
+    For a model of pairs, each is {"text": ..., "text_pair": ...}.
 
     Raises RefusedError, with the reason, for what is no text.
     """
     if not texts:
         return []
     _let_import()
-    from runtimes.request_body import asked, shown
+    from runtimes.request_body import asked, require_keys, shown
 
     wanted = asked({"texts": list(texts), "top": top})
+    require_keys(_predictor().task, wanted.texts)
     return [shown(_predictor(), text, wanted.top) for text in wanted.texts]
 
 

@@ -82,7 +82,7 @@ def prune_vocabulary(
     return figures | {"counted_token_growth": growth}
 
 
-def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64]:
+def count_pieces(tokenizer: Tokenizer, texts: Sequence[Any]) -> NDArray[np.int64]:
     """Return how often each id occurs in the texts."""
     counts = np.zeros(tokenizer.get_vocab_size(), dtype=np.int64)
     for row in encode_all(tokenizer, texts):
@@ -90,7 +90,7 @@ def count_pieces(tokenizer: Tokenizer, texts: Sequence[str]) -> NDArray[np.int64
     return counts
 
 
-def spelling(tokenizer: Tokenizer, texts: Sequence[str], unknown: int | None) -> Spelling:
+def spelling(tokenizer: Tokenizer, texts: Sequence[Any], unknown: int | None) -> Spelling:
     """Return the mean length and the share of unknown pieces over some texts."""
     rows = encode_all(tokenizer, texts, add_special_tokens=False)
     tokens = sum(len(row.ids) for row in rows)
@@ -135,7 +135,7 @@ def _check_rows(
     new: Tokenizer,
     table: NDArray[np.int64],
     unknown: int | None,
-    texts: Sequence[str],
+    texts: Sequence[Any],
 ) -> float:
     """Return how much longer the counted rows became, 1.0 if none of their pieces was dropped.
 
@@ -168,7 +168,7 @@ def _figures(
     new: Tokenizer,
     tree: Tree,
     table: NDArray[np.int64],
-    texts: Sequence[str],
+    texts: Sequence[Any],
 ) -> dict[str, float]:
     unknown = unknown_id(tree)
     before = spelling(old, texts, unknown)

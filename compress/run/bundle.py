@@ -109,7 +109,8 @@ def check_bundle(folder: Path, runtime: str, rows: Sequence[Any], answers: Seque
 def _predicted(folder: Path, runtime: str, rows: Sequence[Any]) -> list[Any]:
     """Return what predict.py prints of each row as JSON."""
     source = folder.with_name(f".{folder.name}-rows.jsonl")
-    lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
+    objects = (row if isinstance(row, dict) else {"text": row} for row in rows)
+    lines = "".join(json.dumps(one) + "\n" for one in objects)
     source.write_text(lines, encoding="utf-8")
     # absolute, and behind "=": no path is taken for an option
     command = [sys.executable, "-B", str(folder.absolute() / PREDICT), f"--rows={source}", "--json"]

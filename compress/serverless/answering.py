@@ -27,6 +27,8 @@ _SMALLEST = 1e-7
 
 def event_of(row: Any) -> dict[str, Any]:
     """Return the event that asks about a row; the words of a row are asked as a text of them."""
+    if isinstance(row, dict):
+        return row
     return {"text": " ".join(row) if isinstance(row, list) else row}
 
 
@@ -47,7 +49,7 @@ def as_bundle(
     Scores of an emulated processor, whose kernels round otherwise, are not compared.
     """
     event = event_of(row)
-    own = shown(bundle, event["text"], 0)
+    own = shown(bundle, row if isinstance(row, dict) else event["text"], 0)
     if not difference(ask(event), own) <= (1.0 if emulated else SCORE_TOLERANCE):
         raise AnswerError(
             f"row {place + 1} of the data: the function answers otherwise than its bundle",

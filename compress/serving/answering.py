@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from compress.serving.metrics import Metrics
 from compress.serving.settings import ServeSettings
-from runtimes.request_body import shown
+from runtimes.request_body import require_keys, shown
 
 _SMOOTHING = 0.05
 """The weight of the newest text in the mean time that one takes."""
@@ -66,7 +66,7 @@ class _Order:
 class _Row(NamedTuple):
     order: _Order
     place: int
-    text: str
+    text: Any
     top: int
     arrived_s: float
 
@@ -91,7 +91,11 @@ class Answering:
         for thread in self._threads:
             thread.start()
 
-    async def answers(self, texts: Sequence[str], top: int) -> list[dict[str, Any]]:
+    def require_keys(self, rows: Sequence[Any]) -> None:
+        """Raise RefusedError for rows that are not of the keys that the model reads."""
+        require_keys(self._predictor.task, rows)
+
+    async def answers(self, texts: Sequence[Any], top: int) -> list[dict[str, Any]]:
         """Return the answers to a request's texts.
 
         Raises QueueFullError where there is no room for all of them, TimeoutError after

@@ -77,6 +77,7 @@ class _Endpoints:
     async def predict(self, request: Request) -> Response:
         """Answer a request's texts."""
         wanted = asked(parsed(await _body(request)))
+        self._state.answering.require_keys(wanted.texts)
         return _json({"answers": await self._state.answering.answers(*wanted)})
 
     async def health(self, request: Request) -> Response:

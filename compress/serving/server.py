@@ -21,7 +21,7 @@ from compress.serving.metrics import Metrics
 from compress.serving.settings import ServeSettings
 from runtimes.errors import InputError
 from runtimes.predict import open_predictor
-from runtimes.request_body import shown
+from runtimes.request_body import row_like, shown
 
 CUT = 5
 """The exit code of a server that had to drop requests when its grace was over."""
@@ -50,7 +50,7 @@ def serve(bundle: Path, settings: ServeSettings) -> int:
     """
     with _bound(settings) as listening:
         predictor = open_predictor(bundle, threads=settings.threads)
-        example = shown(predictor, _WARM_UP, 0)
+        example = shown(predictor, row_like(predictor.task, _WARM_UP), 0)
         metrics = Metrics()
         answering = Answering(predictor, settings, metrics)
         state = State(answering, metrics, example, settings.access_log)

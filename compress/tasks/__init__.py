@@ -34,6 +34,9 @@ TASKS = Registry(
             "compress.tasks.multi_label_classification:MultiLabelClassification"
         ),
         "text-classification": "compress.tasks.text_classification:TextClassification",
+        "text-pair-classification": (
+            "compress.tasks.text_pair_classification:TextPairClassification"
+        ),
         "text-regression": "compress.tasks.text_regression:TextRegression",
         "token-classification": "compress.tasks.token_classification:TokenClassification",
     },
@@ -51,6 +54,10 @@ SYNONYMS = {
     "multi-label": "multi-label-classification",
     "multi_label_classification": "multi-label-classification",
     "regression": "text-regression",
+    **dict.fromkeys(
+        ("nli", "natural-language-inference", "sentence-pair-classification", "paraphrase"),
+        "text-pair-classification",
+    ),
 }
 """Other names that model cards and transformers have for a task."""
 
@@ -64,6 +71,7 @@ class Task(RowTask, Protocol):
     The device half (`runtimes/tasks`) turns a row into a model's inputs, and its outputs into an
     answer. `labels` are the names of a model's outputs, such as classes.
 
+    `pairs` tells whether an input is two texts, which a model reads as one sequence.
     `reads_first_token` tells whether the head reads the last states of the first token alone.
     `windowed` tells whether it reads a long text to its end, in windows.
     `metric` is the name of its score in budgets and figures (with `_retention` and `_vs_baseline`
@@ -74,6 +82,7 @@ class Task(RowTask, Protocol):
     """
 
     name: ClassVar[str]
+    pairs: ClassVar[bool]
     reads_first_token: ClassVar[bool]
     windowed: ClassVar[bool]
     metric: ClassVar[str]
@@ -109,8 +118,8 @@ class Task(RowTask, Protocol):
 
     # Learning
 
-    def text(self, value: Any) -> str:
-        """Return the text of an input, as a tokenizer reads it."""
+    def text(self, value: Any) -> str | tuple[str, str]:
+        """Return the text of an input, or both of a pair, as a tokenizer reads it."""
 
     def encode(self, tokenizer: Tokenizer, inputs: Sequence[Any]) -> list[Tokens]:
         """Return the token ids of each input, with special tokens."""

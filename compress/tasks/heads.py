@@ -17,8 +17,10 @@ PROBLEMS = {
     "text-classification": "single_label_classification",
     "multi-label-classification": "multi_label_classification",
     "text-regression": "regression",
+    "text-pair-classification": "single_label_classification",
 }
-"""The problem_type of transformers that each task's head has."""
+"""The problem_type of transformers that each task's head has; of several tasks with the same one,
+the first is that of a folder which names none."""
 
 Shapes = Mapping[str, tuple[int, ...]]
 

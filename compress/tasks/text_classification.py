@@ -47,6 +47,7 @@ class TextClassification:
     """
 
     name: ClassVar[str] = "text-classification"
+    pairs: ClassVar[bool] = False
     reads_first_token: ClassVar[bool] = True
     windowed: ClassVar[bool] = False
     metric: ClassVar[str] = "accuracy"
@@ -70,7 +71,7 @@ class TextClassification:
         """Return a cell as text."""
         return text_of(value, place)
 
-    def input(self, cells: Sequence[Any]) -> str:
+    def input(self, cells: Sequence[Any]) -> Any:
         """Return the text unchanged."""
         return str(cells[0])
 
@@ -136,7 +137,7 @@ class TextClassification:
         """Return the logits' name and shape, one logit for each class."""
         return (TensorSpec("logits", "float32", ("batch", len(labels) or "labels")),)
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Any) -> str | tuple[str, str]:
         """Return the text unchanged."""
         return str(value)
 

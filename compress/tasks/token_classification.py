@@ -52,6 +52,7 @@ class TokenClassification:
     """
 
     name: ClassVar[str] = "token-classification"
+    pairs: ClassVar[bool] = False
     reads_first_token: ClassVar[bool] = False
     windowed: ClassVar[bool] = True
     metric: ClassVar[str] = "f1"

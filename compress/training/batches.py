@@ -37,7 +37,8 @@ class Encoded:
 
     `names` are the model's inputs; `pad_id` is the model's own padding id. A row of several windows
     holds them one after the other; `lengths_of` are then their lengths (windows,). `places` are
-    those of `Tokens`. Both are empty for a task with one window and one answer a row.
+    those of `Tokens`. Both are empty for a task with one window and one answer a row. `types` are
+    the tokens' types, of the lengths of `ids`; () where all are 0.
     """
 
     ids: tuple[NDArray[np.int64], ...]
@@ -45,6 +46,7 @@ class Encoded:
     pad_id: int
     lengths_of: tuple[tuple[int, ...], ...] = ()
     places: tuple[NDArray[np.int64], ...] = ()
+    types: tuple[NDArray[np.int64], ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -59,22 +61,24 @@ class Encoded:
         """Pad the windows of the given rows to the longest, as torch tensors."""
         import torch
 
-        windows = [self._windows(row) for row in rows]
+        windows = [self._windows(self.ids, row) for row in rows]
         lines = [window for row in windows for window in row]
-        width = max(map(len, lines))
-        ids = np.full((len(lines), width), self.pad_id, dtype=np.int64)
-        mask = np.zeros((len(lines), width), dtype=np.int64)
-        for place, tokens in enumerate(lines):
-            ids[place, : len(tokens)] = tokens
-            mask[place, : len(tokens)] = 1
-        arrays = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        types = [window for row in rows for window in self._windows(self.types, row)]
+        arrays = {
+            "input_ids": _padded(lines, self.pad_id),
+            "attention_mask": _padded([np.ones_like(line) for line in lines], 0),
+            "token_type_ids": _padded(types or [np.zeros_like(line) for line in lines], 0),
+        }
         inputs = {name: torch.from_numpy(arrays[name]) for name in self.names}
         return Batch(rows, inputs, self._places(rows, [len(row) for row in windows]))
 
-    def _windows(self, row: int) -> list[NDArray[np.int64]]:
+    def _windows(self, values: Sequence[NDArray[np.int64]], row: int) -> list[NDArray[np.int64]]:
+        """Return a row's values window by window; [] where no row has any."""
+        if not values:
+            return []
         if not self.lengths_of:
-            return [self.ids[row]]
-        return np.split(self.ids[row], np.cumsum(self.lengths_of[row])[:-1])
+            return [values[row]]
+        return np.split(values[row], np.cumsum(self.lengths_of[row])[:-1])
 
     def _places(
         self, rows: NDArray[np.int64], windows: Sequence[int]
@@ -99,7 +103,16 @@ class Encoded:
             ids=self.ids[:count],
             lengths_of=self.lengths_of[:count],
             places=self.places[:count],
+            types=self.types[:count],
         )
+
+
+def _padded(lines: Sequence[NDArray[np.int64]], padding: int) -> NDArray[np.int64]:
+    """Return lines of numbers as one array, (lines, longest)."""
+    made = np.full((len(lines), max(map(len, lines))), padding, dtype=np.int64)
+    for place, line in enumerate(lines):
+        made[place, : len(line)] = line
+    return made
 
 
 def encode(tokenizer: Tokenizer, inputs: Sequence[Any], config: Any, task: Task) -> Encoded:
@@ -114,6 +127,7 @@ def encode(tokenizer: Tokenizer, inputs: Sequence[Any], config: Any, task: Task)
         pad_id=config.pad_token_id or 0,
         lengths_of=tuple(tuple(map(len, row.windows)) for row in rows) if windowed else (),
         places=tuple(row.places for row in rows if row.places is not None),
+        types=tuple(np.concatenate(row.types).astype(np.int64) for row in rows if row.types),
     )
 
 

@@ -25,6 +25,9 @@ TASKS = Registry(
             "runtimes.tasks.multi_label_classification:MultiLabelClassification"
         ),
         "text-classification": "runtimes.tasks.text_classification:TextClassification",
+        "text-pair-classification": (
+            "runtimes.tasks.text_pair_classification:TextPairClassification"
+        ),
         "text-regression": "runtimes.tasks.text_regression:TextRegression",
         "token-classification": "runtimes.tasks.token_classification:TokenClassification",
     },
@@ -44,9 +47,11 @@ class DeviceTask(Protocol):
 
     `packages` must be importable; the task imports them when it needs them. `files` are the files
     that it reads from a model's folder; an attribute `optional_files` may name more, which it reads
-    where the manifest lists them. A module that holds a task imports only the standard library and
-    `runtimes` at its top: it is copied into bundles. One row needs no numpy, whose import takes
-    longer than many a model's start; `batch` may use it.
+    where the manifest lists them. An attribute `keys` names the texts of a row: with several, a row
+    is an object of them, with one or without the attribute a row is the value itself. A module
+    that holds a task imports only the standard library and `runtimes` at its top: it is copied into
+    bundles. One row needs no numpy, whose import takes longer than many a model's start; `batch`
+    may use it.
     """
 
     name: ClassVar[str]
@@ -81,6 +86,12 @@ class DeviceTask(Protocol):
 
     def line(self, shown: dict[str, Any]) -> str:
         """Return an answer as text to print: columns separated by tabs."""
+
+
+def keys_of(task: DeviceTask) -> tuple[str, ...]:
+    """Return the keys of a task's rows; a row of one key is its value."""
+    keys: tuple[str, ...] = getattr(task, "keys", (TEXT,))
+    return keys
 
 
 def needs_of(task: type[DeviceTask], inputs: Sequence[str]) -> Needs:

@@ -46,6 +46,7 @@ class TextClassification:
     packages: ClassVar[tuple[str, ...]] = ("tokenizers",)
     files: ClassVar[tuple[str, ...]] = (TOKENIZER,)
     optional_files: ClassVar[tuple[str, ...]] = (TABLE,)
+    keys: ClassVar[tuple[str, ...]] = (TEXT,)
 
     def __init__(self, folder: StrPath, manifest: Manifest, inputs: Sequence[str]) -> None:
         self._labels = manifest.labels

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compress.training.batches import Encoded, in_order, shuffled
@@ -15,6 +15,7 @@ def rows_of(lengths: list[int], pad_id: int = 0) -> Encoded:
     return Encoded(ids, ("input_ids", "attention_mask"), pad_id)
 
 
+@settings(deadline=None)  # the first example imports torch
 @given(
     lengths=st.lists(st.integers(1, 20), min_size=1, max_size=300),
     size=st.integers(1, 9),
