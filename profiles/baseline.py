@@ -27,7 +27,11 @@ from runtimes.files import write_text
 from runtimes.measure import Samples
 from runtimes.parsing import parse_json
 
-SCHEMA = 2
+SCHEMA = 3
+_OLDER = {
+    1: " (1 timed the model alone, not from input to answer)",
+    2: " (2 timed the first rows after another model ran, in caches without this model's data)",
+}
 """2: latencies are from input to answer, and the size counts the tokenizer."""
 DISTURBED = "no run of the model was undisturbed at the machine's full pace"
 """Why a session has no latency to compare."""
@@ -76,7 +80,7 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    edgepress_baseline: Literal[2]
+    edgepress_baseline: Literal[3]
     created: str
     model: Model
     machine: Machine
@@ -269,7 +273,7 @@ def read_baseline(path: Path) -> Baseline:
     if version is None:
         raise _refused(path, f"not a baseline ({_looks_like(content)})")
     if version != SCHEMA:
-        older = " (1 timed the model alone, not from input to answer)" if version == 1 else ""
+        older = _OLDER.get(version, "") if isinstance(version, int) else ""
         why = f"a baseline of schema {version!r}{older}; this edgepress reads {SCHEMA}"
         raise _refused(path, why)
     written = content.pop(_DIGEST, None)

@@ -47,15 +47,17 @@ class MeasurePlan:
     follow until `least_s` have passed.
 
     Variants alternate block by block. A block has as many rows as the slowest variant answers in
-    `block_ms`, at least FEWEST_BLOCK_RUNS and at most `block_runs`. After its blocks a process
-    answers `idle_runs` rows, each after an idle gap of `idle_gap_ms`. For `soak_s`, one process of
-    each variant answers rows without a break, before all others.
+    `block_ms`, at least FEWEST_BLOCK_RUNS and at most `block_runs`. Before it, a process answers
+    other rows for `settle_ms`, untimed. After its blocks a process answers `idle_runs` rows, each
+    after an idle gap of `idle_gap_ms`. For `soak_s`, one process of each variant answers rows
+    without a break, before all others.
     """
 
     processes: int = 3
     blocks: int = 10
     block_ms: float = 12.0
     block_runs: int = 80
+    settle_ms: float = 4.0
     idle_runs: int = 5
     idle_gap_ms: float = 10.0
     warmup_runs: int = 10

@@ -157,9 +157,16 @@ class MeasuringServer:
         """Answer the same rows again until the last three medians agree within 2 %."""
         return timing.warm(self._timed, self._rows, runs, seconds, limit_s)
 
-    def run(self, rows: list[int]) -> dict[str, Any]:
-        """Time each named row from input to answer, with the garbage collector off."""
-        return timing.block(self._timed, self._chosen(rows), self._machine)
+    def run(self, rows: list[int], settle_ms: float = 0.0) -> dict[str, Any]:
+        """Time each named row from input to answer, after others for `settle_ms`."""
+        others = sorted(set(range(len(self._rows))).difference(rows))
+        return timing.block(
+            self._timed,
+            self._chosen(rows),
+            self._machine,
+            others=self._chosen(others),
+            settle_ms=settle_ms,
+        )
 
     def idle(self, rows: list[int], gap_ms: float) -> dict[str, Any]:
         """Time each named row after an idle gap."""

@@ -153,7 +153,12 @@ class Session:
 
     def _block(self, worker: Worker, current: Round, place: int) -> Block:
         rows = current.blocks[place]
-        reply = worker.ask("run", self._plan.timeout_s, rows=current.places(rows))
+        reply = worker.ask(
+            "run",
+            self._plan.timeout_s,
+            rows=current.places(rows),
+            settle_ms=self._plan.settle_ms,
+        )
         order, self._order = self._order, self._order + 1
         return Block(
             process=current.process,

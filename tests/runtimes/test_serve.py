@@ -70,6 +70,8 @@ def test_serves_the_measuring_protocol(conversation: Conversation) -> None:
     assert len(block["latency_ms"]) == len(block["contaminated"]) == 4
     parts = zip(block["latency_ms"], block["encode_ms"], block["model_ms"], strict=True)
     assert all(0 < encode < whole - model < whole for whole, encode, model in parts)
+    settled = conversation.ask(do="run", rows=[0, 1], settle_ms=2.0)
+    assert len(settled["latency_ms"]) == 2
     idle = conversation.ask(do="idle", rows=[0, 1], gap_ms=1)
     assert len(idle["latency_ms"]) == 2
     assert all(probe > 0 for probe in block["probe_ms"])

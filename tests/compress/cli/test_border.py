@@ -28,7 +28,7 @@ def ground(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         rows = [(text, LABELS[i % 3]) for i, text in enumerate(TEXTS * 4)]
         csv.writer(stream).writerows([("text", "label"), *rows])
     (tmp_path / "mine.toml").write_text('schema = 1\nname = "mine"\n')
-    (tmp_path / "base.json").write_text('{"edgepress_baseline": 2}\n')
+    (tmp_path / "base.json").write_text('{"edgepress_baseline": 3}\n')
     (tmp_path / "s.jsonl").write_text('{"kind": "session", "id": "a"}\n')
     (tmp_path / "recipe.toml").write_text("schema = 1\n")
     (tmp_path / "notes.txt").write_text("a person's\n")

@@ -510,8 +510,8 @@ def test_a_truncated_candidate_is_refused(ground: Path, refused: Callable[..., s
         ("{", "not JSON"),
         ("[1]", "not a baseline (a JSON list)"),
         ('{"schema_version": 1, "status": "PASS"}', "not a baseline (its keys are"),
-        ('{"edgepress_baseline": 0}', "schema 0; this edgepress reads 2"),
-        ('{"edgepress_baseline": 2}', "created: field required"),
+        ('{"edgepress_baseline": 0}', "schema 0; this edgepress reads 3"),
+        ('{"edgepress_baseline": 3}', "created: field required"),
         ("\udcff", "not UTF-8"),
     ],
 )
