@@ -61,6 +61,8 @@ METRICS = {
     "worst_type_recall_retention": _quality("fraction", "reference"),
     "mean_average_precision": _quality("fraction"),
     "worst_label_recall_retention": _quality("fraction", "reference"),
+    "exact_match": _quality("fraction"),
+    "worst_question_retention": _quality("fraction", "reference"),
     "bounded_r2": _quality("fraction"),
     "r2": _quality("fraction"),
     "spearman": _quality("fraction"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from runtimes.listed import ListedFile
+    from runtimes.question_windows import Windows
 
 PADDING = ("[PAD]", "<pad>")
 """The tokens that batches are padded with, the first that a tokenizer has."""
@@ -63,6 +64,18 @@ class Encoder:
 
         encodings, places = windows_of(overlapping(self._library()), row)
         return [Encoded(encoding.ids, encoding.type_ids) for encoding in encodings], places
+
+    def question_windows(self, row: Any) -> Windows:
+        """Return the windows of a question and its context, and where its pieces are read.
+
+        See `runtimes.question_windows`; raises DataError as it does.
+        """
+        from runtimes.question_windows import encoded_windows
+
+        tokenizer = self._library()
+        if tokenizer.truncation is not None:
+            tokenizer.no_truncation()
+        return next(encoded_windows(tokenizer, [row], self._max_length))
 
     @property
     def padding_id(self) -> int:

@@ -22,7 +22,7 @@ _REFUSED = frozenset(map(chr, (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7
 """Control characters but tab, line feed and carriage return: a text has none."""
 
 
-_KEYS = ("text", "text_pair")
+_KEYS = ("text", "text_pair", "question", "context")
 """The keys that a row may have."""
 
 
@@ -65,9 +65,10 @@ def asked(content: Any) -> Asked:
     """Return what a JSON value asks, its types and sizes checked; raise RefusedError."""
     if not isinstance(content, dict):
         raise RefusedError(400, 'expected an object: {"texts": ["..."]} or {"text": "..."}')
-    if ("texts" in content) == ("text" in content):
+    row = {key: content[key] for key in _KEYS if key in content}
+    if ("texts" in content) == bool(row):
         raise RefusedError(400, 'expected either "texts" or "text"')
-    texts = content["texts"] if "texts" in content else [_alone(content)]
+    texts = content["texts"] if "texts" in content else [_alone(row)]
     if not isinstance(texts, list) or not texts:
         raise RefusedError(400, '"texts" is not a list of texts')
     if len(texts) > MOST_TEXTS:
@@ -105,10 +106,9 @@ def shown(predictor: Any, row: Any, top: int) -> dict[str, Any]:
     return answer
 
 
-def _alone(content: dict[str, Any]) -> Any:
-    """Return the row of a request without a list."""
-    row = {key: content[key] for key in _KEYS if key in content}
-    return row if len(row) > 1 else row["text"]
+def _alone(row: dict[str, Any]) -> Any:
+    """Return the row of a request without a list: a text alone, or an object."""
+    return row["text"] if list(row) == ["text"] else row
 
 
 def _checked(number: int, row: Any) -> int:

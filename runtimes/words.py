@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from tokenizers import Encoding, Tokenizer
 
-_ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+ALONE = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Japanese and Chinese characters: no spaces part words there, so each stands alone."""
 
-_LETTERS = rf"[^\W{_ALONE}]+"
-_WORD = rf"[{_ALONE}]|{_LETTERS}(?:(?:['’.@/&:+-]+|(?<=\d),(?=\d)){_LETTERS})*|[^\w\s]"
+_LETTERS = rf"[^\W{ALONE}]+"
+_WORD = rf"[{ALONE}]|{_LETTERS}(?:(?:['’.@/&:+-]+|(?<=\d),(?=\d)){_LETTERS})*|[^\w\s]"
 """Letters and digits, also with such signs between them; any other sign by itself.
 
 `re` compiles and keeps it when it is first used: that takes 2 ms, which other tasks do not need.
 """
 
-_OVERLAP = 4
+OVERLAP = 4
 """The share of a window that the next one repeats: one part of so many."""
 
 Span = tuple[int, int]
@@ -62,7 +62,7 @@ def overlapping(tokenizer: Tokenizer) -> Tokenizer:
     """Let the windows of a tokenizer that truncates overlap; the first one stays what it is."""
     known = tokenizer.truncation
     if known is not None and not known["stride"]:
-        tokenizer.enable_truncation(known["max_length"], stride=known["max_length"] // _OVERLAP)
+        tokenizer.enable_truncation(known["max_length"], stride=known["max_length"] // OVERLAP)
     return tokenizer
 
 

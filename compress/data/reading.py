@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from compress.data.conll import conll_rows
+from compress.data.squad import squad_rows
 from runtimes.errors import DataError, suggest
 from runtimes.packages import require_packages
 from runtimes.parsing import parse_json
 
-_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".conll", ".bio")
+_SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".conll", ".bio", ".json")
 _FILES = "a path ending in .csv, .tsv, .jsonl, .parquet or .conll"
 _REACH_S = 10.0
 _SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a bar"}
@@ -256,6 +257,11 @@ def _read_conll(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield from conll_rows(path.name, stream)
 
 
+def _read_squad(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    with _decoded(path) as stream:
+        yield from squad_rows(path.name, stream)
+
+
 def _read_parquet(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     require_packages(f"{path.name}: a parquet file", "pyarrow")
     from pyarrow import ArrowException, parquet
@@ -358,4 +364,5 @@ _READERS = {
     ".parquet": _read_parquet,
     ".conll": _read_conll,
     ".bio": _read_conll,
+    ".json": _read_squad,
 }

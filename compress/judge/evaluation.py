@@ -136,7 +136,7 @@ class Outcome:
 
 _QUALITY = (
     "f1_macro", "precision", "recall", "mean_average_precision",
-    "r2", "spearman", "mae", "rmse", "mae_retention",
+    "exact_match", "r2", "spearman", "mae", "rmse", "mae_retention",
 )  # fmt: skip
 """Figures of some tasks, shown where they are measured."""
 

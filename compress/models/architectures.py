@@ -110,6 +110,9 @@ _FULL = (
     ),
 )
 
+_TOKEN_HEADS = {"ForTokenClassification": "classifier", "ForQuestionAnswering": "qa_outputs"}
+"""The layer that computes every token's outputs, by the ending of a class's name."""
+
 UNKNOWN = "unknown"
 """The `model_type` of a model that another tool exported and nothing describes."""
 
@@ -157,9 +160,8 @@ def parts_of(model: nn.Module) -> Architecture:
     """
     config: Any = model.config
     parts = architecture(config.model_type)
-    if not type(model).__name__.endswith("ForTokenClassification"):
-        return parts
-    return replace(parts, head_in=None, head_out="classifier")
+    of_tokens = _TOKEN_HEADS.get(f"For{type(model).__name__.rpartition('For')[2]}")
+    return replace(parts, head_in=None, head_out=of_tokens) if of_tokens else parts
 
 
 def part(model: nn.Module, path: str) -> Any:

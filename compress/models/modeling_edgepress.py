@@ -12,18 +12,24 @@ from typing import Any
 
 from torch import nn
 from transformers import (
+    BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
+    DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     DistilBertForTokenClassification,
+    ElectraForQuestionAnswering,
     ElectraForSequenceClassification,
     ElectraForTokenClassification,
+    MPNetForQuestionAnswering,
     MPNetForSequenceClassification,
     MPNetForTokenClassification,
     PretrainedConfig,
     PreTrainedModel,
+    RobertaForQuestionAnswering,
     RobertaForSequenceClassification,
     RobertaForTokenClassification,
+    XLMRobertaForQuestionAnswering,
     XLMRobertaForSequenceClassification,
     XLMRobertaForTokenClassification,
 )
@@ -144,7 +150,39 @@ class PrunedXLMRobertaForTokenClassification(_PrunedHeads, XLMRobertaForTokenCla
     """XLM-RoBERTa with fewer heads, which labels tokens."""
 
 
+class PrunedBertForQuestionAnswering(_PrunedHeads, BertForQuestionAnswering):
+    """BERT with fewer heads, which answers questions."""
+
+
+class PrunedDistilBertForQuestionAnswering(_PrunedHeads, DistilBertForQuestionAnswering):
+    """DistilBERT with fewer heads, which answers questions."""
+
+
+class PrunedElectraForQuestionAnswering(_PrunedHeads, ElectraForQuestionAnswering):
+    """ELECTRA with fewer heads, which answers questions."""
+
+
+class PrunedMPNetForQuestionAnswering(_PrunedHeads, MPNetForQuestionAnswering):
+    """MPNet with fewer heads, which answers questions."""
+
+
+class PrunedRobertaForQuestionAnswering(_PrunedHeads, RobertaForQuestionAnswering):
+    """RoBERTa with fewer heads, which answers questions."""
+
+
+class PrunedXLMRobertaForQuestionAnswering(_PrunedHeads, XLMRobertaForQuestionAnswering):
+    """XLM-RoBERTa with fewer heads, which answers questions."""
+
+
 PRUNED = {
+    "AutoModelForQuestionAnswering": {
+        "bert": PrunedBertForQuestionAnswering,
+        "distilbert": PrunedDistilBertForQuestionAnswering,
+        "electra": PrunedElectraForQuestionAnswering,
+        "mpnet": PrunedMPNetForQuestionAnswering,
+        "roberta": PrunedRobertaForQuestionAnswering,
+        "xlm-roberta": PrunedXLMRobertaForQuestionAnswering,
+    },
     "AutoModelForSequenceClassification": {
         "bert": PrunedBertForSequenceClassification,
         "distilbert": PrunedDistilBertForSequenceClassification,

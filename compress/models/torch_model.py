@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.models.span_head import spans_as_logits
 from compress.stage import Made
 from compress.tasks import task_of
 from runtimes.artifact import Artifact, refuse_pickles
@@ -64,7 +65,7 @@ def load_model(
                 action="copy or save the model again",
             ) from error
     _refuse_blanks(folder, config.model_type, model.base_model_prefix, loading, labels is not None)
-    loaded: PreTrainedModel = model.eval()
+    loaded: PreTrainedModel = spans_as_logits(model).eval()
     return loaded
 
 

@@ -70,6 +70,7 @@ _METRICS = {
     "idle_speedup": "speed-up after an idle gap",
     "mae": "mean absolute error",
     "mae_retention": "mean absolute error, the reference's over this",
+    "exact_match": "exact match",
     "model_speedup": "speed-up of the model alone",
     "f1": "F1",
     "f1_macro": "macro F1",
@@ -82,6 +83,7 @@ _METRICS = {
     "sustained_p90_ratio": "sustained latency p90",
     "worst_class_retention": "worst class's retention",
     "worst_label_recall_retention": "worst label's recall retention",
+    "worst_question_retention": "worst kind of question's retention",
     "worst_range_retention": "worst range's retention",
     "worst_type_recall_retention": "worst type's recall retention",
 }

@@ -33,6 +33,7 @@ TASKS = Registry(
         "multi-label-classification": (
             "compress.tasks.multi_label_classification:MultiLabelClassification"
         ),
+        "question-answering": "compress.tasks.question_answering:QuestionAnswering",
         "text-classification": "compress.tasks.text_classification:TextClassification",
         "text-pair-classification": (
             "compress.tasks.text_pair_classification:TextPairClassification"
@@ -58,6 +59,8 @@ SYNONYMS = {
         ("nli", "natural-language-inference", "sentence-pair-classification", "paraphrase"),
         "text-pair-classification",
     ),
+    "extractive-qa": "question-answering",
+    "squad": "question-answering",
 }
 """Other names that model cards and transformers have for a task."""
 

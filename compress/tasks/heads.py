@@ -10,8 +10,13 @@ from typing import Any
 from compress.tasks import DEFAULT_TASK
 from runtimes.errors import ArtifactError, UnsupportedError
 
-_HEADS = ("classifier.", "score.", "classification_head.", "pre_classifier.")
-_LAST_LAYERS = ("classifier.out_proj.weight", "classifier.weight", "score.weight")
+_HEADS = ("classifier.", "score.", "classification_head.", "pre_classifier.", "qa_outputs.")
+_LAST_LAYERS = (
+    "classifier.out_proj.weight",
+    "classifier.weight",
+    "score.weight",
+    "qa_outputs.weight",
+)
 
 PROBLEMS = {
     "text-classification": "single_label_classification",
@@ -75,6 +80,8 @@ def task_in(config: Mapping[str, Any]) -> str:
     """Return the task of the head in a configuration; DEFAULT_TASK without a head."""
     if _is_head(config, "ForTokenClassification"):
         return "token-classification"
+    if _is_head(config, "ForQuestionAnswering"):
+        return "question-answering"
     if not _is_head(config, "ForSequenceClassification"):
         return DEFAULT_TASK
     problem = problem_of(config)

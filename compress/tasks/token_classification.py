@@ -188,7 +188,7 @@ class TokenClassification:
         """Return the logits' name and shape, one logit for each token and label."""
         return (TensorSpec("logits", "float32", ("batch", "sequence", len(labels) or "labels")),)
 
-    def text(self, value: Any) -> str:
+    def text(self, value: Any) -> str | tuple[str, str]:
         """Return the text, or the words with a space between them."""
         return words_of(value)[0]
 

@@ -24,6 +24,7 @@ TASKS = Registry(
         "multi-label-classification": (
             "runtimes.tasks.multi_label_classification:MultiLabelClassification"
         ),
+        "question-answering": "runtimes.tasks.question_answering:QuestionAnswering",
         "text-classification": "runtimes.tasks.text_classification:TextClassification",
         "text-pair-classification": (
             "runtimes.tasks.text_pair_classification:TextPairClassification"

@@ -6,14 +6,14 @@ A word is answered at its first token. A long text runs as several windows, in o
 
 from __future__ import annotations
 
-from array import array
 from math import exp
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from runtimes.errors import AnswerError
 from runtimes.printing import one_line
 from runtimes.tasks.entities import entities, kind_of
-from runtimes.tasks.text_classification import INT64, TextClassification
+from runtimes.tasks.text_classification import TextClassification
+from runtimes.tasks.windows import window_columns
 from runtimes.words import words_of
 
 if TYPE_CHECKING:
@@ -45,13 +45,12 @@ class TokenClassification(TextClassification):
     def feeds(self, row: Any) -> TokenFeeds:
         """Return the model's inputs for one row: int64 of shape (windows, tokens)."""
         windows, places = self._encoder.windows(row)
-        longest = max(len(window.ids) for window in windows)
-        columns = {
-            "input_ids": ([window.ids for window in windows], self._encoder.padding_id),
-            "attention_mask": ([[1] * len(window.ids) for window in windows], 0),
-            "token_type_ids": ([window.type_ids for window in windows], 0),
-        }
-        feeds = TokenFeeds((name, _table(*columns[name], longest)) for name in self._inputs)
+        columns = window_columns(
+            [window.ids for window in windows],
+            [window.type_ids for window in windows],
+            self._encoder.padding_id,
+        )
+        feeds = TokenFeeds((name, columns[name]) for name in self._inputs)
         feeds.places = places
         return feeds
 
@@ -98,12 +97,3 @@ def _share(logits: Sequence[float]) -> float:
     """Return the probability of the most probable label."""
     most = max(logits)
     return 1.0 / sum(exp(logit - most) for logit in logits)
-
-
-def _table(lines: Sequence[Sequence[int]], padding: int, length: int) -> memoryview[int]:
-    """Return lines of numbers as int64 of shape (lines, length)."""
-    flat = array(INT64)
-    for line in lines:
-        flat.extend(line)
-        flat.extend([padding] * (length - len(line)))
-    return memoryview(flat).cast("B").cast(INT64, (len(lines), length))

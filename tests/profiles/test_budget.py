@@ -29,6 +29,8 @@ def test_what_says_how_often_a_model_is_right_needs_labels() -> None:
         "bounded_r2_vs_baseline",
         "mae_retention",
         "worst_range_retention",
+        "exact_match",
+        "worst_question_retention",
     }
     throughput = metric_named("throughput_b8_c2_rows_per_s")
     assert throughput is not None
