@@ -94,7 +94,9 @@ class SearchState:
     def untried(self, shapes: Sequence[Shape]) -> Iterator[Training]:
         """Yield the first training of the shapes that have none."""
         tried = {trial.shape for trial in self.trials} | self.closed
-        yield from (self.training(s, self.rungs[0]) for s in shapes if s not in tried)
+        whole = [trial.shape for trial in self.trials if trial.whole]
+        new = (s for s in shapes if s not in tried and not any(map(s.keeps_more_than, whole)))
+        yield from (self.training(shape, self.rungs[0]) for shape in new)
 
     def worth(self, shape: Shape, latency: Latency, size_mb: float) -> bool:
         """Tell whether a shape with perfect answers would change the answer or the front."""

@@ -155,7 +155,8 @@ class SearchRun:
         scores = self._shop.scores(student)
         deployed = self._deployed_scores(student, training) if training.deploy else None
         return Trial(
-            *(shape, training.epochs, latency, size_mb, seconds, scores, deployed, training.seed)
+            *(shape, training.epochs, latency, size_mb, seconds, scores, deployed, training.seed),
+            whole=shape.linear and student.parameters < shape.features * len(student.labels),
         )
 
     def _deployed_scores(self, student: Artifact, training: Training) -> RowScores:

@@ -76,6 +76,11 @@ class Shape:
         """Tell whether it is a linear student."""
         return bool(self.n_grams)
 
+    def keeps_more_than(self, other: Shape) -> bool:
+        """Tell whether it is a linear student with more n-grams of the same kind."""
+        same = self.linear and self.n_grams == other.n_grams
+        return same and self.features > other.features
+
     @property
     def name(self) -> str:
         """Return a name that also suits files: "1-layer-ffn50-int8-dynamic-int4"."""

@@ -26,6 +26,7 @@ class Trial:
 
     `student` holds the validation scores of the fp32 student, `model` those of the deployable
     model, None before that is made. `seed` is that of a repeated training, None in the first.
+    `whole` says that a linear student kept all n-grams of the rows: with more it would be the same.
     """
 
     shape: Shape
@@ -36,6 +37,7 @@ class Trial:
     student: RowScores
     model: RowScores | None = None
     seed: int | None = None
+    whole: bool = False
 
     @property
     def name(self) -> str:
@@ -71,6 +73,7 @@ class Trial:
             "student": self.student.packed(),
             "model": None if self.model is None else self.model.packed(),
             "seed": self.seed,
+            "whole": self.whole,
         }
 
 
@@ -88,6 +91,7 @@ def trial_from_json(content: Mapping[str, Any]) -> Trial:
         student=student,
         model=unpacked(content["model"] or {}, rows),
         seed=content.get("seed"),
+        whole=content.get("whole", False),
     )
 
 

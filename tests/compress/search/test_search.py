@@ -107,6 +107,7 @@ def test_linear_students_are_shapes_like_the_others(results: list[SearchResult])
     linear = [row for row in results[0].rows if row.trial.shape.linear]
     assert {row.trial.name for row in linear} == {"linear-words-20000", "linear-characters-20000"}
     assert all(row.trial.deployed and row.trial.epochs == 0 for row in linear)
+    assert all(row.trial.whole for row in linear), "these rows have fewer n-grams than it may keep"
     assert any(row in results[0].pareto for row in linear), "they are the smallest"
 
 

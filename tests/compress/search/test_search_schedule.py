@@ -13,7 +13,7 @@ from compress.search.clock import CLOSING_S, SearchClock
 from compress.search.control import control_shape
 from compress.search.schedule import SearchState, Training
 from compress.search.shape import Shape
-from compress.search.trial import Latency, Trial
+from compress.search.trial import Latency, Trial, trial_from_json
 from tests.compress.searching import SPACE, control, right
 
 RUNGS = (3, 8, 20)
@@ -108,11 +108,25 @@ def test_linear_students_come_before_the_others_and_are_fitted_once() -> None:
     assert [training.shape for training in trainings] == space.first_linear()
     assert all((one.epochs, one.deploy) == (0, True) for one in trainings)
     assert control_shape(space).layers > 0
+
     state.trials = [made(trainings[0])]
     assert state.further(state.rows[0]) is None
     assert state.reach(state.rows[0]) == state.rows[0].retention
     again = next(schedule.confirm(state))
     assert again == Training(trainings[0].shape, 0, deploy=True, seed=8)
+
+
+def test_no_larger_linear_student_is_fitted_where_one_has_all_n_grams() -> None:
+    space = replace(SPACE, linear=True)
+    state = SearchState(space, Goal(0.98), RUNGS, 7, control(), control_shape(space), "why")
+    characters = Shape(0, n_grams="characters", features=20_000)
+    more = [replace(characters, features=count) for count in (10_000, 50_000, 100_000)]
+    words = Shape(0, n_grams="words", features=50_000)
+    trial = made(Training(characters, 0, deploy=True))
+    state.trials.append(trial)
+    assert [one.shape for one in state.untried([*more, words])] == [*more, words]
+    state.trials[0] = trial_from_json(replace(trial, whole=True).to_json())
+    assert [one.shape for one in state.untried([*more, words])] == [more[0], words]
 
 
 def test_only_the_last_rung_is_deployed() -> None:
