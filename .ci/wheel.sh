@@ -15,16 +15,16 @@ echo "light install: $(($(du -sm "$work/venv" | cut -f1) - before)) MB"
 "$python" -m pip install --quiet -c constraints.txt \
   hypothesis junitparser pytest pytest-xdist pyyaml xmlschema
 
-# Outside the checkout, so that what is tested is the wheel. Left out is what only computes.
+# Outside the checkout, so that what is tested is the wheel. Left out is what only computes, what
+# only measures, and profiles, whose code imports no extra: tests/profiles/test_no_extra.py.
 site=$("$checkout" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 target=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 mkdir "$work/box"
 cp -r tests docs benchmarks pyproject.toml ./*.md "$work/box"
 cd "$work/box"
 "$python" -m pytest -q -m light tests/test_light.py
-"$python" -m pytest -q -n auto -m 'not slow and not alone and not light' -r fE \
-  tests/runtimes tests/profiles tests/compress --ignore tests/compress/demo \
-  --ignore tests/compress/search --ignore-glob 'tests/profiles/test_*_truth.py'
+"$python" -m pytest -q -n auto -m 'not slow and not alone and not measured and not light' -r fE \
+  tests/runtimes tests/compress --ignore tests/compress/demo --ignore tests/compress/search
 
 # The borrowed folder must not bring the checkout itself: editable installs are left out.
 mkdir "$work/borrowed"

@@ -150,7 +150,6 @@ def test_the_page_s_examples_run(place: Path, capsys: pytest.CaptureFixture[str]
     assert shown.err == ""
 
 
-@pytest.mark.alone
 def test_the_page_s_examples_that_time_a_model_run(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

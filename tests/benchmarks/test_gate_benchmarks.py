@@ -33,9 +33,6 @@ from runtimes.predict import open_predictor
 from runtimes.samples import Block, Samples
 from tests.runtimes import tiny
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 ROOT = Path(__file__).parents[2]
 
 
@@ -402,6 +399,7 @@ def inputs(folder: Path) -> tuple[str, ...]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_quick_false_alarms(tmp_path: Path) -> None:
     target = tmp_path / "found.json"
     given = (*inputs(tmp_path), "--label", "topic", "--quick", "--json", str(target))
@@ -420,6 +418,7 @@ def test_quick_false_alarms(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_quick_sensitivity_plants_what_is_not_there(tmp_path: Path) -> None:
     target, planted = tmp_path / "found.json", tmp_path / "planted"
     given = (*inputs(tmp_path), "--label", "topic", "--planted", str(planted), "--quick")

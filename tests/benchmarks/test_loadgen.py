@@ -22,7 +22,6 @@ def _rows(folder: Path) -> str:
     return str(path)
 
 
-@pytest.mark.alone
 def test_both_scenarios_are_compared(tmp_path: Path) -> None:
     needs("mlperf_loadgen")
     figures = tmp_path / "figures.json"

@@ -11,8 +11,6 @@ from benchmarks.mobile_runtimes import compare, table
 from runtimes.errors import InputError
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx, tiny_ort, tiny_tflite
 
-pytestmark = pytest.mark.alone
-
 
 def _rows(folder: Path) -> str:
     path = folder / "rows.csv"

@@ -29,7 +29,6 @@ def _row(text: str, label: str, score: float) -> Row:
     return Row(json.dumps({"texts": [text]}).encode(), label, score)
 
 
-@pytest.mark.alone
 def test_capacity_and_latencies_are_measured(bundle: Path, tmp_path: Path) -> None:
     with (tmp_path / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream).writerows([["text"], *([text] for text in TEXTS)])

@@ -15,9 +15,6 @@ import pytest
 
 from tests.compress.tiny_models import make_data, make_model
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
-
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 

@@ -12,6 +12,8 @@ from compress.cli.main import run
 from profiles.device import DeviceProfile
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
+pytestmark = pytest.mark.measured
+
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Path:

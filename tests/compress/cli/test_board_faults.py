@@ -32,7 +32,7 @@ from tests.compress.cli.test_gate import ground as ground
 from tests.profiles.sshd import Board, needs_sshd, serving
 from tests.runtimes.tiny import TEXTS, tiny_onnx
 
-pytestmark = needs_sshd
+pytestmark = [pytest.mark.measured, needs_sshd]
 
 
 @pytest.fixture

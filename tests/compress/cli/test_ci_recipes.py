@@ -31,6 +31,8 @@ from runtimes.samples import Block, ColdStart, IdleRuns, ServerRuns, Throughput
 from tests.compress.report import gate_fixture
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
+pytestmark = pytest.mark.measured
+
 ROOT = Path(__file__).parents[3]
 CI = ROOT / "docs" / "ci"
 GATE = (ROOT / "docs" / "gate.md").read_text(encoding="utf-8")

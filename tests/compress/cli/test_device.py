@@ -18,7 +18,7 @@ from tests.compress.cli.test_gate import Said, command
 from tests.profiles.sshd import Board, needs_sshd, serving
 from tests.runtimes.tiny import tiny_onnx
 
-pytestmark = needs_sshd
+pytestmark = [pytest.mark.measured, needs_sshd]
 
 
 @pytest.fixture

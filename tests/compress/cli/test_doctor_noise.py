@@ -10,6 +10,8 @@ import pytest
 from compress.cli.main import run
 from compress.judge.noise_model import noise_model
 
+pytestmark = pytest.mark.measured
+
 
 def test_without_noise_the_doctor_is_what_it_was(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json"]) == 0

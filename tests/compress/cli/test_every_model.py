@@ -123,6 +123,7 @@ def test_what_needs_no_timing(ask: Ask, shelf: Path, line: str, model: str, said
         shutil.rmtree(shelf / "new")
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("model", TIMED)
 @pytest.mark.parametrize(
     ("line", "codes", "said"),
@@ -146,6 +147,7 @@ def test_what_judges_by_a_process(
     assert said in ask(line.format(model), *codes)
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("model", TIMED)
 @pytest.mark.parametrize(
     ("line", "said"),

@@ -25,6 +25,8 @@ from tests.compress.brief_tier import shorten
 from tests.runtimes.sealed import resealed, rewritten
 from tests.runtimes.tiny import LABELS, TEXTS, onnx_graph, tiny_onnx
 
+pytestmark = pytest.mark.measured
+
 PROFILE = """schema = 1
 name = "{name}"
 {match}

@@ -12,6 +12,8 @@ from tests.compress.brief_tier import shorten
 from tests.compress.cli.test_gate import command, profile
 from tests.compress.cli.test_judge import ground  # noqa: F401 - a model, its copy and rows
 
+pytestmark = pytest.mark.measured
+
 QUICK = ("--data", "rows.csv", "--tier", "quick", "-q")
 MEET = ("--budget", "latency_p50_ratio=20", "--budget", "latency_p90_ratio=50")
 

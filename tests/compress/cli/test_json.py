@@ -176,6 +176,7 @@ def test_the_demonstration_s_plan(said: Said) -> None:
     assert {step["kind"] for step in plan["steps"]} >= {"finetune", "distill", "quantize"}
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("name", TIMED)
 def test_a_measurement_is_json(
     here: Path,

@@ -18,6 +18,8 @@ from runtimes.facts import Facts
 from tests.compress.cli.test_gate import Said, command
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
+pytestmark = pytest.mark.measured
+
 BUDGETS = (
     *("--budget", "latency_p50_ratio=20", "--budget", "latency_p90_ratio=50"),
     *("--budget", "rss_peak_ratio=3", "--budget", "accuracy_retention=0.3"),

@@ -18,7 +18,7 @@ from tests.compress.cli.test_gate import ground as ground
 from tests.compress.cli.two_boards import profiles
 from tests.profiles.sshd import Board, needs_sshd, serving
 
-pytestmark = needs_sshd
+pytestmark = [pytest.mark.measured, needs_sshd]
 
 HOST = "lab-gateway.secret.example"
 BUDGETS = {

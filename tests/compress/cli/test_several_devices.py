@@ -17,7 +17,7 @@ from tests.compress.cli.two_boards import boards as boards
 from tests.compress.cli.two_boards import profiles
 from tests.profiles.sshd import Board, needs_sshd
 
-pytestmark = needs_sshd
+pytestmark = [pytest.mark.measured, needs_sshd]
 
 QUICK = ("--data", "rows.csv", "--tier", "quick")
 

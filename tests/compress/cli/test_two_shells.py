@@ -19,7 +19,7 @@ from tests.compress.cli.test_gate import ground as ground
 from tests.compress.cli.test_process import COMMAND, ROOT
 from tests.profiles.sshd import Board, needs_sshd
 
-pytestmark = needs_sshd
+pytestmark = [pytest.mark.measured, needs_sshd]
 
 
 def test_the_second_gate_says_who_holds_the_board(

@@ -22,8 +22,7 @@ from runtimes.errors import ArtifactError, BackendError
 from tests.runtimes import tiny
 from tests.runtimes.sealed import resealed
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
+pytestmark = pytest.mark.measured
 
 LAYERS = 3
 
@@ -76,6 +75,7 @@ def test_every_operator_of_the_graph_is_there_once(plain: Artifact) -> None:
     assert profiled.runs == len(tiny.TEXTS)
 
 
+@pytest.mark.alone
 def test_shares_are_of_the_whole(plain: Artifact) -> None:
     profiled = profile(plain, tiny.TEXTS, 1, 0.3)
     assert profiled.operators_ms + profiled.outside_ms == pytest.approx(profiled.total_ms)
@@ -84,6 +84,7 @@ def test_shares_are_of_the_whole(plain: Artifact) -> None:
     assert 0 <= profiled.waited < 1
 
 
+@pytest.mark.alone
 def test_the_slowest_nodes_are_the_matrix_products(plain: Artifact) -> None:
     profiled = profile(plain, tiny.TEXTS, 1, 0.5)
     slowest = profiled.nodes[:LAYERS]

@@ -19,8 +19,7 @@ from runtimes.errors import BackendError
 from runtimes.samples import Block
 from tests.runtimes import tiny
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
+pytestmark = pytest.mark.measured
 
 STEPS = ["interpreter", "imports", "load", "session", "first_result", "other"]
 
@@ -78,6 +77,7 @@ def test_a_process_that_cannot_load_the_model_says_why(tmp_path: Path) -> None:
         asked("rss_peak_mb", model, tmp_path)
 
 
+@pytest.mark.alone
 def test_a_load_is_split_into_work_and_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

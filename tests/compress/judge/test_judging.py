@@ -24,8 +24,7 @@ from runtimes.errors import ArtifactError, BackendError
 from runtimes.measure import MeasurePlan, Samples, Variant
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
-pytestmark = pytest.mark.alone
-"""Timings of real processes: other work on the machine's cores changes them."""
+pytestmark = pytest.mark.measured
 
 ROWS = Rows(TEXTS, tuple(number % len(LABELS) for number in range(len(TEXTS))))
 
@@ -72,8 +71,11 @@ def test_what_is_clear_is_decided_as_soon_as_enough_processes_ran(model: Artifac
     assert outcome.of("candidate").value("accuracy") is None
 
 
-def test_what_is_undecided_is_looked_at_until_the_cap(model: Artifact) -> None:
+def test_what_is_undecided_is_looked_at_until_the_cap(
+    model: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No number of samples decides whether a model is exactly as fast as itself."""
+    monkeypatch.setitem(TIERS, "quick", replace(TIERS["quick"], looks=(3, 6)))
     outcome = _judged(model, model, _profile(speedup={"min": 1.0}), Rows(TEXTS, ()))
     if outcome.verdicts[0].status is Status.INCONCLUSIVE:
         assert outcome.looks == outcome.looks_most
@@ -184,6 +186,7 @@ def usual_ms(model: Artifact) -> float:
     return value
 
 
+@pytest.mark.alone
 def test_what_is_ten_times_over_fails_on_a_noisy_machine(model: Artifact, usual_ms: float) -> None:
     """It stayed INCONCLUSIVE, and was let through where that only warns."""
     outcome, _ = _watched(model, [NOISY], _profile(latency_p50_ms={"max": usual_ms / 10}))
@@ -191,6 +194,7 @@ def test_what_is_ten_times_over_fails_on_a_noisy_machine(model: Artifact, usual_
     assert outcome.looks == 1
 
 
+@pytest.mark.alone
 def test_a_noisy_start_excuses_nothing_that_a_quiet_look_shows(
     model: Artifact, usual_ms: float
 ) -> None:
@@ -201,6 +205,7 @@ def test_a_noisy_start_excuses_nothing_that_a_quiet_look_shows(
     assert outcome.noise.reasons == NOISY.reasons
 
 
+@pytest.mark.alone
 def test_what_no_quiet_look_shows_stays_undecided(model: Artifact, usual_ms: float) -> None:
     profile = _profile(latency_p50_ms={"max": usual_ms / 2.5})
     outcome, _ = _watched(model, [NOISY, QUIET, NOISY], profile)

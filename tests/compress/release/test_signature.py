@@ -15,6 +15,7 @@ import pytest
 from compress.cli.main import run
 from compress.run.bundle import write_bundle
 from tests.absent import needs
+from tests.compress.brief_tier import shorten
 from tests.runtimes.sealed import rewritten
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
@@ -146,10 +147,15 @@ def test_sign_prints_json(
     assert json.loads(capsys.readouterr().out)["signature"] == str(signed / "model.sig")
 
 
-@pytest.mark.alone
+@pytest.mark.measured
 def test_a_gate_demands_a_signature_and_signs_what_it_says(
-    signed: Path, keys: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    signed: Path,
+    keys: tuple[Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    shorten(monkeypatch)
     rows, verdict, samples = (tmp_path / name for name in ("rows.csv", "v.json", "s.jsonl"))
     with rows.open("w", encoding="utf-8", newline="") as stream:
         lines = [(text, LABELS[place % 3]) for place, text in enumerate(TEXTS)]

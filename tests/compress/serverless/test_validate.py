@@ -20,6 +20,7 @@ from runtimes.errors import AnswerError
 from runtimes.predict import open_predictor
 from runtimes.request_body import shown
 from tests.absent import needs
+from tests.compress.brief_tier import shorten
 from tests.compress.serverless.conftest import write_package
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_linear
 from tests.runtimes.tiny_tagger import tiny_tagger
@@ -72,7 +73,7 @@ def validate(
     return validated
 
 
-@pytest.mark.alone
+@pytest.mark.measured
 def test_a_package_is_measured_and_passes(
     validate: Validate, tiny_package: Path, tmp_path: Path
 ) -> None:
@@ -131,7 +132,7 @@ def gate(
     return gated
 
 
-@pytest.mark.alone
+@pytest.mark.measured
 def test_a_package_is_gated_with_a_gates_files_and_exit_codes(
     gate: Validate, tmp_path: Path
 ) -> None:
@@ -173,14 +174,17 @@ def test_bad_options_of_a_gate_are_refused(
     assert said in found["error"]
 
 
-@pytest.mark.alone
-def test_a_package_that_breaks_a_budget_fails(validate: Validate) -> None:
+@pytest.mark.measured
+def test_a_package_that_breaks_a_budget_fails(
+    validate: Validate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch)
     code, found = validate("zip_mb = {max = 0.01}")
     assert code == 1
     assert found["verdict"]["status"] == "FAIL"
 
 
-@pytest.mark.alone
+@pytest.mark.measured
 def test_a_package_that_does_not_fit_into_memory_fails(validate: Validate) -> None:
     code, found = validate("rss_peak_mb = {max = 400}", memory_mb=8)
     assert code == 1, found
@@ -254,13 +258,15 @@ def write_tags(file: Path) -> Path:
     return file
 
 
-@pytest.mark.alone
+@pytest.mark.measured
 def test_a_package_that_labels_words_answers_as_its_bundle(
     tagger_package: Path,
     python_with_packages: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    shorten(monkeypatch)
     rows = write_tags(tmp_path / "tags.csv")
     profile = tmp_path / "here.toml"
     profile.write_text(PROFILE.format(name="here", memory_mb=512, budgets="zip_mb = {max = 9}"))
