@@ -23,6 +23,15 @@ sys.meta_path.append(Absent())
 pytest_plugins = ["tests.boards"]
 
 
+LONGEST = ("test_third_party.py", "test_library.py")
+"""Files that start first, so that no core waits for them alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the tests of the longest files to the front; all others keep their order."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep finished stages apart from the user's and from other tests'."""

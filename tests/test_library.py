@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 import edgepress
+from tests.compress.brief_tier import shorten
 from tests.compress.exported import exported
 from tests.compress.searching import write_recipe
 
@@ -151,8 +152,9 @@ def test_the_page_s_examples_run(place: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_page_s_examples_that_time_a_model_run(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten(monkeypatch)
     for name in ("small", "before"):
         shutil.copytree(exported("onnx").path, place / "runs" / name / "bundle")
     _run_examples(list(filter(TIMES.search, BLOCKS)))

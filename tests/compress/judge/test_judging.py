@@ -54,6 +54,12 @@ def _judged(candidate: Artifact, known: Artifact, profile: DeviceProfile, rows: 
     return measure_and_judge(asked, device=Job(), progress=Silence())
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the quick tier take few processes: how many looks there are needs no more."""
+    monkeypatch.setitem(TIERS, "quick", replace(TIERS["quick"], looks=(2, 4)))
+
+
 def _processes(outcome: Outcome, name: str) -> int:
     return len({block.process for block in outcome.of(name).samples.blocks})
 
@@ -71,11 +77,8 @@ def test_what_is_clear_is_decided_as_soon_as_enough_processes_ran(model: Artifac
     assert outcome.of("candidate").value("accuracy") is None
 
 
-def test_what_is_undecided_is_looked_at_until_the_cap(
-    model: Artifact, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_undecided_is_looked_at_until_the_cap(model: Artifact, few: None) -> None:
     """No number of samples decides whether a model is exactly as fast as itself."""
-    monkeypatch.setitem(TIERS, "quick", replace(TIERS["quick"], looks=(3, 6)))
     outcome = _judged(model, model, _profile(speedup={"min": 1.0}), Rows(TEXTS, ()))
     if outcome.verdicts[0].status is Status.INCONCLUSIVE:
         assert outcome.looks == outcome.looks_most
@@ -83,7 +86,7 @@ def test_what_is_undecided_is_looked_at_until_the_cap(
         assert _processes(outcome, name) == TIERS["quick"].looks[outcome.looks - 1]
 
 
-def test_more_samples_are_not_taken_for_what_they_cannot_decide(model: Artifact) -> None:
+def test_more_samples_are_not_taken_for_what_they_cannot_decide(model: Artifact, few: None) -> None:
     """Six rows give an uncertain accuracy, and more processes do not change that."""
     outcome = _judged(model, model, _profile(accuracy_retention={"min": 0.999}), ROWS)
     assert outcome.verdicts[0].status is Status.INCONCLUSIVE
@@ -214,7 +217,9 @@ def test_what_no_quiet_look_shows_stays_undecided(model: Artifact, usual_ms: flo
     assert "noisy" in check.why
 
 
-def test_without_a_budget_that_noise_excuses_it_is_observed_once(model: Artifact) -> None:
+def test_without_a_budget_that_noise_excuses_it_is_observed_once(
+    model: Artifact, few: None
+) -> None:
     _, looked = _watched(model, [NOISY], _profile(rss_peak_mb={"max": 10_000}))
     assert looked == 1
 
@@ -253,7 +258,9 @@ def test_a_tiers_looks_share_the_whole_risk(tier: str) -> None:
     assert len(TIERS[tier].looks) <= 3
 
 
-def test_what_was_measured_here_passes_no_device_that_was_not_reached(model: Artifact) -> None:
+def test_what_was_measured_here_passes_no_device_that_was_not_reached(
+    model: Artifact, few: None
+) -> None:
     """A profile without [match] constrains nothing: its transport does."""
     board = _profile(artifact_mb={"max": 25}).model_copy(
         update={"transport": TransportSettings(kind="ssh", host="${BOARD}")}
