@@ -14,11 +14,14 @@ from compress.tasks import task_of
 from runtimes.errors import BackendError, EdgepressError, UnsupportedError, first_line
 from runtimes.manifest import Manifest
 from runtimes.predict import load_task, make_task
+from runtimes.request_body import row_like
 from runtimes.runtime import Opened, TensorSpec
 from runtimes.tasks import DeviceTask
 
-_ROW = "hello"
+_TEXT = "hello"
 _LOGITS = "logits"
+_SPANS = ("start_logits", "end_logits")
+"""The outputs of a model that answers questions, as transformers and optimum name them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,13 @@ class Trial:
         Raises UnsupportedError for an output that is not of the task's shape, from 2 labels on; a
         task may fix their number.
         """
-        outputs = self._run(_ROW)
+        outputs = self._run(_TEXT)
+        if set(_SPANS) <= set(outputs):
+            raise UnsupportedError(
+                f"the model returns {' and '.join(_SPANS)} apart",
+                expected=f"one output {_LOGITS!r} (batch, tokens, 2) with both",
+                action="export its torch folder instead, by `edgepress export`",
+            )
         known = {spec.name: spec for spec in self.opened.outputs}
         name = _LOGITS if _LOGITS in outputs else next(iter(outputs))
         logits = np.asarray(outputs[name])
@@ -71,7 +80,7 @@ class Trial:
         Raises UnsupportedError when the model takes fewer.
         """
         try:
-            self._run(f"{_ROW} " * max_length)
+            self._run(f"{_TEXT} " * max_length)
         except BackendError as error:
             raise UnsupportedError(
                 f"the model fails on a text of {max_length} tokens ({first_line(error)})",
@@ -79,9 +88,10 @@ class Trial:
                 action="give what it takes: --max-length N",
             ) from error
 
-    def _run(self, row: Any) -> Any:
+    def _run(self, text: str) -> Any:
+        """Run a row that has this text under each of the task's keys."""
         try:
-            return self.opened.run(self.task.feeds(row))
+            return self.opened.run(self.task.feeds(row_like(self.task, text)))
         except EdgepressError:
             raise
         except Exception as error:  # a task whose rows are no texts raises what it likes

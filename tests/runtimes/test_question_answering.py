@@ -17,6 +17,7 @@ from runtimes.artifact import Artifact
 from runtimes.errors import DataError
 from runtimes.predict import Predictor
 from runtimes.question_windows import pieces_of
+from runtimes.request_body import RefusedError, asked, require_keys, shown
 from runtimes.tasks.answer_spans import best_span
 from tests.runtimes.contract_device_task import DeviceTaskContract
 from tests.runtimes.tiny_tagger import tiny_tagger
@@ -69,9 +70,9 @@ class TestQuestionAnswering(DeviceTaskContract):
         pieces = pieces_of(row["context"])
         answer = [[0.0, 0.0] for _ in pieces]
         answer[5][0] = answer[5][1] = 20.0  # Ann - Marie paid in Zürich
-        shown = predictor.task.shown(answer, row, 0)
-        assert shown == {"answer": "Zürich", "start": 18, "end": 24, "score": 1.0, **row}
-        assert predictor.task.line(shown) == "Zürich\t18:24\t1.0000"
+        said = predictor.task.shown(answer, row, 0)
+        assert said == {"answer": "Zürich", "start": 18, "end": 24, "score": 1.0, **row}
+        assert predictor.task.line(said) == "Zürich\t18:24\t1.0000"
         answer[5][0] = answer[5][1] = 0.0
         answer[0][0], answer[2][1] = 20.0, 20.0
         assert predictor.task.shown(answer, row, 0)["answer"] == "Ann-Marie"
@@ -87,6 +88,21 @@ class TestQuestionAnswering(DeviceTaskContract):
         with pytest.raises(DataError, match=r"a row that is a|without a word"):
             predictor.feeds(row)
 
+    def test_a_request_is_a_question_with_its_context(self, predictor: Predictor) -> None:
+        row = _row("my card is lost")
+        answered: list[Any] = [row, {"texts": [row]}, {**row, "top": 3}]
+        for content in answered:
+            (given,) = asked(content).texts
+            assert given == row
+            require_keys(predictor.task, [given])
+        assert shown(predictor, row, 0).keys() == {"answer", "start", "end", "score"}
+        with pytest.raises(RefusedError, match="question and context"):
+            require_keys(predictor.task, asked({"text": "who?"}).texts)
+        refused: list[Any] = [{"texts": [row], **row}, {"top": 3}]
+        for content in refused:
+            with pytest.raises(RefusedError, match="either"):
+                asked(content)
+
     def test_a_bundle_prints_answers(self, artifact: Artifact, tmp_path: Path) -> None:
         bundle = write_bundle(artifact, tmp_path / "bundle")
         rows = [_row("my card is lost"), _row(LONG)]
@@ -96,7 +112,7 @@ class TestQuestionAnswering(DeviceTaskContract):
             text=True,
             check=True,
         )
-        shown = [json.loads(line) for line in done.stdout.splitlines()]
-        for one, row in zip(shown, rows, strict=True):
+        said = [json.loads(line) for line in done.stdout.splitlines()]
+        for one, row in zip(said, rows, strict=True):
             assert row.items() <= one.items()
             assert one["answer"] == one["context"][one["start"] : one["end"]]

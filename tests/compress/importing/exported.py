@@ -25,6 +25,8 @@ CONFIG: Mapping[str, Any] = {
     "vocab_size": 80,
 }
 TAGGER = "BertForTokenClassification"
+ANSWERER = "BertForQuestionAnswering"
+SPANS = ("start", "end")
 UNLIMITED = 1000000000000000019884624838656
 """What transformers writes for a tokenizer without a limit."""
 
@@ -52,6 +54,29 @@ def optimum_tagger(folder: Path) -> Path:
     (folder / "artifact.json").unlink()
     labels = {str(place): label for place, label in enumerate(TAGS)}
     _json(folder / "config.json", {**CONFIG, "architectures": [TAGGER], "id2label": labels})
+    return tokenizer(folder)
+
+
+def optimum_spans(folder: Path, *, apart: bool) -> Path:
+    """Write an ONNX model that answers questions: one output, or two as optimum leaves them."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    tiny_tagger(folder, SPANS, "question-answering")
+    (folder / "artifact.json").unlink()
+    if apart:
+        model = onnx.load(folder / "model.onnx")
+        names = [f"{name}_logits" for name in SPANS]
+        model.graph.node.append(helper.make_node("Split", ["logits"], names, axis=2, num_outputs=2))
+        del model.graph.output[:]
+        shape: list[str | int | None] = ["batch", "sequence", 1]
+        model.graph.output.extend(
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names
+        )
+        model.opset_import[0].version = 18
+        onnx.save(model, folder / "model.onnx")
+    labels = {str(place): label for place, label in enumerate(SPANS)}
+    _json(folder / "config.json", {**CONFIG, "architectures": [ANSWERER], "id2label": labels})
     return tokenizer(folder)
 
 

@@ -86,6 +86,18 @@ def test_a_model_that_labels_every_token_is_imported(tmp_path: Path) -> None:
         import_exported(Import(source, task="text-classification"), tmp_path / "no", Silence())
 
 
+def test_a_model_that_answers_questions_is_imported_with_one_output(tmp_path: Path) -> None:
+    made = imported(
+        Import(exported.optimum_spans(tmp_path / "one", apart=False)), tmp_path / "ours"
+    )
+    assert (made.task, made.labels) == ("question-answering", exported.SPANS)
+    row = {"question": "what is lost?", "context": "my card is lost"}
+    assert len(open_predictor(made.path).answer(row)) == 4
+    source = exported.optimum_spans(tmp_path / "two", apart=True)
+    with pytest.raises(UnsupportedError, match=r"(?s)start_logits and end_logits apart.*export"):
+        import_exported(Import(source), tmp_path / "no", Silence())
+
+
 def test_a_model_for_several_labels_is_imported_as_one(tmp_path: Path) -> None:
     source = exported.optimum(tmp_path / "theirs")
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
