@@ -119,5 +119,6 @@ def _print(prepared: Prepared, report: Report, as_json: bool) -> None:
     test = survey.splits.get("test", Path("test.csv"))
     gate = ["edgepress", "gate", str(out / "bundle"), "--data", str(test)]
     gate += ["--text", survey.text.column, "--label", survey.label.column]
+    gate += ["--text-pair", survey.text_pair.column] if survey.text_pair else []
     click.echo(f"repeat  {again}")
     click.echo(f"gate it {shlex.join([*gate, '--reference', prepared.asked.given.teacher])}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -100,6 +101,7 @@ def _json(surveyed: Survey, out: Path) -> dict[str, Any]:
         "task": made.task,
         "finetune": surveyed.finetune,
         "text": {"column": surveyed.text.column, "why": surveyed.text.why},
+        **({"text_pair": dataclasses.asdict(pair)} if (pair := surveyed.text_pair) else {}),
         "label": {"column": surveyed.label.column, "why": surveyed.label.why},
         "splits": {name: str(path) for name, path in surveyed.splits.items()},
         "rows": {

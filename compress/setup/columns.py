@@ -19,6 +19,9 @@ _LABELS = ("label", "labels", "category", "class", "intent", "topic", "target", 
 """Common names of such columns, the clearest first."""
 _ROWS_A_CLASS = 2
 
+LOOKED_AT = 200
+"""Rows that are enough to tell what a column holds."""
+
 Columns = Mapping[str, Sequence[str]]
 """The cells of each column, as text; "" where there is none."""
 
@@ -29,6 +32,16 @@ class Choice:
 
     column: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Name a task that rows fit, and their columns: input, target, and a pair's second text."""
+
+    task: str
+    text: Choice
+    label: Choice
+    text_pair: Choice | None = None
 
 
 def read_columns(path: Path) -> dict[str, list[str]]:

@@ -110,6 +110,11 @@ def data_table(survey: Survey, folder: Path) -> Table:
             keys.append(Key(f"{split}_share", _SHARE, f"split off train: {comment}"))
     keys += [
         Key("text", survey.text.column, "the column of the text"),
+        *(
+            [Key("text_pair", survey.text_pair.column, "the column of the second text")]
+            if survey.text_pair
+            else []
+        ),
         Key("label", survey.label.column, f"the column of its labels, {_classes(survey)} in all"),
     ]
     return Table("[data]", keys)

@@ -8,8 +8,9 @@ from pathlib import Path
 from compress.data.dataset import Dataset, DataSettings, load_dataset
 from compress.models.outline import outline_of
 from compress.models.teacher import open_model
-from compress.setup.columns import Choice, choose_label, choose_text, read_columns
-from compress.setup.tagging import TASK, Tagging, find_tagging
+from compress.setup.asking import find_questions
+from compress.setup.columns import Choice, Layout, choose_label, choose_text, read_columns
+from compress.setup.tagging import find_tagging
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.plural import plural
 from runtimes.artifact import Artifact
@@ -52,6 +53,8 @@ class Survey:
     data: Dataset
     found: tuple[str, ...] = field(default=())
     """The splits whose files were found beside the data, not named by the user."""
+    text_pair: Choice | None = None
+    """The column of a pair's second text, such as the context of a question."""
 
     def lines(self) -> list[str]:
         """Describe the results, one a line."""
@@ -68,6 +71,11 @@ class Survey:
             f"data      {self.given.data}: {rows}, {plural(len(data.labels), 'class')}",
             *(f"{name + ' ':<10}{self.splits[name]}, found beside it" for name in self.found),
             f"text      column {self.text.column!r}: {self.text.why}",
+            *(
+                [f"text_pair column {self.text_pair.column!r}: {self.text_pair.why}"]
+                if self.text_pair
+                else []
+            ),
             f"label     column {self.label.column!r}: {self.label.why}",
         ]
 
@@ -78,15 +86,17 @@ def survey(given: Given) -> Survey:
     Raises a subclass of InputError for files that cannot be opened or read, and DataError where the
     rows' classes are not those of the teacher's head.
     """
-    tagging = find_tagging(given.data, given.text, given.label)
-    teacher = open_model(given.teacher, task=TASK if tagging else DEFAULT_TASK)
+    known = (given.data, given.text, given.label)
+    layout = find_tagging(*known) or find_questions(*known)
+    teacher = open_model(given.teacher, task=layout.task if layout else DEFAULT_TASK)
     if teacher.format != "huggingface":
         raise UnsupportedError(
             f"{given.teacher}: an exported model ({teacher.format})",
             expected="a teacher: a transformers folder with config.json and safetensors",
             action="give the model that it was exported from",
         )
-    text, label = _columns(given, teacher, tagging)
+    layout = layout or _classified(given, teacher)
+    text, label, pair = layout.text, layout.label, layout.text_pair
     named = {"test": given.test, "validation": given.validation}
     splits = {name: path for name, path in named.items() if path is not None}
     beside = _beside(given.data, {text.column, label.column}, splits)
@@ -97,6 +107,7 @@ def survey(given: Given) -> Survey:
         test=tuple(str(splits[name]) for name in splits if name == "test"),
         text=text.column,
         label=label.column,
+        **({"text_pair": pair.column} if pair else {}),
     )
     data = load_dataset(settings, Path(), SEED, task_of(teacher.task))
     finetune = given.finetune or not teacher.labels
@@ -112,16 +123,15 @@ def survey(given: Given) -> Survey:
         splits=splits,
         data=data if finetune else _aligned(data, teacher),
         found=tuple(beside),
+        text_pair=pair,
     )
 
 
-def _columns(given: Given, teacher: Artifact, tagging: Tagging | None) -> tuple[Choice, Choice]:
-    """Return the columns of the text and of the label."""
-    if tagging is not None:
-        return tagging.text, tagging.label
+def _classified(given: Given, teacher: Artifact) -> Layout:
+    """Return the columns of the text and of its class."""
     columns = read_columns(given.data)
     label = choose_label(columns, given.label, given.text, teacher.labels)
-    return choose_text(columns, given.text, label.column), label
+    return Layout(DEFAULT_TASK, choose_text(columns, given.text, label.column), label)
 
 
 def _beside(data: Path, columns: set[str], named: dict[str, Path]) -> dict[str, Path]:

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from compress.data.reading import read_records
-from compress.setup.columns import Choice
+from compress.setup.columns import LOOKED_AT, Choice, Layout
 
 TASK = "token-classification"
 _TAG = re.compile(r"[BIESLU]-\S")
-_LOOKED_AT = 200
-"""Rows that are enough to tell what a column holds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tagging:
-    """Name the columns of the words, or the text, and of their tags, or spans."""
-
-    text: Choice
-    label: Choice
-
-
-def find_tagging(path: Path, text: str | None, label: str | None) -> Tagging | None:
+def find_tagging(path: Path, text: str | None, label: str | None) -> Layout | None:
     """Return the columns of words and tags; None for rows of another kind, or where it is unclear.
 
     `text` and `label` are columns that the user named. Raises DataError as reading does.
     """
-    records = islice(read_records(str(path), Path()), _LOOKED_AT)
+    records = islice(read_records(str(path), Path()), LOOKED_AT)
     rows = [record for _, record in records]
     labels = [label] if label else list(rows[0]) if rows else []
     for find in (_of_tags, _of_spans):
@@ -45,7 +34,8 @@ def find_tagging(path: Path, text: str | None, label: str | None) -> Tagging | N
             name, one = found[0]
             why = "a tag for each word" if find is _of_tags else "spans of characters with types"
             holds = "lists of words" if find is _of_tags else "the text that the spans count in"
-            return Tagging(
+            return Layout(
+                TASK,
                 Choice(one, "as given" if text else f"it holds {holds}"),
                 Choice(name, "as given" if label else f"it holds {why}"),
             )
