@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -18,8 +17,9 @@ from compress.data.dataset import Dataset, DataSettings
 from compress.data.rows import Record, Rows
 from compress.tasks import heads, losses
 from compress.tasks.classes import ClassCost
-from compress.tasks.gold_answers import Gold, cell_of, found_in, golds_of, kind_of, pieces_in
+from compress.tasks.gold_answers import cell_of, golds_of, kind_of
 from compress.tasks.question_scores import best_guess, exact_rows, f1_rows, kind_costs
+from compress.tasks.question_targets import doubts, target_of, wanted
 from compress.tasks.shares import log_softmax, with_sampling_error
 from compress.tasks.span_logits import Logits, answers_in, of_batch, of_known, span_of
 from compress.tasks.token_classification import TokenClassification
@@ -29,7 +29,7 @@ from profiles.paired import metric_interval, paired_retention
 from profiles.scores import RowScores
 from profiles.statistics import Sum
 from runtimes.errors import DataError, UnsupportedError
-from runtimes.question_windows import KEYS, Windows, asked_of, encoded_windows, pieces_of
+from runtimes.question_windows import KEYS, Windows, asked_of, encoded_windows
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -86,7 +86,7 @@ class QuestionAnswering(TokenClassification):
 
     def check(self, train: Sequence[Record], settings: DataSettings) -> None:
         """Raise DataError where no context has its answer."""
-        if not any(_target(row)["first"] is not None for row in train):
+        if not any(target_of(row)["first"] is not None for row in train):
             raise DataError(
                 f"no context of train has its answer, such as {train[0].target[0][0][:60]!r}",
                 expected=f"answers in column {self.target_columns(settings)[0]!r} that are parts of"
@@ -106,26 +106,14 @@ class QuestionAnswering(TokenClassification):
         """Return questions with contexts, and the places of their answers."""
         for record in records:
             asked_of(record.input)
-        return Rows(tuple(row.input for row in records), tuple(map(_target, records)))
+        return Rows(tuple(row.input for row in records), tuple(map(target_of, records)))
 
     def weaknesses(
         self, train: Sequence[Record], validation: Sequence[Record], test: Sequence[Record]
     ) -> list[str]:
         """Warn of answers that are not in their context, or at several places, and small splits."""
-        said = []
-        for name, rows in {"train": train, "validation": validation, "test": test}.items():
-            counts = Counter(map(_standing, rows))
-            if counts["missing"]:
-                said.append(
-                    f"{name}: answers that are not in their context: {counts['missing']}; no model"
-                    " can give them, and none learns from them"
-                )
-            if counts["unsure"] and name == "train":
-                said.append(
-                    f"{name}: answers that are at several places of their context, none of them"
-                    f" stated: {counts['unsure']}; a model learns the first"
-                )
-        return [*said, *few_rows(validation, test)]
+        found = doubts(train, validation=validation, test=test)
+        return [*found, *few_rows(validation, test)]
 
     def aligned(self, data: Dataset, labels: tuple[str, ...]) -> Dataset:
         """Return the data with the names of the head's outputs."""
@@ -182,10 +170,10 @@ class QuestionAnswering(TokenClassification):
         """Return the mean cross-entropy of the first and the last piece of the answers."""
         import torch.nn.functional as F  # noqa: N812
 
-        logits, wanted = of_batch(output, batch), _wanted(targets)
-        numbers = _tensor(wanted, logits)
+        logits, places = of_batch(output, batch), wanted(targets)
+        numbers = _tensor(places, logits)
         total = F.cross_entropy(logits, numbers, ignore_index=losses.UNLABELED, reduction="sum")
-        return total / max(int((wanted != losses.UNLABELED).sum()), 1)
+        return total / max(int((places != losses.UNLABELED).sum()), 1)
 
     def own_loss(
         self, output: Any, batch: Batch, temperature: float, generator: Generator
@@ -214,7 +202,7 @@ class QuestionAnswering(TokenClassification):
         return losses.distillation_loss(
             logits,
             of_known(known, logits),
-            _tensor(_wanted(targets), logits),
+            _tensor(wanted(targets), logits),
             temperature=temperature,
             alpha=alpha,
         )
@@ -227,10 +215,10 @@ class QuestionAnswering(TokenClassification):
         self, answers: Logits, targets: Sequence[Any], labels: tuple[str, ...]
     ) -> tuple[float, float]:
         """Return F1 and the mean cross-entropy of the answers that their context has."""
-        wanted = _wanted(targets).reshape(-1, 2)
+        pairs = wanted(targets).reshape(-1, 2)
         costs = [
             -float(log_softmax(column[None])[0, place])
-            for answer, places in zip(answers, wanted, strict=True)
+            for answer, places in zip(answers, pairs, strict=True)
             for column, place in zip(answer.T, places, strict=True)
             if place != losses.UNLABELED
         ]
@@ -304,37 +292,6 @@ def _tokens(made: Windows) -> Tokens:
 def _named(column: str, default: str, own: str) -> str:
     """Return the column of a recipe; the task's own name where the recipe names none."""
     return own if column == default else column
-
-
-def _standing(record: Record) -> str:
-    """Tell how the first right answer stands in its context: "sure", "unsure" or "missing"."""
-    found = found_in(record.input[KEYS[1]], Gold(*record.target[0])) if record.target else None
-    return "missing" if found is None else "sure" if found.sure else "unsure"
-
-
-def _target(record: Record) -> dict[str, Any]:
-    question, context = (record.input[key] for key in KEYS)
-    found = found_in(context, Gold(*record.target[0])) if record.target else None
-    pieces = pieces_in(found, pieces_of(context)) if found else None
-    first, last = pieces or (None, None)
-    return {
-        "context": context,
-        "answers": [text for text, _ in record.target],
-        "first": first,
-        "last": last,
-        "kind": kind_of(question),
-    }
-
-
-def _wanted(targets: Sequence[Any]) -> NDArray[np.int64]:
-    """Return the first and the last piece of each row in turn, UNLABELED without them."""
-    places = [
-        (losses.UNLABELED, losses.UNLABELED)
-        if target is None or target["first"] is None
-        else (target["first"], target["last"])
-        for target in targets
-    ]
-    return np.array(places, dtype=np.int64).reshape(-1)
 
 
 def _tensor(numbers: NDArray[np.int64], like: Tensor) -> Tensor:

@@ -45,12 +45,13 @@ def best_guess(targets: Sequence[Target]) -> float:
     rng = np.random.default_rng(7)
     drawn, whole = [], []
     for target in targets:
-        pieces = len(pieces_of(target["context"]))
-        firsts = rng.integers(pieces, size=_DRAWN)
-        lasts = rng.integers(firsts, np.minimum(firsts + LONGEST, pieces))
-        texts = [_text(target["context"], *span) for span in zip(firsts, lasts, strict=True)]
+        context, pieces = target["context"], pieces_of(target["context"])
+        firsts = rng.integers(len(pieces), size=_DRAWN)
+        lasts = rng.integers(firsts, np.minimum(firsts + LONGEST, len(pieces)))
+        spans = zip(firsts.tolist(), lasts.tolist(), strict=True)
+        texts = [context[pieces[first][0] : pieces[last][1]] for first, last in spans]
         drawn.append(np.mean([token_f1(text, target["answers"]) for text in texts]))
-        whole.append(token_f1(target["context"], target["answers"]))
+        whole.append(token_f1(context, target["answers"]))
     return float(max(np.mean(drawn), np.mean(whole)))
 
 

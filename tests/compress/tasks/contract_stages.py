@@ -71,7 +71,8 @@ class StagesContract:
 
     `budgets` are limits that a model which learned the rows meets, `text` an input to predict.
     `quantized` names formats, each with what `Quantize` is given. `explained` is the metric that is
-    explained. `pruned` is the share of the student's score that a pruned model keeps at least.
+    explained. `run_epochs` are those of a whole run's teacher. `pruned` is the share of the
+    student's score that a pruned model keeps at least.
     """
 
     name: ClassVar[str]
@@ -79,6 +80,7 @@ class StagesContract:
     method: ClassVar[str] = "full"
     quantized: ClassVar[Sequence[tuple[str, Mapping[str, Any]]]]
     pruned: ClassVar[float] = 0.7
+    run_epochs: ClassVar[int] = 4
     budgets: ClassVar[Mapping[str, float]]
     explained: ClassVar[str]
     text: ClassVar[str]
@@ -217,6 +219,7 @@ class StagesContract:
         write_jsonl(folder / "test.jsonl", cls.rows(120, 2))
         content = tomllib.loads(_RECIPE)
         content["teacher"]["task"] = cls.name
+        content["stage"][0]["epochs"] = cls.run_epochs
         content["data"] |= cls.settings
         recipe = folder / "stages.toml"
         recipe.write_text(tomli_w.dumps(content), encoding="utf-8")
