@@ -33,7 +33,10 @@ from tests.runtimes.tiny import TEXTS, tiny_linear, tiny_onnx
 from tests.runtimes.tiny_tagger import tiny_tagger
 
 THIRD_PARTY = Path(__file__).parents[2] / "third_party"
-KINDS = ("a tagger", "several labels", "linear", "without tables", "a third party's task")
+KINDS = (
+    *("a tagger", "questions", "several labels", "linear", "without tables"),
+    "a third party's task",
+)
 WHEEL = Wheel("sample", "1.0", "sample-1.0-py3-none-any.whl", "0" * 64, None)
 
 WRONG = {
@@ -85,6 +88,8 @@ def _bundled(kind: str, folder: Path) -> Path:
     match kind:
         case "a tagger":
             tiny_tagger(source)
+        case "questions":
+            tiny_tagger(source, ("start", "end"), "question-answering")
         case "linear":
             tiny_linear(source)
         case "without tables":
@@ -129,7 +134,8 @@ def test_a_package_of_each_kind_is_whole_and_answers(
     assert verify_package(out)["files"]
     used = dataclasses.replace(laid, paths=(*laid.paths, packages))
     assert check_function(used, bundle, (*TEXTS, *ROWS), here).rows == len(TEXTS) + len(ROWS)
-    right = json.dumps({"text": TEXTS[0]})
+    asked = {"question": "what?", "context": TEXTS[0]} if kind == "questions" else TEXTS[0]
+    right = json.dumps(asked if isinstance(asked, dict) else {"text": asked})
     replies = _asked([*used.paths], [body for wrong in WRONG for body in (wrong, right)])
     assert [status for status, _ in replies] == [
         status for wrong in WRONG.values() for status in (wrong, 200)
