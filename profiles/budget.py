@@ -71,6 +71,15 @@ METRICS = {
     "bounded_r2_retention": _quality("fraction", "reference"),
     "mae_retention": _quality("ratio", "reference"),
     "worst_range_retention": _quality("fraction", "reference"),
+    "nearest_neighbour_accuracy": _quality("fraction"),
+    "ndcg_at_10": _quality("fraction"),
+    "recall_at_10": _quality("fraction"),
+    "nearest_neighbour_accuracy_retention": _quality("fraction", "reference"),
+    "ndcg_at_10_retention": _quality("fraction", "reference"),
+    "recall_at_10_retention": _quality("fraction", "reference"),
+    "similarity_spearman": _quality("fraction", "reference"),
+    "retention_int8_vectors": _quality("fraction", "reference"),
+    "retention_binary_vectors": _quality("fraction", "reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
     "zip_mb": Metric("MB", "max", machine_bound=False),
     "layer_zip_mb": Metric("MB", "max", machine_bound=False),
@@ -101,6 +110,7 @@ METRICS = {
     "accuracy_vs_baseline": _quality("ratio", "baseline"),
     "f1_vs_baseline": _quality("ratio", "baseline"),
     "bounded_r2_vs_baseline": _quality("ratio", "baseline"),
+    "nearest_neighbour_accuracy_vs_baseline": _quality("ratio", "baseline"),
 }
 """The metrics that a profile's `[budgets]` may name, beside those of the forms below.
 

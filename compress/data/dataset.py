@@ -110,17 +110,14 @@ def load_dataset(settings: DataSettings, folder: Path, seed: int, task: RowTask)
     Raises DataError for a missing or empty file, an unknown column, empty inputs or targets, and
     rows that the task cannot learn or be judged on.
     """
-    if not settings.train:
-        raise DataError(
-            "[data] train names no file",
-            expected='train = "train.csv"',
-            action="name the file of labeled rows",
-        )
+    apart = _is_unlabeled(settings, task)
     read = _Reader(settings, folder, task)
     train, validation, test = (
         read.split(names) for names in (settings.train, settings.validation, settings.test)
     )
     unlabeled = read.distinct(settings.unlabeled)
+    if apart:
+        train, unlabeled = [Record(value, None) for value in unlabeled], ()
     task.check(train, settings)
     if not settings.test:
         train, test = _split_off("test", train, settings.test_share, seed, task)
@@ -128,6 +125,21 @@ def load_dataset(settings: DataSettings, folder: Path, seed: int, task: RowTask)
         share = settings.validation_share / (1 - (0 if settings.test else settings.test_share))
         train, validation = _split_off("validation", train, share, seed + 1, task)
     return _assemble(train, validation, test, unlabeled, read, task)
+
+
+def _is_unlabeled(settings: DataSettings, task: RowTask) -> bool:
+    """Tell whether the unlabeled texts are all that is learned; raise DataError without any."""
+    if settings.train:
+        return False
+    if getattr(task, "learns_unlabeled", False):
+        if settings.unlabeled and settings.validation and settings.test:
+            return True
+        expected = 'train = "train.csv", or unlabeled, validation and test'
+    else:
+        expected = 'train = "train.csv"'
+    raise DataError(
+        "[data] train names no file", expected=expected, action="name the file of labeled rows"
+    )
 
 
 def _split_off(

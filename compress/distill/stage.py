@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from compress.models.architectures import require
 from compress.models.outline import cut_layers, outline_of
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from compress.tasks import require_one_token, task_of
+from compress.tasks import require_one_token, require_vectors, task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
@@ -37,6 +37,8 @@ class Distill(Stage):
     augmented copies of the rows, of which each epoch takes one in turn. `hidden` and `relations`
     are the weights of the internal losses of TinyBERT and MiniLMv2. `quantization_aware` trains
     with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token weights.
+    A student whose answers are vectors may have fewer `dimensions`: the principal components of the
+    teacher's vectors are folded into its last layer, which is then trained.
     """
 
     kind: ClassVar[str] = "distill"
@@ -48,6 +50,7 @@ class Distill(Stage):
     layers: Annotated[int, Field(ge=1)] | None = None
     keep: list[Annotated[int, Field(ge=0)]] = field(default_factory=list)
     student: str | None = None
+    dimensions: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     hidden: Annotated[float, Field(ge=0)] = 0.0
@@ -75,6 +78,8 @@ class Distill(Stage):
             )
         if self.student is None or self.hidden or self.relations:
             require(source.model_type, "distill")  # logits alone do not depend on layers
+        if self.dimensions is not None:
+            require_vectors(source.task, "distill: dimensions")
         if "weights" in self.quantization_aware:
             require_one_token(source.task, "distill: quantization_aware 'weights'")
         if self.learning_rate > CATASTROPHIC_RATE:
@@ -98,6 +103,8 @@ class Distill(Stage):
         torch.manual_seed(context.seed)  # it draws a new head and projections
         teacher = context.teacher or source
         student, origin, kept = self._student(source, teacher)
+        if self.dimensions is not None:
+            self._reduce(student, teacher, context)
         tokenizer = load_tokenizer(origin.path, origin.max_length)
         internals = self._internals(student, teacher, tokenizer, context, kept)
         with internals.watching() if internals else nullcontext():
@@ -113,7 +120,20 @@ class Distill(Stage):
                 quantization_aware=self.quantization_aware,
                 internals=internals,
             )
-        return save_model(student, origin, folder, labels=source.labels, metrics=fitted.metrics())
+        labels = source.labels[: self.dimensions]
+        return save_model(student, origin, folder, labels=labels, metrics=fitted.metrics())
+
+    def _reduce(self, student: PreTrainedModel, teacher: Artifact, context: RunContext) -> None:
+        """Fold the principal components of the teacher's vectors into the student's last layer."""
+        from compress.distill.components import principal_components
+        from compress.distill.rows import TrainingRows
+        from compress.models.sentence_encoder import reduce_vectors
+
+        assert self.dimensions is not None
+        known = TrainingRows.of(context.data, self.augment).teacher_answers(teacher, context)
+        basis, kept = principal_components(known, self.dimensions)
+        reduce_vectors(student, basis)
+        context.progress.note(f"{self.dimensions} dimensions hold {kept:.1%} of the vectors")
 
     def _plan(self, seed: int) -> TrainPlan:
         from compress.training.loop import TrainPlan

@@ -17,7 +17,10 @@ from compress.models.opening import Opening
 from runtimes.errors import BackendError
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
+
+LOGITS = "logits"
+"""The name of an output that nobody names."""
 
 OPSET = 21
 """The first opset with 4-bit tensors and blocked dequantization."""
@@ -35,9 +38,14 @@ _LOGGERS = (
 
 
 def export_onnx(
-    model: Any, feeds: Feeds, max_length: int, opening: Opening, path: Path
+    model: Any,
+    feeds: Feeds,
+    max_length: int,
+    opening: Opening,
+    path: Path,
+    output: str = LOGITS,
 ) -> tuple[str, ...]:
-    """Write a classifier as one ONNX file with output `logits`; return its inputs' names.
+    """Write a model as one ONNX file whose output has this name; return its inputs' names.
 
     `feeds` are int64 (2 or more, 2 or more). An input that is the same for every text, according to
     `opening`, is left out. Equal weights give equal bytes. Raises BackendError when the exporter
@@ -45,6 +53,7 @@ def export_onnx(
     """
     traced = _trace(model, feeds, max_length)
     rewrite(traced, max_length, opening)
+    _name_output(traced.graph, output)
     save_onnx(traced, path)
     return tuple(value.name for value in traced.graph.input)
 
@@ -62,7 +71,7 @@ def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:
                 dynamo=True,
                 dynamic_shapes={name: {0: batch, 1: sequence} for name in feeds},
                 input_names=list(feeds),
-                output_names=["logits"],
+                output_names=[LOGITS],
                 opset_version=OPSET,
                 optimize=True,
                 verbose=False,
@@ -74,6 +83,22 @@ def _trace(model: Any, feeds: Feeds, max_length: int) -> ModelProto:
             ) from error
     assert program is not None
     return program.model_proto
+
+
+def _name_output(graph: GraphProto, name: str) -> None:
+    """Name the graph's output; a value inside that has the name already gets another one.
+
+    The exporter itself would not look: torch calls what an embedding looks up `embedding`.
+    """
+    old = graph.output[0].name
+    if old == name:
+        return
+    names = {old: name, name: f"{name}_inside"}
+    for node in graph.node:
+        node.input[:] = [names.get(one, one) for one in node.input]
+        node.output[:] = [names.get(one, one) for one in node.output]
+    for value in (*graph.value_info, *graph.initializer, graph.output[0]):
+        value.name = names.get(value.name, value.name)
 
 
 @contextmanager

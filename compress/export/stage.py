@@ -14,7 +14,7 @@ from compress.export.coreml_export import export_coreml
 from compress.export.executorch_export import export_executorch
 from compress.export.formats import FORMATS, Format, of_torch
 from compress.export.litert_export import export_litert, lengths_of
-from compress.export.onnx_export import export_onnx
+from compress.export.onnx_export import LOGITS, export_onnx
 from compress.export.openvino_export import export_openvino
 from compress.export.ort_export import export_ort
 from compress.export.parity import Run, check_parity, file_run, torch_run
@@ -147,7 +147,7 @@ class Export(Stage):
             format=left.format,
             precision=left.precision,
             inputs=inputs,
-            outputs=_outputs(source),
+            outputs=_outputs(source, self.format),
             metrics=metrics,
         )
 
@@ -155,7 +155,7 @@ class Export(Stage):
         self, source: Artifact, reference: Run, examples: ExampleFeeds, made: Path
     ) -> float:
         """Compare the file with its source; raise QualityError where they differ."""
-        stated = _outputs(source)[0] if source.outputs else None
+        stated = _outputs(source, self.format)[0] if source.outputs else None
         exported = file_run(made.parent, self.format)
         length = source.max_length
         lengths = lengths_of(length) if self.format == "tflite" else ()
@@ -204,9 +204,9 @@ def _of_onnx(
     return reference, inputs, {}
 
 
-def _outputs(source: Artifact) -> tuple[TensorSpec, ...]:
-    """Return the outputs of an export: those of a torch model are called logits."""
-    if source.format == "onnx":
+def _outputs(source: Artifact, form: str) -> tuple[TensorSpec, ...]:
+    """Return the outputs of an export; converters of a torch model call every output logits."""
+    if source.format == "onnx" or not of_torch(form):
         return source.outputs
     return tuple(spec._replace(name="logits") for spec in source.outputs)
 
@@ -228,5 +228,6 @@ def _plain_onnx(source: Artifact, examples: ExampleFeeds, folder: Path) -> tuple
         return file_run(source.path, "onnx"), source.inputs
     model = load_model(source.path, source.task)
     feeds = examples.draw(2, 8)
-    names = export_onnx(model, feeds, source.max_length, examples.opening, path)
+    output = source.outputs[0].name if source.outputs else LOGITS
+    names = export_onnx(model, feeds, source.max_length, examples.opening, path, output)
     return torch_run(model), tuple(spec for spec in source.inputs if spec.name in names)

@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.models.architectures import require
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from compress.tasks import Task, task_of
+from compress.tasks import Task, require_stage, task_of
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
@@ -59,6 +59,7 @@ class Finetune(Stage):
     def check(self, source: Outline) -> list[str]:
         """Warn of settings that damage a pretrained model; refuse those that do not work for it."""
         require(source.model_type, "finetune")
+        require_stage(source.task, self.kind)
         self._require_one_state(source)
         if self.method == "frozen":
             unused = "finetune: learning_rate is not used when only the head is trained"

@@ -137,6 +137,8 @@ class Outcome:
 _QUALITY = (
     "f1_macro", "precision", "recall", "mean_average_precision",
     "exact_match", "r2", "spearman", "mae", "rmse", "mae_retention",
+    "ndcg_at_10", "recall_at_10", "ndcg_at_10_retention", "recall_at_10_retention",
+    "similarity_spearman", "retention_int8_vectors", "retention_binary_vectors",
 )  # fmt: skip
 """Figures of some tasks, shown where they are measured."""
 

@@ -110,8 +110,12 @@ _FULL = (
     ),
 )
 
-_TOKEN_HEADS = {"ForTokenClassification": "classifier", "ForQuestionAnswering": "qa_outputs"}
-"""The layer that computes every token's outputs, by the ending of a class's name."""
+_ONE_LAYER_HEADS = {
+    "ForTokenClassification": "classifier",
+    "ForQuestionAnswering": "qa_outputs",
+    "ForSentenceEmbedding": "dense",
+}
+"""Heads that are one layer, the same for every architecture, by the ending of a class's name."""
 
 UNKNOWN = "unknown"
 """The `model_type` of a model that another tool exported and nothing describes."""
@@ -154,14 +158,11 @@ def architecture(model_type: str) -> Architecture:
 
 
 def parts_of(model: nn.Module) -> Architecture:
-    """Return the parts' names of a model, with those of its own head.
-
-    Every architecture's head for tokens is one linear layer.
-    """
+    """Return the parts' names of a model, with those of its own head."""
     config: Any = model.config
     parts = architecture(config.model_type)
-    of_tokens = _TOKEN_HEADS.get(f"For{type(model).__name__.rpartition('For')[2]}")
-    return replace(parts, head_in=None, head_out=of_tokens) if of_tokens else parts
+    last = _ONE_LAYER_HEADS.get(f"For{type(model).__name__.rpartition('For')[2]}")
+    return replace(parts, head_in=None, head_out=last) if last else parts
 
 
 def part(model: nn.Module, path: str) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compress.models import sentence
 from compress.models.adapters import is_adapter, merge_adapter, refuse_both
 from compress.models.architectures import FULL, PARTIAL
 from compress.models.slow_tokenizer import SLOW_FILES, open_tokenizer
@@ -114,6 +115,9 @@ def import_model(source: Artifact, target: Path) -> Artifact:
         for name in ("config.json", WEIGHTS, HEADS_CODE, *TOKENIZER_FILES):
             if (source.path / name).is_file():
                 shutil.copyfile(source.path / name, folder / name)
+        for name in _modules(source.path, source.task):
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(source.path / name, folder / name)
         if not (folder / WEIGHTS).is_file():
             write_whole(source.path, folder / WEIGHTS)
         if not (folder / TOKENIZER).is_file():
@@ -189,6 +193,8 @@ def _describe(folder: Path, named: str | None, max_length: int | None) -> Artifa
     labels = task.head_labels(folder, settings, shapes)
     config = load_config(folder)
     limit = _length_limit(folder, config)
+    if task.name == sentence.TASK:
+        limit = min(limit, sentence.longest(folder) or limit)
     length = _asked(max_length, limit, folder) or min(DEFAULT_MAX_LENGTH, limit)
     check_tokenizer(folder, open_tokenizer(folder, length), config.vocab_size)
     return Artifact(
@@ -201,7 +207,7 @@ def _describe(folder: Path, named: str | None, max_length: int | None) -> Artifa
         inputs=model_inputs(config),
         outputs=task.outputs(labels),
         parameters=sum(math.prod(shape) for shape in shapes.values()),
-        files=describe_files(folder, _names(folder)),
+        files=describe_files(folder, [*_names(folder), *_modules(folder, task.name)]),
         model_type=config.model_type,
     )
 
@@ -212,6 +218,11 @@ def _names(folder: Path) -> list[str]:
 
     weights = (file.name for file in weight_files(folder))
     return ["config.json", HEADS_CODE, INDEX, *weights, *TOKENIZER_FILES, *SLOW_FILES]
+
+
+def _modules(folder: Path, task: str) -> list[str]:
+    """Return the files of sentence-transformers that a task's model depends on."""
+    return sentence.module_files(folder) if task == sentence.TASK else []
 
 
 def _check_type(folder: Path, settings: Mapping[str, Any]) -> None:

@@ -88,11 +88,12 @@ def _refuse_blanks(
 
 def _model_class(config: Any, task: str) -> Any:
     """Return the class that builds this configuration; code in the folder is never run."""
-    if getattr(config, "edgepress_heads", None) is not None:
-        from compress.models.modeling_edgepress import PRUNED
+    auto = task_of(task).auto_class()
+    if getattr(config, "edgepress_heads", None) is None:
+        return auto
+    from compress.models.modeling_edgepress import PRUNED
 
-        return PRUNED[task_of(task).auto_class().__name__][config.model_type]
-    return task_of(task).auto_class()
+    return PRUNED[auto.__name__][config.model_type] if auto.__name__ in PRUNED else auto
 
 
 def load_config(folder: Path) -> Any:

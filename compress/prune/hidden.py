@@ -46,10 +46,22 @@ def prune_hidden(model: nn.Module, stream: NDArray[np.int64], head: NDArray[np.i
         inner = head
         narrow = linear_rows(linear_columns(part(model, parts.head_in), stream), head)
         model.set_submodule(parts.head_in, narrow)
-    model.set_submodule(parts.head_out, linear_columns(part(model, parts.head_out), inner))
+    model.set_submodule(parts.head_out, linear_columns(_last_layer(model, parts), inner))
     config.hidden_size = len(stream)
     setattr(config, parts.config_heads, len(stream) // width)
     say_heads(model, heads)
+
+
+def _last_layer(model: nn.Module, parts: Architecture) -> nn.Linear:
+    """Return the head's linear layer; a head that is none gets one, so that its outputs stay."""
+    from torch import nn
+
+    last = part(model, parts.head_out)
+    if isinstance(last, nn.Linear):
+        return last
+    from compress.models.sentence_encoder import with_dense
+
+    return with_dense(model)
 
 
 def hidden_width(model: nn.Module, wanted: int | None) -> tuple[int, int]:

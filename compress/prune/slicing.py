@@ -109,7 +109,8 @@ def say_heads(model: nn.Module, heads: int) -> None:
         return
     config.edgepress_heads = heads
     auto = f"AutoModelFor{type(model).__name__.rpartition('For')[2]}"
-    config.auto_map = {auto: f"modeling_edgepress.{PRUNED[auto][config.model_type].__name__}"}
+    if auto in PRUNED:
+        config.auto_map = {auto: f"modeling_edgepress.{PRUNED[auto][config.model_type].__name__}"}
 
 
 def head_counts(model: nn.Module) -> tuple[int, int]:

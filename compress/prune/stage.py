@@ -18,7 +18,7 @@ from compress.models.outline import cut_layers
 from compress.models.positions import drop_positions, require_positions
 from compress.prune.pieces import Alphabet, PieceChoice
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from compress.tasks import task_of
+from compress.tasks import require_vectors, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
@@ -44,6 +44,9 @@ class Prune(Stage):
     others are too: the model no longer knows the order of the words, and with one layer its export
     looks up what attention reads of each word.
 
+    `dimensions` keeps the first dimensions of a vector, for teachers trained so that these suffice
+    (Kusupati et al. 2022, "Matryoshka Representation Learning"); `distill` has others.
+
     `vocabulary` drops the pieces that occur less than `least_count` times in the training and
     unlabeled text. Pieces that spell any word of the `alphabet` stay ("all": every character of the
     tokenizer; "seen": those of the text), and so do the most frequent other pieces, up to
@@ -63,6 +66,7 @@ class Prune(Stage):
     heads: float = 0.0
     hidden: int | None = None
     layers: int | None = None
+    dimensions: int | None = None
     positions: bool = True
     vocabulary: bool = False
     vocabulary_floor: Annotated[int, Field(ge=0)] = _FLOOR
@@ -85,20 +89,24 @@ class Prune(Stage):
                     expected=f"the share to remove, 0 to {_MOST}",
                     action=f"write {name} = 0.5 to remove half",
                 )
-        for name, kept in (("layers", self.layers), ("hidden", self.hidden)):
+        sizes = ("layers", "hidden", "dimensions")
+        for name, kept in ((name, getattr(self, name)) for name in sizes):
             if kept is not None and kept < 1:
                 raise RecipeError(
                     f"prune: {name} = {kept}",
                     expected=f"how much of {name} stays, 1 or more",
                     action=f"write {name} = 1 or more",
                 )
-        if not (self._changes_answers() or self.vocabulary):
+        if not (self._changes_answers() or self.vocabulary or self.dimensions):
             raise RecipeError(
                 "prune removes nothing",
-                expected="ffn, heads, hidden, layers or vocabulary, or positions = false",
+                expected="ffn, heads, hidden, layers, dimensions or vocabulary, or positions ="
+                " false",
                 action="set one, or leave the stage out",
             )
         require(source.model_type, "prune")
+        if self.dimensions is not None:
+            require_vectors(source.task, "prune: dimensions")
         if not self.positions:
             require_positions(source.model_type)
         return self._warnings(source)
@@ -119,6 +127,8 @@ class Prune(Stage):
         if self.layers is not None:
             metrics |= {"layers_before": model.config.num_hidden_layers, "layers": self.layers}
             keep_layers(model, evenly_spaced(model.config.num_hidden_layers, self.layers))
+        if self.dimensions is not None:
+            metrics |= _cut_vectors(model, len(source.labels), self.dimensions)
         cut_positions(model, source.max_length)
         if self.ffn or self.heads or self.hidden:
             metrics |= self._cut_units(model, source, context)
@@ -128,7 +138,8 @@ class Prune(Stage):
             metrics |= prune_vocabulary(model, source, context, self._pieces(), folder)
         metrics["parameters"] = sum(weight.numel() for weight in model.parameters())
         metrics |= self._recover(model, source, context, folder)
-        return save_model(model, source, folder, metrics=metrics)
+        labels = source.labels[: self.dimensions]
+        return save_model(model, source, folder, labels=labels, metrics=metrics)
 
     def _cut_units(
         self, model: nn.Module, source: Artifact, context: RunContext
@@ -219,6 +230,16 @@ class Prune(Stage):
         if self.learning_rate > 1e-3:
             texts.append(f"prune: learning_rate {self.learning_rate:g} is over 1e-3: may diverge")
         return texts
+
+
+def _cut_vectors(model: nn.Module, before: int, kept: int) -> dict[str, float]:
+    """Keep the first dimensions of a model's vector."""
+    import torch
+
+    from compress.models.sentence_encoder import reduce_vectors
+
+    reduce_vectors(model, torch.eye(kept, before))
+    return {"dimensions_before": before, "dimensions": kept}
 
 
 def _cut(

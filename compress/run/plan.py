@@ -11,6 +11,7 @@ from typing import Any
 from compress.data.dataset import Dataset, load_dataset
 from compress.judge.fleet import named_apart
 from compress.models.outline import outline_of
+from compress.models.sentence import assumed
 from compress.models.teacher import open_model
 from compress.recipe import Recipe
 from compress.run.cache import default_cache
@@ -127,7 +128,8 @@ def make_plan(recipe: Recipe, out: Path, *, profiles: tuple[str, ...] = ()) -> P
     task = task_of(teacher.task)
     data = load_dataset(recipe.data, recipe.folder, recipe.seed, task)
     data = _fit_labels(recipe, teacher, data, task)
-    warnings = [*layout.warnings, *data.warnings, *cut_texts(teacher, data.train.inputs)]
+    warnings = [*layout.warnings, *data.warnings, *assumed(teacher)]
+    warnings += cut_texts(teacher, data.train.inputs)
     device = Job.nearest(devices)
     warnings += [
         f"profile {profile.name}: {why}; its verdict will be WRONG_DEVICE"

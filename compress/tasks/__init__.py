@@ -30,6 +30,7 @@ Answer = NDArray[np.float32]
 TASKS = Registry(
     "task",
     {
+        "feature-extraction": "compress.tasks.feature_extraction:FeatureExtraction",
         "multi-label-classification": (
             "compress.tasks.multi_label_classification:MultiLabelClassification"
         ),
@@ -46,6 +47,8 @@ TASKS = Registry(
 
 
 SYNONYMS = {
+    "sentence-similarity": "feature-extraction",
+    "sentence-embeddings": "feature-extraction",
     "sequence-classification": "text-classification",
     "sentiment-analysis": "text-classification",
     "zero-shot-classification": "text-classification",
@@ -81,7 +84,9 @@ class Task(RowTask, Protocol):
     for what is kept of another model's), `worst_metric` that of the retention of the class that
     keeps least, `score_name` what people call the score in reports.
     `explained_by` maps a metric, by its prefix, to the `"module:function"` that explains it
-    (compress/explain/explain.py).
+    (compress/explain/explain.py). Some attributes may be left out: `refuses` says by a stage's kind
+    why the task has no use for it and what to do, `vectors` that its answers are vectors that may
+    be cut, `learns_unlabeled` that training rows need no targets.
     """
 
     name: ClassVar[str]
@@ -253,6 +258,25 @@ def own_metrics(task: Task) -> dict[str, str]:
         "worst_class_retention": task.worst_metric,
     }
     return {general: own for general, own in names.items() if general != own}
+
+
+def require_stage(task: str, kind: str) -> None:
+    """Raise UnsupportedError for a stage that the task has no use for."""
+    why = getattr(task_of(task), "refuses", {}).get(kind)
+    if why is not None:
+        raise UnsupportedError(
+            f"{kind} for {task}: {why[0]}", expected="the other stages", action=why[1]
+        )
+
+
+def require_vectors(task: str, what: str) -> None:
+    """Raise UnsupportedError for a task whose answers are not vectors that may be cut."""
+    if not getattr(task_of(task), "vectors", False):
+        raise UnsupportedError(
+            f"{what} for {task}: its outputs have a meaning each",
+            expected="a task whose answers are vectors: feature-extraction",
+            action="leave it out",
+        )
 
 
 def require_one_token(task: str, what: str) -> None:

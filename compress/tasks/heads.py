@@ -82,6 +82,8 @@ def task_in(config: Mapping[str, Any]) -> str:
         return "token-classification"
     if _is_head(config, "ForQuestionAnswering"):
         return "question-answering"
+    if _is_head(config, "ForSentenceEmbedding"):
+        return "feature-extraction"
     if not _is_head(config, "ForSequenceClassification"):
         return DEFAULT_TASK
     problem = problem_of(config)

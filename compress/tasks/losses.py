@@ -94,3 +94,30 @@ def binary_soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Te
     each = sum(known.exp() * (known - said) for known, said in (yes, no))
     assert not isinstance(each, int)
     return each.mean(dim=-1) * temperature**2
+
+
+_SHARPNESS = 0.05
+"""Similarities are divided by it before their softmax, as in contrastive training of encoders."""
+
+
+def similarity_loss(vectors: Tensor, known: Tensor) -> Tensor:
+    """Return 1 − cosine of each row, plus the KL of its similarities to the batch's other rows.
+
+    Both have the shape (rows, dimensions); the result has (rows,), 0 where equal. The KL is that of
+    softmax over similarities (Fang et al. 2021, "SEED", section 3.2), with the batch in the place
+    of a queue.
+    """
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    mine, theirs = F.normalize(vectors, dim=1), F.normalize(known, dim=1)
+    apart = 1 - (mine * theirs).sum(dim=1)
+    if len(mine) < 3:  # one other row: its softmax is 1 in both
+        return apart
+    own = torch.eye(len(mine), dtype=torch.bool, device=mine.device)
+    least = torch.finfo(mine.dtype).min / 2
+    logs = [
+        F.log_softmax((one @ one.T / _SHARPNESS).masked_fill(own, least), dim=1)
+        for one in (mine, theirs)
+    ]
+    return apart + F.kl_div(logs[0], logs[1], reduction="none", log_target=True).sum(dim=1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 TASKS = Registry(
     "device task",
     {
+        "feature-extraction": "runtimes.tasks.feature_extraction:FeatureExtraction",
         "multi-label-classification": (
             "runtimes.tasks.multi_label_classification:MultiLabelClassification"
         ),

@@ -1,0 +1,26 @@
+"""Turn a text into a vector: token ids in, the pooled vector out, which the graph computes."""
+
+from __future__ import annotations
+
+from runtimes.lean_json import dumps
+from runtimes.lean_typing import TYPE_CHECKING
+from runtimes.tasks.text_classification import TextClassification
+
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from runtimes.tasks import Answer
+
+
+class FeatureExtraction(TextClassification):
+    """Encode texts as text classification does; an answer is a text's vector."""
+
+    name: ClassVar[str] = "feature-extraction"
+
+    def shown(self, answer: Answer, row: Any, top: int) -> dict[str, Any]:
+        """Return the vector, to seven digits as float32 has them, and the text."""
+        return {"embedding": [float(f"{number:.7g}") for number in answer], "text": row}
+
+    def line(self, shown: dict[str, Any]) -> str:
+        """Return the vector as a JSON list."""
+        return dumps(shown["embedding"])
