@@ -127,7 +127,7 @@ class Distill(Stage):
         """Fold the principal components of the teacher's vectors into the student's last layer."""
         from compress.distill.components import principal_components
         from compress.distill.rows import TrainingRows
-        from compress.models.sentence_encoder import reduce_vectors
+        from compress.tasks.sentence_encoder import reduce_vectors
 
         assert self.dimensions is not None
         known = TrainingRows.of(context.data, self.augment).teacher_answers(teacher, context)

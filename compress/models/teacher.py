@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.models import sentence
 from compress.models.adapters import is_adapter, merge_adapter, refuse_both
 from compress.models.architectures import FULL, PARTIAL
 from compress.models.slow_tokenizer import SLOW_FILES, open_tokenizer
@@ -18,7 +17,7 @@ from compress.models.weights import INDEX, WEIGHTS, read_shapes, weight_files, w
 from compress.papers import PAPERS, carry_papers, described, take_papers
 from compress.places import cache_root
 from compress.stage import TORCH
-from compress.tasks import DEFAULT_TASK, canonical_task, task_of
+from compress.tasks import DEFAULT_TASK, canonical_task, sentence, task_of
 from compress.tasks.heads import task_in
 from runtimes.artifact import (
     Artifact,

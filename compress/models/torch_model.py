@@ -91,9 +91,11 @@ def _model_class(config: Any, task: str) -> Any:
     auto = task_of(task).auto_class()
     if getattr(config, "edgepress_heads", None) is None:
         return auto
-    from compress.models.modeling_edgepress import PRUNED
+    from compress.models.modeling_edgepress import PRUNED, resize_heads
 
-    return PRUNED[auto.__name__][config.model_type] if auto.__name__ in PRUNED else auto
+    if auto.__name__ in PRUNED:
+        return PRUNED[auto.__name__][config.model_type]
+    return auto.resized(resize_heads)
 
 
 def load_config(folder: Path) -> Any:

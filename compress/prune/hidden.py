@@ -59,7 +59,7 @@ def _last_layer(model: nn.Module, parts: Architecture) -> nn.Linear:
     last = part(model, parts.head_out)
     if isinstance(last, nn.Linear):
         return last
-    from compress.models.sentence_encoder import with_dense
+    from compress.tasks.sentence_encoder import with_dense
 
     return with_dense(model)
 

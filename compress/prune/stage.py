@@ -236,7 +236,7 @@ def _cut_vectors(model: nn.Module, before: int, kept: int) -> dict[str, float]:
     """Keep the first dimensions of a model's vector."""
     import torch
 
-    from compress.models.sentence_encoder import reduce_vectors
+    from compress.tasks.sentence_encoder import reduce_vectors
 
     reduce_vectors(model, torch.eye(kept, before))
     return {"dimensions_before": before, "dimensions": kept}

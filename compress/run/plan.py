@@ -11,7 +11,6 @@ from typing import Any
 from compress.data.dataset import Dataset, load_dataset
 from compress.judge.fleet import named_apart
 from compress.models.outline import outline_of
-from compress.models.sentence import assumed
 from compress.models.teacher import open_model
 from compress.recipe import Recipe
 from compress.run.cache import default_cache
@@ -21,6 +20,7 @@ from compress.run.run_folder import RunFolder
 from compress.run.steps import Step, lay_out, teacher_step
 from compress.stage import Stage, Target, settings_of
 from compress.tasks import Task, task_of
+from compress.tasks.sentence import assumed
 from profiles.device import DeviceProfile, load_profile
 from profiles.job import Job
 from profiles.probe import target_int8_dot

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from compress.data.classes import few_rows
 from compress.data.dataset import Dataset, DataSettings
 from compress.data.rows import Record, Rows
-from compress.models.sentence import FIELD, TASK, read_pooled
 from compress.tasks import embedding_scores as scores
 from compress.tasks import heads
 from compress.tasks.classes import ClassCost, class_costs
 from compress.tasks.embedding_scores import Found, Vectors
+from compress.tasks.sentence import FIELD, TASK, read_pooled
 from compress.tasks.shares import with_sampling_error
 from compress.tasks.text_classification import TextClassification
 from profiles.class_retention import count_classes, worst_class_interval
@@ -110,7 +110,7 @@ class FeatureExtraction(TextClassification):
 
     def auto_class(self) -> Any:
         """Return the class that loads an encoder with its pooling."""
-        from compress.models.sentence_encoder import AutoModelForSentenceEmbedding
+        from compress.tasks.sentence_encoder import AutoModelForSentenceEmbedding
 
         return AutoModelForSentenceEmbedding
 
@@ -165,8 +165,8 @@ class FeatureExtraction(TextClassification):
         """
         import torch
 
-        from compress.models.sentence_encoder import lifted
         from compress.tasks.losses import similarity_loss
+        from compress.tasks.sentence_encoder import lifted
 
         mine = lifted(output)
         theirs = torch.from_numpy(np.stack(known)).to(mine)

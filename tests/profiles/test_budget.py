@@ -31,6 +31,16 @@ def test_what_says_how_often_a_model_is_right_needs_labels() -> None:
         "worst_range_retention",
         "exact_match",
         "worst_question_retention",
+        "nearest_neighbour_accuracy",
+        "nearest_neighbour_accuracy_retention",
+        "nearest_neighbour_accuracy_vs_baseline",
+        "ndcg_at_10",
+        "ndcg_at_10_retention",
+        "recall_at_10",
+        "recall_at_10_retention",
+        "similarity_spearman",
+        "retention_int8_vectors",
+        "retention_binary_vectors",
     }
     throughput = metric_named("throughput_b8_c2_rows_per_s")
     assert throughput is not None

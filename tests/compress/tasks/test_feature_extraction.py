@@ -92,7 +92,7 @@ class TestFeatureExtraction(TaskContract):
         vectors = torch.randn(4, WIDTH, requires_grad=True)
 
         def gradient(seed: int) -> Any:
-            from compress.models.sentence_encoder import Embedding
+            from compress.tasks.sentence_encoder import Embedding
 
             generator = torch.Generator().manual_seed(seed)
             loss = task.own_loss(Embedding(logits=vectors), Any, 4.0, generator)  # type: ignore[arg-type]

@@ -12,10 +12,10 @@ import torch
 from compress.answers.folder import folder_answers
 from compress.data.dataset import no_rows
 from compress.export.stage import Export
-from compress.models.sentence import assumed
 from compress.models.teacher import import_model, open_model
 from compress.models.torch_model import load_model
 from compress.stage import RunContext, execute
+from compress.tasks.sentence import assumed
 from runtimes.errors import EdgepressError
 from runtimes.tokenizing import load_tokenizer
 from tests.compress.tiny_vectors import make_encoder, opened, write

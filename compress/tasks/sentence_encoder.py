@@ -9,6 +9,7 @@ It imports torch and transformers, so other modules import it in the functions t
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -19,8 +20,7 @@ from torch import Tensor, nn
 from transformers import MODEL_MAPPING
 from transformers.utils import ModelOutput
 
-from compress.models.modeling_edgepress import resize_heads
-from compress.models.sentence import FIELD, Pooled, dense_weights, read_pooled
+from compress.tasks.sentence import FIELD, Pooled, dense_weights, read_pooled
 from runtimes.errors import ArtifactError, RecipeError, first_line
 
 _SMALLEST = 1e-12
@@ -43,8 +43,18 @@ class Embedding(ModelOutput):
 class AutoModelForSentenceEmbedding:
     """Load an encoder with its pooling, as a transformers auto class does."""
 
-    @staticmethod
-    def from_pretrained(folder: Path, *, config: Any, **options: Any) -> Any:
+    _resize: Callable[[Any, int], None] | None = None
+
+    @classmethod
+    def resized(cls, resize: Callable[[Any, int], None]) -> Any:
+        """Return the class for models with fewer heads than their width says; `resize` cuts them.
+
+        It takes a model that was just built, and `config.edgepress_heads`.
+        """
+        return type(cls.__name__, (cls,), {"_resize": staticmethod(resize)})
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, *, config: Any, **options: Any) -> Any:
         """Return the model and what loading it missed.
 
         A folder of sentence-transformers keeps the weights of its linear layer in another file.
@@ -55,7 +65,8 @@ class AutoModelForSentenceEmbedding:
         pooled = replace(own, dimensions=asked or 0, dense=True, full=None) if new else own
         setattr(config, FIELD, pooled.to_json())
         kind: Any = type(config)
-        model, loading = _class_of(kind).from_pretrained(folder, config=config, **options)
+        built = _class_of(kind, cls._resize)
+        model, loading = built.from_pretrained(folder, config=config, **options)
         weights = None if new else dense_weights(folder)
         blank = [name for name in loading["missing_keys"] if name.startswith("dense.")]
         if weights is not None and blank:
@@ -139,7 +150,7 @@ def _load_dense(model: Any, file: Path) -> None:
 
 
 @cache
-def _class_of(config: Any) -> Any:
+def _class_of(config: Any, resize: Any) -> Any:
     """Return the encoder's class for an architecture's configuration, as transformers names its."""
     backbone = MODEL_MAPPING[config]
     base = backbone.__mro__[1]
@@ -151,8 +162,8 @@ def _class_of(config: Any) -> Any:
         options = {"add_pooling_layer": False} if poolerless else {}
         setattr(self, self.base_model_prefix, backbone(settings, **options))
         _add_head(self, Pooled(**getattr(settings, FIELD)))
-        if getattr(settings, "edgepress_heads", None) is not None:
-            resize_heads(self, settings.edgepress_heads)
+        if resize is not None:
+            resize(self, settings.edgepress_heads)
         self.post_init()
 
     return type(name, (base,), {"__init__": build, "forward": _forward, "__module__": __name__})
