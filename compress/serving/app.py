@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,11 +33,15 @@ _CLOSE = {"connection": "close"}
 
 @dataclass(slots=True)
 class State:
-    """Hold what the endpoints share: `example` is an answer; `draining` is set by a stop."""
+    """Hold what the endpoints share: `example` is an answer, `keys` are those of a row.
+
+    `draining` is set by a stop.
+    """
 
     answering: Answering
     metrics: Metrics
     example: Mapping[str, Any]
+    keys: Sequence[str]
     access_log: bool = False
     draining: bool = False
 
@@ -72,7 +76,7 @@ class _Endpoints:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._document = document(state.example)
+        self._document = document(state.example, state.keys)
 
     async def predict(self, request: Request) -> Response:
         """Answer a request's texts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,8 +14,6 @@ DOCS_HEADERS = {
     "content-type": "text/html; charset=utf-8",
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
 }
-
-_EXAMPLE = {"texts": ["my card has not arrived", "thank you"], "top": 2}
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -41,8 +39,11 @@ pre {{ background: #282828 }} a {{ color: #8bf }} }}
 """
 
 
-def document(example: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of a model's server; `example` is one of its answers."""
+def document(example: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a model's server; `example` is one of its answers.
+
+    `keys` are those of the rows that it answers; with one alone, a row is a text.
+    """
     return {
         "openapi": "3.1.0",
         "info": {
@@ -51,20 +52,21 @@ def document(example: Mapping[str, Any]) -> dict[str, Any]:
             "description": "Answers texts with one compressed model. A text is never logged.",
         },
         "paths": {
-            "/predict": {"post": _predict()},
+            "/predict": {"post": _predict(keys)},
             "/health": {"get": _plain("Whether the process lives", _ref("Status"))},
             "/ready": {"get": _plain("Whether new requests are welcome", _ref("Status"), 503)},
             "/metrics": {"get": _text("What was counted, as Prometheus reads it", "text/plain")},
             "/openapi.json": {"get": _plain("This document", {"type": "object"})},
             "/docs": {"get": _text("This document for people", "text/html")},
         },
-        "components": {"schemas": _schemas(example)},
+        "components": {"schemas": _schemas(example, keys)},
     }
 
 
 def docs_page(described: Mapping[str, Any]) -> str:
     """Return the document as an HTML page without a script."""
     info = described["info"]
+    body = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     return _PAGE.format(
         title=html.escape(info["title"]),
         description=html.escape(info["description"]),
@@ -73,7 +75,7 @@ def docs_page(described: Mapping[str, Any]) -> str:
             for path, methods in described["paths"].items()
             for method, operation in methods.items()
         ),
-        example=html.escape(json.dumps(_EXAMPLE)),
+        example=html.escape(json.dumps(body["example"])),
         schemas=html.escape(json.dumps(described["components"]["schemas"], indent=2)),
     )
 
@@ -87,7 +89,7 @@ def _path(method: str, path: str, operation: Mapping[str, Any]) -> str:
     return f"<h2><code>{method} {path}</code></h2><p>{summary}.</p><ul>{rows}</ul>"
 
 
-def _predict() -> dict[str, Any]:
+def _predict(keys: Sequence[str]) -> dict[str, Any]:
     refusals = {
         "400": "not JSON, of another shape, or a text that no person wrote",
         "408": "the body did not arrive in time",
@@ -102,7 +104,7 @@ def _predict() -> dict[str, Any]:
         "operationId": "predict",
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _ref("Texts"), "example": _EXAMPLE}},
+            "content": {"application/json": {"schema": _ref("Texts"), "example": _example(keys)}},
         },
         "responses": {
             "200": _response("an answer a text, in their order", _ref("Answers")),
@@ -130,18 +132,28 @@ def _ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def _schemas(example: Mapping[str, Any]) -> dict[str, Any]:
+def _example(keys: Sequence[str]) -> dict[str, Any]:
+    if len(keys) == 1:
+        return {"texts": ["my card has not arrived", "thank you"], "top": 2}
+    return {"texts": [{key: f"the {key.replace('_', ' ')}" for key in keys}]}
+
+
+def _schemas(example: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     text = {"type": "string", "minLength": 1, "maxLength": MOST_CHARACTERS}
+    parts = dict.fromkeys(keys, text)
+    both = {"type": "object", "required": list(keys), "properties": parts}
+    row = both if len(keys) > 1 else text
     return {
         "Texts": {
             "type": "object",
-            "description": f"Either texts or text; at most {MOST_BYTES:,} bytes in all.",
+            "description": f"Either texts or {' and '.join(keys)};"
+            f" at most {MOST_BYTES:,} bytes in all.",
             "properties": {
-                "texts": {"type": "array", "items": text, "minItems": 1, "maxItems": MOST_TEXTS},
-                "text": text,
+                "texts": {"type": "array", "items": row, "minItems": 1, "maxItems": MOST_TEXTS},
+                **parts,
                 "top": {"type": "integer", "minimum": 0, "maximum": MOST_TOP, "default": 0},
             },
-            "oneOf": [{"required": ["texts"]}, {"required": ["text"]}],
+            "oneOf": [{"required": ["texts"]}, {"required": list(keys)}],
         },
         "Answers": {
             "type": "object",

@@ -22,6 +22,7 @@ from compress.serving.settings import ServeSettings
 from runtimes.errors import InputError
 from runtimes.predict import open_predictor
 from runtimes.request_body import row_like, shown
+from runtimes.tasks import keys_of
 
 CUT = 5
 """The exit code of a server that had to drop requests when its grace was over."""
@@ -53,7 +54,7 @@ def serve(bundle: Path, settings: ServeSettings) -> int:
         example = shown(predictor, row_like(predictor.task, _WARM_UP), 0)
         metrics = Metrics()
         answering = Answering(predictor, settings, metrics)
-        state = State(answering, metrics, example, settings.access_log)
+        state = State(answering, metrics, example, keys_of(predictor.task), settings.access_log)
         log_http_warnings()
         server = _Server(state, settings)
         try:

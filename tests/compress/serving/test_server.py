@@ -14,10 +14,13 @@ from typing import Any
 
 import pytest
 
+from compress.run.bundle import bundle as write_bundle
 from runtimes.request_body import MOST_BYTES
+from tests.absent import needs
 from tests.compress.serving.running import Running, running, shown
 from tests.compress.traced import needs_strace
 from tests.runtimes.tiny import TEXTS
+from tests.runtimes.tiny_tagger import tiny_tagger
 
 DEEP = "[" * 100_000 + "]" * 100_000
 
@@ -202,6 +205,28 @@ def test_the_page_needs_no_network(server: Running) -> None:
     for outside in (b"http://", b"https://", b"<script", b"src=", b"@import", b"<link"):
         assert outside not in page.replace(b"http://127.0.0.1:8000/predict", b"")
     assert b"POST /predict" in page
+
+
+def test_a_server_of_questions_is_asked_and_described_by_their_keys(tmp_path: Path) -> None:
+    needs("starlette")
+    tiny_tagger(tmp_path / "onnx", ("start", "end"), "question-answering")
+    row = {"question": "what is lost?", "context": "my card is lost"}
+    write_bundle(tmp_path / "onnx", tmp_path / "bundle")
+    with running(tmp_path / "bundle") as started:
+        asked: list[Any] = [row, {"texts": [row]}]
+        for content in asked:
+            status, said = started.predict(content)
+            assert status == 200, said
+            (answer,) = said["answers"]
+            assert answer.keys() == {"answer", "start", "end", "score"}
+            assert answer["answer"] == row["context"][answer["start"] : answer["end"]]
+        assert started.predict({"text": "who?"})[0] == 400
+        described = json.loads(started.ask("GET", "/openapi.json")[1])
+    schema = described["components"]["schemas"]["Texts"]
+    assert schema["properties"]["texts"]["items"]["required"] == list(row)
+    assert {"required": list(row)} in schema["oneOf"]
+    body = described["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
+    assert body["example"]["texts"][0].keys() == row.keys()
 
 
 def test_the_openapi_document_describes_the_answers(server: Running) -> None:
