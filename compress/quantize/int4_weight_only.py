@@ -34,22 +34,25 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
 
 
 def quantize_products(
-    model: ModelProto, block_size: int, names: list[str] | None = None
+    model: ModelProto, block_size: int, names: list[str] | None = None, bits: int = 4
 ) -> ModelProto:
     """Return the model with MatMulNBits for the named MatMul nodes, or for all."""
     if names is not None and not names:
         return model
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
+    # `nodes_to_include` adds to the types that are quantized: the others have to be excluded
+    products = [node.name for node in model.graph.node if node.op_type == "MatMul"]
+    others = [] if names is None else [name for name in products if name not in names]
     with quiet_quantizer():
         quantizer = MatMulNBitsQuantizer(
             model,
-            bits=4,
+            bits=bits,
             block_size=block_size,
             is_symmetric=True,
             accuracy_level=_INT8_PRODUCTS,
             op_types_to_quantize=("MatMul",),
-            nodes_to_include=names,
+            nodes_to_exclude=others,
         )
         quantizer.process()
     result: ModelProto = quantizer.model.model

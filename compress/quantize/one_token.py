@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from compress.graph.onnx_graph import dense_nodes, drop_unused_weights, weights
 from runtimes.onnx_runtime import import_onnxruntime
@@ -13,30 +13,44 @@ if TYPE_CHECKING:
     from compress.models.feeds import Feeds
 
 
-def one_token_products(model: ModelProto, feeds: Feeds) -> list[str]:
-    """Return the names of the MatMul nodes whose weights are multiplied with one row for each text.
+class OneToken(NamedTuple):
+    """Name the MatMul nodes whose weights are multiplied with one row for each text.
 
-    These are the last layer's products on the first token, and the pooler; a classifier's last
-    product is left out. On one row, 4 bits are also faster than 8, because half as many bytes are
-    read; on more rows they are slower. `feeds` are one text of several tokens. Gemm nodes among the
-    products are split in place.
+    `inner` are the last layer's products on the first token, and the pooler; `last` is a
+    classifier's product, whose result is the answer.
     """
+
+    inner: list[str]
+    last: list[str]
+
+
+def one_token_products(model: ModelProto, feeds: Feeds) -> OneToken:
+    """Find the products with one row for each text.
+
+    On one row, 4 bits are also faster than 8, because half as many bytes are read; on more rows
+    they are slower. `feeds` are one text of several tokens. Gemm nodes among the products are split
+    in place.
+    """
+    ends = {output.name for output in model.graph.output}
+    answers = {node.name for node in model.graph.node if ends.intersection(node.output)}
     products = _one_row_products(model, feeds)
     _split_gemms(model.graph, products)
-    return products
+    return OneToken(
+        [name for name in products if name not in answers],
+        [name for name in products if name in answers],
+    )
 
 
 def _one_row_products(model: ModelProto, feeds: Feeds) -> list[str]:
     """Run the model and return the names of the dense nodes whose result has one row."""
     import onnx
 
-    ends = {output.name for output in model.graph.output}
-    dense = (node for node in dense_nodes(model.graph) if node.name)  # quantizers choose by name
-    nodes = [node for node in dense if node.output[0] not in ends]
+    nodes = [node for node in dense_nodes(model.graph) if node.name]  # quantizers choose by name
     shown = onnx.ModelProto()
     shown.CopyFrom(model)
     names = [node.output[0] for node in nodes]
-    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    ends = {output.name for output in model.graph.output}
+    shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names if name not in ends)
     session = import_onnxruntime().InferenceSession(
         shown.SerializeToString(), providers=["CPUExecutionProvider"]
     )

@@ -297,12 +297,38 @@ def test_only_products_on_one_token_get_four_bits(tmp_path: Path) -> None:
     made = _run(tmp_path, weights="int4", block_size=32)
     graph = load_onnx(made.model_file).graph
     products = [node.op_type for node in graph.node if "MatMul" in node.op_type]
-    assert products[-1] == "MatMulInteger"  # the classifier's
-    narrow = [node for node in graph.node if node.op_type == "MatMulNBits"]
-    assert len(narrow) == 5  # of the last layer's first token: q, output, both of the FFN; pooler
-    assert products.count("MatMulInteger") >= 6  # the first layer's, and the classifier's
+    narrow = [_bits(node) for node in graph.node if node.op_type == "MatMulNBits"]
+    # of the last layer's first token: q, output, both of the FFN; pooler; the classifier's in 8
+    assert narrow == [4, 4, 4, 4, 4, 8]
+    assert products[-1] == "MatMulNBits"
+    assert products.count("MatMulInteger") >= 5  # the first layer's
     whole = _run(tmp_path / "whole", weights="int8")
     assert made.size_bytes() < whole.size_bytes()
+
+
+def test_an_excluded_product_stays_as_it_is(tmp_path: Path) -> None:
+    whole = load_onnx(_run(tmp_path / "whole", weights="int4", block_size=32).model_file).graph
+    narrow = [node.name for node in whole.node if node.op_type == "MatMulNBits"]
+    excluded = narrow[0].removesuffix("_Q4")
+    made = _run(tmp_path / "made", weights="int4", block_size=32, exclude=[excluded])
+    graph = load_onnx(made.model_file).graph
+    assert excluded in {node.name for node in graph.node if node.op_type == "MatMul"}
+    assert [node.name for node in graph.node if node.op_type == "MatMulNBits"] == narrow[1:]
+
+
+def test_an_excluded_classifier_stays_as_it_is(tmp_path: Path) -> None:
+    ends = {output.name for output in load_onnx(exported("onnx").model_file).graph.output}
+    nodes = load_onnx(exported("onnx").model_file).graph.node
+    classifier = next(node.name for node in nodes if ends.intersection(node.output))
+    made = _run(tmp_path, weights="int4", block_size=32, exclude=[classifier])
+    graph = load_onnx(made.model_file).graph
+    assert {_bits(node) for node in graph.node if node.op_type == "MatMulNBits"} == {4}
+
+
+def _bits(node: Any) -> int:
+    from onnx import helper
+
+    return int(next(helper.get_attribute_value(a) for a in node.attribute if a.name == "bits"))
 
 
 def test_a_quantized_source_is_refused(tmp_path: Path) -> None:
