@@ -17,7 +17,7 @@ from runtimes.packages import require_packages
 from runtimes.parsing import parse_json
 
 _SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet", ".conll", ".bio", ".json")
-_FILES = "a path ending in .csv, .tsv, .jsonl, .parquet or .conll"
+_FILES = "a path ending in .csv, .tsv, .jsonl, .parquet, .conll or .json (SQuAD)"
 _REACH_S = 10.0
 _SEPARATORS = {";": "a semicolon", "\t": "a tab: name the file .tsv", "|": "a bar"}
 
@@ -76,7 +76,7 @@ def _check_file(name: str, path: Path, origin: str | None) -> None:
     if not path.is_file():
         raise DataError(
             f"{name}: {'a folder' if path.is_dir() else 'no such file'}",
-            expected="a csv, tsv, jsonl, parquet or conll file",
+            expected="a csv, tsv, jsonl, parquet or conll file, or SQuAD's json",
             available=_neighbors(path),
             action=f"looked at {path.absolute()}" + (f"; get it from {origin}" if origin else ""),
         )

@@ -16,19 +16,30 @@ def squad_rows(name: str, stream: TextIO) -> Iterator[tuple[int, Mapping[str, An
 
     A row has `id`, `title`, `question`, `context` and `answers`. Raises DataError for another form.
     """
+    try:
+        content = parse_json(stream.read())
+    except ValueError as error:
+        raise _refused(name, 0, f"no JSON: {error}") from error
     number = 0
     try:
-        for article in parse_json(stream.read())["data"]:
+        for article in content["data"]:
             for paragraph in article["paragraphs"]:
                 for asked in paragraph["qas"]:
+                    yield number + 1, _row(number + 1, article, paragraph, asked)
                     number += 1
-                    yield number, _row(number, article, paragraph, asked)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(
-            f"{name}, after {max(number - 1, 0)} questions: not the JSON of SQuAD ({error!r})",
-            expected=_FORM,
-            action="correct it, or write a row a line as .jsonl: question, context, answers",
-        ) from error
+    except KeyError as error:
+        raise _refused(name, number, f"an object has no {error}") from error
+    except (TypeError, AttributeError) as error:
+        what = "a list" if isinstance(content, list) else "a value"
+        raise _refused(name, number, f"{what} where an object or a list belongs") from error
+
+
+def _refused(name: str, questions: int, why: str) -> DataError:
+    return DataError(
+        f"{name}: not the JSON of SQuAD ({why}, at question {questions + 1})",
+        expected=_FORM,
+        action="correct it; rows of any other kind are read from .jsonl, an object a line",
+    )
 
 
 def _row(

@@ -220,7 +220,7 @@ class StagesContract:
         write_jsonl(folder / "test.jsonl", cls.rows(120, 2))
         content = tomllib.loads(_RECIPE)
         content["teacher"]["task"] = cls.name
-        content["stage"][0]["epochs"] = cls.run_epochs
+        content["stage"][0] |= {"epochs": cls.run_epochs, "patience": cls.run_epochs}
         content["data"] |= cls.settings
         recipe = folder / "stages.toml"
         recipe.write_text(tomli_w.dumps(content), encoding="utf-8")

@@ -138,9 +138,23 @@ def test_squad_s_own_file_is_read(tmp_path: Path) -> None:
         load_dataset(DataSettings(**files), tmp_path, 7, TASK)
     data = load_dataset(DataSettings(**files, on_empty="drop", group="title"), tmp_path, 7, TASK)
     assert [target["answers"] for target in data.train.targets] == [["Ann"]] * 3
-    (tmp_path / "train-v2.0.json").write_text('[{"question": "who?"}]', encoding="utf-8")
-    with pytest.raises(DataError, match="not the JSON of SQuAD"):
-        load_dataset(DataSettings(**files), tmp_path, 7, TASK)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('[{"question": "who?"}]', "a list where an object"),
+        ('{"data": [{"paragraphs": [{"qas": []}, {"context": "a", "qas": [{}]}]}]}', "'question'"),
+        ('{"rows": []}', "an object has no 'data'"),
+        ('{"data": 7}', "a value where"),
+        ('{"data": [', "no JSON"),
+        ('{"data": []}', "no rows"),
+    ],
+)
+def test_json_of_another_form_is_refused(content: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.json").write_text(content, encoding="utf-8")
+    with pytest.raises(DataError, match=why):
+        load_dataset(DataSettings(train=("rows.json",)), tmp_path, 7, TASK)
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

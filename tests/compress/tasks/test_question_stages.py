@@ -44,7 +44,7 @@ class TestQuestionStages(StagesContract):
         ("onnx", {"scheme": "int8-static"}),
         ("openvino", {"scheme": "int8-static"}),
     )
-    run_epochs: ClassVar[int] = 12
+    run_epochs: ClassVar[int] = 16
     budgets: ClassVar[Mapping[str, float]] = {
         "f1": 0.3,
         "exact_match": 0.2,
