@@ -23,7 +23,8 @@ mkdir "$work/box"
 cp -r tests docs benchmarks pyproject.toml ./*.md "$work/box"
 cd "$work/box"
 "$python" -m pytest -q -m light tests/test_light.py
-"$python" -m pytest -q -n auto -m 'not slow and not alone and not measured and not light' -r fE \
+"$python" -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -r fE \
+  -m 'not slow and not alone and not measured and not light' \
   tests/runtimes tests/compress --ignore tests/compress/demo --ignore tests/compress/search
 
 # The borrowed folder must not bring the checkout itself: editable installs are left out.

@@ -25,8 +25,8 @@ from runtimes.predict import open_predictor
 from tests.compress.comment.api import Api, serving
 from tests.compress.comment.test_comment import github
 
-pytestmark = [pytest.mark.slow, pytest.mark.alone]
-"""Minutes: each environment is installed from nothing. Timings of real processes."""
+pytestmark = pytest.mark.slow
+"""Minutes: each environment is installed from nothing."""
 
 ROOT = Path(__file__).parents[3]
 CI = ROOT / "docs" / "ci"

@@ -15,13 +15,14 @@ import pytest
 
 from compress.cli.main import edgepress, run
 from compress.package.contents import write_contents
+from tests.compress.brief_tier import shorten
 from tests.compress.release.test_signature import make_key
 from tests.compress.searching import write_recipe
 from tests.compress.traced import Traced, held, needs_strace, traced
 
 HELD_S = 30.0
 """How long a process lives: telemetry is sent late, in batches."""
-AT_ONCE = 8
+AT_ONCE = 12
 SENDS = {
     "comment",
     "package build",
@@ -83,7 +84,6 @@ COMMANDS: dict[str, str] = {
     "report": "report {g}/finished",
     "predict": "predict {g}/openvino refund",
     "doctor": "doctor",
-    "doctor noise": "doctor --noise --seconds 20",
     "profile list": "profile list",
     "profile show": "profile show rpi5",
     "profile probe": "profile probe",
@@ -94,8 +94,12 @@ COMMANDS: dict[str, str] = {
     "device run": "device run local {g}/onnx refund",
     "cache ls": "cache ls",
     "cache prune": "cache prune --older-than 0",
+    "doctor noise": "doctor --noise --seconds 20",
 }
-"""A command line for every command; the first words of the name are the command's."""
+"""A command line for every command; the first words of the name are the command's.
+
+Those that train come first; the last one fails on a machine that is too busy.
+"""
 
 
 class Case(NamedTuple):
@@ -134,19 +138,22 @@ def measured(deployed: Path) -> Path:
     history = ["--history", str(deployed / "history"), "--commit", "a", "--branch", "b"]
     kept = ["--samples", str(deployed / "samples.jsonl"), *history]
     budget = ["--budget", "latency_p50_ms=1000"]
-    assert run(["gate", str(deployed / "onnx"), *rows, *kept, *budget]) in (0, 1, 3)
+    finished = ["--out", str(deployed / "finished"), "--tier", "quick", "-q"]
+    with pytest.MonkeyPatch.context() as patch:
+        shorten(patch, processes=6, blocks=4)
+        assert run(["gate", str(deployed / "onnx"), *rows, *kept, *budget]) in (0, 1, 3)
+        assert run(["run", str(deployed / "run.toml"), *finished]) in (0, 1, 3)
     stored = ["--out", str(deployed / "baseline.json")]
     assert run(["baseline", "save", str(deployed / "onnx"), *rows, *stored]) == 0
-    finished = ["--out", str(deployed / "finished"), "--tier", "quick", "-q"]
-    assert run(["run", str(deployed / "run.toml"), *finished]) in (0, 1, 3)
     return deployed
 
 
 def _talks(folder: Path) -> list[Case]:
     onnx, worker = str(folder / "onnx"), [sys.executable, "-P", "-m", "runtimes.serve"]
+    bundled = folder / "bundle" / "predict.py"
     return [
-        Case("predict", held(0, "predict", onnx, "-"), TEXTS),
-        Case("bundle", [sys.executable, str(folder / "bundle" / "predict.py"), "-"], TEXTS),
+        Case("predict of lines", held(0, "predict", onnx, "-"), TEXTS),
+        Case("bundle of lines", [sys.executable, str(bundled), "-"], TEXTS),
         Case("worker", [*worker, "--model", onnx], REQUESTS),
     ]
 
@@ -184,16 +191,10 @@ def test_what_answers_for_seconds_sends_nothing(deployed: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_what_answers_for_long_sends_nothing(deployed: Path, tmp_path: Path) -> None:
-    needs_strace()
-    _check(_trace(_talks(deployed), tmp_path, HELD_S, AT_ONCE))
-
-
-@pytest.mark.slow
-def test_no_command_sends_anything(measured: Path, tmp_path: Path) -> None:
+def test_no_command_sends_anything_however_long_it_lives(measured: Path, tmp_path: Path) -> None:
     needs_strace()
     (tmp_path / "made").mkdir()
-    cases = list(_commands(measured, tmp_path / "made", HELD_S))
+    cases = [*_talks(measured), *_commands(measured, tmp_path / "made", HELD_S)]
     _check(_trace(cases, tmp_path, HELD_S, AT_ONCE))
 
 
