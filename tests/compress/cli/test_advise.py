@@ -10,6 +10,7 @@ import pytest
 
 from compress.cli.main import run
 from compress.recipe import read_recipe
+from tests.compress.brief_tier import shorten
 from tests.compress.searching import write_recipe
 
 Shown = pytest.CaptureFixture[str]
@@ -21,6 +22,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("advise")
     write_recipe(folder)
     return folder
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time each option in one process: these limits are far from all of their times."""
+    shorten(monkeypatch)
 
 
 def profile(place: Path, limits: str) -> Path:
