@@ -86,6 +86,8 @@ class DataSettings(BaseModel):
     @field_validator("train", "validation", "test", "unlabeled", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
+        if isinstance(value, list):
+            return tuple(value)  # JSON's lists reach a strict validator as lists
         return (value,) if isinstance(value, str) else value
 
     @field_validator("train", "validation", "test", "unlabeled")

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compress.data.dataset import DataSettings, load_dataset
 from compress.models.teacher import import_model
+from compress.recipe import read_recipe
 from compress.tasks import Answer, Task
 from compress.tasks.embedding_scores import (
     binary_vectors,
@@ -20,8 +22,10 @@ from compress.tasks.embedding_scores import (
     similarity_spearman,
 )
 from compress.tasks.feature_extraction import FeatureExtraction
-from runtimes.errors import UnsupportedError
+from compress.tasks.text_regression import TextRegression
+from runtimes.errors import DataError, UnsupportedError
 from tests.compress.tasks.contract_task import TaskContract
+from tests.compress.tiny_tags import write_jsonl
 from tests.compress.tiny_vectors import make_encoder, opened, topic_rows
 
 TASK = FeatureExtraction()
@@ -179,3 +183,24 @@ def test_figures_say_what_stored_vectors_keep() -> None:
     assert figures["similarity_spearman"].value == pytest.approx(1)
     assert figures["retention_int8_vectors"].value == pytest.approx(1, abs=0.2)
     assert figures["retention_binary_vectors"].value is not None
+
+
+def test_texts_without_labels_are_all_that_is_learned(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "texts.jsonl", [{"text": row["text"]} for row in topic_rows(30, 1)])
+    for name in ("validation", "test"):
+        write_jsonl(tmp_path / f"{name}.jsonl", topic_rows(12, len(name)))
+    known = {"validation": ("validation.jsonl",), "test": ("test.jsonl",)}
+    settings = DataSettings(train=(), unlabeled=("texts.jsonl",), **known)
+    data = load_dataset(settings, tmp_path, 7, TASK)
+    assert (len(data.validation), len(data.test), len(data.unlabeled)) == (12, 12, 0)
+    assert set(data.train.targets) == {None}
+    assert len(data.train) == len({row["text"] for row in topic_rows(30, 1)})
+    for task, rows in ((TASK, DataSettings(train=(), **known)), (TextRegression(), settings)):
+        with pytest.raises(DataError, match="train names no file"):
+            load_dataset(rows, tmp_path, 7, task)
+
+
+def test_the_recipe_for_banking77_lists_no_labeled_file() -> None:
+    recipe = read_recipe(Path(__file__).parents[3] / "benchmarks" / "banking77-embeddings.toml")
+    assert recipe.data.train == ()
+    assert recipe.data.unlabeled == ("texts.jsonl",)
