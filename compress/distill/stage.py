@@ -37,7 +37,8 @@ class Distill(Stage):
     augmented copies of the rows, of which each epoch takes one in turn. `hidden` and `relations`
     are the weights of the internal losses of TinyBERT and MiniLMv2. `quantization_aware` trains
     with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token weights.
-    A student whose answers are vectors may have fewer `dimensions`: the principal components of the
+    A student whose answers are vectors may have no layers at all: each token's vector is looked up,
+    and a text's is their mean. It may also have fewer `dimensions`: the principal components of the
     teacher's vectors are folded into its last layer, which is then trained.
     """
 
@@ -47,7 +48,7 @@ class Distill(Stage):
     uses_target: ClassVar[bool] = False
     model_settings: ClassVar[tuple[str, ...]] = ("student",)
 
-    layers: Annotated[int, Field(ge=1)] | None = None
+    layers: Annotated[int, Field(ge=0)] | None = None
     keep: list[Annotated[int, Field(ge=0)]] = field(default_factory=list)
     student: str | None = None
     dimensions: Annotated[int, Field(ge=1)] | None = None
@@ -80,6 +81,8 @@ class Distill(Stage):
             require(source.model_type, "distill")  # logits alone do not depend on layers
         if self.dimensions is not None:
             require_vectors(source.task, "distill: dimensions")
+        if self.layers == 0:
+            require_vectors(source.task, "distill: layers = 0")
         if "weights" in self.quantization_aware:
             require_one_token(source.task, "distill: quantization_aware 'weights'")
         if self.learning_rate > CATASTROPHIC_RATE:
@@ -163,8 +166,8 @@ class Distill(Stage):
 
         student = load_model(source.path, source.task)
         total = student.config.num_hidden_layers
-        kept = tuple(self.keep) if self.layers is None else evenly_spaced(total, self.layers)
-        if max(kept) >= total:
+        kept = evenly_spaced(total, self.layers) if self.layers else tuple(self.keep)
+        if max(kept, default=0) >= total:
             raise RecipeError(
                 f"distill: keep = {self.keep}",
                 expected=f"layers 0 to {total - 1}: the model has {total}",

@@ -35,4 +35,5 @@ def cut_layers(source: Outline, kind: str, layers: int | None, keep: Sequence[in
             expected=f"layers from 1 to {depth}" if layers else f"places from 0 to {depth - 1}",
             action="lower it; stages run in the order of the recipe",
         )
-    return dataclasses.replace(source, layers=layers or len(keep) or depth)
+    kept = len(keep) or depth if layers is None else layers
+    return dataclasses.replace(source, layers=kept)

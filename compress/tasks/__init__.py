@@ -269,11 +269,16 @@ def require_stage(task: str, kind: str) -> None:
         )
 
 
+def has_vectors(task: str) -> bool:
+    """Tell whether a task's answers are vectors that may be cut."""
+    return bool(getattr(task_of(task), "vectors", False))
+
+
 def require_vectors(task: str, what: str) -> None:
     """Raise UnsupportedError for a task whose answers are not vectors that may be cut."""
-    if not getattr(task_of(task), "vectors", False):
+    if not has_vectors(task):
         raise UnsupportedError(
-            f"{what} for {task}: its outputs have a meaning each",
+            f"{what} for {task}: its answers are no vectors",
             expected="a task whose answers are vectors: feature-extraction",
             action="leave it out",
         )

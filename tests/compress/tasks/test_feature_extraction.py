@@ -200,7 +200,8 @@ def test_texts_without_labels_are_all_that_is_learned(tmp_path: Path) -> None:
             load_dataset(rows, tmp_path, 7, task)
 
 
-def test_the_recipe_for_banking77_lists_no_labeled_file() -> None:
-    recipe = read_recipe(Path(__file__).parents[3] / "benchmarks" / "banking77-embeddings.toml")
+@pytest.mark.parametrize("name", ["banking77-embeddings", "banking77-static"])
+def test_a_recipe_for_banking77_lists_no_labeled_file(name: str) -> None:
+    recipe = read_recipe(Path(__file__).parents[3] / "benchmarks" / f"{name}.toml")
     assert recipe.data.train == ()
     assert recipe.data.unlabeled == ("texts.jsonl",)

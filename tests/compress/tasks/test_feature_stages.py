@@ -20,6 +20,7 @@ from compress.models.architectures import FULL, PARTIAL
 from compress.models.outline import outline_of
 from compress.models.teacher import import_model
 from compress.prune.stage import Prune
+from compress.quantize.stage import Quantize
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.tasks.contract_stages import StagesContract
 from tests.compress.tasks.stage_bench import Bench
@@ -110,6 +111,20 @@ class TestFeatureStages(StagesContract):
         with pytest.raises(RecipeError, match="cut before"):
             bench.run(Distill(layers=1, epochs=1, dimensions=8), small, "again")
 
+    def test_a_static_student_looks_up_its_tokens(self, bench: Bench) -> None:
+        assert bench.teacher is not None
+        alone = bench.run(Prune(positions=False, recovery_epochs=0), bench.teacher, "unordered")
+        static = bench.run(Distill(layers=0, epochs=4), alone, "static")
+        assert bench.score(static) > 0.8 * bench.score(bench.teacher)
+        exported = bench.run(Export(format="onnx"), static, "static-onnx")
+        assert bench.score(exported) == pytest.approx(bench.score(static), abs=1e-4)
+        small = bench.run(
+            Quantize(scheme="int8-dynamic", embeddings="int4", max_drop=0.2),
+            exported,
+            "static-int4",
+        )
+        assert small.size_mb < exported.size_mb
+
     def test_the_first_dimensions_are_cut_and_normalized_again(self, bench: Bench) -> None:
         assert bench.teacher is not None
         cut = bench.run(Prune(dimensions=8, recovery_epochs=0), bench.teacher, "cut")
@@ -122,7 +137,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="no contrastive loss"):
         Finetune().check(source)
     classes = dataclasses.replace(source, task="text-classification")
-    for stage in (Distill(layers=1, dimensions=8), Prune(dimensions=8)):
+    for stage in (Distill(layers=1, dimensions=8), Prune(dimensions=8), Distill(layers=0)):
         stage.check(source)
-        with pytest.raises(UnsupportedError, match="dimensions"):
+        with pytest.raises(UnsupportedError, match=r"dimensions|layers = 0"):
             stage.check(classes)
