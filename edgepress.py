@@ -171,6 +171,7 @@ def compress(
     test: PathLike | None = None,
     validation: PathLike | None = None,
     text: str | None = None,
+    text_pair: str | None = None,
     label: str | None = None,
     finetune: bool = False,
     profiles: Sequence[str] = ("local",),
@@ -196,6 +197,7 @@ def compress(
         test=None if test is None else Path(test),
         validation=None if validation is None else Path(validation),
         text=text,
+        text_pair=text_pair,
         label=label,
         finetune=finetune,
     )
@@ -223,6 +225,7 @@ def gate(
     text: str = "text",
     text_pair: str = "text_pair",
     label: str = "label",
+    group: str | None = None,
     unlabeled: bool = False,
     tier: str = "ci",
     seed: int = 7,
@@ -240,7 +243,7 @@ def gate(
 
     request = GateRequest(
         candidate=Path(candidate),
-        data=_rows(data, text, text_pair, label),
+        data=_rows(data, text, text_pair, label, group),
         profiles=_names(profiles),
         reference=None if reference is None else os.fspath(reference),
         baseline=None if baseline is None else Path(baseline),
@@ -262,6 +265,7 @@ def measure(
     text: str = "text",
     text_pair: str = "text_pair",
     label: str = "label",
+    group: str | None = None,
     unlabeled: bool = False,
     tier: str = "ci",
     seed: int = 7,
@@ -277,7 +281,7 @@ def measure(
     measured = measure_model(
         Path(model),
         None if reference is None else os.fspath(reference),
-        _rows(data, text, text_pair, label),
+        _rows(data, text, text_pair, label, group),
         profile=profile,
         tier=_tier(tier),
         seed=seed,
@@ -297,6 +301,7 @@ def validate(
     text: str = "text",
     text_pair: str = "text_pair",
     label: str = "label",
+    group: str | None = None,
     tier: str = "ci",
     seed: int = 7,
     progress: bool = False,
@@ -311,7 +316,7 @@ def validate(
     return judge_model(
         Path(model),
         os.fspath(reference),
-        _rows(data, text, text_pair, label),
+        _rows(data, text, text_pair, label, group),
         _names(profiles) or ("local",),
         seed=seed,
         progress=_progress(progress),
@@ -410,12 +415,17 @@ class Recipe:
         return f"Recipe({', '.join([repr(self.name), *kinds])})"
 
 
-def _rows(data: Rows, text: str, text_pair: str, label: str) -> DataSettings:
+def _rows(data: Rows, text: str, text_pair: str, label: str, group: str | None) -> DataSettings:
     from compress.data.dataset import DataSettings
 
     files = [data] if isinstance(data, str | os.PathLike) else data
     return DataSettings(
-        train=(), test=tuple(map(os.fspath, files)), text=text, text_pair=text_pair, label=label
+        train=(),
+        test=tuple(map(os.fspath, files)),
+        text=text,
+        text_pair=text_pair,
+        label=label,
+        group=group,
     )
 
 

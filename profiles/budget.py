@@ -80,6 +80,9 @@ METRICS = {
     "similarity_spearman": _quality("fraction", "reference"),
     "retention_int8_vectors": _quality("fraction", "reference"),
     "retention_binary_vectors": _quality("fraction", "reference"),
+    "mrr": _quality("fraction"),
+    "mrr_retention": _quality("fraction", "reference"),
+    "worst_size_retention": _quality("fraction", "reference"),
     "artifact_mb": Metric("MB", "max", machine_bound=False),
     "zip_mb": Metric("MB", "max", machine_bound=False),
     "layer_zip_mb": Metric("MB", "max", machine_bound=False),
@@ -111,6 +114,7 @@ METRICS = {
     "f1_vs_baseline": _quality("ratio", "baseline"),
     "bounded_r2_vs_baseline": _quality("ratio", "baseline"),
     "nearest_neighbour_accuracy_vs_baseline": _quality("ratio", "baseline"),
+    "ndcg_at_10_vs_baseline": _quality("ratio", "baseline"),
 }
 """The metrics that a profile's `[budgets]` may name, beside those of the forms below.
 

@@ -100,14 +100,15 @@ def paired_retention(
     """Bound the candidate's metric over the reference's, on the same rows.
 
     Where rows are right or wrong, the bounds are those of an exact test of the counts. Other rows
-    are resampled in pairs; half a row of each extreme kind is added first (Agresti & Min 2005,
-    Statistics in Medicine 24): without it, two models that agree on every row would appear certain
-    to agree always. Resampling still leans to the good side where few rows were lost (or, above,
-    gained), so there the bound of `graded_bounds` holds where it is wider. It is still too sure
-    where few rows are lost that weigh much more than the others. Raises DataError where the
-    reference earns nothing and rows are not simply right or wrong.
+    are resampled in pairs, without those that weigh nothing; half a row of each extreme kind is
+    added first (Agresti & Min 2005, Statistics in Medicine 24): without it, two models that agree
+    on every row would appear certain to agree always. Resampling still leans to the good side where
+    few rows were lost (or, above, gained), so there the bound of `graded_bounds` holds where it is
+    wider. It is still too sure where few rows are lost that weigh much more than the others. Raises
+    DataError where the reference earns nothing and rows are not simply right or wrong.
     """
-    pair = Paired(candidate, reference)
+    pair = _earning(Paired(candidate, reference))
+    candidate, reference = pair.candidate, pair.reference
     if candidate.binary and reference.binary:
         return _of_table(pair.table, confidence)
     if reference.metric <= 0:
@@ -123,6 +124,14 @@ def paired_retention(
     return Interval(
         value, min(float(lower), below, value), max(float(upper), above, value), len(candidate)
     )
+
+
+def _earning(pair: Paired) -> Paired:
+    """Return the rows that weigh anything: of a group that is scored together, its first."""
+    weighs = (pair.candidate.weight > 0) | (pair.reference.weight > 0)
+    if weighs.all() or not weighs.any():
+        return pair
+    return Paired(pair.candidate.of(weighs), pair.reference.of(weighs))
 
 
 def metric_interval(scores: RowScores, confidence: float, seed: int) -> Interval:

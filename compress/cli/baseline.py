@@ -62,6 +62,7 @@ def save(
     text: str,
     text_pair: str,
     label: str,
+    group: str | None,
     unlabeled: bool,
     out: Path,
     profile: str,
@@ -85,7 +86,7 @@ def save(
     stored = save_baseline(
         artifact,
         out,
-        DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
+        DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label, group=group),
         profile=profile,
         tier=tier,
         seed=seed,

@@ -9,6 +9,7 @@ import click
 from compress.cli.command import Group
 from compress.cli.options import (
     FiniteRange,
+    group_option,
     json_output,
     label_option,
     output_options,
@@ -47,6 +48,7 @@ def budget() -> None:
 @click.option("--data", multiple=True, type=ROWS, help="Explain it on these rows.")
 @text_option
 @label_option
+@group_option
 @click.option("--reference", type=FOLDER, help="Compare with this exported model.")
 @threads_option
 @click.option(
@@ -60,6 +62,7 @@ def explain(
     text: str,
     text_pair: str,
     label: str,
+    group: str | None,
     reference: Path | None,
     threads: int,
     top: int,
@@ -80,7 +83,9 @@ def explain(
     question = Question(
         metric=metric,
         artifact=open_artifact(artifact),
-        data=DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label)
+        data=DataSettings(
+            train=(), test=data, text=text, text_pair=text_pair, label=label, group=group
+        )
         if data
         else None,
         reference=open_artifact(reference) if reference else None,
@@ -146,6 +151,7 @@ def suggest(
     text: str,
     text_pair: str,
     label: str,
+    group: str | None,
     reference: str | None,
     profile: str,
     headroom: float,
@@ -168,7 +174,7 @@ def suggest(
     session = measure_model(
         artifact,
         reference,
-        DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
+        DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label, group=group),
         profile=profile,
         tier=tier,
         seed=seed,

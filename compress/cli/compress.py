@@ -80,7 +80,7 @@ def _asked(given: dict[str, Any], quiet: bool) -> Asked:
     from compress.search.without_recipe import Asked
     from compress.setup.survey import Given
 
-    names = ("teacher", "data", "test", "validation", "text", "label", "finetune")
+    names = ("teacher", "data", "test", "validation", "text", "text_pair", "label", "finetune")
     return Asked(
         given=Given(**{name: given[name] for name in names}),
         out=given["out"],
@@ -97,8 +97,8 @@ def _asked(given: dict[str, Any], quiet: bool) -> Asked:
 def _command(given: dict[str, Any]) -> str:
     """Return the command line that does the same again."""
     parts = ["edgepress", "compress", given["teacher"]]
-    for name in ("data", "test", "validation", "text", "label"):
-        parts += [f"--{name}", str(given[name])] if given[name] else []
+    for name in ("data", "test", "validation", "text", "text_pair", "label"):
+        parts += [f"--{name.replace('_', '-')}", str(given[name])] if given[name] else []
     parts += ["--finetune"] if given["finetune"] else []
     parts += [part for name in given["profiles"] for part in ("--profile", name)]
     parts += ["--retention", f"{given['retention']:g}", "--time", f"{given['limit_s']:g}s"]

@@ -93,6 +93,7 @@ def gate(
     text: str,
     text_pair: str,
     label: str,
+    group: str | None,
     unlabeled: bool,
     reference: str | None,
     baseline: Path | None,
@@ -135,7 +136,9 @@ def gate(
 
     request = GateRequest(
         candidate=artifact,
-        data=DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
+        data=DataSettings(
+            train=(), test=data, text=text, text_pair=text_pair, label=label, group=group
+        ),
         profiles=profiles,
         reference=reference,
         baseline=baseline,

@@ -30,6 +30,12 @@ teacher_options = stack(
         "--text", metavar="COLUMN", show_default="guessed", help="The column that holds the texts."
     ),
     click.option(
+        "--text-pair",
+        metavar="COLUMN",
+        show_default="guessed",
+        help="For pairs: the column that holds the second texts.",
+    ),
+    click.option(
         "--label",
         metavar="COLUMN",
         show_default="guessed",

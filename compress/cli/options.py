@@ -99,6 +99,11 @@ text_option = stack(
 label_option = click.option(
     "--label", default="label", metavar="COLUMN", help="The column that holds the labels."
 )
+group_option = click.option(
+    "--group",
+    metavar="COLUMN",
+    help="For text-ranking: the column of the query's id; by default that of the texts.",
+)
 rows_options = stack(
     click.option(
         "--data",
@@ -109,8 +114,9 @@ rows_options = stack(
     ),
     text_option,
     label_option,
+    group_option,
 )
-"""--data, --text, --text-pair and --label: the rows that a model is measured on."""
+"""--data, --text, --text-pair, --label and --group: the rows that a model is measured on."""
 
 
 history_options = stack(

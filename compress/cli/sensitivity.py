@@ -53,6 +53,7 @@ def sensitivity(
     text: str,
     text_pair: str,
     label: str,
+    group: str | None,
     source: Path | None,
     rows: int,
     top: int,
@@ -78,7 +79,9 @@ def sensitivity(
         SensitivityRequest(
             model=artifact,
             reference=reference,
-            data=DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label),
+            data=DataSettings(
+                train=(), test=data, text=text, text_pair=text_pair, label=label, group=group
+            ),
             source=str(source) if source else None,
             rows=rows,
             seed=seed,

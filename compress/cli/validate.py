@@ -57,6 +57,7 @@ def validate(
     text: str,
     text_pair: str,
     label: str,
+    group: str | None,
     profiles: tuple[str, ...],
     samples: Path | None,
     seed: int,
@@ -77,7 +78,9 @@ def validate(
     from compress.data.dataset import DataSettings
     from compress.judge.validate import validate as judge_model
 
-    rows = DataSettings(train=(), test=data, text=text, text_pair=text_pair, label=label)
+    rows = DataSettings(
+        train=(), test=data, text=text, text_pair=text_pair, label=label, group=group
+    )
     if is_package(artifact):
         measured = {"seed": seed, "tier": tier, "samples": samples, "reference": reference}
         return validate_package(

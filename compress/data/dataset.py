@@ -191,10 +191,14 @@ class _Reader:
         group = (self._settings.group,) if self._settings.group else ()
         first, last = len(self._columns), len(self._columns) + len(targets)
         return [
-            Record(self._task.input(row[:first]), self._task.target(row[first:last]), *row[last:])
+            self._record(row[:first], row[first:last], *row[last:])
             for name in names
             for row in self._rows(name, (*self._columns, *targets, *group))
         ]
+
+    def _record(self, cells: Sequence[Any], given: Sequence[Any], group: Any = None) -> Record:
+        target = self._task.target(given)
+        return Record(self._task.input(cells), target, group or self._task.unit(target))
 
     def inputs(self, names: Sequence[str]) -> tuple[Any, ...]:
         self._check_once(names)

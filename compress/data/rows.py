@@ -63,6 +63,12 @@ class RowTask(Protocol):
     def check(self, train: Sequence[Record], settings: DataSettings) -> None:
         """Raise DataError for rows that no model can learn from."""
 
+    def unit(self, target: Any) -> str | None:
+        """Return the name of the group of rows that are scored together, None for a row alone.
+
+        Rows of a group stay in one split, unless [data] names another group.
+        """
+
     def stratum(self, record: Record) -> str:
         """Return the stratum of each row: each split gets its share of every stratum."""
 

@@ -139,6 +139,7 @@ _QUALITY = (
     "exact_match", "r2", "spearman", "mae", "rmse", "mae_retention",
     "ndcg_at_10", "recall_at_10", "ndcg_at_10_retention", "recall_at_10_retention",
     "similarity_spearman", "retention_int8_vectors", "retention_binary_vectors",
+    "mrr", "mrr_retention",
 )  # fmt: skip
 """Figures of some tasks, shown where they are measured."""
 
@@ -164,7 +165,8 @@ def figure_lines(*rows: Measured) -> list[str]:
     """Return a plain table: each figure of each model, under its name."""
     task = task_of(rows[-1].candidate.artifact.task)
     more = [metric for metric in _QUALITY if metric in rows[-1].measurements]
-    names = (task.metric, *more, f"{task.metric}_retention", task.worst_metric, *_SHOWN)
+    own = (task.metric, *more, f"{task.metric}_retention", task.worst_metric)
+    names = list(dict.fromkeys((*own, *_SHOWN)))
     width = max(map(len, names)) + 1
     lines = [f"{'':<{width}}" + "".join(f"{row.candidate.name:>28}" for row in rows)]
     for metric in names:

@@ -12,7 +12,7 @@ from compress.answers.folder import folder_answers
 from compress.data.dataset import Dataset
 from compress.data.rows import Rows
 from compress.stage import RunContext
-from compress.tasks import task_of
+from compress.tasks import Task, task_of
 from profiles.paired import Paired
 from runtimes.artifact import Artifact
 from runtimes.errors import DataError, QualityError
@@ -51,9 +51,9 @@ def check_result(
     disagrees with its source too often.
     """
     ratio = _size_ratio(source, folder, limits)
-    rows = pick_rows(context.data.validation, CHECK_ROWS)
-    agreement, pair = compare(source, folder, rows)
     task = task_of(source.task)
+    rows = pick_rows(context.data.validation, CHECK_ROWS, task)
+    agreement, pair = compare(source, folder, rows)
     chance = task.chance(rows.targets, source.labels)
     if pair.reference.metric <= chance:
         context.progress.warn(
@@ -83,15 +83,22 @@ def compare(source: Artifact, folder: Path, rows: Rows) -> tuple[float, Paired]:
     return agreement, paired(task, reference, answers, rows.targets, source.labels)
 
 
-def pick_rows(rows: Rows, count: int) -> Rows:
-    """Return up to `count` rows, evenly spaced, because a file may be sorted."""
+def pick_rows(rows: Rows, count: int, task: Task) -> Rows:
+    """Return up to `count` rows, evenly spaced, because a file may be sorted.
+
+    Rows that are scored together stay together: then whole groups are spaced, one at least.
+    """
     if not len(rows):
         raise DataError(
             "no validation rows",
             expected="labeled rows to check the result on",
             action="name rows with labels under [data]",
         )
-    places = np.unique(np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int))
+    units = [task.unit(target) or place for place, target in enumerate(rows.targets)]
+    names = list(dict.fromkeys(units))
+    kept = max(1, min(len(names), count * len(names) // len(rows)))
+    chosen = {names[i] for i in np.linspace(0, len(names) - 1, kept).round().astype(int)}
+    places = [place for place, unit in enumerate(units) if unit in chosen]
     return Rows(tuple(rows.inputs[i] for i in places), tuple(rows.targets[i] for i in places))
 
 

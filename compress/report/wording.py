@@ -72,6 +72,8 @@ _METRICS = {
     "mae_retention": "mean absolute error, the reference's over this",
     "exact_match": "exact match",
     "model_speedup": "speed-up of the model alone",
+    "mrr": "MRR",
+    "mrr_retention": "MRR retention",
     "f1": "F1",
     "f1_macro": "macro F1",
     "f1_retention": "F1 retention",
@@ -94,6 +96,7 @@ _METRICS = {
     "worst_label_recall_retention": "worst label's recall retention",
     "worst_question_retention": "worst kind of question's retention",
     "worst_range_retention": "worst range's retention",
+    "worst_size_retention": "worst group size's retention",
     "worst_type_recall_retention": "worst type's recall retention",
 }
 _MONTHS = (

@@ -22,6 +22,7 @@ from compress.run.plan import Plan
 from compress.run.run_folder import RunFolder
 from compress.run.steps import TEACHER, Step
 from compress.run.validation import Validation
+from compress.tasks import task_of
 from profiles.gate import Status
 from profiles.job import Job
 from runtimes.artifact import Artifact
@@ -50,7 +51,8 @@ class Run:
     validation: Validation = field(init=False)
 
     def __post_init__(self) -> None:
-        self.validation = Validation(self.plan.data.validation, self.cache.shared)
+        task = task_of(self.plan.teacher.task)
+        self.validation = Validation(self.plan.data.validation, self.cache.shared, task)
 
     def execute(self) -> tuple[Report, Status]:
         """Run every step, judge the result, and write the report and the bundle."""

@@ -13,7 +13,7 @@ from compress.data.rows import Rows
 from compress.quantize.check import pick_rows
 from compress.stage import TORCH, tool_versions
 from compress.storage.sources import code_digest
-from compress.tasks import task_of
+from compress.tasks import Task, task_of
 from runtimes.artifact import Artifact
 from runtimes.digest import stable_hash
 from runtimes.runtime import RUNTIMES, runs_in
@@ -31,10 +31,11 @@ class Validation:
 
     rows: Rows
     shared: Path
+    task: Task
     _teacher: float | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.rows = pick_rows(self.rows, _MOST_ROWS)
+        self.rows = pick_rows(self.rows, _MOST_ROWS, self.task)
 
     def line(self, model: Artifact, *, teacher: bool = False) -> str:
         """Describe the model's score and its retention; "" where nothing runs it."""

@@ -94,6 +94,7 @@ class Prepared:
         compression = {
             "finetune": self.survey.finetune,
             "text": self.survey.text.column,
+            **({"text_pair": pair.column} if (pair := self.survey.text_pair) else {}),
             "label": self.survey.label.column,
             "goal": self.request.goal.text(),
             "tries": self.tries,

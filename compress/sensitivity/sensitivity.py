@@ -77,7 +77,7 @@ def sensitivity(request: SensitivityRequest) -> Explanation:
         )
         rows = question.labeled()
         quality = _quality(question, rows)
-        sampled = pick_rows(rows, request.rows)
+        sampled = pick_rows(rows, request.rows, task_of(model.runs.task))
         parts = [quality, *_inner(model, reference, sampled, folder, request)]
     return Explanation(
         answer="; ".join(filter(None, (one.answer for one in parts))),

@@ -15,7 +15,18 @@ _TEXTS = (
     *("text", "sentence", "utterance", "query", "question", "message", "content", "review"),
     *("comment", "body", "input", "description", "title"),
 )
-_LABELS = ("label", "labels", "category", "class", "intent", "topic", "target", "sentiment", "tag")
+_LABELS = (
+    "label",
+    "labels",
+    "category",
+    "class",
+    "intent",
+    "topic",
+    "target",
+    "sentiment",
+    "tag",
+    "relevance",
+)
 """Common names of such columns, the clearest first."""
 _ROWS_A_CLASS = 2
 
@@ -69,7 +80,7 @@ def choose_label(
     Raises DataError for a requested column that is missing, or where several columns are possible.
     """
     if asked is not None:
-        return Choice(_existing(columns, asked, "--label"), "as given")
+        return Choice(existing(columns, asked, "--label"), "as given")
     likely = [name for name in columns if name != text and _holds_classes(columns[name])]
     if same := [name for name in likely if known and set(columns[name]) <= {*known, ""}]:
         return Choice(same[0], "it holds the teacher's classes")
@@ -83,7 +94,7 @@ def choose_label(
 def choose_text(columns: Columns, asked: str | None, label: str) -> Choice:
     """Return the column of the text; raise DataError for a requested column that is missing."""
     if asked is not None:
-        return Choice(_existing(columns, asked, "--text"), "as given")
+        return Choice(existing(columns, asked, "--text"), "as given")
     others = {name: cells for name, cells in columns.items() if name != label and any(cells)}
     if named := _named(list(others), _TEXTS):
         return Choice(named, "by its name")
@@ -107,7 +118,8 @@ def _named(columns: Sequence[str], names: Sequence[str]) -> str | None:
     return next((lower[name] for name in names if name in lower), None)
 
 
-def _existing(columns: Columns, name: str, option: str) -> str:
+def existing(columns: Columns, name: str, option: str) -> str:
+    """Return the name of a requested column; raise DataError where it is missing."""
     if name in columns:
         return name
     near = suggest(name, columns)

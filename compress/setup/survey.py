@@ -10,6 +10,7 @@ from compress.models.outline import outline_of
 from compress.models.teacher import open_model
 from compress.setup.asking import find_questions
 from compress.setup.columns import Choice, Layout, choose_label, choose_text, read_columns
+from compress.setup.pairing import Pairing, find_pairing
 from compress.setup.tagging import find_tagging
 from compress.tasks import DEFAULT_TASK, task_of
 from profiles.plural import plural
@@ -34,6 +35,7 @@ class Given:
     text: str | None = None
     label: str | None = None
     finetune: bool = False
+    text_pair: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +90,22 @@ def survey(given: Given) -> Survey:
     """
     known = (given.data, given.text, given.label)
     layout = find_tagging(*known) or find_questions(*known)
-    teacher = open_model(given.teacher, task=layout.task if layout else DEFAULT_TASK)
+    pairing = None if layout else _pairing(given)
+    task = layout.task if layout else pairing.task if pairing else DEFAULT_TASK
+    teacher = open_model(given.teacher, task=task)
     if teacher.format != "huggingface":
         raise UnsupportedError(
             f"{given.teacher}: an exported model ({teacher.format})",
             expected="a teacher: a transformers folder with config.json and safetensors",
             action="give the model that it was exported from",
         )
-    layout = layout or _classified(given, teacher)
+    if layout is None:
+        layout = _paired(given, pairing, teacher) if pairing else _classified(given, teacher)
     text, label, pair = layout.text, layout.label, layout.text_pair
     named = {"test": given.test, "validation": given.validation}
     splits = {name: path for name, path in named.items() if path is not None}
-    beside = _beside(given.data, {text.column, label.column}, splits)
+    columns = {one.column for one in (text, label, pair) if one}
+    beside = _beside(given.data, columns, splits)
     splits |= beside
     settings = DataSettings(
         train=(str(given.data),),
@@ -125,6 +131,18 @@ def survey(given: Given) -> Survey:
         found=tuple(beside),
         text_pair=pair,
     )
+
+
+def _pairing(given: Given) -> Pairing | None:
+    return find_pairing(read_columns(given.data), given.text, given.text_pair, given.label)
+
+
+def _paired(given: Given, pairing: Pairing, teacher: Artifact) -> Layout:
+    """Return the columns of both texts and of the label."""
+    texts = {pairing.text.column, pairing.text_pair.column}
+    others = {name: c for name, c in read_columns(given.data).items() if name not in texts}
+    label = choose_label(others, given.label, None, teacher.labels)
+    return Layout(pairing.task, pairing.text, label, pairing.text_pair)
 
 
 def _classified(given: Given, teacher: Artifact) -> Layout:

@@ -39,6 +39,7 @@ TASKS = Registry(
         "text-pair-classification": (
             "compress.tasks.text_pair_classification:TextPairClassification"
         ),
+        "text-ranking": "compress.tasks.text_ranking:TextRanking",
         "text-regression": "compress.tasks.text_regression:TextRegression",
         "token-classification": "compress.tasks.token_classification:TokenClassification",
     },
@@ -64,6 +65,7 @@ SYNONYMS = {
     ),
     "extractive-qa": "question-answering",
     "squad": "question-answering",
+    **dict.fromkeys(("reranking", "rerank", "text-reranking", "cross-encoder"), "text-ranking"),
 }
 """Other names that model cards and transformers have for a task."""
 

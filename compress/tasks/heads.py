@@ -23,6 +23,7 @@ PROBLEMS = {
     "multi-label-classification": "multi_label_classification",
     "text-regression": "regression",
     "text-pair-classification": "single_label_classification",
+    "text-ranking": "regression",
 }
 """The problem_type of transformers that each task's head has; of several tasks with the same one,
 the first is that of a folder which names none."""

@@ -83,6 +83,10 @@ class TextClassification:
         """Raise DataError for a single class, fractions, an id column, or a class with one row."""
         classes.check_classes(train, settings.label)
 
+    def unit(self, target: Any) -> str | None:
+        """Return None: each row is scored by itself."""
+        return None
+
     def stratum(self, record: Record) -> str:
         """Return the label: every split gets its share of each class."""
         return str(record.target)

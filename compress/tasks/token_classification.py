@@ -107,6 +107,10 @@ class TokenClassification:
                 action="name the column that holds the tags",
             )
 
+    def unit(self, target: Any) -> str | None:
+        """Return None: each row is scored by itself."""
+        return None
+
     def stratum(self, record: Record) -> str:
         """Return the first entity's type: every split gets its share of each."""
         found = tagged(record).entities

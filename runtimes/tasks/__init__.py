@@ -30,6 +30,7 @@ TASKS = Registry(
         "text-pair-classification": (
             "runtimes.tasks.text_pair_classification:TextPairClassification"
         ),
+        "text-ranking": "runtimes.tasks.text_ranking:TextRanking",
         "text-regression": "runtimes.tasks.text_regression:TextRegression",
         "token-classification": "runtimes.tasks.token_classification:TokenClassification",
     },

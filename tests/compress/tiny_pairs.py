@@ -28,3 +28,16 @@ def pair_rows(count: int, seed: int) -> list[dict[str, Any]]:
 def _text(rng: np.random.Generator, mood: tuple[str, ...]) -> str:
     words = [str(rng.choice(_MORE)) for _ in range(rng.integers(1, 4))]
     return " ".join(rng.permutation([*words, str(rng.choice(mood)), f"{rng.integers(1000)}"]))
+
+
+def ranking_rows(queries: int, seed: int, candidates: int = 4) -> list[dict[str, Any]]:
+    """Return queries with texts, of which one praises: it is relevant, whatever the query says."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(queries):
+        query = f"{_text(rng, (*_WRONG, *_RIGHT))} {number}"
+        relevant = int(rng.integers(candidates))
+        for place in range(candidates):
+            passage = _text(rng, _RIGHT if place == relevant else _WRONG)
+            rows.append({"query": query, "passage": passage, "label": int(place == relevant)})
+    return rows

@@ -41,6 +41,10 @@ def test_what_says_how_often_a_model_is_right_needs_labels() -> None:
         "similarity_spearman",
         "retention_int8_vectors",
         "retention_binary_vectors",
+        "mrr",
+        "ndcg_at_10_vs_baseline",
+        "mrr_retention",
+        "worst_size_retention",
     }
     throughput = metric_named("throughput_b8_c2_rows_per_s")
     assert throughput is not None
