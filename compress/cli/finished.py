@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import sys
@@ -21,10 +22,21 @@ def print_report(report: object, out: Path, seconds: float) -> None:
     click.echo(f"report  {out / 'report.html'}")
     click.echo(f"bundle  {out / 'bundle'}")
     click.echo(f"took    {clock(seconds)}")
-    click.echo(f"next    {shlex.join([edgepress(), 'predict', str(out / 'bundle'), _TEXT])}")
+    asked = example_row(out / "bundle")
+    click.echo(f"next    {shlex.join([edgepress(), 'predict', str(out / 'bundle'), asked])}")
 
 
 _TEXT = "I was charged twice"
+
+
+def example_row(bundle: Path) -> str:
+    """Return a row that `edgepress predict` takes for a bundle: a text, or JSON of its keys."""
+    from runtimes.manifest import read_manifest
+    from runtimes.request_body import row_like
+    from runtimes.tasks import TASKS
+
+    row = row_like(TASKS.resolve(read_manifest(bundle).task), _TEXT)
+    return row if isinstance(row, str) else json.dumps(row)
 
 
 def edgepress() -> str:
