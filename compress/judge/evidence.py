@@ -27,7 +27,7 @@ from compress.report.schema import (
     VerdictRow,
 )
 from compress.stage import tool_versions
-from compress.tasks import task_of
+from compress.tasks import has_vectors, task_of
 from profiles.gate import Check, Verdict
 from profiles.measurement import Measurement
 from runtimes.artifact import Artifact
@@ -223,13 +223,17 @@ def _device(part: Part, judged: str) -> DeviceRow:
     )
 
 
-def row_counts(data: Dataset) -> RowCounts:
-    """Return how many rows the run trained on and judged on."""
+def row_counts(data: Dataset, task: str) -> RowCounts:
+    """Return how many rows the run trained on and judged on.
+
+    The classes are a model's outputs; where these are a vector's dimensions, the test rows' labels.
+    """
+    classes = set(data.test.targets) if has_vectors(task) else data.labels
     return RowCounts(
         train=len(data.train),
         validation=len(data.validation),
         test=len(data.test),
-        classes=len(data.labels),
+        classes=len(classes),
         unlabeled=len(data.unlabeled),
         duplicates=data.duplicates,
         dropped=data.dropped,

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from compress.release.packages import released
+from compress.tasks import has_vectors
 from runtimes.artifact import Artifact
 
 
@@ -43,7 +44,10 @@ def _lines(artifact: Artifact, verdict: Mapping[str, Any] | None) -> Iterator[st
         f" {artifact.parameters:,} parameters, {artifact.size_mb:.1f} MB,"
         f" texts of at most {artifact.max_length} tokens."
     )
-    yield from _section("Labels", [f"- {_plain(label)}" for label in artifact.labels])
+    if has_vectors(artifact.task):
+        yield from _section("Output", [f"A vector of {len(artifact.labels)} dimensions."])
+    else:
+        yield from _section("Labels", [f"- {_plain(label)}" for label in artifact.labels])
     yield from _section("Identity", _identity(artifact))
     yield from _section("Provenance", _provenance(artifact.provenance))
     yield from _section("How it was made", _history(artifact))

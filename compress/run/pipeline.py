@@ -227,7 +227,7 @@ class Run:
             seed=recipe.seed,
             command=self.command,
             complete=False,
-            rows=evidence.row_counts(self.plan.data),
+            rows=evidence.row_counts(self.plan.data, self.plan.teacher.task),
             warnings=tuple(dict.fromkeys((*self.plan.warnings, *self.progress.warnings))),
             environment=evidence.environment(self.plan.facts),
             tools=evidence.tools(),

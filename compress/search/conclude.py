@@ -192,7 +192,7 @@ def _unmet(result: SearchResult, command: str) -> Report:
         created=evidence.now(),
         seed=plan.recipe.seed,
         command=command,
-        rows=evidence.row_counts(plan.data),
+        rows=evidence.row_counts(plan.data, plan.teacher.task),
         warnings=tuple(dict.fromkeys((*plan.warnings, *result.request.board.warnings))),
         environment=evidence.environment(plan.facts),
         tools=evidence.tools(),

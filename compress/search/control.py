@@ -8,6 +8,7 @@ from compress.run.plan import Plan
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Trial
+from compress.tasks import has_vectors
 from profiles.scores import RowScores
 
 
@@ -17,6 +18,8 @@ def teacher_saw_validation(plan: Plan) -> tuple[bool, str]:
     A finished teacher has probably seen validation rows that are split off the training file: it is
     right on nearly all of them, and a student that has not seen them cannot be.
     """
+    if has_vectors(plan.teacher.task):
+        return False, "no teacher of vectors learns the labels of rows"
     said = plan.recipe.teacher.saw_validation
     if said is not None:
         return said, f"[teacher] saw_validation = {str(said).lower()}"
