@@ -26,8 +26,9 @@ from compress.models.token_table import reads_table, write_table
 from compress.progress import Progress
 from compress.run.single import check_out
 from compress.stage import tool_versions
-from compress.tasks import canonical_task
+from compress.tasks import canonical_task, has_vectors
 from compress.tasks.heads import PROBLEMS, require_problem, task_in
+from compress.tasks.sentence import dimension_names
 from runtimes.artifact import Artifact, StageRecord, write_artifact
 from runtimes.errors import BackendError, UnsupportedError, first_line
 from runtimes.files import new_folder
@@ -75,7 +76,9 @@ def import_exported(asked: Import, out: Path, progress: Progress) -> Artifact:
         trial = Trial.of(opened, manifest, folder)
         output, logits = trial.outputs()
         trial.run_longest(manifest.max_length)
-        labels = labels_of(found, asked.labels, logits.shape[-1])
+        count = logits.shape[-1]
+        vector = has_vectors(manifest.task)
+        labels = dimension_names(count) if vector else labels_of(found, asked.labels, count)
         single = any(spec.shape[0] == 1 for spec in opened.inputs)
         for warning in _warnings(
             labels, copied, single=single, normalized=looks_normalized(logits)

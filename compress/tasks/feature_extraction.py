@@ -18,7 +18,7 @@ from compress.tasks import embedding_scores as scores
 from compress.tasks import heads
 from compress.tasks.classes import ClassCost, class_costs
 from compress.tasks.embedding_scores import Found, Vectors
-from compress.tasks.sentence import FIELD, TASK, read_pooled
+from compress.tasks.sentence import FIELD, TASK, dimension_names, read_pooled
 from compress.tasks.shares import with_sampling_error
 from compress.tasks.text_classification import TextClassification
 from profiles.class_retention import count_classes, worst_class_interval
@@ -121,7 +121,7 @@ class FeatureExtraction(TextClassification):
 
         Raises UnsupportedError for a pooling or a module that edgepress does not have.
         """
-        return _numbered(read_pooled(folder, config).dimensions)
+        return dimension_names(read_pooled(folder, config).dimensions)
 
     def configure(self, config: Any, labels: tuple[str, ...]) -> None:
         """Ask for a vector of as many dimensions as labels, through a linear layer."""
@@ -276,10 +276,6 @@ class FeatureExtraction(TextClassification):
         mine, theirs = _search(answers, targets), _search(reference, targets)
         names = scores.label_numbers(targets)[1]
         return class_costs(mine.labels, mine.predicted, theirs.predicted, names)
-
-
-def _numbered(dimensions: int) -> tuple[str, ...]:
-    return tuple(map(str, range(dimensions)))
 
 
 def _search(answers: Answers, targets: Sequence[Any]) -> Found:

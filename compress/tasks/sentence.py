@@ -86,6 +86,11 @@ def dense_weights(folder: Path) -> Path | None:
     return folder / modules["Dense"] / "model.safetensors" if "Dense" in modules else None
 
 
+def dimension_names(dimensions: int) -> tuple[str, ...]:
+    """Return the names of a model's outputs: a vector's dimensions are numbers."""
+    return tuple(map(str, range(dimensions)))
+
+
 def module_files(folder: Path) -> list[str]:
     """Return the names of the files that the vector depends on, by their path in the folder."""
     modules = _modules(folder)
