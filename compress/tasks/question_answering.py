@@ -21,7 +21,7 @@ from compress.tasks.gold_answers import cell_of, golds_of, kind_of
 from compress.tasks.question_scores import best_guess, exact_rows, f1_rows, kind_costs
 from compress.tasks.question_targets import doubts, target_of, wanted
 from compress.tasks.shares import log_softmax, with_sampling_error
-from compress.tasks.span_logits import Logits, answers_in, of_batch, of_known, span_of
+from compress.tasks.span_logits import Logits, answers_in, divergences, of_batch, of_known, span_of
 from compress.tasks.token_classification import TokenClassification
 from profiles.class_retention import worst_class_interval
 from profiles.measurement import Figures, Provenance, computed_once
@@ -269,7 +269,7 @@ class QuestionAnswering(TokenClassification):
 
     def divergence(self, known: Logits, answers: Logits) -> NDArray[np.float64]:
         """Return the mean KL divergence of each row's start and end, in nats."""
-        return np.array([_divergence(*pair) for pair in zip(known, answers, strict=True)])
+        return divergences(known, answers)
 
     def agrees(self, known: Logits, answers: Logits) -> NDArray[np.bool_]:
         """Tell for each row whether both answers choose the same span."""
@@ -298,8 +298,3 @@ def _tensor(numbers: NDArray[np.int64], like: Tensor) -> Tensor:
     import torch
 
     return torch.from_numpy(numbers).to(like.device)
-
-
-def _divergence(known: NDArray[np.float32], answer: NDArray[np.float32]) -> float:
-    before, after = log_softmax(known.T), log_softmax(answer.T)
-    return float((np.exp(before) * (before - after)).sum(axis=1).mean())

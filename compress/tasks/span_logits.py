@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from compress.tasks.shares import log_softmax
 from runtimes.tasks.answer_spans import best_span
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ def span_of(answer: NDArray[np.float32]) -> tuple[int, int]:
     """Return the first and the last piece of an answer's best span."""
     starts, ends = answer.T.tolist()
     return best_span(starts, ends)
+
+
+def divergences(known: Logits, answers: Logits) -> NDArray[np.float64]:
+    """Return the mean KL divergence of each row's start and end from the known ones, in nats."""
+    pairs = (
+        (log_softmax(one.T), log_softmax(other.T))
+        for one, other in zip(known, answers, strict=True)
+    )
+    each = [(np.exp(one) * (one - other)).sum(axis=1).mean() for one, other in pairs]
+    return np.array(each, dtype=np.float64)
 
 
 def _filled(rows: Sequence[NDArray[Any]], padding: float) -> tuple[NDArray[Any], NDArray[np.bool_]]:
