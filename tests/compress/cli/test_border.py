@@ -13,6 +13,7 @@ import pytest
 
 from compress.cli.main import edgepress, run
 from compress.cli.paths import Input, Output, ProfileName, Text
+from tests.compress.brief_tier import shorten
 from tests.compress.cli.test_help import commands, context_of
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
@@ -131,6 +132,7 @@ def test_what_edgepress_wrote_is_replaced_and_what_it_did_not_write_by_force(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    shorten(monkeypatch, processes=3, blocks=4)
     tiny_onnx(tmp_path / "model")
     rows = "".join(f"{text},{LABELS[i % 3]}\n" for i, text in enumerate(TEXTS * 4))
     (tmp_path / "rows.csv").write_text(f"text,label\n{rows}")

@@ -13,6 +13,7 @@ import pytest
 
 from compress.cli.main import run
 from tests.absent import needs
+from tests.compress.brief_tier import shorten
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 from tests.runtimes.unsound import with_head
 
@@ -39,6 +40,12 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in one process: what a model answers is the same in all."""
+    shorten(monkeypatch)
 
 
 @pytest.mark.parametrize(

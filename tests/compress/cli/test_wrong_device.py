@@ -11,6 +11,7 @@ import pytest
 
 from compress.cli.main import run
 from runtimes.facts import probe
+from tests.compress.brief_tier import shorten
 from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
 
 BOARD = """schema = 1
@@ -77,8 +78,9 @@ def test_profile_check_says_that_it_is_another_device(
 
 
 def test_samples_of_this_machine_do_not_judge_it(
-    ground: Path, capsys: pytest.CaptureFixture[str]
+    ground: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    shorten(monkeypatch)
     gate = "gate model --data rows.csv --tier quick --profile here.toml --samples here.jsonl -q"
     assert run(gate.split()) in (0, 3)
     for profile in ("bare.toml", "cpus.toml"):

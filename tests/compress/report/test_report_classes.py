@@ -11,6 +11,7 @@ from compress.cli.main import run
 from compress.report import html, markdown
 from compress.report.schema import ClassRow, Estimate
 from compress.report.stored import from_json, to_json
+from tests.compress.brief_tier import shorten
 from tests.compress.exported import data, exported
 from tests.compress.report import report_fixture as fixture
 from tests.compress.tiny_models import LABELS
@@ -63,7 +64,10 @@ def test_the_page_and_the_comment_show_them() -> None:
     assert "<b>|rare" not in text
 
 
-def test_validate_prints_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_validate_prints_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorten(monkeypatch)
     model, rows = exported("onnx"), data().test
     file = tmp_path / "test.csv"
     lines = [f'"{text}",{LABELS[n]}' for text, n in zip(rows.inputs, rows.targets, strict=True)]
