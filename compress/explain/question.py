@@ -11,10 +11,10 @@ from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_inputs, load_labeled
 from compress.data.rows import Rows
 from compress.progress import Progress, Silence
-from compress.tasks import task_of
+from compress.tasks import require_same_outputs, task_of
 from profiles.job import Job
 from runtimes.artifact import Artifact
-from runtimes.errors import InputError, UnsupportedError
+from runtimes.errors import InputError
 from runtimes.packages import require_available
 from runtimes.runtime import RUNTIMES, runs_in
 
@@ -47,13 +47,8 @@ class Question:
         Raises UnsupportedError when the reference was made for other classes.
         """
         labels = self.artifact.labels
-        if self.reference is not None and self.reference.labels != labels:
-            raise UnsupportedError(
-                f"the reference's {len(self.reference.labels)} classes are not the model's"
-                f" {len(labels)}, in the same order",
-                expected="the teacher that the model was made from",
-                action="give that teacher as --reference",
-            )
+        if self.reference is not None:
+            require_same_outputs(self.artifact.task, labels, self.reference.labels)
         task = task_of(self.artifact.task)
         rows, warnings = load_labeled(self._settings(), Path(), labels, task)
         for warning in warnings:

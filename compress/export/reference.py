@@ -9,8 +9,8 @@ from compress.export.stage import Export
 from compress.models.teacher import import_model, open_model
 from compress.progress import Progress
 from compress.stage import RunContext, execute
+from compress.tasks import require_same_outputs
 from runtimes.artifact import Artifact, is_artifact
-from runtimes.errors import UnsupportedError
 
 
 def open_reference(
@@ -24,13 +24,7 @@ def open_reference(
     if model.format == "huggingface":
         progress.note("reference: exporting it to fp32 ONNX")
         model = _exported(model, scratch, seed, progress)
-    if model.labels != artifact.labels:
-        raise UnsupportedError(
-            f"the reference's {len(model.labels)} classes are not the model's"
-            f" {len(artifact.labels)}, in the same order",
-            expected="the teacher that the model was made from",
-            action="give that teacher as the reference",
-        )
+    require_same_outputs(artifact.task, artifact.labels, model.labels)
     return model
 
 

@@ -276,6 +276,20 @@ def has_vectors(task: str) -> bool:
     return bool(getattr(task_of(task), "vectors", False))
 
 
+def require_same_outputs(task: str, labels: Sequence[str], reference: Sequence[str]) -> None:
+    """Raise UnsupportedError for a reference with other classes than a model's.
+
+    A vector may be shorter than its reference's: each is compared with vectors of the same model.
+    """
+    if tuple(labels) != tuple(reference) and not has_vectors(task):
+        raise UnsupportedError(
+            f"the reference's {len(reference)} classes are not the model's {len(labels)}, in the"
+            " same order",
+            expected="the teacher that the model was made from",
+            action="give that teacher as the reference",
+        )
+
+
 def require_vectors(task: str, what: str) -> None:
     """Raise UnsupportedError for a task whose answers are not vectors that may be cut."""
     if not has_vectors(task):

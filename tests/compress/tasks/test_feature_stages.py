@@ -12,18 +12,24 @@ import numpy as np
 import pytest
 import tomli_w
 
+from compress.data.dataset import DataSettings
 from compress.distill.stage import Distill
+from compress.explain.explain import explain
 from compress.explain.explanation import Explanation
+from compress.explain.question import Question
+from compress.export.reference import open_reference
 from compress.export.stage import Export
 from compress.finetune.stage import Finetune
 from compress.models.architectures import FULL, PARTIAL
 from compress.models.outline import outline_of
 from compress.models.teacher import import_model
+from compress.progress import Silence
 from compress.prune.stage import Prune
 from compress.quantize.stage import Quantize
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.tasks.contract_stages import StagesContract
 from tests.compress.tasks.stage_bench import Bench
+from tests.compress.tiny_tags import write_jsonl
 from tests.compress.tiny_vectors import make_encoder, opened, topic_rows
 
 
@@ -108,6 +114,13 @@ class TestFeatureStages(StagesContract):
         assert exported.outputs[0].shape == ("batch", 16)
         for one, other in zip(bench.answers(exported), bench.answers(pruned), strict=True):
             np.testing.assert_allclose(one, other, atol=1e-4)
+        write_jsonl(bench.folder / "some.jsonl", self.rows(30, 5))
+        data = DataSettings(train=(), test=(str(bench.folder / "some.jsonl"),))
+        teacher = open_reference(
+            str(bench.teacher.path), exported, bench.folder / "reference", 7, Silence()
+        )
+        said = explain(Question("ndcg_at_10", exported, data=data, reference=teacher))
+        assert 0 < said.figures["similarity_spearman"] < 1
         with pytest.raises(RecipeError, match="cut before"):
             bench.run(Distill(layers=1, epochs=1, dimensions=8), small, "again")
 
