@@ -25,7 +25,7 @@ from profiles.class_retention import count_classes, worst_class_interval
 from profiles.measurement import Figures, Provenance, computed_once
 from profiles.paired import metric_interval, paired_retention
 from profiles.scores import RowScores
-from profiles.statistics import Sum
+from profiles.statistics import Sum, share_interval
 from runtimes.errors import DataError, UnsupportedError
 from runtimes.runtime import TensorSpec
 
@@ -219,12 +219,16 @@ class FeatureExtraction(TextClassification):
         Raises DataError for a reference whose nearest rows all have another label.
         """
         mine, found = np.stack(answers), _search(answers, targets)
+        right = found.nearest_right()
         scored = {
-            self.metric: found.nearest_right(),
+            self.metric: right,
             "ndcg_at_10": found.ndcg(),
             "recall_at_10": found.recall(),
         }
         sums: dict[str, Sum] = {name: _bounded(one, seed) for name, one in scored.items()}
+        hits, asked = (int(each.sum()) for each in (right.value, right.weight))
+        if asked:
+            sums[self.metric] = lambda c: share_interval(hits, asked, c)
         if reference is not None:
             theirs, beside = np.stack(reference), _search(reference, targets)
             known = beside.nearest_right()

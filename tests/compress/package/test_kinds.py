@@ -34,7 +34,7 @@ from tests.runtimes.tiny_tagger import tiny_tagger
 
 THIRD_PARTY = Path(__file__).parents[2] / "third_party"
 KINDS = (
-    *("a tagger", "questions", "several labels", "linear", "without tables"),
+    *("a tagger", "questions", "several labels", "a vector", "linear", "without tables"),
     "a third party's task",
 )
 WHEEL = Wheel("sample", "1.0", "sample-1.0-py3-none-any.whl", "0" * 64, None)
@@ -97,6 +97,8 @@ def _bundled(kind: str, folder: Path) -> Path:
         case "several labels":
             made = dataclasses.replace(tiny_onnx(source), task="multi-label-classification")
             write_like(made, source)
+        case "a vector":
+            write_like(dataclasses.replace(tiny_onnx(source), task="feature-extraction"), source)
         case _:
             write_like(dataclasses.replace(tiny_onnx(source), task="acme-tags"), source)
     write_bundle(source, folder / "bundle")

@@ -180,6 +180,9 @@ def test_figures_say_what_stored_vectors_keep() -> None:
     answers = list(vectors)
     figures = TASK.figures(answers, targets, (), answers).all(0.95)
     assert figures["nearest_neighbour_accuracy_retention"].value == 1
+    found = figures["nearest_neighbour_accuracy"]
+    lower, value, upper = (one or 0.0 for one in (found.lower, found.value, found.upper))
+    assert 0 < lower < value < upper < 1
     assert figures["similarity_spearman"].value == pytest.approx(1)
     assert figures["retention_int8_vectors"].value == pytest.approx(1, abs=0.2)
     assert figures["retention_binary_vectors"].value is not None
