@@ -67,13 +67,23 @@ def check_known(
 
 
 def numbered(records: Sequence[Record], classes: tuple[str, ...]) -> Sequence[Record]:
-    """Replace class numbers in the rows' labels by the names of these classes."""
-    known = set(classes)
-    if {row.target for row in records} <= known or not all(
-        _is_number(row.target) for row in records
-    ):
+    """Replace class numbers, and names of another case, by the names of these classes."""
+    given = {row.target for row in records}
+    if given <= set(classes):
         return records
-    return [dataclasses.replace(row, target=_named(row.target, classes)) for row in records]
+    if all(map(_is_number, given)):
+        names = {label: _named(label, classes) for label in given}
+    else:
+        names = _spelled(sorted(given), classes)
+    return [dataclasses.replace(row, target=names[row.target]) for row in records]
+
+
+def _spelled(labels: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Return each label as the classes spell it, where they differ in case alone and clearly."""
+    known = {name.casefold(): name for name in classes}
+    found = {label: known.get(label.casefold(), label) for label in labels}
+    clear = len(known) == len(classes) and len(set(found.values())) == len(labels)
+    return found if clear else dict(zip(labels, labels, strict=True))
 
 
 def _is_number(label: str) -> bool:
@@ -94,8 +104,8 @@ def indexed(rows: Sequence[Record], labels: tuple[str, ...]) -> Rows:
 def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
     """Return the data with its classes in the order of a trained head.
 
-    Labels "0", "1", … are replaced by the head's names. Raises DataError when the head has other
-    classes.
+    Labels "0", "1", …, and those of another case, are replaced by the head's names. Raises
+    DataError when the head has other classes.
     """
     if data.labels == classes:
         return data
@@ -104,6 +114,7 @@ def align_labels(data: Dataset, classes: tuple[str, ...]) -> Dataset:
         numbers = sorted(int(name) for name in names)
         if numbers == list(range(len(classes))):
             names = tuple(classes[int(name)] for name in names)
+    names = tuple(_spelled(names, classes)[name] for name in names)
     if set(names) != set(classes):
         raise _other_classes(data.labels, classes)
     order = [classes.index(name) for name in names]

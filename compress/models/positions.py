@@ -12,14 +12,27 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-def require_positions(model_type: str) -> None:
-    """Raise UnsupportedError for an architecture whose positions are no table of vectors alone."""
-    if model_type in FULL and FULL[model_type].position_bias is None:
+_TYPED = frozenset(("bert", "electra"))
+"""Architectures whose token types say in which text of a pair a token is."""
+
+
+def may_drop(model_type: str, *, pairs: bool) -> bool:
+    """Tell whether a model can do without positions: they are a table of vectors alone.
+
+    Of `pairs` nothing but types would say which text a token is in.
+    """
+    plain = model_type in FULL and FULL[model_type].position_bias is None
+    return plain and (model_type in _TYPED or not pairs)
+
+
+def require_positions(model_type: str, *, pairs: bool) -> None:
+    """Raise UnsupportedError for an architecture that cannot do without positions."""
+    if may_drop(model_type, pairs=pairs):
         return
-    known = sorted(name for name, row in FULL.items() if row.position_bias is None)
+    task = " and pairs: without token types nothing else tells both texts apart" if pairs else ""
     raise UnsupportedError(
-        f"positions = false for the architecture {model_type!r}",
-        available=", ".join(known),
+        f"positions = false for the architecture {model_type!r}{task}",
+        available=", ".join(sorted(name for name in FULL if may_drop(name, pairs=pairs))),
         action="leave positions out",
     )
 

@@ -108,7 +108,7 @@ class Prune(Stage):
         if self.dimensions is not None:
             require_vectors(source.task, "prune: dimensions")
         if not self.positions:
-            require_positions(source.model_type)
+            require_positions(source.model_type, pairs=task_of(source.task).pairs)
         return self._warnings(source)
 
     def leaves(self, source: Outline) -> Outline:

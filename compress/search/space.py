@@ -9,6 +9,7 @@ from typing import Any
 
 from compress.models.architectures import architecture
 from compress.models.outline import outline_of
+from compress.models.positions import may_drop
 from compress.models.torch_model import load_config
 from compress.recipe import parse_stage
 from compress.run.plan import Plan
@@ -125,7 +126,8 @@ def space_of(teacher: Artifact, scheme: str, form: str, *, linear: bool = False)
     """Return the shapes of a teacher; `form` is the exported format, `linear` adds such students.
 
     A task that reads every token keeps positions, since a word's label depends on the words'
-    order, and 8-bit weights, since those of 4 bits are for the products of one token.
+    order, and 8-bit weights, since those of 4 bits are for the products of one token. Pairs without
+    token types keep positions too.
     Raises UnsupportedError for an architecture that cannot be pruned.
     """
     parts = architecture(teacher.model_type)
@@ -136,13 +138,14 @@ def space_of(teacher: Artifact, scheme: str, form: str, *, linear: bool = False)
     widths = {round(heads * share) * hidden // heads for share in _NARROWER}
     narrower = sorted(widths - {hidden, 0}, reverse=True)
     exported = dataclasses.replace(outline_of(teacher), format=form)
-    one_token = task_of(teacher.task).reads_first_token
+    task = task_of(teacher.task)
+    one_token, unordered = task.reads_first_token, may_drop(teacher.model_type, pairs=task.pairs)
     return Space(
         layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
         hidden=(None, *narrower),
         weights=_taken("weights", scheme, exported) if one_token else ("int8",),
         embeddings=_taken("embeddings", scheme, exported) or (None,),
-        positions=(True, False) if one_token and not parts.position_bias else (True,),
+        positions=(True, False) if one_token and unordered else (True,),
         scheme=scheme,
         teacher_hidden=hidden,
         teacher_ffn=int(getattr(config, parts.config_ffn)),

@@ -26,8 +26,8 @@ def pair_rows(count: int, seed: int) -> list[dict[str, Any]]:
 
 
 def _text(rng: np.random.Generator, mood: tuple[str, ...]) -> str:
-    words = [str(rng.choice(_MORE)) for _ in range(rng.integers(1, 4))]
-    return " ".join(rng.permutation([*words, str(rng.choice(mood)), f"{rng.integers(1000)}"]))
+    words = [str(rng.choice(_MORE)) for _ in range(rng.integers(1, 3))]
+    return " ".join(rng.permutation([*words, str(rng.choice(mood)), str(rng.choice(mood))]))
 
 
 def ranking_rows(queries: int, seed: int, candidates: int = 4) -> list[dict[str, Any]]:

@@ -193,3 +193,20 @@ def test_texts_of_two_splits_and_dropped_rows_are_counted(tmp_path: Path) -> Non
     )
     data = load_dataset(settings, tmp_path, 7, TASK)
     assert (data.duplicates, data.dropped) == (2, 1)
+
+
+def test_labels_of_another_case_are_the_teacher_s(tmp_path: Path) -> None:
+    rows = [(f"text {n}", ("entailment", "Neutral")[n % 2]) for n in range(40)]
+    data = align_labels(load(tmp_path, rows), ("NEUTRAL", "ENTAILMENT"))
+    assert data.labels == ("NEUTRAL", "ENTAILMENT")
+    assert {
+        text: target
+        for text, target in zip(data.train.inputs, data.train.targets, strict=True)
+        if text in ("text 0", "text 1")
+    }.items() <= {"text 0": 1, "text 1": 0}.items()
+    settings = DataSettings(train=(), test="train.csv")
+    known, _ = load_labeled(settings, tmp_path, ("NEUTRAL", "ENTAILMENT"), TASK)
+    assert known.targets == tuple(1 - n % 2 for n in range(40))
+    both = [(f"text {n}", ("yes", "Yes")[n % 2]) for n in range(40)]
+    with pytest.raises(DataError, match="only in the data"):
+        align_labels(load(tmp_path, both), ("YES", "NO"))
