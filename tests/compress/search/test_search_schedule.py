@@ -108,7 +108,6 @@ def test_linear_students_come_before_the_others_and_are_fitted_once() -> None:
     assert [training.shape for training in trainings] == space.first_linear()
     assert all((one.epochs, one.deploy) == (0, True) for one in trainings)
     assert control_shape(space).layers > 0
-
     state.trials = [made(trainings[0])]
     assert state.further(state.rows[0]) is None
     assert state.reach(state.rows[0]) == state.rows[0].retention
