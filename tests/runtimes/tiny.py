@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from compress.export.ort_export import export_ort
 from compress.graph.executorch_program import lower, trace
 from compress.linear.features import Columns, NGrams
 from compress.linear.file import write_linear
-from runtimes.artifact import Artifact, write_artifact
+from runtimes.artifact import Artifact, write_artifact, write_like
 from runtimes.linear_runtime import INPUTS
 from runtimes.openvino_runtime import import_openvino
 from runtimes.runtime import TensorSpec
@@ -162,6 +163,27 @@ def tiny_executorch(folder: Path) -> Artifact:
     program = trace(tiny_module(), feeds(1, 8), max_length=32)
     lower(program, folder / "model.pte")
     return finish(folder, "executorch")
+
+
+def tiny_vector(folder: Path) -> Artifact:
+    """Make an ONNX model whose output is called embedding."""
+    import onnx
+
+    made = tiny_onnx(folder)
+    model = onnx.load(made.path / "model.onnx")
+    old, new = model.graph.output[0].name, "embedding"
+    model.graph.output[0].name = new
+    for node in model.graph.node:
+        node.output[:] = [new if name == old else name for name in node.output]
+    onnx.save(model, made.path / "model.onnx")
+    width = len(made.labels)
+    vector = dataclasses.replace(
+        made,
+        task="feature-extraction",
+        labels=tuple(map(str, range(width))),
+        outputs=(TensorSpec(new, "float32", ("batch", width)),),
+    )
+    return write_like(vector, folder)
 
 
 def tiny_linear(folder: Path) -> Artifact:

@@ -27,7 +27,7 @@ from runtimes.predict import open_predictor
 from runtimes.tasks import TASKS
 from tests.runtimes.panics import ON_READING, ON_TEXTS, harm_tokenizer
 from tests.runtimes.sealed import resealed, rewritten
-from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx
+from tests.runtimes.tiny import LABELS, TEXTS, tiny_onnx, tiny_vector
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_stdin_that_is_not_utf8_is_refused(bundle: Path, predict: Any) -> None:
     [
         ([], "no texts"),
         (["-", "text"], "- among other texts"),
-        (["--rows", "-", "--text", "body"], "stdin is read one text a line"),
+        (["--rows", "-", "--text", "body"], "stdin is read one row a line"),
         ([""], "empty"),
         (["text", "--rows", "x"], "one of them"),
         (["text", "--top", "2"], "--top needs --json"),
@@ -357,6 +357,13 @@ def ranking(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return write_bundle(artifact, folder / "bundle")
 
 
+@pytest.fixture(scope="module")
+def vector(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle whose answers are vectors: lists of floats."""
+    folder = tmp_path_factory.mktemp("vector")
+    return write_bundle(tiny_vector(folder / "model"), folder / "bundle")
+
+
 def _rows_of(request: pytest.FixtureRequest, kind: str) -> tuple[Path, list[Any], Answers]:
     folder: Path = request.getfixturevalue(kind)
     rows: list[Any] = list(ROWS)
@@ -376,7 +383,7 @@ def test_a_bundle_answers_as_the_pipeline_but_for_its_scores(
     assert check_bundle(folder, "onnxruntime", rows, surer) == len(rows)
 
 
-@pytest.mark.parametrize("kind", ["bundle", "ranking"])
+@pytest.mark.parametrize("kind", ["bundle", "ranking", "vector"])
 def test_a_bundle_that_answers_otherwise_is_refused(
     request: pytest.FixtureRequest, kind: str
 ) -> None:
