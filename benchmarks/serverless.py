@@ -34,6 +34,7 @@ from compress.serverless.unpacked import Unpacked, unpack
 from profiles.statistics import Interval, mean_interval, ratio_interval
 from runtimes.predict import open_predictor
 from runtimes.rows import read_rows
+from runtimes.texts import TEXT
 
 TOLERANCE = 1e-4
 EARLY = 10
@@ -281,7 +282,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--concurrent", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=20)
     given = parser.parse_args(words)
-    rows = _ordered([str(row) for row in read_rows(given.data, given.text)])
+    rows = _ordered([str(row) for row in read_rows(given.data, {TEXT: given.text})])
     with opened(given.package, given.interpreter) as (package, open_one, interpreter):
         answers = Answers(package.artifact.path, rows)
         with open_one(given.client) as sandbox:

@@ -58,7 +58,7 @@ class FeatureExtraction(TextClassification):
     worst_metric: ClassVar[str] = "worst_class_retention"
     score_name: ClassVar[str] = "nearest-neighbour accuracy"
     explained_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("nearest_neighbour", "ndcg", "recall", "worst_class", "similarity", "retention"),
+        ("nearest_neighbour", "ndcg_at_10", "recall", "worst_class", "similarity", "retention"),
         _EXPLANATION,
     )
     refuses: ClassVar[Mapping[str, tuple[str, str]]] = {

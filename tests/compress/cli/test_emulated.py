@@ -127,7 +127,7 @@ def test_the_printouts_say_why(ground: Path, capsys: pytest.CaptureFixture[str])
     shown = capsys.readouterr()
     assert WHY in shown.out
     assert "7 processes" not in shown.out
-    assert "1 processes on an emulated device" in shown.out
+    assert "1 process on an emulated device" in shown.out
     assert not re.search(r"\d ms", shown.out)
 
 

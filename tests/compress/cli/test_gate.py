@@ -282,7 +282,7 @@ def test_another_device_ends_in_4_but_sizes_are_judged(ground: Path, gate: Gate)
     there = profile(ground, "there", budgets, '[match]\ndevice_tree_model = "Raspberry Pi 5*"')
     said = gate("model", "--profile", there, "--json")
     assert (said.code, said.report["status"]) == (4, "WRONG_DEVICE")
-    assert "in 1 processes" in said.report["verdicts"][0]["conditions"]
+    assert "in 1 process " in said.report["verdicts"][0]["conditions"]
     assert said.check("latency_p50_ms")["status"] == "WRONG_DEVICE"
     assert said.check("artifact_mb")["status"] == "PASS"
 
