@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import pytest
-
 from compress.data.dataset import DataSettings
-from compress.distill.stage import Distill
 from compress.explain.explanation import Explanation
 from compress.export.stage import Export
-from compress.finetune.stage import Finetune
-from compress.models.architectures import FULL
-from compress.models.outline import outline_of
 from compress.models.teacher import open_model
-from compress.models.torch_model import load_model
-from compress.prune.slicing import prune_heads
-from compress.prune.stage import Prune
-from compress.quantize.stage import Quantize
 from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
-from runtimes.artifact import read_artifact
-from runtimes.errors import UnsupportedError
-from tests.compress.tasks.contract_stages import StagesContract
+from tests.compress.tasks.contract_every_token import EveryTokenContract
 from tests.compress.tasks.stage_bench import Bench
-from tests.compress.tiny_models import make_model
 from tests.compress.tiny_questions import question_rows
 from tests.compress.tiny_tags import write_jsonl
 
 LABELS = ("start", "end")
 
 
-class TestQuestionStages(StagesContract):
+class TestQuestionStages(EveryTokenContract):
     """Hold question answering to the contract."""
 
     name: ClassVar[str] = "question-answering"
+    labels: ClassVar[tuple[str, ...]] = LABELS
+    auto_class: ClassVar[str] = "AutoModelForQuestionAnswering"
     quantized = (
         ("onnx", {"scheme": "int8-dynamic"}),
         ("onnx", {"scheme": "int8-static"}),
@@ -108,35 +95,3 @@ class TestQuestionStages(StagesContract):
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
         opened = open_model(str(folder), task=None)
         assert (opened.task, opened.labels) == (self.name, LABELS)
-
-    def test_what_reads_one_token_alone_is_refused_before_any_work(self, bench: Bench) -> None:
-        assert bench.teacher is not None
-        outline = outline_of(bench.teacher)
-        exported = dataclasses.replace(outline, format="onnx")
-        for stage, source in (
-            (Quantize(scheme="int8-dynamic", weights="int4"), exported),
-            (Distill(layers=1, quantization_aware=["weights"]), outline),
-            (Finetune(method="frozen"), outline),
-        ):
-            with pytest.raises(UnsupportedError, match="question-answering"):
-                stage.check(source)
-
-    @pytest.mark.parametrize("model_type", sorted(FULL))
-    def test_every_architecture_is_pruned_saved_and_exported(
-        self, model_type: str, tmp_path: Path
-    ) -> None:
-        """A model with fewer heads and a narrower stream answers the same in torch and in ONNX."""
-        source = make_model(tmp_path / "model", model_type)
-        model = load_model(source.path, self.name, labels=LABELS)
-        heads = model.config.num_attention_heads
-        prune_heads(model, [np.arange(heads // 2)] * model.config.num_hidden_layers)
-        (name,) = model.config.auto_map
-        assert name == "AutoModelForQuestionAnswering"
-        bench = self.bench_of(tmp_path, 80)
-        plain = dataclasses.replace(read_artifact(source.path), task=self.name)
-        bench.teacher = bench.run(Finetune(epochs=1), plain, "teacher")
-        cut = Prune(heads=0.5, hidden=3 * (model.config.hidden_size // heads), recovery_epochs=0)
-        pruned = bench.run(cut, bench.teacher, "pruned")
-        exported = bench.run(Export(format="onnx"), pruned, "onnx")
-        for one, other in zip(bench.answers(exported), bench.answers(pruned), strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-4)

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-import pytest
-
 from compress.data.dataset import DataSettings
-from compress.distill.stage import Distill
 from compress.explain.explanation import Explanation
 from compress.export.stage import Export
-from compress.finetune.stage import Finetune
-from compress.models.architectures import FULL
-from compress.models.outline import outline_of
-from compress.models.torch_model import load_model
-from compress.prune.slicing import prune_heads
-from compress.prune.stage import Prune
-from compress.quantize.stage import Quantize
 from compress.sensitivity.sensitivity import SensitivityRequest, sensitivity
-from runtimes.artifact import read_artifact
-from runtimes.errors import UnsupportedError
-from tests.compress.tasks.contract_stages import StagesContract
+from tests.compress.tasks.contract_every_token import EveryTokenContract
 from tests.compress.tasks.stage_bench import Bench
-from tests.compress.tiny_models import make_model
 from tests.compress.tiny_tags import tagged_rows, write_jsonl
 
 LABELS = ("O", "B-thing", "I-thing", "B-who", "I-who")
 
 
-class TestTokenStages(StagesContract):
+class TestTokenStages(EveryTokenContract):
     """Hold token classification to the contract."""
 
     name: ClassVar[str] = "token-classification"
+    labels: ClassVar[tuple[str, ...]] = LABELS
+    auto_class: ClassVar[str] = "AutoModelForTokenClassification"
     settings: ClassVar[Mapping[str, Any]] = {"text": "tokens", "label": "tags"}
     quantized = (
         ("onnx", {"scheme": "int8-dynamic"}),
@@ -87,35 +73,3 @@ class TestTokenStages(StagesContract):
         assert {row["label"] for row in types.to_json()} == {"thing", "who"}
         assert all(0 <= row["f1"] <= 1 for row in layers.to_json())
         assert "entity F1" in found.text("sensitivity")
-
-    def test_what_reads_one_token_alone_is_refused_before_any_work(self, bench: Bench) -> None:
-        assert bench.teacher is not None
-        outline = outline_of(bench.teacher)
-        exported = dataclasses.replace(outline, format="onnx")
-        for stage, source in (
-            (Quantize(scheme="int8-dynamic", weights="int4"), exported),
-            (Distill(layers=1, quantization_aware=["weights"]), outline),
-            (Finetune(method="frozen"), outline),
-        ):
-            with pytest.raises(UnsupportedError, match="token-classification"):
-                stage.check(source)
-
-    @pytest.mark.parametrize("model_type", sorted(FULL))
-    def test_every_architecture_is_pruned_saved_and_exported(
-        self, model_type: str, tmp_path: Path
-    ) -> None:
-        """A model with fewer heads and a narrower stream answers the same in torch and in ONNX."""
-        source = make_model(tmp_path / "model", model_type)
-        model = load_model(source.path, self.name, labels=LABELS)
-        heads = model.config.num_attention_heads
-        prune_heads(model, [np.arange(heads // 2)] * model.config.num_hidden_layers)
-        (name,) = model.config.auto_map
-        assert name == "AutoModelForTokenClassification"
-        bench = self.bench_of(tmp_path, 80)
-        plain = dataclasses.replace(read_artifact(source.path), task=self.name)
-        bench.teacher = bench.run(Finetune(epochs=1), plain, "teacher")
-        cut = Prune(heads=0.5, hidden=3 * (model.config.hidden_size // heads), recovery_epochs=0)
-        pruned = bench.run(cut, bench.teacher, "pruned")
-        exported = bench.run(Export(format="onnx"), pruned, "onnx")
-        for one, other in zip(bench.answers(exported), bench.answers(pruned), strict=True):
-            np.testing.assert_allclose(one, other, atol=1e-4)
