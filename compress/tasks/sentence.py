@@ -128,7 +128,7 @@ def _modules(folder: Path) -> dict[str, str]:
     """Return the path of each module by its kind; {} for a folder without modules.json."""
     if not (folder / MODULES).is_file():
         return {}
-    rows = parse_json((folder / MODULES).read_text(encoding="utf-8"))
+    rows = _content(folder / MODULES)
     try:
         found = [(str(row["type"]).rpartition(".")[2], str(row["path"])) for row in rows]
     except (TypeError, KeyError) as error:
@@ -198,12 +198,17 @@ def _require_plain(folder: Path) -> None:
 
 
 def _json(file: Path) -> Mapping[str, Any]:
+    content = _content(file)
+    return content if isinstance(content, Mapping) else {}
+
+
+def _content(file: Path) -> Any:
+    """Return a file's JSON; raise ArtifactError where it cannot be read."""
     try:
-        content = parse_json(file.read_text(encoding="utf-8"))
+        return parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ArtifactError(
             f"{file}: not JSON that can be read ({error})",
             expected="the settings of a sentence-transformers module",
             action="copy or save the model again",
         ) from error
-    return content if isinstance(content, Mapping) else {}

@@ -102,6 +102,14 @@ def test_modules_that_edgepress_does_not_have_are_refused(
     assert caught.value.action
 
 
+@pytest.mark.parametrize("content", ["[{", "{}", "[1]", '[{"type": "a.Pooling"}]'])
+def test_a_damaged_list_of_modules_is_said_in_a_line(tmp_path: Path, content: str) -> None:
+    make_encoder(tmp_path)
+    (tmp_path / "modules.json").write_text(content, encoding="utf-8")
+    with pytest.raises(EdgepressError, match="modules"):
+        opened(tmp_path)
+
+
 def test_a_plain_encoder_says_what_is_assumed(tmp_path: Path) -> None:
     folder = make_encoder(tmp_path / "model", layers=1)
     assert assumed(opened(folder)) == []
