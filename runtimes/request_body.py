@@ -7,7 +7,7 @@ refused is told without a word of the texts.
 from __future__ import annotations
 
 from runtimes.lean_json import loads
-from runtimes.lean_typing import TYPE_CHECKING, NamedTuple
+from runtimes.lean_typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,8 +22,9 @@ _REFUSED = frozenset(map(chr, (*range(0x09), 0x0B, 0x0C, *range(0x0E, 0x20), 0x7
 """Control characters but tab, line feed and carriage return: a text has none."""
 
 
-_KEYS = ("text", "text_pair", "question", "context")
-"""The keys that a row may have."""
+_BESIDE = frozenset({"text_pair", "question", "context"})
+_KEYS = frozenset({"text", *_BESIDE})
+"""The keys that a row may have; one with a key of _BESIDE is an object, not a text alone."""
 
 
 class RefusedError(Exception):
@@ -32,16 +33,6 @@ class RefusedError(Exception):
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
         self.status = status
-
-
-class Asked(NamedTuple):
-    """Hold the checked content of a request: rows, and how many labels each answer names.
-
-    A row is a text, or an object of the texts that a model reads together.
-    """
-
-    texts: list[Any]
-    top: int = 0
 
 
 def parsed(body: bytes) -> Any:
@@ -61,14 +52,18 @@ def check_size(count: float) -> None:
         raise RefusedError(413, f"the texts are larger than {MOST_BYTES:,} bytes")
 
 
-def asked(content: Any) -> Asked:
-    """Return what a JSON value asks, its types and sizes checked; raise RefusedError."""
+def asked(content: Any) -> tuple[list[Any], int]:
+    """Return the rows that a JSON value asks, and how many labels each answer names ("top").
+
+    A row is a text, or an object of the texts that a model reads together. Types and sizes are
+    checked; raise RefusedError. It is part of every event, so it must be fast.
+    """
     if not isinstance(content, dict):
         raise RefusedError(400, 'expected an object: {"texts": ["..."]} or {"text": "..."}')
-    row = {key: content[key] for key in _KEYS if key in content}
-    if ("texts" in content) == bool(row):
+    listed = "texts" in content
+    if listed != _KEYS.isdisjoint(content):
         raise RefusedError(400, 'expected either "texts" or "text"')
-    texts = content["texts"] if "texts" in content else [_alone(row)]
+    texts = content["texts"] if listed else [_alone(content)]
     if not isinstance(texts, list) or not texts:
         raise RefusedError(400, '"texts" is not a list of texts')
     if len(texts) > MOST_TEXTS:
@@ -77,10 +72,10 @@ def asked(content: Any) -> Asked:
     if type(top) is not int or not 0 <= top <= MOST_TOP:
         raise RefusedError(400, f'"top" is not a whole number from 0 to {MOST_TOP:,}')
     size = 0
-    for number, text in enumerate(texts, 1):
-        size += _checked(number, text)
+    for number, row in enumerate(texts, 1):
+        size += _sizes(number, row) if isinstance(row, dict) else _size(number, row)
     check_size(size)
-    return Asked(texts, top)
+    return texts, top
 
 
 def require_keys(task: Any, rows: Sequence[Any]) -> None:
@@ -88,7 +83,7 @@ def require_keys(task: Any, rows: Sequence[Any]) -> None:
     keys: tuple[str, ...] = getattr(task, "keys", ("text",))
     for number, row in enumerate(rows, 1):
         given = tuple(row) if isinstance(row, dict) else ("text",)
-        if sorted(given) != sorted(keys):
+        if given != keys and sorted(given) != sorted(keys):
             raise RefusedError(400, f"text {number}: this model reads {' and '.join(keys)}")
 
 
@@ -106,16 +101,16 @@ def shown(predictor: Any, row: Any, top: int) -> dict[str, Any]:
     return answer
 
 
-def _alone(row: dict[str, Any]) -> Any:
+def _alone(content: dict[str, Any]) -> Any:
     """Return the row of a request without a list: a text alone, or an object."""
-    return row["text"] if list(row) == ["text"] else row
+    if _BESIDE.isdisjoint(content):
+        return content["text"]
+    return {key: text for key, text in content.items() if key in _KEYS}
 
 
-def _checked(number: int, row: Any) -> int:
-    """Return a row's size in bytes; refuse what holds no text that a person wrote."""
-    if isinstance(row, dict) and row:
-        return sum(_size(number, text) for text in row.values())
-    return _size(number, row)
+def _sizes(number: int, row: dict[str, Any]) -> int:
+    """Return the bytes of an object's texts; refuse an empty one as what is not a text."""
+    return sum(_size(number, text) for text in row.values()) if row else _size(number, row)
 
 
 def _size(number: int, text: Any) -> int:

@@ -24,9 +24,9 @@ def predict(texts: Sequence[Any], top: int = 0) -> list[dict[str, Any]]:
     _let_import()
     from runtimes.request_body import asked, require_keys, shown
 
-    wanted = asked({"texts": list(texts), "top": top})
-    require_keys(_predictor().task, wanted.texts)
-    return [shown(_predictor(), text, wanted.top) for text in wanted.texts]
+    rows, top = asked({"texts": list(texts), "top": top})
+    require_keys(_predictor().task, rows)
+    return [shown(_predictor(), row, top) for row in rows]
 
 
 def main() -> None:

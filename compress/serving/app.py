@@ -80,9 +80,9 @@ class _Endpoints:
 
     async def predict(self, request: Request) -> Response:
         """Answer a request's texts."""
-        wanted = asked(parsed(await _body(request)))
-        self._state.answering.require_keys(wanted.texts)
-        return _json({"answers": await self._state.answering.answers(*wanted)})
+        rows, top = asked(parsed(await _body(request)))
+        self._state.answering.require_keys(rows)
+        return _json({"answers": await self._state.answering.answers(rows, top)})
 
     async def health(self, request: Request) -> Response:
         """Say that the process lives: it answers also while it ends."""

@@ -92,12 +92,12 @@ class TestQuestionAnswering(DeviceTaskContract):
         row = _row("my card is lost")
         answered: list[Any] = [row, {"texts": [row]}, {**row, "top": 3}]
         for content in answered:
-            (given,) = asked(content).texts
+            ((given,), _) = asked(content)
             assert given == row
             require_keys(predictor.task, [given])
         assert shown(predictor, row, 0).keys() == {"answer", "start", "end", "score"}
         with pytest.raises(RefusedError, match="question and context"):
-            require_keys(predictor.task, asked({"text": "who?"}).texts)
+            require_keys(predictor.task, asked({"text": "who?"})[0])
         refused: list[Any] = [{"texts": [row], **row}, {"top": 3}]
         for content in refused:
             with pytest.raises(RefusedError, match="either"):
