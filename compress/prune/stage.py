@@ -40,9 +40,9 @@ class Prune(Stage):
     training rows, the same number in every layer; the remaining projections are refitted on the
     same rows to compensate. `hidden` is the remaining width of the residual stream, a multiple of a
     head's width; heads beyond it are removed. `layers` is the number of layers that stay, evenly
-    spaced. Positions beyond the source's longest text are always removed; without `positions` all
-    others are too: the model no longer knows the order of the words, and with one layer its export
-    looks up what attention reads of each word.
+    spaced; it may be 0 where answers are vectors. Positions beyond the source's longest text are
+    always removed; without `positions` all others are too: the model no longer knows the order of
+    the words, and with one layer its export looks up what attention reads of each word.
 
     `dimensions` keeps the first dimensions of a vector, for teachers trained so that these suffice
     (Kusupati et al. 2022, "Matryoshka Representation Learning"); `distill` has others.
@@ -89,13 +89,13 @@ class Prune(Stage):
                     expected=f"the share to remove, 0 to {_MOST}",
                     action=f"write {name} = 0.5 to remove half",
                 )
-        sizes = ("layers", "hidden", "dimensions")
-        for name, kept in ((name, getattr(self, name)) for name in sizes):
-            if kept is not None and kept < 1:
+        for name, least in (("layers", 0), ("hidden", 1), ("dimensions", 1)):
+            kept = getattr(self, name)
+            if kept is not None and kept < least:
                 raise RecipeError(
                     f"prune: {name} = {kept}",
-                    expected=f"how much of {name} stays, 1 or more",
-                    action=f"write {name} = 1 or more",
+                    expected=f"how much of {name} stays, {least} or more",
+                    action=f"write {name} = {least} or more",
                 )
         if not (self._changes_answers() or self.vocabulary or self.dimensions):
             raise RecipeError(
@@ -107,6 +107,8 @@ class Prune(Stage):
         require(source.model_type, "prune")
         if self.dimensions is not None:
             require_vectors(source.task, "prune: dimensions")
+        if self.layers == 0:
+            require_vectors(source.task, "prune: layers = 0")
         if not self.positions:
             require_positions(source.model_type, pairs=task_of(source.task).pairs)
         return self._warnings(source)
@@ -125,8 +127,9 @@ class Prune(Stage):
         model = load_model(source.path, source.task)
         metrics: dict[str, float] = {"parameters_before": source.parameters}
         if self.layers is not None:
-            metrics |= {"layers_before": model.config.num_hidden_layers, "layers": self.layers}
-            keep_layers(model, evenly_spaced(model.config.num_hidden_layers, self.layers))
+            total = model.config.num_hidden_layers
+            metrics |= {"layers_before": total, "layers": self.layers}
+            keep_layers(model, evenly_spaced(total, self.layers) if self.layers else ())
         if self.dimensions is not None:
             metrics |= _cut_vectors(model, len(source.labels), self.dimensions)
         cut_positions(model, source.max_length)
@@ -217,7 +220,7 @@ class Prune(Stage):
         A vocabulary that keeps all of their pieces changes none of them.
         """
         respelled = self.vocabulary and self.least_count > 1
-        cut = self.ffn or self.heads or self.hidden or self.layers
+        cut = self.ffn or self.heads or self.hidden or self.layers is not None
         return bool(cut or respelled or not self.positions)
 
     def _warnings(self, source: Outline) -> list[str]:

@@ -115,6 +115,8 @@ class Ladder(SearchRun):
 
 def words(shape: Shape) -> str:
     """Return a student's name for people: "2 layers, 50 % of the FFN"."""
+    if shape.static:
+        return "a table of token vectors"
     layers = f"{shape.layers} layer" + ("s" if shape.layers > 1 else "")
     ffn = f", {100 * (1 - shape.ffn):g} % of the FFN" if shape.ffn else ""
     return layers + ffn + ("" if shape.positions else ", without positions")

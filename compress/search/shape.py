@@ -34,6 +34,7 @@ VOCABULARIES: dict[str, dict[str, Any]] = {
 the most frequent pieces that the rows lack; all pieces that spell any word; and the pieces that
 spell the characters of the rows."""
 
+_STATIC_RATE = 1e-3
 _QUICK = {"augment": 0, "regularization": 1.0}
 _COPIES = 2
 
@@ -55,8 +56,9 @@ class Shape:
     faster. `weights` is the type of the one-token products' weights. `embeddings` None uses the
     scheme's default width.
 
-    A linear student has 0 layers, and none of these cuts: `n_grams` is one of N_GRAMS, and
-    `features` of them are kept.
+    Without layers it is a static student, whose vector is the mean of its tokens': of the cuts,
+    only `vocabulary` and `embeddings` change it. Or it is a linear one, with none of these cuts:
+    `n_grams` is one of N_GRAMS, and `features` of them are kept.
     """
 
     layers: int
@@ -76,6 +78,11 @@ class Shape:
         """Tell whether it is a linear student."""
         return bool(self.n_grams)
 
+    @property
+    def static(self) -> bool:
+        """Tell whether it is a table of token vectors."""
+        return self.layers == 0 and not self.linear
+
     def keeps_more_than(self, other: Shape) -> bool:
         """Tell whether it is a linear student with more n-grams of the same kind."""
         same = self.linear and self.n_grams == other.n_grams
@@ -86,11 +93,11 @@ class Shape:
         """Return a name that also suits files: "1-layer-ffn50-int8-dynamic-int4"."""
         if self.linear:
             return f"linear-{self.n_grams}-{self.features}"
-        parts = [f"{self.layers}-layer"]
+        parts = ["static" if self.static else f"{self.layers}-layer"]
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
         parts += [f"hidden{self.hidden}"] if self.hidden else []
-        parts += [] if self.positions else ["unordered"]
+        parts += [] if self.positions or self.static else ["unordered"]
         parts += [self.vocabulary] if self.vocabulary != "seen" else []
         parts += [self.scheme]
         parts += [f"weights-{self.weights}"] if self.weights != "int8" else []
@@ -154,9 +161,10 @@ def training_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
     """Return the distillation that removes layers and trains the rest.
 
     Of the parts that the recipe rounds in training, only those that the shape has in 4 bits are
-    rounded.
+    rounded. A table of vectors learns at its own rate.
     """
     row = {**kept.get("distill", {}), "layers": shape.layers, "epochs": epochs}
+    row |= {"learning_rate": _STATIC_RATE} if shape.static else {}
     asked = row.get("quantization_aware", [])
     row["quantization_aware"] = [name for name in shape.rounded if name in asked]
     return _stage("distill", row, shape)

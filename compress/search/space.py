@@ -15,7 +15,7 @@ from compress.recipe import parse_stage
 from compress.run.plan import Plan
 from compress.search.shape import N_GRAMS, VOCABULARIES, Shape
 from compress.stage import Outline
-from compress.tasks import DEFAULT_TASK, task_of
+from compress.tasks import DEFAULT_TASK, has_vectors, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 from runtimes.runtime import runs_in
@@ -70,7 +70,9 @@ class Space:
 
     def first(self) -> list[Shape]:
         """Return the shapes that are tried before any other, the fastest first."""
-        return list(dict.fromkeys(self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST))
+        plain = [self._plain(min(n, self.layers[0]), ffn) for n, ffn in _FIRST]
+        static = [] if self.layers[-1] else [_static(plain[0])]
+        return list(dict.fromkeys([*static, *plain]))
 
     def first_linear(self) -> list[Shape]:
         """Return the linear students that are fitted before any other is trained."""
@@ -83,13 +85,24 @@ class Space:
 
         More layers than one keep their positions: without them they are no faster.
         """
-        for name, choices in (_LINEAR if shape.linear else self.choices).items():
+        for name, choices in self._dimensions(shape).items():
             place = choices.index(getattr(shape, name)) + (1 if smaller else -1)
             if not 0 <= place < len(choices):
                 continue
             near = dataclasses.replace(shape, **{name: choices[place]})
-            if near.positions or near.layers == 1:
+            if near.static:
+                near = _static(near)
+            elif shape.static and near.layers:
+                near = dataclasses.replace(near, positions=True)
+            if near.positions or near.layers <= 1:
                 yield near
+
+    def _dimensions(self, shape: Shape) -> dict[str, tuple[Any, ...]]:
+        if shape.linear:
+            return _LINEAR
+        if shape.static:
+            return {name: self.choices[name] for name in ("layers", "vocabulary", "embeddings")}
+        return self.choices
 
     def work(self, shape: Shape) -> float:
         """Return a training step's work in multiples of one whole layer's.
@@ -100,6 +113,8 @@ class Space:
         """
         if shape.linear:
             return 0.0
+        if shape.static:
+            return _FIXED_WORK
         wide = shape.hidden or self.teacher_hidden
         whole = self.teacher_hidden * (4 * self.teacher_hidden + 2 * self.teacher_ffn)
         heads = wide * wide * (1 - shape.heads)
@@ -122,12 +137,19 @@ _LINEAR: dict[str, tuple[Any, ...]] = {"n_grams": tuple(N_GRAMS), "features": _F
 """The choices of a linear student, by the name of the shape's field."""
 
 
+def _static(shape: Shape) -> Shape:
+    """Return a shape without layers, and so without what is cut in them, and without positions."""
+    return dataclasses.replace(
+        shape, layers=0, ffn=0.0, heads=0.0, hidden=None, weights="int8", positions=False
+    )
+
+
 def space_of(teacher: Artifact, scheme: str, form: str, *, linear: bool = False) -> Space:
     """Return the shapes of a teacher; `form` is the exported format, `linear` adds such students.
 
     A task that reads every token keeps positions, since a word's label depends on the words'
     order, and 8-bit weights, since those of 4 bits are for the products of one token. Pairs without
-    token types keep positions too.
+    token types keep positions too. Where answers are vectors, a student may have no layers.
     Raises UnsupportedError for an architecture that cannot be pruned.
     """
     parts = architecture(teacher.model_type)
@@ -139,9 +161,10 @@ def space_of(teacher: Artifact, scheme: str, form: str, *, linear: bool = False)
     narrower = sorted(widths - {hidden, 0}, reverse=True)
     exported = dataclasses.replace(outline_of(teacher), format=form)
     task = task_of(teacher.task)
+    deepest, least = min(depth, _DEEPEST), 0 if has_vectors(teacher.task) else 1
     one_token, unordered = task.reads_first_token, may_drop(teacher.model_type, pairs=task.pairs)
     return Space(
-        layers=tuple(range(min(depth, _DEEPEST), 0, -1)),
+        layers=tuple(range(deepest, least - 1, -1)),
         hidden=(None, *narrower),
         weights=_taken("weights", scheme, exported) if one_token else ("int8",),
         embeddings=_taken("embeddings", scheme, exported) or (None,),

@@ -122,7 +122,7 @@ def test_a_width_of_no_whole_heads_is_an_error(
         ({"ffn": 1.0}, "ffn = 1"),
         ({"ffn": -0.1}, "ffn = -0.1"),
         ({"heads": 0.96}, "heads = 0.96"),
-        ({"layers": 0}, "layers = 0"),
+        ({"layers": -1}, "layers = -1"),
         ({"hidden": 0}, "hidden = 0"),
         ({}, "removes nothing"),
         ({"ffn": float("nan")}, "ffn = nan"),

@@ -138,6 +138,27 @@ def test_a_task_that_reads_every_token_keeps_order_and_8_bit_weights(tmp_path: P
     assert space.work(Shape(1)) == pytest.approx(0.15 + 1)
 
 
+def test_where_answers_are_vectors_a_student_may_have_no_layers() -> None:
+    space = dataclasses.replace(SPACE, layers=(2, 1, 0), weights=("int8",), positions=(True,))
+    static = space.first()[0]
+    assert (static.name, static.static) == ("static-common-int8-dynamic-int4", True)
+    assert not any(shape.static for shape in SPACE.first())
+    cut, training, _ = stages_of(static, 3, {"distill": {"learning_rate": 2e-4}})
+    assert (getattr(cut, "positions", None), getattr(cut, "ffn", None)) == (False, 0.0)
+    assert training == Distill(layers=0, epochs=3, learning_rate=1e-3)
+    assert space.work(static) < space.work(space.first()[1])
+    smaller = [near.name for near in space.neighbors(static, smaller=True)]
+    assert smaller == ["static-spelling-int8-dynamic-int4"]
+    larger = list(space.neighbors(static, smaller=False))
+    assert [near.name for near in larger] == [
+        "1-layer-common-int8-dynamic-int4",
+        "static-frequent-int8-dynamic-int4",
+        "static-common-int8-dynamic-int8",
+    ]
+    half = dataclasses.replace(larger[0], ffn=0.5, heads=0.5, hidden=288)
+    assert next(space.neighbors(half, smaller=True)) == static
+
+
 def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
     space = dataclasses.replace(SPACE, linear=True)
     assert SPACE.first_linear() == []

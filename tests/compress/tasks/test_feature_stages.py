@@ -26,6 +26,14 @@ from compress.models.teacher import import_model
 from compress.progress import Silence
 from compress.prune.stage import Prune
 from compress.quantize.stage import Quantize
+from compress.recipe import TargetSettings, read_recipe
+from compress.run.cache import Cache
+from compress.search.request import request_of
+from compress.search.search import search
+from compress.search.shape import Shape
+from compress.search.trial import Latency
+from compress.search.workshop import Workshop
+from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import RecipeError, UnsupportedError
 from tests.compress.tasks.contract_stages import StagesContract
 from tests.compress.tasks.stage_bench import Bench
@@ -138,6 +146,23 @@ class TestFeatureStages(StagesContract):
         )
         assert small.size_mb < exported.size_mb
 
+    def test_a_search_tries_a_static_student_first(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def timed(shop: Workshop, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
+            speeds = {shape: 8.0 / (1 + shape.layers) for shape in models}
+            return {shape: Latency(1 / speed, 2 / speed, speed) for shape, speed in speeds.items()}
+
+        monkeypatch.setattr(Workshop, "timed", timed)
+        recipe = read_recipe(self.write_inputs(tmp_path))
+        target = TargetSettings(retention=0.5, rungs=(1,), max_trials=2, seeds=1)
+        asked = request_of(recipe, target, tmp_path / "out")
+        found = search(dataclasses.replace(asked, cache=Cache(tmp_path / "cache")))
+        assert [row.trial.shape.layers for row in found.rows] == [0, 1]
+        assert found.answer is not None
+        assert found.answer.trial.shape.static
+        assert read_artifact(found.models[found.answer.trial.name]).task == self.name
+
     def test_the_first_dimensions_are_cut_and_normalized_again(self, bench: Bench) -> None:
         assert bench.teacher is not None
         cut = bench.run(Prune(dimensions=8, recovery_epochs=0), bench.teacher, "cut")
@@ -150,7 +175,8 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="no contrastive loss"):
         Finetune().check(source)
     classes = dataclasses.replace(source, task="text-classification")
-    for stage in (Distill(layers=1, dimensions=8), Prune(dimensions=8), Distill(layers=0)):
+    cuts = (Prune(dimensions=8), Prune(layers=0))
+    for stage in (*cuts, Distill(layers=1, dimensions=8), Distill(layers=0)):
         stage.check(source)
         with pytest.raises(UnsupportedError, match=r"dimensions|layers = 0"):
             stage.check(classes)
