@@ -42,7 +42,10 @@ RowsOf = Callable[[int], NDArray[np.int64]]
 
 @dataclass(frozen=True, slots=True)
 class TrainPlan:
-    """Hold how long and how fast to train; `patience` counts epochs without a better one."""
+    """Hold how long and how fast to train; `patience` counts epochs without a better one.
+
+    Without `dropout` the model's own is off: every step uses the whole model.
+    """
 
     epochs: int
     learning_rate: float
@@ -53,6 +56,7 @@ class TrainPlan:
     patience: int | None = None
     seed: int = 7
     hidden_states: bool = False
+    dropout: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class _Loop:
 
         seed = int(np.random.SeedSequence([self._plan.seed, self.state.epoch]).generate_state(1)[0])
         torch.manual_seed(seed)
-        self.model.train()
+        self.model.train(self._plan.dropout)
         running: float | None = None
         taken = self._rows_of(self.state.epoch)
         for rows in shuffled(self._train, taken, self._plan.batch_size, seed):
