@@ -19,7 +19,7 @@ from compress.run.quantization import quantization_for
 from compress.run.run_folder import RunFolder
 from compress.run.steps import Step, lay_out, teacher_step
 from compress.stage import Stage, Target, settings_of
-from compress.tasks import Task, has_vectors, task_of
+from compress.tasks import Task, counted_outputs, task_of
 from compress.tasks.sentence import assumed
 from profiles.device import DeviceProfile, load_profile
 from profiles.job import Job
@@ -64,12 +64,13 @@ class Plan:
     def lines(self) -> list[str]:
         """Describe the plan, one line for each step."""
         data = self.data
-        outputs = "dimensions" if has_vectors(self.teacher.task) else "classes"
+        outputs = counted_outputs(self.teacher.task, len(data.labels))
         rows = f"{len(data.train)} train, {len(data.validation)} validation, {len(data.test)} test"
         head = [
             f"teacher   {self.recipe.teacher.path} ({self.teacher.model_type},"
             f" {self.teacher.parameters / 1e6:.1f} M parameters)",
-            f"data      {rows}, {len(data.labels)} {outputs}"
+            f"data      {rows}"
+            + (f", {outputs}" if outputs else "")
             + (f", {len(data.unlabeled)} unlabeled" if data.unlabeled else ""),
             f"profiles  {', '.join(profile.name for profile in self.profiles)}",
             *(f"weights   {quantization_for(p, self.facts).line()}" for p in self.profiles),

@@ -21,7 +21,7 @@ from compress.sensitivity.classes import class_table
 from compress.sensitivity.layers import LayerCost, layer_costs
 from compress.sensitivity.nodes import NodeCost, node_costs
 from compress.storage.scratch import scratch_folder
-from compress.tasks import Task, task_of
+from compress.tasks import KL, Task, divergence_of, task_of
 from runtimes.artifact import Artifact
 from runtimes.errors import UnsupportedError
 
@@ -143,9 +143,14 @@ def _quality(question: Question, rows: Rows) -> Explanation:
 
 def _effect_columns(task: Task) -> tuple[Column, ...]:
     return (
-        *(Column("kl", "KL", ".2e"), Column("agreement", "agreement", ".3f")),
+        *(Column("kl", divergence_of(task), ".2e"), Column("agreement", "agreement", ".3f")),
         Column(task.metric, task.score_name, ".3f"),
     )
+
+
+def _note(task: Task) -> tuple[str, ...]:
+    """Return how to read the divergence."""
+    return (KL_NOTE,) if divergence_of(task) == KL else ()
 
 
 def _effect(effect: Effect) -> tuple[float, float, float | None]:
@@ -157,7 +162,8 @@ def _nodes(whole: Effect, costs: Sequence[NodeCost], task: Task) -> Explanation:
     first = costs[0]
     return Explanation(
         answer=f"the quantized node that costs most is {first.node} ({first.kind}):"
-        f" KL {first.alone.kl:.2g} nats alone, of {whole.kl:.2g} for all {len(costs)}",
+        f" {divergence_of(task)} {first.alone.kl:.2g} alone, of {whole.kl:.2g} for all"
+        f" {len(costs)}",
         figures={"kl": whole.kl, "agreement": whole.agreement},
         tables=(
             Table(
@@ -167,7 +173,7 @@ def _nodes(whole: Effect, costs: Sequence[NodeCost], task: Task) -> Explanation:
                 tuple((c.node, c.kind, *_effect(c.alone)) for c in costs),
             ),
         ),
-        notes=(KL_NOTE,),
+        notes=_note(task),
     )
 
 
@@ -189,5 +195,5 @@ def _layers(costs: Sequence[LayerCost], task: Task) -> Explanation:
                 tuple((c.layer, c.fisher_share, *_effect(c.skipped)) for c in costs),
             ),
         ),
-        notes=(KL_NOTE,),
+        notes=_note(task),
     )

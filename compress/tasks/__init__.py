@@ -88,7 +88,9 @@ class Task(RowTask, Protocol):
     `explained_by` maps a metric, by its prefix, to the `"module:function"` that explains it
     (compress/explain/explain.py). Some attributes may be left out: `refuses` says by a stage's kind
     why the task has no use for it and what to do, `vectors` that its answers are vectors that may
-    be cut, `learns_unlabeled` that training rows need no targets.
+    be cut, `learns_unlabeled` that training rows need no targets. `outputs_called` names a model's
+    outputs where they are no classes, "" where their number says nothing, and `divergence_called`
+    what `divergence` returns where that is no KL divergence.
     """
 
     name: ClassVar[str]
@@ -269,6 +271,20 @@ def require_stage(task: str, kind: str) -> None:
         raise UnsupportedError(
             f"{kind} for {task}: {why[0]}", expected="the other stages", action=why[1]
         )
+
+
+def counted_outputs(task: str, count: int) -> str:
+    """Return how many classes, or other outputs, a model has; "" where that says nothing."""
+    called = getattr(task_of(task), "outputs_called", "classes")
+    return f"{count} {called}" if called else ""
+
+
+KL = "KL"
+
+
+def divergence_of(task: Task) -> str:
+    """Return the name of what a task's `divergence` returns."""
+    return str(getattr(task, "divergence_called", KL))
 
 
 def has_vectors(task: str) -> bool:

@@ -57,6 +57,8 @@ class FeatureExtraction(TextClassification):
     metric: ClassVar[str] = "nearest_neighbour_accuracy"
     worst_metric: ClassVar[str] = "worst_class_retention"
     score_name: ClassVar[str] = "nearest-neighbour accuracy"
+    outputs_called: ClassVar[str] = "dimensions"
+    divergence_called: ClassVar[str] = "1 − cosine"
     explained_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("nearest_neighbour", "ndcg_at_10", "recall", "worst_class", "similarity", "retention"),
         _EXPLANATION,

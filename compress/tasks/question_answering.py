@@ -57,6 +57,7 @@ class QuestionAnswering(TokenClassification):
     metric: ClassVar[str] = "f1"
     worst_metric: ClassVar[str] = "worst_question_retention"
     score_name: ClassVar[str] = "answer F1"
+    outputs_called: ClassVar[str] = ""
     explained_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("f1", "exact_match", "worst_question"), _EXPLANATION
     )

@@ -61,6 +61,7 @@ class TextRanking(ReadsPairs, TextClassification):
     metric: ClassVar[str] = "ndcg_at_10"
     worst_metric: ClassVar[str] = "worst_size_retention"
     score_name: ClassVar[str] = "nDCG@10"
+    outputs_called: ClassVar[str] = ""
     explained_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("ndcg_at_10", "mrr", "worst_size"), _EXPLANATION
     )

@@ -66,6 +66,7 @@ class TextRegression(TextClassification):
     metric: ClassVar[str] = "bounded_r2"
     worst_metric: ClassVar[str] = "worst_range_retention"
     score_name: ClassVar[str] = "bounded R²"
+    outputs_called: ClassVar[str] = ""
     explained_by: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("bounded_r2", "r2", "mae", "rmse", "spearman", "worst_range"), _EXPLANATION
     )

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from compress.data.dataset import DataSettings, load_dataset
 from compress.models.teacher import import_model
 from compress.recipe import read_recipe
-from compress.tasks import Answer, Task
+from compress.tasks import Answer, Task, counted_outputs, divergence_of, task_of
 from compress.tasks.embedding_scores import (
     binary_vectors,
     int8_vectors,
@@ -208,3 +208,18 @@ def test_a_recipe_for_banking77_lists_no_labeled_file(name: str) -> None:
     recipe = read_recipe(Path(__file__).parents[3] / "benchmarks" / f"{name}.toml")
     assert recipe.data.train == ()
     assert recipe.data.unlabeled == ("texts.jsonl",)
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "divergence"),
+    [
+        ("feature-extraction", "3 dimensions", "1 − cosine"),
+        ("text-classification", "3 classes", "KL"),
+        ("question-answering", "", "KL"),
+    ],
+)
+def test_outputs_and_divergences_have_the_task_s_names(
+    task: str, outputs: str, divergence: str
+) -> None:
+    assert counted_outputs(task, 3) == outputs
+    assert divergence_of(task_of(task)) == divergence
