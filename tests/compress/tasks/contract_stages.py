@@ -26,12 +26,13 @@ from compress.finetune.stage import Finetune
 from compress.models.architectures import FULL, PARTIAL
 from compress.prune.stage import Prune
 from compress.quantize.stage import Quantize
-from compress.tasks import task_of
+from compress.tasks import TASKS, task_of
 from runtimes.artifact import read_artifact
 from tests.compress.tasks.stage_bench import Bench
 from tests.compress.tiny_models import make_model
 from tests.compress.tiny_tags import write_jsonl
 
+_TURNS = 3
 _RECIPE = """
 schema = 1
 name = "stages"
@@ -143,12 +144,27 @@ class StagesContract:
         data = DataSettings(train=(), test=asked, **self.settings)
         self.check_explained(explain(Question(self.explained, made, data=data, reference=made)))
 
-    @pytest.mark.parametrize("model_type", sorted({*FULL, *PARTIAL}))
-    def test_every_architecture_learns_and_is_exported(
-        self, model_type: str, tmp_path: Path
-    ) -> None:
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Take a third of the architectures, another one for the next task; the rest are slow.
+
+        An export takes seconds, and most of what it does is the same for every task.
+        """
+        if "any_type" not in metafunc.fixturenames:
+            return
+        turn = sorted(TASKS).index(self.name) % _TURNS
+        types = sorted({*FULL, *PARTIAL})
+        slow = [place % _TURNS != turn for place in range(len(types))]
+        metafunc.parametrize(
+            "any_type",
+            [
+                pytest.param(name, marks=[pytest.mark.slow] if late else [])
+                for name, late in zip(types, slow, strict=True)
+            ],
+        )
+
+    def test_every_architecture_learns_and_is_exported(self, any_type: str, tmp_path: Path) -> None:
         bench = self.bench_of(tmp_path, 60)
-        source = read_artifact(make_model(tmp_path / "model", model_type, layers=1).path)
+        source = read_artifact(make_model(tmp_path / "model", any_type, layers=1).path)
         named = dataclasses.replace(source, task=self.name)
         teacher = bench.run(Finetune(epochs=1), named, "teacher")
         exported = bench.run(Export(format="onnx"), teacher, "onnx")
