@@ -287,8 +287,10 @@ class Frontier:
         start = time.monotonic()
         trial, folder = row.trial, RunFolder(self.request.out / "artifacts")
         contestants = []
-        for seed in range(SEED, SEED + self.effort.seeds):
-            self.request.board.note(f"refit with seed {seed}")
+        seeds = range(SEED, SEED + self.effort.seeds)
+        self.request.board.note(f"refit with {len(seeds)} seeds")
+        result.prepare_refits(trial.shape, trial.epochs, seeds)
+        for seed in seeds:
             made = result.refit(trial.shape, trial.epochs, seed)
             kept = folder.keep(made, f"seed-{seed}")
             role = "artifact" if seed == SEED else "seed"

@@ -63,7 +63,7 @@ class SearchClock:
         nearest = min(self.paces, key=lambda known: abs(known - work))
         return epochs * self.paces[nearest] * max(1.0, work / nearest)
 
-    def allows(self, work: float, epochs: int, refits: int) -> bool:
+    def allows(self, work: float, epochs: int, refits: float) -> bool:
         """Tell whether a training fits into the time, with `refits` of it on more rows.
 
         A linear student takes little time: where nothing else can be tried, it is.

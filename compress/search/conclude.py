@@ -152,10 +152,12 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
     if len(seeds) < 2:
         return ()
     reference = _scores(result, request.workshop().reference)
+    shape, epochs = row.trial.shape, row.trial.epochs
+    request.board.note(f"refit with {len(seeds)} seeds")
+    result.prepare_refits(shape, epochs, seeds)
     rows = []
     for seed in seeds:
-        request.board.note(f"refit with seed {seed}")
-        model = result.refit(row.trial.shape, row.trial.epochs, seed)
+        model = result.refit(shape, epochs, seed)
         scores = _scores(result, model)
         kept = paired_retention(scores, reference, _CONFIDENCE, seed)
         retention = Estimate(kept.value, kept.lower, kept.upper, _CONFIDENCE, "each")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from compress.run.run_folder import RunFolder
+from compress.run.side_by_side import rounds
 from compress.search import schedule
 from compress.search.advice import cannot_tell, what_helps
 from compress.search.choice import (
@@ -116,7 +117,7 @@ class SearchRun:
             longest = _CONTROL_SHARE * self._clock.left_s
             if self._clock.training_s(work, training.epochs) > longest:
                 return False
-        return self._clock.allows(work, training.epochs, self._request.refits)
+        return self._clock.allows(work, training.epochs, rounds(self._request.refits))
 
     def _trials_left(self) -> bool:
         most = self._request.max_trials

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from compress.progress import Progress
 from compress.run.cache import Cache
 from compress.run.maker import Maker
 from compress.run.plan import Plan
+from compress.run.side_by_side import Chain, make_side_by_side
 from compress.search.selection import TUNING, base_of
 from compress.search.shape import (
     Settings,
@@ -102,11 +104,10 @@ class Workshop:
         self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
     ) -> Artifact:
         """Return the trained fp32 student; a linear one is finished."""
-        teacher = self._teacher(data)
-        if shape.linear:
-            return self._make(linear_of(shape, self.kept), teacher, data=data, seed=seed)
-        cut = self._make(cut_of(shape, self.kept), teacher, data=data, seed=seed)
-        return self._make(training_of(shape, epochs, self.kept), cut, data=data, seed=seed)
+        student = self._teacher(data)
+        for stage in self._training(shape, epochs):
+            student = self._make(stage, student, data=data, seed=seed)
+        return student
 
     def deployed(
         self,
@@ -118,26 +119,49 @@ class Workshop:
         seed: int | None = None,
     ) -> Artifact:
         """Return a student exported and quantized; a linear one as it is."""
-        if shape.linear:
-            return student
-        before, after = ROUTES[self.form]
-        quantization = quantization_of(shape, self.kept, judged=judged)
-        ways = (*map(Export, before), quantization, *map(Export, after))
-        for stage in ways:
+        for stage in self._deploying(shape, judged=judged):
             student = self._make(stage, student, data=data, seed=seed)
         return student
+
+    def make_deployed(
+        self, shape: Shape, epochs: int, *, data: Dataset, seeds: Sequence[int]
+    ) -> None:
+        """Make the deployed models of several seeds side by side, where that is faster.
+
+        `student` and `deployed` then have nothing to do.
+        """
+        stages = (*self._training(shape, epochs), *self._deploying(shape, judged=True))
+        teacher = self._teacher(data)
+        contexts = [self._maker.context(data, teacher, seed) for seed in seeds]
+        if not shape.linear:
+            self.ask_teacher(data)
+        chains = [Chain(stages, teacher, context) for context in contexts]
+        make_side_by_side(chains, self.cache, self.progress)
+
+    def _training(self, shape: Shape, epochs: int) -> tuple[Stage, ...]:
+        if shape.linear:
+            return (linear_of(shape, self.kept),)
+        return (cut_of(shape, self.kept), training_of(shape, epochs, self.kept))
+
+    def _deploying(self, shape: Shape, *, judged: bool) -> tuple[Stage, ...]:
+        if shape.linear:
+            return ()
+        before, after = ROUTES[self.form]
+        quantization = quantization_of(shape, self.kept, judged=judged)
+        return (*map(Export, before), quantization, *map(Export, after))
 
     def made(self, stage: Stage, data: Dataset) -> Artifact:
         """Return what a stage makes of the teacher and of rows."""
         return self._make(stage, self.teacher, data=data)
 
-    def ask_teacher(self) -> None:
+    def ask_teacher(self, data: Dataset | None = None) -> None:
         """Compute the teacher's answers to the training rows, which every student learns from."""
         from compress.distill.rows import TrainingRows
 
         augment = int(self.kept.get("distill", {}).get("augment", 0))
-        context = self._maker.context(self.data, self.selection)
-        TrainingRows.of(self.data, augment).teacher_answers(self.selection, context)
+        rows, teacher = data or self.data, self._teacher(data)
+        context = self._maker.context(rows, teacher)
+        TrainingRows.of(rows, augment).teacher_answers(teacher, context)
 
     def scores(self, model: Artifact) -> RowScores:
         """Return a model's scores on the validation rows; a torch model runs as in training."""
