@@ -289,9 +289,9 @@ class Frontier:
         contestants = []
         seeds = range(SEED, SEED + self.effort.seeds)
         self.request.board.note(f"refit with {len(seeds)} seeds")
-        result.prepare_refits(trial.shape, trial.epochs, seeds)
+        result.prepare_refits(row, seeds)
         for seed in seeds:
-            made = result.refit(trial.shape, trial.epochs, seed)
+            made = result.refit(row, seed)
             kept = folder.keep(made, f"seed-{seed}")
             role = "artifact" if seed == SEED else "seed"
             notes = {"seed": seed, "shape": trial.shape.to_json(), "epochs": trial.epochs}

@@ -77,6 +77,12 @@ class Cache:
             shutil.rmtree(context.scratch, ignore_errors=True)
             return made, False
 
+    def find(self, stage: Stage, source: Artifact, context: RunContext) -> Artifact | None:
+        """Return what `make` would find, None where it would carry out the stage."""
+        target = context.target if stage.uses_target else Target()
+        key = stage_key(stage, source, dataclasses.replace(context, target=target))
+        return intact(self.root / "stages" / key)
+
     def entries(self) -> list[Entry]:
         """List the entries, the largest first; raise InputError where the folder is another's."""
         check_ours(self.root)

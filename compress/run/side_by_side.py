@@ -22,6 +22,8 @@ from compress.run.cache import Cache
 from compress.stage import RunContext, Stage
 from runtimes.artifact import Artifact
 
+LONG_S = 30.0
+"""The time from which a training is worth a process of its own: that takes seconds to start."""
 _MOST = 4
 """The most processes: each holds torch, a student and its rows, about 1 GB."""
 _ALONE = 1.4
@@ -42,26 +44,33 @@ def make_side_by_side(chains: Sequence[Chain], cache: Cache, progress: Progress)
 
     A chain that fails is left as it is: whoever makes it next, alone, sees why.
     """
-    workers = _workers(len(chains))
+    waiting = [chain for chain in chains if not _is_made(chain, cache)]
+    workers = _workers(len(waiting))
     if workers < 2:
         return
     threads = max(1, _cores() // workers)
-    with progress.task(f"{len(chains)} trainings, {workers} at once", len(chains)) as advance:
-        waiting = list(chains)
-        with _ended() as running:
-            while waiting or running:
-                while waiting and len(running) < workers:
-                    running.append(_started(waiting.pop(0), cache, threads))
-                done = _finished(running)
-                running.remove(done)
-                _close(done)
-                advance(1, "")
+    name = f"{len(waiting)} trainings, {workers} at once"
+    with progress.task(name, len(waiting)) as advance, _ended() as running:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                running.append(_started(waiting.pop(0), cache, threads))
+            done = _finished(running)
+            running.remove(done)
+            _close(done)
+            advance(1, "")
 
 
 def rounds(count: int) -> float:
     """Return how many trainings, one after the other, take as long as so many side by side."""
     workers = _workers(count)
     return math.ceil(count / workers) * _ALONE if workers > 1 else float(count)
+
+
+def _is_made(chain: Chain, cache: Cache) -> bool:
+    made: Artifact | None = chain.source
+    for stage in chain.stages:
+        made = None if made is None else cache.find(stage, made, chain.context)
+    return made is not None
 
 
 def _workers(count: int) -> int:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from compress.search.choice import SEEDS, Goal, Standing, meets, nearest
+from compress.search.choice import (
+    SEEDS,
+    WORTH_FEWER_BITS,
+    Goal,
+    Standing,
+    fastest_in_any_bits,
+    meets,
+    nearest,
+)
 from compress.search.trial import Control
 
 _FEW_ROWS = 1000
@@ -22,6 +30,38 @@ def cannot_tell(rows: Sequence[Standing], goal: Goal, count: int) -> str | None:
         f" only a shape that measures {goal.retention + margin:.1%} is known to keep"
         f" {goal.retention:.1%}; {_FEW_ROWS:,} rows or more are better"
     )
+
+
+def doubts(
+    rows: Sequence[Standing], goal: Goal, answer: Standing | None, control: Control, count: int
+) -> Iterator[str]:
+    """Yield the warnings of a search's answer: few validation rows, luck, a weak control."""
+    few = cannot_tell(rows, goal, count)
+    if few is not None:
+        yield few
+    if answer is None:
+        return
+    most = fastest_in_any_bits(rows, goal)
+    if most is not None and most.trial.shape != answer.trial.shape:
+        gain = most.trial.latency.speedup / answer.trial.latency.speedup
+        yield (
+            f"{most.trial.name} is {gain:.3f} times as fast as {answer.trial.name}: fewer bits"
+            f" are shipped from {WORTH_FEWER_BITS} times on, so the answer is the latter"
+        )
+    if answer.seeds < SEEDS:
+        yield (
+            f"the answer was trained with {answer.seeds} of {SEEDS} seeds: its retention may be"
+            " luck, for which its bound allows; give more --time"
+        )
+    if control.shape is None:
+        return
+    if answer.trial.shape == control.shape:
+        yield "the answer is the control itself: its retention is only what quantizing costs"
+    elif answer.trial.epochs > control.epochs:
+        yield (
+            f"the control was trained for {control.epochs} epochs only, the answer for"
+            f" {answer.trial.epochs}: retention is overestimated; give more --time"
+        )
 
 
 def what_helps(

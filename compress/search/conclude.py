@@ -152,12 +152,11 @@ def _seeds(result: SearchResult, row: Standing) -> tuple[SeedRow, ...]:
     if len(seeds) < 2:
         return ()
     reference = _scores(result, request.workshop().reference)
-    shape, epochs = row.trial.shape, row.trial.epochs
     request.board.note(f"refit with {len(seeds)} seeds")
-    result.prepare_refits(shape, epochs, seeds)
+    result.prepare_refits(row, seeds)
     rows = []
     for seed in seeds:
-        model = result.refit(shape, epochs, seed)
+        model = result.refit(row, seed)
         scores = _scores(result, model)
         kept = paired_retention(scores, reference, _CONFIDENCE, seed)
         retention = Estimate(kept.value, kept.lower, kept.upper, _CONFIDENCE, "each")

@@ -11,10 +11,11 @@ from compress.progress import Progress, Silence
 from compress.recipe import Recipe, TargetSettings
 from compress.run.cache import Cache, default_cache
 from compress.run.plan import Plan, make_plan
+from compress.run.side_by_side import LONG_S
 from compress.search.choice import Goal, Standing, nearest
 from compress.search.control import unseen_rows_wanted
 from compress.search.selection import base_of
-from compress.search.shape import DECIDED, Shape, settings_kept, stages_of
+from compress.search.shape import DECIDED, settings_kept, stages_of
 from compress.search.trial import Control
 from compress.search.workshop import Workshop, refit_rows
 from compress.stage import Stage
@@ -138,13 +139,16 @@ class SearchResult:
         kept = settings_kept(self.request.stages)
         return stages_of(row.trial.shape, row.trial.epochs, kept)
 
-    def prepare_refits(self, shape: Shape, epochs: int, seeds: Sequence[int]) -> None:
+    def prepare_refits(self, row: Standing, seeds: Sequence[int]) -> None:
         """Make what `refit` returns for these seeds side by side, where that is faster."""
-        shop, data = self.request.workshop(), refit_rows(self.request.plan.data)
-        shop.make_deployed(shape, epochs, data=data, seeds=seeds)
+        shop, trial = self.request.workshop(), row.trial
+        if trial.seconds >= LONG_S:
+            data = refit_rows(self.request.plan.data)
+            shop.make_deployed(trial.shape, trial.epochs, data=data, seeds=seeds)
 
-    def refit(self, shape: Shape, epochs: int, seed: int) -> Artifact:
+    def refit(self, row: Standing, seed: int) -> Artifact:
         """Train a shape again on training and validation rows; return the deployed model."""
+        shape, epochs = row.trial.shape, row.trial.epochs
         shop, data = self.request.workshop(), refit_rows(self.request.plan.data)
         student = shop.student(shape, epochs, data=data, seed=seed)
         return shop.deployed(student, shape, data=data, seed=seed)

@@ -11,18 +11,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from compress.run.run_folder import RunFolder
-from compress.run.side_by_side import rounds
+from compress.run.side_by_side import LONG_S, rounds
 from compress.search import schedule
-from compress.search.advice import cannot_tell, what_helps
-from compress.search.choice import (
-    SEEDS,
-    WORTH_FEWER_BITS,
-    Standing,
-    fastest,
-    fastest_in_any_bits,
-    pareto,
-    smallest,
-)
+from compress.search.advice import doubts, what_helps
+from compress.search.choice import Standing, fastest, pareto, smallest
 from compress.search.clock import SearchClock
 from compress.search.control import control_shape, teacher_saw_validation
 from compress.search.pace import with_time_for_base
@@ -39,6 +31,8 @@ from runtimes.artifact import Artifact
 from runtimes.digest import stable_hash
 from runtimes.errors import QualityError
 
+_FIT_S = 0.005
+"""The least time of a linear student's fit for each row."""
 FOLDER = "search"
 """The files and folders in a run's folder for the study and the front's models."""
 _CONTROL_SHARE = 0.5
@@ -102,22 +96,26 @@ class SearchRun:
 
     def _next(self) -> Training | None:
         """Return the most valuable training that fits the time; None if there is none."""
-        candidates = (training for rule in self.rules for training in rule(self._state))
-        return next((training for training in candidates if self._fits(training)), None)
+        return next((training for training in self._candidates() if self._fits(training)), None)
+
+    def _candidates(self) -> Iterator[Training]:
+        return (training for rule in self.rules for training in rule(self._state))
 
     def _fits(self, training: Training) -> bool:
         """Tell whether a training, and the refits if it becomes the answer, fit the time.
 
-        The first one but a linear student's always does where no pace is known before it.
+        The first one but a linear student's always does where no pace is known before it. Without
+        the control there is no answer, so its training need not leave time for refits of its own.
         """
-        if not (self._clock.paces or training.shape.linear):
+        clock, refits = self._clock, rounds(self._request.refits)
+        if not (clock.paces or training.shape.linear):
             return True
         work = self._space.work(training.shape)
         if training.shape == self._state.control_shape and self._state.teacher is None:
-            longest = _CONTROL_SHARE * self._clock.left_s
-            if self._clock.training_s(work, training.epochs) > longest:
+            refits = 0.0
+            if clock.training_s(work, training.epochs) > _CONTROL_SHARE * clock.left_s:
                 return False
-        return self._clock.allows(work, training.epochs, rounds(self._request.refits))
+        return clock.allows(work, training.epochs, refits)
 
     def _trials_left(self) -> bool:
         most = self._request.max_trials
@@ -142,12 +140,11 @@ class SearchRun:
 
     def _trained(self, training: Training) -> Trial | None:
         """Return a trial of the shape, None if no answers could make it win."""
-        shape, state = training.shape, self._state
+        shape = training.shape
         latency, size_mb = self._screened(shape)
-        planned = (*self._space.first_linear(), *self._space.first())
-        new = shape not in (*planned, *(trial.shape for trial in state.trials))
-        if new and not state.worth(shape, latency, size_mb):
+        if not self._may_win(shape):
             return None
+        self._train_with_next(training)
         what = "fit" if shape.linear else f"{training.epochs} epochs"
         self._request.board.note(f"{shape.name}: {what}")
         student = self._shop.student(shape, training.epochs, seed=training.seed)
@@ -159,6 +156,35 @@ class SearchRun:
             *(shape, training.epochs, latency, size_mb, seconds, scores, deployed, training.seed),
             whole=shape.linear and student.parameters < shape.features * len(student.labels),
         )
+
+    def _may_win(self, shape: Shape) -> bool:
+        """Tell whether a screened shape is worth a training: a planned or a tried one always is."""
+        state, study = self._state, self._study
+        planned = (*self._space.first_linear(), *self._space.first())
+        if shape in (*planned, *(trial.shape for trial in state.trials)):
+            return True
+        latency, size_mb = study.latency(shape), study.size_mb(shape)
+        assert latency is not None
+        assert size_mb is not None
+        return state.worth(shape, latency, size_mb)
+
+    def _train_with_next(self, training: Training) -> None:
+        """Where trainings take long, train beside this one what will probably be tried next."""
+        if self._expected_s(training) < LONG_S:
+            return
+        for other in self._candidates():
+            shape, screened = other.shape, self._study.latency(other.shape) is not None
+            if other == training or not screened or self._study.size_mb(shape) is None:
+                continue
+            if self._fits(other) and self._may_win(shape):
+                self._shop.train([training, other])
+                return
+
+    def _expected_s(self, training: Training) -> float:
+        """Return a training's expected time; that of the first linear fit goes by the rows."""
+        if training.shape.linear and not self._clock.fitting_s:
+            return _FIT_S * len(self._shop.data.train)
+        return self._clock.training_s(self._space.work(training.shape), training.epochs)
 
     def _deployed_scores(self, student: Artifact, training: Training) -> RowScores:
         return self._shop.scores(self._shop.deployed(student, training.shape, seed=training.seed))
@@ -191,7 +217,8 @@ class SearchRun:
         rows, front, goal = state.rows, pareto(state.rows), state.goal
         able = [] if state.control.stands_in else rows
         answer, least = fastest(able, goal), smallest(able, goal)
-        self._warn(answer, state.control)
+        for warning in doubts(rows, goal, answer, state.control, len(self._shop.data.validation)):
+            self._request.board.warn(warning)
         time_is_up = self._time_is_up()
         folder = RunFolder(self._request.out / FOLDER)
         models = {row.trial.name: self._model(row, folder) for row in front}
@@ -216,45 +243,12 @@ class SearchRun:
         )
 
     def _time_is_up(self) -> bool:
-        return any(
-            not self._fits(training) for rule in self.rules for training in rule(self._state)
-        )
+        return not all(self._fits(training) for training in self._candidates())
 
     def _model(self, row: Standing, folder: RunFolder) -> Path:
         student = self._shop.student(row.trial.shape, row.trial.epochs)
         model = self._shop.deployed(student, row.trial.shape)
         return folder.keep(model, row.trial.name).path
-
-    def _warn(self, answer: Standing | None, control: Control) -> None:
-        board, state = self._request.board, self._state
-        few = cannot_tell(state.rows, state.goal, len(self._shop.data.validation))
-        if few is not None:
-            board.warn(few)
-        if answer is None:
-            return
-        most = fastest_in_any_bits(state.rows, state.goal)
-        if most is not None and most.trial.shape != answer.trial.shape:
-            gain = most.trial.latency.speedup / answer.trial.latency.speedup
-            board.warn(
-                f"{most.trial.name} is {gain:.3f} times as fast as {answer.trial.name}: fewer bits"
-                f" are shipped from {WORTH_FEWER_BITS} times on, so the answer is the latter"
-            )
-        if answer.seeds < SEEDS:
-            board.warn(
-                f"the answer was trained with {answer.seeds} of {SEEDS} seeds: its retention may"
-                " be luck, for which its bound allows; give more --time"
-            )
-        if control.shape is None:
-            return
-        if answer.trial.shape == control.shape:
-            board.warn(
-                "the answer is the control itself: its retention is only what quantizing costs"
-            )
-        elif answer.trial.epochs > control.epochs:
-            board.warn(
-                f"the control was trained for {control.epochs} epochs only, the answer for"
-                f" {answer.trial.epochs}: retention is overestimated; give more --time"
-            )
 
     def _begun(self) -> SearchState:
         """Return the state that an earlier process of this search left."""

@@ -20,7 +20,8 @@ from compress.search.conclude import _planned
 from compress.search.control import teacher_saw_validation
 from compress.search.request import NoBoard, SearchRequest, SearchResult, request_of
 from compress.search.rivals import RIVALS
-from compress.search.search import search
+from compress.search.schedule import Training
+from compress.search.search import SearchRun, search
 from compress.search.shape import Shape
 from compress.search.trial import Latency
 from compress.search.workshop import Workshop, refit_rows
@@ -199,6 +200,38 @@ def test_whether_the_teacher_saw_the_rows_is_found_out_or_said(
     other = recipe.parent / "other.toml"
     other.write_text(text, encoding="utf-8")
     assert teacher_saw_validation(asked(other, tmp_path / "out").plan)[0] == saw
+
+
+def test_the_control_needs_no_time_for_refits_of_its_own(recipe: Path, tmp_path: Path) -> None:
+    """Without the control no search has an answer."""
+    run = SearchRun(asked(recipe, tmp_path, limit_s=600, refits=5))
+    run._state.teacher = None
+    control = Training(run._state.control_shape, 1)
+    run._clock.paces = {run._space.work(control.shape): 100}
+    assert run._fits(control)
+    assert not run._fits(dataclasses.replace(control, epochs=3))
+    run._state.control_shape = dataclasses.replace(control.shape, layers=9)
+    assert not run._fits(control)
+
+
+def test_what_comes_next_is_trained_beside_a_long_training(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs: list[list[Training]] = []
+    monkeypatch.setattr(Workshop, "train", lambda _, trainings: pairs.append(trainings))
+    monkeypatch.setattr(Workshop, "timed", timed)
+    run = SearchRun(asked(recipe, tmp_path))
+    shapes = run._space.first()
+    first, second = (run._state.training(shape, 1) for shape in shapes[:2])
+    run._screened(shapes[0])
+    run._state.closed |= set(run._space.first_linear())
+    run._train_with_next(first)
+    run._clock.paces = {run._space.work(shapes[0]): 5.0}
+    run._train_with_next(first)
+    assert pairs == []  # short ones are not worth a process
+    run._clock.paces = {run._space.work(shapes[0]): 60.0}
+    run._train_with_next(first)
+    assert pairs == [[first, second]]
 
 
 def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:
