@@ -37,6 +37,8 @@ class Distill(Stage):
     augmented copies of the rows, of which each epoch takes one in turn. `hidden` and `relations`
     are the weights of the internal losses of TinyBERT and MiniLMv2. `quantization_aware` trains
     with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token weights.
+    Without `dropout` the student's own is off in training, which is also faster.
+
     A student whose answers are vectors may have no layers at all: each token's vector is looked up,
     and a text's is their mean. It may also have fewer `dimensions`: the principal components of the
     teacher's vectors are folded into its last layer, which is then trained.
@@ -62,6 +64,7 @@ class Distill(Stage):
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     patience: Annotated[int, Field(ge=1)] | None = None
+    dropout: bool = True
 
     def check(self, source: Outline) -> list[str]:
         """Refuse contradicting settings, and architectures whose layers are unknown."""
@@ -148,6 +151,7 @@ class Distill(Stage):
             patience=self.patience,
             seed=seed,
             hidden_states=self.hidden > 0,
+            dropout=self.dropout,
         )
 
     def _student(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from compress.data.batch import Batch
@@ -49,12 +48,8 @@ def distill(
     "weights" in `quantization_aware` are rounded as in 4-bit storage. `internals` adds losses on
     hidden states and attention relations; these need the teacher's forward pass in every step,
     logits alone do not. A student without positions stays without.
-
-    Dropout is off: a student has less room than it needs for what the teacher says, and does not
-    learn it by heart.
     """
     keep_dropped(student)
-    plan = replace(plan, dropout=False)
     data = context.data
     rows = TrainingRows.of(data, augment)
     task = task_of(teacher.task).learner(student, data.train.targets)

@@ -140,19 +140,21 @@ def test_soft_targets_teach_the_teacher_s_answers_better_than_labels_do(
     assert agreed[1.0] > agreed[0.0] + 0.03
 
 
-def test_a_student_learns_with_all_of_its_units(tmp_path: Path) -> None:
-    learned = []
-    for dropout in (0.0, 0.5):
-        source = make_model(tmp_path / f"{dropout}", layers=2)
+def test_without_dropout_a_student_learns_with_all_of_its_units(tmp_path: Path) -> None:
+    learned = {}
+    for share, dropout in ((0.0, True), (0.5, False), (0.5, True)):
+        source = make_model(tmp_path / f"{share}-{dropout}", layers=2)
         file = source.path / "config.json"
         config = json.loads(file.read_text(encoding="utf-8"))
-        config |= {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+        config |= {"hidden_dropout_prob": share, "attention_probs_dropout_prob": share}
         file.write_text(json.dumps(config), encoding="utf-8")
-        given = context(tmp_path / f"{dropout}", source)
-        made = execute(Distill(layers=1, epochs=1), source, given, tmp_path / f"made-{dropout}")
-        learned.append(load_model(made.path).state_dict())
-    one, other = learned
-    assert all(torch.equal(one[name], other[name]) for name in one)
+        folder = tmp_path / f"made-{share}-{dropout}"
+        stage = Distill(layers=1, epochs=1, dropout=dropout)
+        made = execute(stage, source, context(folder, source), folder / "made")
+        learned[share, dropout] = load_model(made.path).state_dict()
+    without, off, on = learned.values()
+    assert all(torch.equal(without[name], off[name]) for name in off)
+    assert not all(torch.equal(without[name], on[name]) for name in on)
 
 
 def test_unlabeled_text_helps_where_labels_are_few(tmp_path: Path, teacher: Artifact) -> None:
