@@ -79,9 +79,7 @@ class Cache:
 
     def find(self, stage: Stage, source: Artifact, context: RunContext) -> Artifact | None:
         """Return what `make` would find, None where it would carry out the stage."""
-        target = context.target if stage.uses_target else Target()
-        key = stage_key(stage, source, dataclasses.replace(context, target=target))
-        return intact(self.root / "stages" / key)
+        return intact(self.root / "stages" / stage_key(stage, source, context))
 
     def entries(self) -> list[Entry]:
         """List the entries, the largest first; raise InputError where the folder is another's."""

@@ -95,6 +95,10 @@ class Ladder(SearchRun):
             return super()._fits(training)
         return leaves_time(state, self._clock, training)
 
+    def _surely_next(self, training: Training) -> bool:
+        """Tell so of the control alone: a student that suffices ends the climb."""
+        return training.shape == self._state.control_shape
+
     def _next(self) -> Training | None:
         training = super()._next()
         if training is not None:

@@ -174,11 +174,17 @@ class SearchRun:
             return
         for other in self._candidates():
             shape, screened = other.shape, self._study.latency(other.shape) is not None
-            if other == training or not screened or self._study.size_mb(shape) is None:
+            if (shape, other.seed) == (training.shape, training.seed):
+                continue  # the same student, for fewer epochs
+            if not self._surely_next(other) or not screened or self._study.size_mb(shape) is None:
                 continue
             if self._fits(other) and self._may_win(shape):
                 self._shop.train([training, other])
                 return
+
+    def _surely_next(self, _: Training) -> bool:
+        """Tell whether a training is wanted whatever comes of the one before it."""
+        return True
 
     def _expected_s(self, training: Training) -> float:
         """Return a training's expected time; that of the first linear fit goes by the rows."""

@@ -160,9 +160,10 @@ def _effect(effect: Effect) -> tuple[float, float, float | None]:
 def _nodes(whole: Effect, costs: Sequence[NodeCost], task: Task) -> Explanation:
     columns = (Column("node", "node"), Column("kind", "operator"), *_effect_columns(task))
     first = costs[0]
+    unit = " nats" if divergence_of(task) == KL else ""
     return Explanation(
         answer=f"the quantized node that costs most is {first.node} ({first.kind}):"
-        f" {divergence_of(task)} {first.alone.kl:.2g} alone, of {whole.kl:.2g} for all"
+        f" {divergence_of(task)} {first.alone.kl:.2g}{unit} alone, of {whole.kl:.2g} for all"
         f" {len(costs)}",
         figures={"kl": whole.kl, "agreement": whole.agreement},
         tables=(

@@ -232,6 +232,9 @@ def test_what_comes_next_is_trained_beside_a_long_training(
     run._clock.paces = {run._space.work(shapes[0]): 60.0}
     run._train_with_next(first)
     assert pairs == [[first, second]]
+    longer = dataclasses.replace(first, epochs=2)  # `first` is the same student for fewer epochs
+    run._train_with_next(longer)
+    assert pairs[1:] == [[longer, second]]
 
 
 def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:
