@@ -173,12 +173,11 @@ class SearchRun:
         if self._expected_s(training) < LONG_S:
             return
         for other in self._candidates():
-            shape, screened = other.shape, self._study.latency(other.shape) is not None
-            if (shape, other.seed) == (training.shape, training.seed):
-                continue  # the same student, for fewer epochs
-            if not self._surely_next(other) or not screened or self._study.size_mb(shape) is None:
+            again = (other.shape, other.seed) == (training.shape, training.seed)  # fewer epochs
+            known = self._study.latency(other.shape) and self._study.size_mb(other.shape)
+            if again or not known or not self._surely_next(other):
                 continue
-            if self._fits(other) and self._may_win(shape):
+            if self._fits(other) and self._may_win(other.shape):
                 self._shop.train([training, other])
                 return
 

@@ -193,15 +193,17 @@ def linear_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Stage:
     return _stage("linear", row if judged else row | _QUICK, shape)
 
 
-def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
-    """Return the stages that make the student: cut, distill, quantize; or one for a linear one."""
+def learning_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
+    """Return the stages that make the fp32 student: cut, distill; or one for a linear one."""
     if shape.linear:
         return (linear_of(shape, kept),)
-    return (
-        cut_of(shape, kept),
-        training_of(shape, epochs, kept),
-        quantization_of(shape, kept),
-    )
+    return (cut_of(shape, kept), training_of(shape, epochs, kept))
+
+
+def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
+    """Return the stages that make the student: its learning, then quantize for all but linear."""
+    learning = learning_of(shape, epochs, kept)
+    return learning if shape.linear else (*learning, quantization_of(shape, kept))
 
 
 def _stage(kind: str, row: Mapping[str, Any], shape: Shape) -> Stage:

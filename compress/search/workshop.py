@@ -27,9 +27,9 @@ from compress.search.shape import (
     Settings,
     Shape,
     cut_of,
+    learning_of,
     linear_of,
     quantization_of,
-    training_of,
 )
 from compress.search.trial import Latency
 from compress.stage import Stage
@@ -106,7 +106,7 @@ class Workshop:
     ) -> Artifact:
         """Return the trained fp32 student; a linear one is finished."""
         student = self._teacher(data)
-        for stage in self._training(shape, epochs):
+        for stage in learning_of(shape, epochs, self.kept):
             student = self._make(stage, student, data=data, seed=seed)
         return student
 
@@ -129,7 +129,7 @@ class Workshop:
         teacher = self._teacher(None)
         chains = [
             Chain(
-                self._training(one.shape, one.epochs),
+                learning_of(one.shape, one.epochs, self.kept),
                 teacher,
                 self._maker.context(self.data, teacher, one.seed),
             )
@@ -144,18 +144,14 @@ class Workshop:
 
         `student` and `deployed` then have nothing to do.
         """
-        stages = (*self._training(shape, epochs), *self._deploying(shape, judged=True))
+        learning = learning_of(shape, epochs, self.kept)
+        stages = (*learning, *self._deploying(shape, judged=True))
         teacher = self._teacher(data)
         contexts = [self._maker.context(data, teacher, seed) for seed in seeds]
         if not shape.linear:
             self.ask_teacher(data)
         chains = [Chain(stages, teacher, context) for context in contexts]
         make_side_by_side(chains, self.cache, self.progress)
-
-    def _training(self, shape: Shape, epochs: int) -> tuple[Stage, ...]:
-        if shape.linear:
-            return (linear_of(shape, self.kept),)
-        return (cut_of(shape, self.kept), training_of(shape, epochs, self.kept))
 
     def _deploying(self, shape: Shape, *, judged: bool) -> tuple[Stage, ...]:
         if shape.linear:
