@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -179,3 +180,21 @@ class DeviceTaskContract:
         manifest = read_manifest(artifact.path)
         with pytest.raises(UnsupportedError, match="pixels"):
             TASKS.resolve(self.name)(artifact.path, manifest, ["pixels"])
+
+
+def contract_of(task: str) -> type[DeviceTaskContract]:
+    """Return the contract's tests of a task, which make a model and know rows."""
+    module = importlib.import_module(f"tests.runtimes.test_{task.replace('-', '_')}")
+    return next(
+        known
+        for known in vars(module).values()
+        if isinstance(known, type)
+        and issubclass(known, DeviceTaskContract)
+        and known is not DeviceTaskContract
+    )
+
+
+def askable(rows: Sequence[Any]) -> list[Any]:
+    """Return the rows that have no empty text, rows of words as their text."""
+    texts = [" ".join(row) if isinstance(row, list) else row for row in rows]
+    return [row for row in texts if row and all(row.values() if isinstance(row, dict) else row)]

@@ -28,15 +28,13 @@ from compress.progress import Silence
 from compress.run.bundle import bundle as write_bundle
 from runtimes.artifact import open_artifact, write_like
 from runtimes.errors import UnknownNameError
+from runtimes.tasks import TASKS
 from tests.compress.package.older import older
+from tests.runtimes.contract_device_task import askable, contract_of
 from tests.runtimes.tiny import TEXTS, tiny_linear, tiny_onnx
-from tests.runtimes.tiny_tagger import tiny_tagger
 
 THIRD_PARTY = Path(__file__).parents[2] / "third_party"
-KINDS = (
-    *("a tagger", "questions", "several labels", "a vector", "linear", "without tables"),
-    "a third party's task",
-)
+KINDS = (*TASKS.names(), "linear", "without tables", "a third party's task")
 WHEEL = Wheel("sample", "1.0", "sample-1.0-py3-none-any.whl", "0" * 64, None)
 
 WRONG = {
@@ -86,21 +84,14 @@ def _bundled(kind: str, folder: Path) -> Path:
     """Write the bundle of a tiny model of a kind."""
     source = folder / "source"
     match kind:
-        case "a tagger":
-            tiny_tagger(source)
-        case "questions":
-            tiny_tagger(source, ("start", "end"), "question-answering")
         case "linear":
             tiny_linear(source)
         case "without tables":
             tiny_onnx(source)
-        case "several labels":
-            made = dataclasses.replace(tiny_onnx(source), task="multi-label-classification")
-            write_like(made, source)
-        case "a vector":
-            write_like(dataclasses.replace(tiny_onnx(source), task="feature-extraction"), source)
-        case _:
+        case "a third party's task":
             write_like(dataclasses.replace(tiny_onnx(source), task="acme-tags"), source)
+        case _:
+            contract_of(kind).make(source)
     write_bundle(source, folder / "bundle")
     if kind == "without tables":
         return older(folder / "bundle", folder / "older", "tokenizer.table")
@@ -136,7 +127,7 @@ def test_a_package_of_each_kind_is_whole_and_answers(
     assert verify_package(out)["files"]
     used = dataclasses.replace(laid, paths=(*laid.paths, packages))
     assert check_function(used, bundle, (*TEXTS, *ROWS), here).rows == len(TEXTS) + len(ROWS)
-    asked = {"question": "what?", "context": TEXTS[0]} if kind == "questions" else TEXTS[0]
+    asked = askable(contract_of(kind).rows)[0] if kind in TASKS.names() else TEXTS[0]
     right = json.dumps(asked if isinstance(asked, dict) else {"text": asked})
     replies = _asked([*used.paths], [body for wrong in WRONG for body in (wrong, right)])
     assert [status for status, _ in replies] == [
