@@ -6,6 +6,7 @@ trains 1.3 times as fast as on one, and two students on one each train 2 times a
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import pickle
@@ -15,7 +16,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from pathlib import Path
 
 from compress.progress import Progress, Silence
 from compress.run.cache import Cache
@@ -42,7 +43,8 @@ class Chain:
 def make_side_by_side(chains: Sequence[Chain], cache: Cache, progress: Progress) -> None:
     """Make the chains' artifacts in the cache; none where this machine works one after the other.
 
-    A chain that fails is left as it is: whoever makes it next, alone, sees why.
+    What their stages warn of is passed on. A chain that fails is left as it is: whoever makes it
+    next, alone, sees why.
     """
     waiting = [chain for chain in chains if not _is_made(chain, cache)]
     workers = _workers(len(waiting))
@@ -56,6 +58,8 @@ def make_side_by_side(chains: Sequence[Chain], cache: Cache, progress: Progress)
                 running.append(_started(waiting.pop(0), cache, threads))
             done = _finished(running)
             running.remove(done)
+            for warning in _warnings(done):
+                progress.warn(warning)
             _close(done)
             advance(1, "")
 
@@ -91,7 +95,7 @@ def _started(chain: Chain, cache: Cache, threads: int) -> subprocess.Popen[bytes
     process = subprocess.Popen(
         [sys.executable, "-m", __name__],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env={
             **os.environ,
@@ -132,23 +136,41 @@ def _ended() -> Iterator[list[subprocess.Popen[bytes]]]:
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:
-    """Close the pipe to a process that has ended; it may hold what was never read."""
+    """Close the pipes of a process that has ended; one may hold what was never read."""
     assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdout.close()
     with suppress(BrokenPipeError):
         process.stdin.close()
 
 
+def _warnings(process: subprocess.Popen[bytes]) -> list[str]:
+    """Return what the stages of an ended process warned of; of a failed one nothing is known."""
+    assert process.stdout is not None
+    said = process.stdout.read()
+    return list(json.loads(said)) if said and not process.returncode else []
+
+
 def _main() -> None:
+    said = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+    with Path(os.devnull).open("w") as nowhere:  # what libraries print is no warning
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
     chain, cache = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the process that started it
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     made = chain.source
     for stage in chain.stages:
         made, _ = cache.make(stage, made, chain.context)
+    with said:
+        json.dump(chain.context.progress.warnings, said)
 
 
-def _end_with(stream: BinaryIO) -> None:
-    """End this process when the one that started it has ended, however it did."""
-    stream.read()
+def _end_with(descriptor: int) -> None:
+    """End this process when the one that started it has ended, however it did.
+
+    Read without Python's buffer: its lock, held by a thread, would abort the interpreter's end.
+    """
+    while os.read(descriptor, 1):
+        pass
     os._exit(1)
 
 

@@ -71,6 +71,16 @@ def test_the_cache_has_what_the_processes_made(tmp_path: Path, teacher: Artifact
     assert len(list((tmp_path / "stages").iterdir())) == 2
 
 
+def test_what_the_stages_warn_of_is_passed_on(tmp_path: Path, teacher: Artifact) -> None:
+    warning = (Prune(ffn=0.001, recovery_epochs=0),)
+    chains = [dataclasses.replace(chain(teacher, tmp_path, 1), stages=warning)]
+    chains.append(chain(teacher, tmp_path, 2))
+    progress = Counted()
+    make_side_by_side(chains, Cache(tmp_path), progress)
+    assert len(progress.warnings) == 1
+    assert "rounds to none" in progress.warnings[0]
+
+
 def test_one_core_works_on_one_after_the_other(
     tmp_path: Path, teacher: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,5 +113,7 @@ def test_no_process_outlives_an_interruption_or_its_parent(
     with pytest.raises(subprocess.TimeoutExpired):
         orphan.wait(timeout=1)
     assert orphan.stdin is not None
+    assert orphan.stdout is not None
     orphan.stdin.close()  # as when the process that started it has ended
     assert orphan.wait(timeout=60) != 0
+    orphan.stdout.close()
