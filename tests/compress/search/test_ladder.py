@@ -155,8 +155,8 @@ def test_what_a_student_kept_is_said_in_words() -> None:
     trial = Trial(FIRST[0], 12, Latency(0.1, 0.2, 60.0), 1.8, 1.0, right(890), right(890))
     said = verdict(Standing(trial, 0.984, 0.975), GOAL)
     assert said == (
-        "1 layer, 50 % of the FFN: 98.4% of the accuracy (at least 97.5%), 60.0× faster, 1.8 MB:"
-        " enough"
+        "1 layer, 50 % of the FFN, without positions: 98.4% of the accuracy (at least 97.5%),"
+        " 60.0× faster, 1.8 MB: enough"
     )
     assert verdict(Standing(trial, 0.96, 0.95), GOAL).endswith("too little, on to the next")
     assert words(Shape(3)) == "3 layers"

@@ -106,6 +106,7 @@ def test_the_first_shapes_suit_the_teacher(
 ) -> None:
     space = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
     assert [(shape.layers, shape.ffn) for shape in space] == first
+    assert [shape.positions for shape in space] == [False, *[True] * (len(first) - 1)]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_a_dry_run_says_what_is_tried_and_how_long_it_takes(
     assert command(place, tmp_path / "out", "--dry-run", "--time", "5m") == 0
     said = capsys.readouterr().out
     assert "time      at most 5 minutes" in said
-    assert "1 layer, 50 % of the FFN\n" in said
+    assert "1 layer, 50 % of the FFN, without positions\n" in said
     assert "the whole teacher, int8-dynamic\n" in said
     assert "goal      retention ≥ 98.00%" in said
     assert not (tmp_path / "out").exists()
