@@ -54,7 +54,7 @@ def test_a_student_of_one_layer_where_recorded_runs_reached_the_goal() -> None:
 
 
 def test_a_higher_goal_takes_more_layers() -> None:
-    assert decide(facts(goal=0.99)).option.layers == 3
+    assert decide(facts(goal=0.99)).option.layers == 2
 
 
 @pytest.mark.parametrize(
