@@ -29,6 +29,7 @@ import click
 import numpy as np
 
 from benchmarks.command import run
+from compress.answers import Answers
 from compress.answers.trained import trained_answers
 from compress.distill.rows import TrainingRows
 from compress.distill.stage import Distill
@@ -139,6 +140,8 @@ class Trial:
     cut: tuple[Stage, ...]
     distillation: Distill
     seeds: Sequence[int]
+    known: Answers
+    """The teacher's answers to the validation rows, which every student is compared with."""
 
     @classmethod
     def of(cls, recipe: Recipe, epochs: int | None, seeds: Sequence[int]) -> Trial:
@@ -160,7 +163,8 @@ class Trial:
         stage = recipe.stages[at]
         assert isinstance(stage, Distill)
         stage = replace(stage, epochs=epochs or stage.epochs)
-        return cls(maker, shop, recipe.stages[:at], stage, seeds)
+        known = trained_answers(shop.selection, shop.data.validation.inputs)
+        return cls(maker, shop, recipe.stages[:at], stage, seeds, known)
 
     def students(self, variant: Variant) -> list[Student]:
         """Return a variant's students, one a seed."""
@@ -194,12 +198,11 @@ class Trial:
     def _student(self, chain: Chain) -> Student:
         made, rows = self._made(chain), self.shop.data.validation
         given = trained_answers(made, rows.inputs)
-        known = trained_answers(self.shop.selection, rows.inputs)
         task = task_of(made.task)
         return Student(
             chain.context.seed,
             task.score(given, rows.targets, made.labels),
-            float(np.mean(task.divergence(known, given))),
+            float(np.mean(task.divergence(self.known, given))),
             made.history[-1].seconds,
         )
 
