@@ -1,7 +1,7 @@
 """What a setting of the distillation gains: students of several seeds, judged on validation rows.
 
 python -m benchmarks.retention RECIPE [--base MODEL] [--data FOLDER] [--seeds 3] [--epochs N]
-    [--variant "dropout = false" --variant "hidden = 1.0, relations = 1.0" …] [--json FILE]
+    [--variant "learning_rate = 8e-4" --variant "alpha = 0.5, dropout = true" …] [--json FILE]
 
 RECIPE ends its learning with a `distill` stage, such as one-layer.toml. Each --variant is the same
 recipe with other settings of that stage, written as in the recipe. `assistant = 3` is one more: a
@@ -70,7 +70,7 @@ class Variant:
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(
                 f"--variant {text!r}: {error}",
-                expected='settings of distill as in a recipe: "dropout = false, hidden = 1.0"',
+                expected='settings of distill as in a recipe: "dropout = true, alpha = 0.5"',
                 action="write the settings as in a recipe, with commas between them",
             ) from error
         assistant = settings.pop(_ASSISTANT, None)

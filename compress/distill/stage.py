@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -13,16 +12,14 @@ from pydantic.dataclasses import dataclass
 from compress.models.architectures import require
 from compress.models.outline import cut_layers, outline_of
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
-from compress.tasks import require_one_token, require_vectors, task_of
+from compress.tasks import require_one_token, require_vectors
 from compress.training.loop import CATASTROPHIC_RATE
 from runtimes.artifact import Artifact
 from runtimes.errors import RecipeError
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
     from transformers import PreTrainedModel
 
-    from compress.distill.internals import Internals
     from compress.training.loop import TrainPlan
 
 _STRICT = ConfigDict(extra="forbid")
@@ -34,10 +31,9 @@ class Distill(Stage):
 
     The layers are evenly spaced and include the last, or are those that `keep` names, counted from
     0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabeled text and on `augment`
-    augmented copies of the rows, of which each epoch takes one in turn. `hidden` and `relations`
-    are the weights of the internal losses of TinyBERT and MiniLMv2. `quantization_aware` trains
-    with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token weights.
-    Without `dropout` the student's own is off in training, which is also faster.
+    augmented copies of the rows, of which each epoch takes one in turn. `quantization_aware`
+    trains with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token
+    weights. With `dropout` the student's own is on in training; it was measured to cost accuracy.
 
     A student whose answers are vectors may have no layers at all: each token's vector is looked up,
     and a text's is their mean. It may also have fewer `dimensions`: the principal components of the
@@ -56,15 +52,13 @@ class Distill(Stage):
     dimensions: Annotated[int, Field(ge=1)] | None = None
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
-    hidden: Annotated[float, Field(ge=0)] = 0.0
-    relations: Annotated[float, Field(ge=0)] = 0.0
     augment: Annotated[int, Field(ge=0, le=64)] = 0
     quantization_aware: list[Literal["embeddings", "weights"]] = field(default_factory=list)
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-4
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     patience: Annotated[int, Field(ge=1)] | None = None
-    dropout: bool = True
+    dropout: bool = False
 
     def check(self, source: Outline) -> list[str]:
         """Refuse contradicting settings, and architectures whose layers are unknown."""
@@ -80,8 +74,8 @@ class Distill(Stage):
                 expected="each layer once, in ascending order, such as [1, 3, 5]",
                 action="sort the layers and name each once",
             )
-        if self.student is None or self.hidden or self.relations:
-            require(source.model_type, "distill")  # logits alone do not depend on layers
+        if self.student is None:
+            require(source.model_type, "distill")  # which layers are cut depends on it
         if self.dimensions is not None:
             require_vectors(source.task, "distill: dimensions")
         if self.layers == 0:
@@ -106,26 +100,23 @@ class Distill(Stage):
         from compress.models.torch_model import save_model
         from runtimes.tokenizing import load_tokenizer
 
-        torch.manual_seed(context.seed)  # it draws a new head and projections
+        torch.manual_seed(context.seed)  # it draws a new head
         teacher = context.teacher or source
-        student, origin, kept = self._student(source, teacher)
+        student, origin = self._student(source)
         if self.dimensions is not None:
             self._reduce(student, teacher, context)
         tokenizer = load_tokenizer(origin.path, origin.max_length)
-        internals = self._internals(student, teacher, tokenizer, context, kept)
-        with internals.watching() if internals else nullcontext():
-            fitted = distill(
-                student,
-                teacher,
-                tokenizer,
-                context,
-                self._plan(context.seed),
-                temperature=self.temperature,
-                alpha=self.alpha,
-                augment=self.augment,
-                quantization_aware=self.quantization_aware,
-                internals=internals,
-            )
+        fitted = distill(
+            student,
+            teacher,
+            tokenizer,
+            context,
+            self._plan(context.seed),
+            temperature=self.temperature,
+            alpha=self.alpha,
+            augment=self.augment,
+            quantization_aware=self.quantization_aware,
+        )
         labels = source.labels[: self.dimensions]
         return save_model(student, origin, folder, labels=labels, metrics=fitted.metrics())
 
@@ -150,22 +141,16 @@ class Distill(Stage):
             batch_size=self.batch_size,
             patience=self.patience,
             seed=seed,
-            hidden_states=self.hidden > 0,
             dropout=self.dropout,
         )
 
-    def _student(
-        self, source: Artifact, teacher: Artifact
-    ) -> tuple[PreTrainedModel, Artifact, tuple[int, ...]]:
-        """Return the student, the folder of its tokenizer, and the teacher's layers that it kept.
-
-        A source that lost layers before is no longer the teacher: its layers are not matched.
-        """
-        from compress.models.torch_model import load_config, load_model
+    def _student(self, source: Artifact) -> tuple[PreTrainedModel, Artifact]:
+        """Return the student and the folder of its tokenizer."""
+        from compress.models.torch_model import load_model
 
         if self.student is not None:
             origin = _other(self.student, source, source.max_length)
-            return load_model(origin.path, source.task, labels=source.labels), origin, ()
+            return load_model(origin.path, source.task, labels=source.labels), origin
         from compress.models.layers import evenly_spaced, keep_layers
 
         student = load_model(source.path, source.task)
@@ -178,42 +163,7 @@ class Distill(Stage):
                 action="name layers that the model has",
             )
         keep_layers(student, kept)
-        same = total == load_config(teacher.path).num_hidden_layers
-        return student, source, kept if same else ()
-
-    def _internals(
-        self,
-        student: Any,
-        teacher: Artifact,
-        tokenizer: Tokenizer,
-        context: RunContext,
-        kept: tuple[int, ...],
-    ) -> Internals | None:
-        if self.hidden == 0 and self.relations == 0:
-            return None
-        from compress.distill.internals import Internals
-        from compress.distill.rows import TrainingRows
-        from compress.models.torch_model import load_model
-        from compress.training.batches import encode
-        from runtimes.tokenizing import load_tokenizer
-
-        if tokenizer.to_str() != load_tokenizer(teacher.path, teacher.max_length).to_str():
-            raise RecipeError(
-                "hidden and relations compare states token by token, but student and teacher"
-                " split text differently",
-                action="leave them 0, or start from a student with the teacher's tokenizer",
-            )
-        require(student.config.model_type, "distill")
-        model = load_model(teacher.path, teacher.task)
-        texts = TrainingRows.of(context.data, self.augment).texts
-        return Internals(
-            student,
-            model,
-            encode(tokenizer, texts, model.config, task_of(teacher.task)),
-            _matched(kept, student.config.num_hidden_layers, model.config.num_hidden_layers),
-            hidden=self.hidden,
-            relations=self.relations,
-        )
+        return student, source
 
 
 def _other(student: str, source: Artifact | Outline, max_length: int | None = None) -> Artifact:
@@ -223,13 +173,3 @@ def _other(student: str, source: Artifact | Outline, max_length: int | None = No
     origin = open_model(student, task=source.task, max_length=max_length)
     require(origin.model_type, "finetune")
     return origin
-
-
-def _matched(kept: tuple[int, ...], student: int, teacher: int) -> tuple[tuple[int, int], ...]:
-    """Pair each student layer with the teacher layer that it came from, or else evenly spaced."""
-    from compress.models.layers import evenly_spaced
-
-    if kept:
-        return tuple(enumerate(kept))
-    pairs = min(student, teacher)
-    return tuple(zip(evenly_spaced(student, pairs), evenly_spaced(teacher, pairs), strict=True))

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-    from compress.distill.internals import Internals
-
 
 def distill(
     student: PreTrainedModel,
@@ -40,14 +38,12 @@ def distill(
     augment: int = 0,
     quantization_aware: Sequence[str] = (),
     name: str = "distill",
-    internals: Internals | None = None,
 ) -> Fitted:
     """Train `student` in place on cached teacher logits, labeled rows and unlabeled text.
 
     Each epoch adds one of `augment` augmented copies of the labeled rows, in turn. "embeddings" and
-    "weights" in `quantization_aware` are rounded as in 4-bit storage. `internals` adds losses on
-    hidden states and attention relations; these need the teacher's forward pass in every step,
-    logits alone do not. A student without positions stays without.
+    "weights" in `quantization_aware` are rounded as in 4-bit storage. A student without positions
+    stays without.
     """
     keep_dropped(student)
     data = context.data
@@ -57,8 +53,7 @@ def distill(
     train = encode(tokenizer, rows.texts, student.config, task)
     validation = encode(tokenizer, data.validation.inputs, student.config, task)
 
-    reads_all = plan.hidden_states or not task.reads_first_token
-    only_first = nullcontext() if reads_all else first_token_only(student)
+    only_first = first_token_only(student) if task.reads_first_token else nullcontext()
     with (
         only_first,
         compact_vocabulary(student, train, validation) as (small_train, small_validation),
@@ -72,14 +67,13 @@ def distill(
             student,
             small_train,
             (small_validation, data.validation.targets),
-            _loss(task, teacher_answers, rows.targets, temperature, alpha, internals),
+            _loss(task, teacher_answers, rows.targets, temperature, alpha),
             plan,
             task=task,
             labels=data.labels,
             scratch=context.scratch,
             progress=context.progress,
             name=name,
-            extra=None if internals is None else internals.projections,
             rows_of=rows.of_epoch,
         )
     settle(student, tokenizer, context, task)
@@ -92,12 +86,11 @@ def _loss(
     targets: Sequence[Any],
     temperature: float,
     alpha: float,
-    internals: Internals | None,
 ) -> Loss:
     """Return the loss of a batch, given the teacher's answers and the targets of all rows."""
 
     def loss(output: Any, batch: Batch) -> Tensor:
-        value = task.distillation_loss(
+        return task.distillation_loss(
             output,
             batch,
             [teacher_answers[row] for row in batch.rows],
@@ -105,6 +98,5 @@ def _loss(
             temperature=temperature,
             alpha=alpha,
         )
-        return value if internals is None else value + internals.loss(output, batch)
 
     return loss

@@ -34,12 +34,10 @@ class Checkpoint:
     ignored, and so is one that cannot be read or is not this user's.
     """
 
-    def __init__(
-        self, path: Path, plan: Any, model: nn.Module, optimizer: Any, extra: nn.Module
-    ) -> None:
+    def __init__(self, path: Path, plan: Any, model: nn.Module, optimizer: Any) -> None:
         self._path = path
-        self._parts = {"model": model, "optimizer": optimizer, "extra": extra}
-        self._name = stable_hash([dataclasses.asdict(plan), _shapes(model), _shapes(extra)])
+        self._parts = {"model": model, "optimizer": optimizer}
+        self._name = stable_hash([dataclasses.asdict(plan), _shapes(model)])
         self._best: dict[str, Tensor] = {}
 
     def restore(self) -> TrainState:

@@ -55,7 +55,6 @@ class TrainPlan:
     schedule: Literal["linear", "cosine"] = "linear"
     patience: int | None = None
     seed: int = 7
-    hidden_states: bool = False
     dropout: bool = True
 
 
@@ -95,21 +94,17 @@ def fit(
     scratch: Path,
     progress: Progress,
     name: str,
-    extra: nn.Module | None = None,
     rows_of: RowsOf | None = None,
 ) -> Fitted:
     """Train in place and leave the best epoch's weights in the model.
 
     `validation` holds rows and targets, whose classes are numbers of `labels`; their score selects
-    the best epoch. `extra` holds further parameters that only the loss uses (projections). Every
-    epoch uses all rows, or those of `rows_of`. Raises QualityError when the loss is not finite.
+    the best epoch. Every epoch uses all rows, or those of `rows_of`. Raises QualityError when the
+    loss is not finite.
     """
-    from torch import nn
-
     start = time.perf_counter()
-    extra = nn.ModuleList() if extra is None else extra
     rows_of = rows_of or (lambda epoch: np.arange(len(train)))
-    loop = _Loop(model, extra, train, loss, plan, scratch / "checkpoint.pt", rows_of)
+    loop = _Loop(model, train, loss, plan, scratch / "checkpoint.pt", rows_of)
     state = loop.state
     with progress.task(name, plan.epochs * loop.steps) as advance:
         advance(state.step, "resumed" if state.step else "")
@@ -137,7 +132,6 @@ class _Loop:
     def __init__(
         self,
         model: nn.Module,
-        extra: nn.Module,
         train: Examples,
         loss: Loss,
         plan: TrainPlan,
@@ -147,17 +141,13 @@ class _Loop:
         from accelerate import Accelerator
 
         self._accelerator = Accelerator()
-        for module in (
-            model,
-            extra,
-        ):  # first: the optimizer's state follows the weights
-            module.to(self._accelerator.device)
-        optimizer = _optimizer(model, extra, plan)
+        model.to(self._accelerator.device)  # first: the optimizer's state follows the weights
+        optimizer = _optimizer(model, plan)
         self.steps = math.ceil(len(rows_of(0)) / plan.batch_size)
-        self.checkpoint = Checkpoint(path, plan, model, optimizer, extra)
+        self.checkpoint = Checkpoint(path, plan, model, optimizer)
         self.state = self.checkpoint.restore()
         self.model, self._optimizer = self._accelerator.prepare(model, optimizer)
-        self._parameters = [*model.parameters(), *extra.parameters()]
+        self._parameters = list(model.parameters())
         self._train, self._loss, self._plan = train, loss, plan
         self._rows_of = rows_of
 
@@ -183,7 +173,7 @@ class _Loop:
                 self.state.step, plan.epochs * self.steps, plan
             )
         inputs = {key: tensor.to(device) for key, tensor in batch.inputs.items()}
-        value = self._loss(self.model(**inputs, output_hidden_states=plan.hidden_states), batch)
+        value = self._loss(self.model(**inputs), batch)
         loss = _finite(value.item(), self.state.step, plan)
         self._optimizer.zero_grad(set_to_none=True)
         self._accelerator.backward(value)
@@ -268,11 +258,11 @@ def _stalled(state: TrainState, plan: TrainPlan) -> bool:
     return plan.patience is not None and state.epoch - state.best_epoch >= plan.patience
 
 
-def _optimizer(model: nn.Module, extra: nn.Module, plan: TrainPlan) -> Any:
+def _optimizer(model: nn.Module, plan: TrainPlan) -> Any:
     """Return AdamW; biases and normalization weights have no decay, as for BERT itself."""
     import torch
 
-    parameters = [p for p in (*model.parameters(), *extra.parameters()) if p.requires_grad]
+    parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": plan.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

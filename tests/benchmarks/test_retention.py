@@ -66,7 +66,7 @@ def test_a_wrong_variant_is_refused(text: str) -> None:
 
 def test_real_students_are_trained_and_compared(tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, RECIPE.split("[target]")[0] + STAGES)
-    arguments = [str(recipe), "--seeds", "2", "--variant", "hidden = 1.0, relations = 1.0"]
+    arguments = [str(recipe), "--seeds", "2", "--variant", "alpha = 0.5, dropout = true"]
     arguments += ["--variant", "assistant = 1", "--json", str(tmp_path / "out.json")]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output

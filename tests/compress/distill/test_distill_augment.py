@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,8 +61,7 @@ def test_each_epoch_takes_the_rows_and_one_copy_in_turn() -> None:
     assert TrainingRows.of(data, 0).of_epoch(4).tolist() == list(range(7))
 
 
-@pytest.mark.parametrize("relations", [0.0, 1.0])
-def test_a_student_learns_from_copies(tmp_path: Path, relations: float) -> None:
+def test_a_student_learns_from_copies(tmp_path: Path) -> None:
     data = dataclasses.replace(DATA, train=Rows(DATA.train.inputs[:40], DATA.train.targets[:40]))
     teacher = make_trained_model(tmp_path / "teacher", data=DATA)
     context = RunContext(data, teacher, 7, tmp_path / "scratch", shared=tmp_path / "shared")
@@ -71,7 +69,6 @@ def test_a_student_learns_from_copies(tmp_path: Path, relations: float) -> None:
         layers=1,
         epochs=2,
         augment=2,
-        relations=relations,
         quantization_aware=["embeddings", "weights"],
     )
     made = execute(stage, teacher, context, tmp_path / "made")

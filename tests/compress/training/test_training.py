@@ -139,28 +139,11 @@ def test_a_killed_training_ends_with_the_same_bits(
     assert resumed.metrics() == expected.metrics()
 
 
-def test_extra_parameters_are_trained_clipped_and_resumed(tmp_path: Path) -> None:
-    def run(folder: Path, progress: Any = None) -> tuple[Net, nn.Linear]:
-        net, extra = Net(), nn.Linear(2, 2)
-        with torch.no_grad():
-            extra.weight.copy_(torch.eye(2))
-
-        def through(output: Any, batch: Batch) -> torch.Tensor:
-            return 1e4 * loss(SimpleNamespace(logits=extra(output.logits)), batch)
-
-        train(net, folder, progress=progress, extra=extra, loss=through)
-        return net, extra
-
-    net, extra = run(tmp_path / "whole")
-    assert not torch.equal(extra.weight, torch.eye(2))
-    assert extra.weight.grad is not None
-    everything = [*net.parameters(), *extra.parameters()]
-    norm = math.sqrt(sum(float(p.grad.norm()) ** 2 for p in everything if p.grad is not None))
-    assert norm <= 1.0 + 1e-4
-    with pytest.raises(Killed):
-        run(tmp_path / "cut", KillAt(3))
-    again, _ = run(tmp_path / "cut")
-    assert same(net, again)
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    net = Net()
+    train(net, tmp_path, loss=lambda output, batch: 1e4 * loss(output, batch))
+    grads = [p.grad for p in net.parameters() if p.grad is not None]
+    assert 0 < math.sqrt(sum(float(grad.norm()) ** 2 for grad in grads)) <= 1.0 + 1e-4
 
 
 def test_the_best_epoch_is_kept_and_patience_ends_it(tmp_path: Path) -> None:
@@ -211,13 +194,13 @@ def test_a_checkpoint_that_is_damaged_or_anothers_is_ignored(tmp_path: Path, dam
 
 def test_only_matrices_decay() -> None:
     net = Net()
-    optimizer = _optimizer(net, nn.Linear(3, 3), PLAN)
+    optimizer = _optimizer(net, PLAN)
     decay = {group["weight_decay"]: group["params"] for group in optimizer.param_groups}
     assert {p.ndim for p in decay[PLAN.weight_decay]} == {2}
     assert {p.ndim for p in decay[0.0]} == {1}
-    assert len(decay[PLAN.weight_decay]) == 3
+    assert len(decay[PLAN.weight_decay]) == 2
     net.layers[0].requires_grad_(False)
-    assert len(_optimizer(net, nn.ModuleList(), PLAN).param_groups[0]["params"]) == 1
+    assert len(_optimizer(net, PLAN).param_groups[0]["params"]) == 1
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress.distill.losses import hidden_state_loss, relation_loss
 from compress.tasks.losses import UNLABELED, distillation_loss, soft_target_loss
 
 
@@ -74,49 +72,6 @@ def test_the_gradient_keeps_its_size_when_the_temperature_grows() -> None:
 
 def test_the_same_logits_cost_nothing() -> None:
     assert soft_target_loss(logits(3), logits(3), 4.0).abs().max() < 1e-5
-
-
-def test_hidden_states_of_padding_do_not_count() -> None:
-    student, teacher = torch.zeros(2, 3, 4), torch.full((2, 3, 4), 2.0)
-    mask = torch.tensor([[1, 1, 0], [1, 0, 0]])
-    teacher[0, 2] = teacher[1, 1:] = 1e6
-    assert float(hidden_state_loss(student, teacher, mask)) == pytest.approx(4.0)
-
-
-def relations_by_hand(
-    student: torch.Tensor, teacher: torch.Tensor, lengths: list[int], heads: int
-) -> float:
-    total, count = 0.0, 0
-    for row, length in enumerate(lengths):
-        for head in range(heads):
-            probabilities = []
-            for states in (teacher, student):
-                width = states.shape[-1] // heads
-                cut = states[row, :length, head * width : (head + 1) * width].double()
-                probabilities.append(torch.softmax(cut @ cut.T / math.sqrt(width), dim=-1))
-            t, s = probabilities
-            total += float((t * (t.log() - s.log())).sum())
-            count += length
-    return total / count
-
-
-def test_relations_are_minilm_v2s_for_each_sequence_without_its_padding() -> None:
-    generator = torch.Generator().manual_seed(0)
-    student = torch.randn(2, 5, 12, generator=generator)
-    teacher = torch.randn(2, 5, 24, generator=generator)
-    lengths = [5, 3]
-    mask = torch.tensor([[1] * n + [0] * (5 - n) for n in lengths])
-    loss = relation_loss(student, teacher, mask, 4)
-    assert float(loss) == pytest.approx(relations_by_hand(student, teacher, lengths, 4), rel=1e-4)
-
-
-def test_relations_have_finite_gradients_under_padding() -> None:
-    student = torch.randn(2, 4, 8, requires_grad=True)
-    mask = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0]])
-    relation_loss(student, torch.randn(2, 4, 16), mask, 2).backward()  # type: ignore[no-untyped-call]
-    assert student.grad is not None
-    assert torch.isfinite(student.grad).all()
-    assert np.all(student.grad[1].numpy() == 0)
 
 
 def test_cross_entropy_alone_at_alpha_zero() -> None:
