@@ -1,28 +1,29 @@
 """The frontier: how fast and how small a teacher becomes before it loses 1 % of its accuracy.
 
 python benchmarks/frontier.py --teacher FOLDER --train CSV --test CSV \\ --text COL --label COL
---json FILE [--base FOLDER] [--retention SHARE] [--seeds N] [--quick]
+--json FILE [--base FOLDER] [--retention SHARE] [--seeds N] [--front-seeds N] [--quick]
 
 From a fine-tuned text classifier and its rows, whatever they are about:
 
 1. `edgepress search` chooses the student on a validation part of the training file, by its own
 rule: the answer, or where no shape is shown to meet the goal, the one that comes nearest; 2. it is
 trained again on all training rows, with as many seeds as --seeds (--minutes hold for the search and
-the first of them); 3. each peer quantizes the same teacher in an environment of its own
-(benchmarks/peers), or learns the same rows (`fastText`, `model2vec`, their settings chosen on rows
-apart); linear models (`TF-IDF word`, `TF-IDF word + character`) are fitted to them; 4. all of them
-run on the test file in one interleaved session, one thread, batch 1 at the rows' real lengths,
-beside the teacher's fp32 ONNX (edgepress's own export) in ONNX Runtime; fastText, which no runtime
-loads, times itself afterwards, and its row says so; 5. each ingredient of the choice is left out in
-turn.
+the first of them), and with --front-seeds the search's best of every other depth too; 3. each peer
+quantizes the same teacher in an environment of its own (benchmarks/peers), or learns the same rows
+(`fastText`, `model2vec`, their settings chosen on rows apart); linear models (`TF-IDF word`,
+`TF-IDF word + character`) are fitted to them; 4. all of them run on the test file in one
+interleaved session, one thread, batch 1 at the rows' real lengths, beside the teacher's fp32 ONNX
+(edgepress's own export) in ONNX Runtime; fastText, which no runtime loads, times itself afterwards,
+and its row says so; 5. each ingredient of the choice is left out in turn.
 
 No choice is made on the test file: it is read for step 4 alone. --json FILE holds `teacher`,
 `artifact` (the first seed), `seeds`, `spread` (their mean, standard deviation and ends), `peers`,
-`front` (the search's best student of each depth), `front_at` (the best retention at 3, 5, 10, 15,
-20 and 30 times the speed), `ablation`, `search` (wall time of this process, seconds of the
-trainings that earlier ones did as well, peak memory, what retention was measured against),
-`against_peers`, `data` and `machine`. Beside it, FILE's name with .md is the table and with .html
-the drawing. What is made is kept in the folder of FILE's name, and a command that was killed goes
+`front` (the search's best student of each depth) and its `front_spread`, `front_at` (the best
+retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`, `search` (wall time of this
+process, seconds of the trainings that earlier ones did as well, peak memory, what retention was
+measured against), `against_peers`, `data` and `machine`. Beside it, FILE's name with .md is the
+table and with .html the drawing.
+What is made is kept in the folder of FILE's name, and a command that was killed goes
 on there. --quick searches for minutes, with one seed and no ablation.
 """
 
@@ -32,7 +33,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +68,7 @@ from compress.search.rivals import made_rivals
 from compress.search.search import search
 from compress.tasks import task_of
 from profiles.job import Job
-from runtimes.artifact import read_artifact
+from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, EdgepressError
 from runtimes.files import write_json, write_text
 from runtimes.tokenizing import load_tokenizer
@@ -91,6 +92,7 @@ class SearchPlan:
     tier: str
     ablation: bool
     retention: float = RETENTION
+    front_seeds: int = 0
 
 
 FULL = SearchPlan(minutes=90, seeds=5, rungs=(3, 12), tier="ci", ablation=True)
@@ -109,6 +111,12 @@ QUICK = SearchPlan(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 @click.option("--retention", type=click.FloatRange(0, 1, min_open=True), default=RETENTION)
 @click.option("--minutes", type=click.FloatRange(1), help="For the search; else 90, quick 12.")
 @click.option("--seeds", type=click.IntRange(1, 20), help="Refits of the choice; else 5, quick 1.")
+@click.option(
+    "--front-seeds",
+    type=click.IntRange(0, 20),
+    default=0,
+    help="Refits of the best of each other depth; 0: as the search trained it.",
+)
 @click.option("--peer", "peers", multiple=True, type=click.Choice([*PEERS, "none"]), help="All.")
 @click.option("--ablation/--no-ablation", "ablated", default=None, help="Else not with --quick.")
 def main(
@@ -123,6 +131,7 @@ def main(
     retention: float,
     minutes: float | None,
     seeds: int | None,
+    front_seeds: int,
     peers: tuple[str, ...],
     ablated: bool | None,
 ) -> None:
@@ -135,6 +144,7 @@ def main(
         known.tier,
         known.ablation if ablated is None else ablated,
         retention,
+        front_seeds,
     )
     names = [name for name in (peers or PEERS) if name != "none"]
     try:
@@ -223,7 +233,9 @@ class Frontier:
         start = time.monotonic()
         result = search(self.request)
         chosen = result.chosen
-        refits, refit_s = self._refits(result, chosen)
+        start_refits = time.monotonic()
+        refits = self._refits(result, chosen)
+        refit_s = time.monotonic() - start_refits
         models, strangers, failed = self._peers()
         contestants = [
             _teacher(result),
@@ -258,6 +270,7 @@ class Frontier:
             "peers": rows.get("peer", []),
             "peers_failed": failed,
             "front": rows.get("front", []),
+            "front_spread": _spreads(rows.get("front", [])),
             "front_at": front_at([*seeds, *rows.get("front", [])]),
             "against_peers": against(rows["artifact"][0], rows.get("peer", [])),
             "search": _search(result, chosen, refit_s),
@@ -283,35 +296,52 @@ class Frontier:
         drawn = page(contestants, outcome, content["report"])
         write_text(self.json_file.with_suffix(".html"), drawn)
 
-    def _refits(self, result: SearchResult, row: Standing) -> tuple[list[Contestant], float]:
+    def _refits(self, result: SearchResult, row: Standing) -> list[Contestant]:
         """Return the choice trained on all training rows, one model a seed: the artifact first."""
-        start = time.monotonic()
-        trial, folder = row.trial, RunFolder(self.request.out / "artifacts")
-        contestants = []
         seeds = range(SEED, SEED + self.effort.seeds)
-        self.request.board.note(f"refit with {len(seeds)} seeds")
+        return [
+            Contestant(
+                f"edgepress seed {seed}",
+                "artifact" if seed == SEED else "seed",
+                _ours(),
+                RunFolder(self.request.out / "artifacts").keep(made, f"seed-{seed}"),
+                _notes(row) | {"seed": seed},
+            )
+            for seed, made in self._trained_again(result, row, seeds)
+        ]
+
+    def _trained_again(
+        self, result: SearchResult, row: Standing, seeds: Sequence[int]
+    ) -> Iterator[tuple[int, Artifact]]:
+        """Yield a shape trained on all training rows, with each seed."""
+        self.request.board.note(f"refit {row.trial.name} with {len(seeds)} seeds")
         result.prepare_refits(row, seeds)
         for seed in seeds:
-            made = result.refit(row, seed)
-            kept = folder.keep(made, f"seed-{seed}")
-            role = "artifact" if seed == SEED else "seed"
-            notes = {"seed": seed, "shape": trial.shape.to_json(), "epochs": trial.epochs}
-            contestants.append(Contestant(f"edgepress seed {seed}", role, _ours(), kept, notes))
-        return contestants, time.monotonic() - start
+            yield seed, result.refit(row, seed)
 
     def _front(self, result: SearchResult) -> list[Contestant]:
-        """Return the best student of each depth; they were not trained on the validation rows."""
+        """Return the best student of each depth: the search's, or several trained on all rows."""
         best: dict[int, Standing] = {}
         for row in [*result.pareto, *sorted(result.rows, key=lambda row: -row.retention)]:
             best.setdefault(row.trial.shape.layers, row)
-        return [self._student(row) for _, row in sorted(best.items())]
+        rows = [row for _, row in sorted(best.items())]
+        if not self.effort.front_seeds:
+            return [self._student(row) for row in rows]
+        others = [row for row in rows if row.trial.name != result.chosen.trial.name]
+        return [one for row in others for one in self._students(result, row)]
+
+    def _students(self, result: SearchResult, row: Standing) -> Iterator[Contestant]:
+        seeds = range(SEED, SEED + self.effort.front_seeds)
+        for seed, made in self._trained_again(result, row, seeds):
+            name = f"{row.trial.name} seed {seed}"
+            kept = RunFolder(self.request.out / "front").keep(made, name.replace(" ", "-"))
+            yield Contestant(name, "front", _ours(), kept, _notes(row) | {"seed": seed})
 
     def _student(self, row: Standing) -> Contestant:
         trial, shop = row.trial, self.request.workshop()
         made = shop.deployed(shop.student(trial.shape, trial.epochs), trial.shape, judged=False)
         kept = RunFolder(self.request.out / "front").keep(made, trial.name)
-        notes = {"shape": trial.shape.to_json(), "epochs": trial.epochs}
-        return Contestant(trial.name, "front", _ours(), kept, notes)
+        return Contestant(trial.name, "front", _ours(), kept, _notes(row))
 
     def _rivals(self) -> Iterator[Contestant]:
         """Yield linear models of the same rows, in the runtime that is fastest for them."""
@@ -356,6 +386,18 @@ class Frontier:
         strangers = [one for one in made if one.path and not one.runnable]
         failed = [{"name": one.name, "error": one.error} for one in made if not one.path]
         return models, strangers, failed
+
+
+def _notes(row: Standing) -> dict[str, Any]:
+    trial = row.trial
+    return {"trial": trial.name, "shape": trial.shape.to_json(), "epochs": trial.epochs}
+
+
+def _spreads(front: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the spread of each shape's seeds by the trial's name."""
+    names = dict.fromkeys(row["trial"] for row in front)
+    spreads = {name: spread([row for row in front if row["trial"] == name]) for name in names}
+    return {name: known for name, known in spreads.items() if known}
 
 
 def _teacher(result: SearchResult) -> Contestant:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from benchmarks.frontier_peers import peers_said
@@ -25,8 +25,7 @@ def report(content: Mapping[str, Any]) -> str:
             if content["spread"]
             else []
         ),
-        "The best student of each depth, trained without the validation rows:",
-        table(content["front"]),
+        *_front(content),
         "Retention by speed:",
         "\n".join(_at(row) for row in content["front_at"]),
     ]
@@ -42,6 +41,17 @@ def report(content: Mapping[str, Any]) -> str:
     if content["ablation"]:
         parts += ["On the validation rows, made again:", _ablation_table(content["ablation"])]
     return "\n\n".join(parts)
+
+
+def _front(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the best student of each depth, and the spread of its seeds where it has several."""
+    again = any("seed" in row for row in content["front"])
+    how = "on all rows" if again else "without the validation rows"
+    yield f"The best student of each depth, trained {how}:"
+    yield table(content["front"])
+    for name, known in content["front_spread"].items():
+        yield f"The seeds of {name}:"
+        yield spread_table(known)
 
 
 def _ratio(times: float, more: str, less: str) -> str:

@@ -19,7 +19,7 @@ from compress.advising.facts import Facts, Option
 from compress.advising.measure import Bench, limits, retention
 from compress.advising.money import Money, Prices, money_of
 from compress.advising.order import shuffled
-from compress.advising.recorded import Range, range_of, recorded
+from compress.advising.recorded import Range, recorded
 from compress.advising.rows import line_numbers, look_at
 from compress.advising.rules import Answer, decide
 from compress.advising.suspects import Suspect, disputed, suspects
@@ -262,7 +262,7 @@ def _lines(
 
 def _range(facts: Facts, answer: Answer) -> Range | None:
     kind, layers = answer.option.kind, answer.option.layers
-    return range_of(facts.recorded, kind, layers)
+    return facts.recorded_range(kind, layers)
 
 
 def _money(prices: Prices, facts: Facts, answer: Answer) -> Money:

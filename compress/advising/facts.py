@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from compress.advising.bags import Curve
-from compress.advising.recorded import Run
+from compress.advising.recorded import Range, Run, range_of
 from compress.advising.rows import Look
 from compress.report.schema import Estimate
 
@@ -83,6 +83,16 @@ class Facts:
     def linear(self) -> Estimate:
         """Return the retention of the best linear model."""
         return self.best_rival.retention or Estimate()
+
+    def recorded_range(self, answer: str, layers: int | None) -> Range | None:
+        """Return what recorded runs of such an answer kept on rows like these, None without one.
+
+        Rows are alike where a linear model keeps MOST_LINEAR of the teacher on both or on neither.
+        """
+        linear = self.linear.value
+        here = linear is None or linear >= MOST_LINEAR
+        alike = [run for run in self.recorded if (run.linear_retention >= MOST_LINEAR) == here]
+        return range_of(alike, answer, layers)
 
     @property
     def suspect_share(self) -> float:

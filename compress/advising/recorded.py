@@ -10,12 +10,16 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Hold one recorded run; accuracies are in percent, `source` names its row."""
+    """Hold one recorded run; accuracies are in percent, `source` names its row.
+
+    `linear` is the accuracy of the best linear model of the same rows.
+    """
 
     answer: str
     layers: int
     accuracy: float
     teacher: float
+    linear: float
     data: str
     source: str
 
@@ -23,6 +27,11 @@ class Run:
     def retention(self) -> float:
         """Return the share of the teacher's accuracy that the model kept."""
         return self.accuracy / self.teacher
+
+    @property
+    def linear_retention(self) -> float:
+        """Return the share that the best linear model kept."""
+        return self.linear / self.teacher
 
 
 @dataclass(frozen=True, slots=True)

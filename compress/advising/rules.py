@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from compress.advising.facts import Facts, Option
-from compress.advising.recorded import range_of
 from compress.report.schema import Estimate
 from profiles.plural import plural
 
@@ -153,13 +152,13 @@ def little_to_gain(facts: Facts) -> Answer | None:
 def student(facts: Facts) -> Answer:
     """Distil to the fewest layers whose recorded runs reached the goal."""
     chosen = _wanted(facts)
-    known = range_of(facts.recorded, "distil", chosen.layers)
+    known = facts.recorded_range("distil", chosen.layers)
     if facts.order_matters:
         why = (
             f"the order of the words matters here: shuffled, the teacher keeps"
             f" {facts.order.value:.1%} of its accuracy, and a linear model keeps"
             f" {facts.linear.value:.1%}. So not a linear model, and no student without positions;"
-            " no recorded run had such rows"
+            " no search was recorded on rows where order decides as much"
         )
     elif known is not None:
         why = (
@@ -191,7 +190,7 @@ def _wanted(facts: Facts) -> Option:
     if facts.order_matters:
         return within[-1]
     for one in within:
-        known = range_of(facts.recorded, "distil", one.layers)
+        known = facts.recorded_range("distil", one.layers)
         if known is not None and known.upper >= facts.goal:
             return one
     return within[-1]

@@ -149,6 +149,7 @@ def fell_short() -> dict[str, Any]:
         "peers": [],
         "peers_failed": [{"name": "olive", "error": "pip ended with 1"}],
         "front": [],
+        "front_spread": {},
         "front_at": front_at([row("seed 7", 5.0, 0.97)]),
         "against_peers": {},
         "ablation": [],
@@ -162,6 +163,14 @@ def test_the_report_says_what_fell_short() -> None:
     assert "| retention | 98.00% | 1.41% | 97.00% | 99.00% |" in said
     assert "olive: pip ended with 1" in said
     assert "≥ 10×: none" in said
+
+
+def test_the_report_has_the_spread_of_each_depths_seeds() -> None:
+    seeds = [row("0-layer seed 7", 200.0, 0.97), row("0-layer seed 8", 210.0, 0.99)]
+    front = [one | {"trial": "0-layer", "seed": place} for place, one in enumerate(seeds)]
+    said = report(fell_short() | {"front": front, "front_spread": {"0-layer": spread(front)}})
+    assert "trained on all rows" in said
+    assert "| speedup | 205 | 7.07 | 200 | 210 |" in said
 
 
 def test_a_peer_that_is_faster_or_smaller_is_said_to_be_so() -> None:
@@ -182,7 +191,15 @@ def test_the_benchmark_trains_what_the_search_answers(
     report_, _ = conclude(answered, command="edgepress search", tier="quick")
     again = search(request)
     effort = dataclasses.replace(QUICK, seeds=1)
-    refits, _ = Frontier(request, effort, (), tmp_path / "out.json")._refits(again, again.chosen)
+    frontier = Frontier(request, effort, (), tmp_path / "out.json")
+    refits = frontier._refits(again, again.chosen)
     assert refits[0].notes["shape"] == answered.answer.trial.shape.to_json()
     made = next(row for row in report_.stages if row.selected)
     assert refits[0].artifact.digest == made.digest
+    searched = frontier._front(again)
+    frontier.effort = dataclasses.replace(effort, front_seeds=2)
+    trained = frontier._front(again)
+    others = {one.name for one in searched} - {again.chosen.trial.name}
+    assert sorted(one.name for one in trained) == sorted(
+        f"{name} seed {seed}" for name in others for seed in (7, 8)
+    )

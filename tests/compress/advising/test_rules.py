@@ -88,6 +88,17 @@ def test_the_smallest_linear_model_that_keeps_the_goal_and_its_limits_is_enough(
         assert f"{name} keeps" in answer.why
 
 
+def test_where_a_linear_model_is_far_below_the_runs_on_such_rows_decide() -> None:
+    reviews = facts(goal=0.97, linear=replace(LINEAR, retention=kept(0.935)), order=kept(0.95))
+    answer = decide(reviews)
+    assert not reviews.order_matters
+    assert (answer.kind, answer.option.layers) == ("distil", 2)
+    assert decide(replace(reviews, goal=0.99)).option.layers == 3
+    known = reviews.recorded_range("distil", 1)
+    assert known is not None
+    assert known.upper < 0.95
+
+
 def test_where_order_matters_a_bag_of_words_and_a_shallow_student_are_refused() -> None:
     linear = replace(LINEAR, retention=kept(0.6))
     answer = decide(facts(linear=linear, order=kept(0.55)))

@@ -121,7 +121,7 @@ def test_the_benchmark_takes_the_same_model_or_without_an_answer_the_nearest(
     assert result.chosen is result.answer
     effort = dataclasses.replace(QUICK, seeds=1)
     frontier = Frontier(result.request, effort, (), tmp_path / "out.json")
-    (refit,), _ = frontier._refits(result, result.chosen)
+    (refit,) = frontier._refits(result, result.chosen)
     assert refit.notes["shape"] == result.answer.trial.shape.to_json()
     assert refit.notes["epochs"] == result.answer.trial.epochs
     without = dataclasses.replace(result, answer=None)
