@@ -13,6 +13,7 @@ the rows' real lengths, one thread, from text to answer.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def compared(
         row = figures(one, measured) | {"accuracy": scores.metric if scores else None}
         if scores and teacher and one.role != "teacher":
             kept = paired_retention(scores, teacher, _CONFIDENCE, SEED)
-            row["retention"] = {"value": kept.value, "lower": kept.lower, "upper": kept.upper}
+            row["retention"] = asdict(kept)
         rows.append(row)
     return {"schema_version": 1, "rows": len(targets), "models": rows}
 

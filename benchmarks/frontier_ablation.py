@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -115,7 +115,6 @@ def _figures(
         scores = task.score(measured.answers, rows.targets, request.plan.data.labels)
         chosen = scores if chosen is None else chosen
         share = paired_retention(scores, chosen, 0.95, request.plan.recipe.seed)
-        bounds = {"value": share.value, "lower": share.lower, "upper": share.upper}
-        row = figures(one, measured) | {"of_chosen": bounds, "seconds": made[one.name][1]}
+        row = figures(one, measured) | {"of_chosen": asdict(share), "seconds": made[one.name][1]}
         of_variants.append(row)
     return of_variants

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -212,11 +212,10 @@ def compared(students: Mapping[str, Sequence[Student]]) -> dict[str, Any]:
     means = {name: _mean([one.scores for one in made]) for name, made in students.items()}
     first = next(iter(means.values()))
 
-    def share(of: RowScores) -> dict[str, float | None] | None:
+    def share(of: RowScores) -> dict[str, Any] | None:
         if of is first:
             return None
-        ratio = paired_retention(of, first, _CONFIDENCE, SEED)
-        return {"value": ratio.value, "lower": ratio.lower, "upper": ratio.upper}
+        return asdict(paired_retention(of, first, _CONFIDENCE, SEED))
 
     rows = []
     for name, made in students.items():

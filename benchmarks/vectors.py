@@ -19,7 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from compress.places import cache_root
 from compress.tasks.embedding_scores import Found, Vectors, search
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
-from profiles.statistics import Interval
 from runtimes.artifact import open_artifact
 from runtimes.errors import BackendError
 from runtimes.predict import open_predictor
@@ -162,9 +161,8 @@ def _scores(found: Found) -> dict[str, RowScores]:
     return dict(zip(_METRICS, (found.nearest_right(), found.ndcg()), strict=True))
 
 
-def _ratio(own: RowScores, other: RowScores) -> dict[str, float | None]:
-    bounds: Interval = paired_retention(own, other, _CONFIDENCE, _SEED)
-    return {"value": bounds.value, "lower": bounds.lower, "upper": bounds.upper}
+def _ratio(own: RowScores, other: RowScores) -> dict[str, Any]:
+    return asdict(paired_retention(own, other, _CONFIDENCE, _SEED))
 
 
 def table(result: Mapping[str, Any]) -> str:
