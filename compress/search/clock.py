@@ -63,13 +63,14 @@ class SearchClock:
         nearest = min(self.paces, key=lambda known: abs(known - work))
         return epochs * self.paces[nearest] * max(1.0, work / nearest)
 
-    def allows(self, work: float, epochs: int, refits: float) -> bool:
+    def allows(self, work: float, epochs: int, refits: float, after_s: float = 0.0) -> bool:
         """Tell whether a training fits into the time, with `refits` of it on more rows.
 
+        `after_s` is what is done before it.
         A linear student takes little time: where nothing else can be tried, it is.
         """
         if not work:
-            return self.fitting_s + CLOSING_S <= self.left_s
+            return after_s + self.fitting_s + CLOSING_S <= self.left_s
         training = self.training_s(work, epochs)
         needed = training * (1 + refits * _MORE_ROWS) + refits * self.making_s
-        return needed + self.closing_s <= self.left_s
+        return after_s + needed + self.closing_s <= self.left_s

@@ -87,12 +87,12 @@ class Ladder(SearchRun):
         if self._state.teacher is None:
             self._state.control_shape = affordable_control(self._state, self._clock)
 
-    def _fits(self, training: Training) -> bool:
+    def _fits(self, training: Training, after_s: float = 0.0) -> bool:
         state = self._state
         done = {trial.shape for trial in state.trials}
         longer = training.epochs > state.rungs[0] and training.shape == state.control_shape
         if state.teacher is not None or state.control_shape in done or longer:
-            return super()._fits(training)
+            return super()._fits(training, after_s)
         return leaves_time(state, self._clock, training)
 
     def _surely_next(self, training: Training) -> bool:

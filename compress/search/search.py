@@ -96,13 +96,31 @@ class SearchRun:
 
     def _next(self) -> Training | None:
         """Return the most valuable training that fits the time; None if there is none."""
-        return next((training for training in self._candidates() if self._fits(training)), None)
+        training = next((one for one in self._candidates() if self._fits(one)), None)
+        return training and (self._before_it_is_too_late(training) or training)
+
+    def _before_it_is_too_late(self, other: Training) -> Training | None:
+        """Return the fastest promising shape's last rung if it fits now, but not after `other`.
+
+        A search that ends soon after the first rungs would else have no student of all epochs.
+        """
+        deployed = any(one.deployed and not one.shape.linear for one in self._state.trials)
+        if deployed or schedule.faster not in self.rules:
+            return None
+        after_s = self._expected_s(other)
+        for training in schedule.faster(self._state):
+            last = training.deploy and not training.shape.linear
+            if last and self._fits(training) and not self._fits(training, after_s):
+                return training
+        return None
 
     def _candidates(self) -> Iterator[Training]:
         return (training for rule in self.rules for training in rule(self._state))
 
-    def _fits(self, training: Training) -> bool:
+    def _fits(self, training: Training, after_s: float = 0.0) -> bool:
         """Tell whether a training, and the refits if it becomes the answer, fit the time.
+
+        `after_s` is the time of another training before it.
 
         The first one but a linear student's always does where no pace is known before it. Without
         the control there is no answer, so its training need not leave time for refits of its own.
@@ -115,7 +133,7 @@ class SearchRun:
             refits = 0.0
             if clock.training_s(work, training.epochs) > _CONTROL_SHARE * clock.left_s:
                 return False
-        return clock.allows(work, training.epochs, refits)
+        return clock.allows(work, training.epochs, refits, after_s)
 
     def _trials_left(self) -> bool:
         most = self._request.max_trials

@@ -23,8 +23,9 @@ from compress.search.rivals import RIVALS
 from compress.search.schedule import Training
 from compress.search.search import SearchRun, search
 from compress.search.shape import Shape
-from compress.search.trial import Latency
+from compress.search.trial import Latency, Trial
 from compress.search.workshop import Workshop, refit_rows
+from profiles.scores import RowScores
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import QualityError
 from tests.compress.searching import RECIPE, write_recipe
@@ -235,6 +236,32 @@ def test_what_comes_next_is_trained_beside_a_long_training(
     longer = dataclasses.replace(first, epochs=2)  # `first` is the same student for fewer epochs
     run._train_with_next(longer)
     assert pairs[1:] == [[longer, second]]
+
+
+@pytest.mark.parametrize(("limit_s", "promoted"), [(900, False), (650, True), (540, False)])
+def test_a_promising_shape_is_trained_to_its_end_before_it_is_too_late(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit_s: float,
+    promoted: bool,
+) -> None:
+    """Closing takes 120 s here, the last rung and its refit 450 s, the next shape 150 s or more."""
+    monkeypatch.setattr(Workshop, "timed", timed)
+    run = SearchRun(asked(recipe, tmp_path, limit_s=limit_s, refits=1))
+    state, shapes = run._state, run._space.first()
+    run._screened(shapes[0])
+    state.closed |= set(run._space.first_linear())
+    right = RowScores.right([True] * len(run._shop.data.validation))
+    seen = Trial(shapes[0], 1, Latency(1.0, 1.0, 9.0), 1.0, 50.0, right)
+    state.trials.append(seen)
+    run._clock.paces = {run._space.work(shape): 150.0 for shape in shapes}
+    run._clock.paces[run._space.work(shapes[0])] = 200.0 / state.rungs[-1]
+    run._clock.making_s = run._clock.answering_s = 0.0
+    last = state.training(shapes[0], state.rungs[-1])
+    assert (run._next() == last) is promoted
+    state.trials.append(dataclasses.replace(seen, epochs=state.rungs[-1], model=seen.student))
+    assert run._next() != last
 
 
 def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:
