@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -35,6 +36,8 @@ _FIT_S = 0.005
 """The least time of a linear student's fit for each row."""
 FOLDER = "search"
 """The files and folders in a run's folder for the study and the front's models."""
+_TWO_AT_ONCE = 1.25
+"""The factor by which a training takes longer beside another one."""
 _CONTROL_SHARE = 0.5
 """The share of the remaining time that the control's training may take."""
 
@@ -96,18 +99,18 @@ class SearchRun:
 
     def _next(self) -> Training | None:
         """Return the most valuable training that fits the time; None if there is none."""
-        training = next((one for one in self._candidates() if self._fits(one)), None)
-        return training and (self._before_it_is_too_late(training) or training)
+        ahead = list(islice((one for one in self._candidates() if self._fits(one)), 2))
+        return self._before_it_is_too_late(ahead) or next(iter(ahead), None)
 
-    def _before_it_is_too_late(self, other: Training) -> Training | None:
-        """Return the fastest promising shape's last rung if it fits now, but not after `other`.
+    def _before_it_is_too_late(self, ahead: Sequence[Training]) -> Training | None:
+        """Return the fastest promising shape's last rung if it fits now, but not after `ahead`.
 
         A search that ends soon after the first rungs would else have no student of all epochs.
         """
         deployed = any(one.deployed and not one.shape.linear for one in self._state.trials)
-        if deployed or schedule.faster not in self.rules:
+        if deployed or not ahead or schedule.faster not in self.rules:
             return None
-        after_s = self._expected_s(other)
+        after_s = _TWO_AT_ONCE * max(map(self._expected_s, ahead))
         for training in schedule.faster(self._state):
             last = training.deploy and not training.shape.linear
             if last and self._fits(training) and not self._fits(training, after_s):
