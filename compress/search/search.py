@@ -106,11 +106,13 @@ class SearchRun:
         """Return the fastest promising shape's last rung if it fits now, but not after `ahead`.
 
         A search that ends soon after the first rungs would else have no student of all epochs.
+        What is ahead counts as if done one by one: before the first trainings of more work, their
+        expected time is rough.
         """
         deployed = any(one.deployed and not one.shape.linear for one in self._state.trials)
         if deployed or not ahead or schedule.faster not in self.rules:
             return None
-        after_s = _TWO_AT_ONCE * max(map(self._expected_s, ahead))
+        after_s = _TWO_AT_ONCE * sum(map(self._expected_s, ahead))
         for training in schedule.faster(self._state):
             last = training.deploy and not training.shape.linear
             if last and self._fits(training) and not self._fits(training, after_s):
@@ -227,7 +229,8 @@ class SearchRun:
             begun = time.monotonic()
             models = {one: self._shop.untrained(one) for one in shapes}
             mean_s = (time.monotonic() - begun) / len(shapes)
-            self._clock.making_s = max(self._clock.making_s, mean_s)
+            if not shape.linear:  # that of a linear one is its fit
+                self._clock.making_s = max(self._clock.making_s, mean_s)
             for one, model in models.items():
                 study.keep_size(one, model.size_mb)
             timed = {one: model for one, model in models.items() if study.latency(one) is None}

@@ -238,7 +238,7 @@ def test_what_comes_next_is_trained_beside_a_long_training(
     assert pairs[1:] == [[longer, second]]
 
 
-@pytest.mark.parametrize(("limit_s", "promoted"), [(900, False), (650, True), (540, False)])
+@pytest.mark.parametrize(("limit_s", "promoted"), [(1000, False), (650, True), (540, False)])
 def test_a_promising_shape_is_trained_to_its_end_before_it_is_too_late(
     recipe: Path,
     tmp_path: Path,
