@@ -112,10 +112,10 @@ class SearchRun:
         deployed = any(one.deployed and not one.shape.linear for one in self._state.trials)
         if deployed or not ahead or schedule.faster not in self.rules:
             return None
-        after_s = _TWO_AT_ONCE * sum(map(self._expected_s, ahead))
         for training in schedule.faster(self._state):
+            others = sum(self._expected_s(one) for one in ahead if one != training)
             last = training.deploy and not training.shape.linear
-            if last and self._fits(training) and not self._fits(training, after_s):
+            if last and self._fits(training) and not self._fits(training, _TWO_AT_ONCE * others):
                 return training
         return None
 
