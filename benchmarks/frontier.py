@@ -22,9 +22,8 @@ No choice is made on the test file: it is read for step 4 alone. --json FILE hol
 retention at 3, 5, 10, 15, 20 and 30 times the speed), `ablation`, `search` (wall time of this
 process, seconds of the trainings that earlier ones did as well, peak memory, what retention was
 measured against), `against_peers`, `data` and `machine`. Beside it, FILE's name with .md is the
-table and with .html the drawing.
-What is made is kept in the folder of FILE's name, and a command that was killed goes
-on there. --quick searches for minutes, with one seed and no ablation.
+table and with .html the drawing. What is made is kept in the folder of FILE's name, and a command
+that was killed goes on there. --quick searches for minutes, with one seed and no ablation.
 """
 
 from __future__ import annotations
@@ -233,9 +232,9 @@ class Frontier:
         start = time.monotonic()
         result = search(self.request)
         chosen = result.chosen
-        start_refits = time.monotonic()
+        begun = time.monotonic()
         refits = self._refits(result, chosen)
-        refit_s = time.monotonic() - start_refits
+        refit_s = time.monotonic() - begun
         models, strangers, failed = self._peers()
         contestants = [
             _teacher(result),

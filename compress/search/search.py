@@ -114,8 +114,8 @@ class SearchRun:
             return None
         for training in schedule.faster(self._state):
             others = sum(self._expected_s(one) for one in ahead if one != training)
-            last = training.deploy and not training.shape.linear
-            if last and self._fits(training) and not self._fits(training, _TWO_AT_ONCE * others):
+            too_late = not self._fits(training, _TWO_AT_ONCE * others)
+            if training.deploy and too_late and self._fits(training):
                 return training
         return None
 
