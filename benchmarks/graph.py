@@ -38,11 +38,11 @@ from compress.data.dataset import Dataset
 from compress.data.reading import read_table
 from compress.data.rows import Rows
 from compress.export.parity import file_run
-from compress.export.stage import Export, copy_tokenizer
+from compress.export.stage import Export
 from compress.graph.onnx_graph import read_onnx
 from compress.models.feeds import ExampleFeeds
 from compress.models.teacher import import_model, open_model
-from compress.models.torch_model import quiet_transformers
+from compress.models.torch_model import copy_tokenizer, quiet_transformers
 from compress.stage import RunContext, execute
 from profiles.job import Job
 from profiles.selection import paired_rounds

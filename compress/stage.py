@@ -36,6 +36,7 @@ STAGES = Registry(
         "distill": "compress.distill.stage:Distill",
         "prune": "compress.prune.stage:Prune",
         "linear": "compress.linear.stage:Linear",
+        "bag": "compress.bag.stage:Bag",
         "quantize": "compress.quantize.stage:Quantize",
         "export": "compress.export.stage:Export",
     },

@@ -9,6 +9,7 @@ from runtimes.errors import ArtifactError
 from runtimes.fast_encoder import Encoded, FastEncoder
 from runtimes.lean_typing import TYPE_CHECKING
 from runtimes.packages import import_package
+from runtimes.piece_pairs import PAIRS, read_pairs
 from runtimes.token_table import TABLE, damaged, read_table
 from runtimes.tokenizing import TOKENIZER, encode, load_tokenizer
 
@@ -30,7 +31,8 @@ class Encoder:
     """Encode texts with a folder's tokenizer, truncated at `max_length` tokens.
 
     Where the manifest's `files` list a table, the texts that it serves are encoded with it, and the
-    library is imported for the first other one. The ids are the library's in either case.
+    library is imported for the first other one. The ids are the library's in either case. Where
+    `files` list pairs, the ids of a text's pairs follow those of its pieces.
     """
 
     def __init__(self, folder: StrPath, max_length: int, files: Mapping[str, ListedFile]) -> None:
@@ -38,6 +40,7 @@ class Encoder:
         self._folder = folder
         self._max_length = max_length
         self._fast = _fast(folder, max_length, files)
+        self._pairs = read_pairs(folder) if PAIRS in files else None
         self._loading = allocate_lock()
         self._loaded: Tokenizer | None = None
         if self._fast is None:
@@ -45,6 +48,11 @@ class Encoder:
 
     def encode(self, text: Any) -> Encoded:
         """Return the tokens of a text, or of a tuple of two; raise DataError for what is none."""
+        encoded = self._encoded(text)
+        return encoded if self._pairs is None else self._pairs.added(encoded)
+
+    def _encoded(self, text: Any) -> Encoded:
+        """Return the pieces alone."""
         if self._fast is not None and type(text) is str:
             try:
                 encoded = self._fast.encode(text)

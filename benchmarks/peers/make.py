@@ -14,9 +14,9 @@ from benchmarks.peers.environments import interpreter, surroundings
 from benchmarks.peers.job import PeerJob, PeerRow, last_line, read_rows
 from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_labeled
-from compress.export.stage import copy_tokenizer
 from compress.models.teacher import open_model
 from compress.models.token_table import reads_table, write_table
+from compress.models.torch_model import copy_tokenizer
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
 from compress.tasks import DEFAULT_TASK, task_of

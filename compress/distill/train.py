@@ -67,7 +67,7 @@ def distill(
             student,
             small_train,
             (small_validation, data.validation.targets),
-            _loss(task, teacher_answers, rows.targets, temperature, alpha),
+            loss_of(task, teacher_answers, rows.targets, temperature, alpha),
             plan,
             task=task,
             labels=data.labels,
@@ -80,7 +80,7 @@ def distill(
     return fitted
 
 
-def _loss(
+def loss_of(
     task: Task,
     teacher_answers: Sequence[Answer],
     targets: Sequence[Any],

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compress.graph.onnx_graph import save_onnx
+from compress.graph.onnx_graph import LOGITS, OPSET, save_onnx
 from compress.graph.plain_mask import plain_masks
 from compress.graph.rewrite import rewrite
 from compress.models.feeds import Feeds
@@ -18,12 +18,6 @@ from runtimes.errors import BackendError
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
-
-LOGITS = "logits"
-"""The name of an output that nobody names."""
-
-OPSET = 21
-"""The first opset with 4-bit tensors and blocked dequantization."""
 
 _NOISE = (
     # torch traces its own deprecated checks

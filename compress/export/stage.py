@@ -14,18 +14,19 @@ from compress.export.coreml_export import export_coreml
 from compress.export.executorch_export import export_executorch
 from compress.export.formats import FORMATS, Format, of_torch
 from compress.export.litert_export import export_litert, lengths_of
-from compress.export.onnx_export import LOGITS, export_onnx
+from compress.export.onnx_export import export_onnx
 from compress.export.openvino_export import export_openvino
 from compress.export.ort_export import export_ort
 from compress.export.parity import Run, check_parity, file_run, torch_run
 from compress.export.tensorrt_export import export_tensorrt
 from compress.graph.executorch_program import SOURCE
+from compress.graph.onnx_graph import LOGITS
 from compress.graph.torch_program import inputs_of
 from compress.models.architectures import UNKNOWN, require
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
 from compress.models.token_table import reads_table, write_table
-from compress.models.torch_model import HEADS_CODE, TOKENIZER_FILES, load_model
+from compress.models.torch_model import HEADS_CODE, copy_tokenizer, load_model
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from runtimes.artifact import Artifact
 from runtimes.contents import list_files
@@ -209,13 +210,6 @@ def _outputs(source: Artifact, form: str) -> tuple[TensorSpec, ...]:
     if source.format == "onnx" or not of_torch(form):
         return source.outputs
     return tuple(spec._replace(name="logits") for spec in source.outputs)
-
-
-def copy_tokenizer(source: Path, folder: Path) -> None:
-    """Copy the tokenizer's files, which an exported model needs too."""
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, folder / name)
 
 
 def _plain_onnx(source: Artifact, examples: ExampleFeeds, folder: Path) -> tuple[Run, Inputs]:

@@ -15,6 +15,12 @@ from runtimes.onnx_external import check_external_data
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
+LOGITS = "logits"
+"""The name of an output that nobody names."""
+
+OPSET = 21
+"""The first opset with 4-bit tensors and blocked dequantization."""
+
 MASK_FLOOR = -1e4
 """The value added to masked attention scores: so low that softmax rounds them to zero."""
 

@@ -120,6 +120,9 @@ _ONE_LAYER_HEADS = {
 UNKNOWN = "unknown"
 """The `model_type` of a model that another tool exported and nothing describes."""
 
+BAG = "bag"
+"""The `model_type` of a student without layers, which the stage of that name makes."""
+
 FULL = {row.model_type: row for row in _FULL}
 """Architectures that every stage supports."""
 
@@ -127,6 +130,7 @@ PARTIAL = {
     "deberta-v2": frozenset({"finetune", "quantize", "export"}),
     "modernbert": frozenset({"finetune", "quantize", "export"}),
     "albert": frozenset({"finetune", "quantize", "export"}),
+    BAG: frozenset({"quantize", "export"}),
 }
 """Architectures that some stages support, by stage."""
 

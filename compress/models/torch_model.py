@@ -15,6 +15,7 @@ from compress.stage import Made
 from compress.tasks import task_of
 from runtimes.artifact import Artifact, refuse_pickles
 from runtimes.errors import ArtifactError, first_line
+from runtimes.piece_pairs import PAIRS
 from runtimes.runtime import TensorSpec
 
 if TYPE_CHECKING:
@@ -131,15 +132,20 @@ def save_model(
     A tokenizer file that is already in `folder` is kept, so a stage that rewrites one writes it
     first.
     """
-    for name in TOKENIZER_FILES:
-        if (source.path / name).is_file() and not (folder / name).exists():
-            shutil.copyfile(source.path / name, folder / name)
+    copy_tokenizer(source.path, folder)
     if getattr(model.config, "edgepress_heads", None) is not None:
         shutil.copyfile(_PRUNED_HEADS, folder / _PRUNED_HEADS.name)
     with quiet_transformers():
         model.save_pretrained(folder)
     _forget_paths(folder / "config.json")
     return describe(model, source, labels=labels, metrics=metrics)
+
+
+def copy_tokenizer(source: Path, folder: Path) -> None:
+    """Copy the tokenizer's files, which every model needs, but none that is there already."""
+    for name in (*TOKENIZER_FILES, PAIRS):
+        if (source / name).is_file() and not (folder / name).exists():
+            shutil.copyfile(source / name, folder / name)
 
 
 def describe(

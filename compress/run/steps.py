@@ -13,6 +13,8 @@ from runtimes.errors import RecipeError, UnsupportedError
 from runtimes.runtime import RUNTIMES, Runtime, runs_in
 
 TEACHER = "00-teacher"
+_EXPORTED = "onnx"
+"""The format that other formats are made of; a stage may end the trunk with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,12 @@ class StepTree:
         known = (one.name for one in self.steps if (one.stage, one.source) == same)
         return next(known, None) or self.add(step)
 
+    def measure(self, name: str) -> None:
+        """Give a step's result a row of figures."""
+        self.steps = [
+            replace(step, measured=True) if step.name == name else step for step in self.steps
+        ]
+
     def numbered(self, name: str) -> str:
         """Return a step's name with its number; an export only for a measurement has none."""
         return f"{1 + sum(step.stands_for is None for step in self.steps):02d}-{name}"
@@ -101,9 +109,13 @@ def lay_out(recipe: Recipe, teacher: Outline) -> StepTree:
         layout.outlines[last] = replace(layout.outlines[last], retrained=retrained)
         last = layout.add(Step(layout.numbered(stage.kind), stage, last, trunk=True))
     points = _measuring_points(layout)
-    if layout.outlines[last].format != TORCH:
+    form = layout.outlines[last].format
+    if form not in (TORCH, _EXPORTED):
         _end_here(layout, recipe, last, exported)
         return layout
+    if form == _EXPORTED:
+        layout.measure(last)
+        points[last] = last
     plain = points[last]
     ends = [_branch(layout, form, (last, plain), exported) for form in recipe.export.formats]
     for name, form in zip(ends, recipe.export.formats, strict=True):

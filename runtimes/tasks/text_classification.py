@@ -12,6 +12,7 @@ from math import exp
 
 from runtimes.errors import AnswerError, UnsupportedError
 from runtimes.lean_typing import TYPE_CHECKING
+from runtimes.piece_pairs import PAIRS
 from runtimes.texts import TEXT, text_batch, text_feeds
 from runtimes.token_table import TABLE
 from runtimes.tokenizing import TOKENIZER
@@ -45,7 +46,7 @@ class TextClassification:
     name: ClassVar[str] = "text-classification"
     packages: ClassVar[tuple[str, ...]] = ("tokenizers",)
     files: ClassVar[tuple[str, ...]] = (TOKENIZER,)
-    optional_files: ClassVar[tuple[str, ...]] = (TABLE,)
+    optional_files: ClassVar[tuple[str, ...]] = (TABLE, PAIRS)
     keys: ClassVar[tuple[str, ...]] = (TEXT,)
 
     def __init__(self, folder: StrPath, manifest: Manifest, inputs: Sequence[str]) -> None:
