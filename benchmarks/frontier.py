@@ -319,10 +319,14 @@ class Frontier:
             yield seed, result.refit(row, seed)
 
     def _front(self, result: SearchResult) -> list[Contestant]:
-        """Return the best student of each depth: the search's, or several trained on all rows."""
-        best: dict[int, Standing] = {}
+        """Return the best student of each depth: the search's, or several trained on all rows.
+
+        Without layers, linear ones and bags are apart.
+        """
+        best: dict[tuple[int, bool, bool], Standing] = {}
         for row in [*result.pareto, *sorted(result.rows, key=lambda row: -row.retention)]:
-            best.setdefault(row.trial.shape.layers, row)
+            shape = row.trial.shape
+            best.setdefault((shape.layers, shape.linear, shape.bag), row)
         rows = [row for _, row in sorted(best.items())]
         if not self.effort.front_seeds:
             return [self._student(row) for row in rows]

@@ -121,6 +121,8 @@ def words(shape: Shape) -> str:
     """Return a student's name for people: "2 layers, 50 % of the FFN"."""
     if shape.static:
         return "a table of token vectors"
+    if shape.bag:
+        return f"no layer, {shape.pairs:,} pairs of pieces"
     layers = f"{shape.layers} layer" + ("s" if shape.layers > 1 else "")
     ffn = f", {100 * (1 - shape.ffn):g} % of the FFN" if shape.ffn else ""
     return layers + ffn + ("" if shape.positions else ", without positions")

@@ -21,6 +21,7 @@ DECIDED = {
     },
     "quantize": {"scheme", "weights", "embeddings"},
     "linear": {"shortest", "longest", "features"},
+    "bag": {"width", "inner", "pairs", "epochs"},
 }
 """The settings of each stage that the search decides; a recipe may set the others."""
 
@@ -35,6 +36,10 @@ the most frequent pieces that the rows lack; all pieces that spell any word; and
 spell the characters of the rows."""
 
 _STATIC_RATE = 1e-3
+_INNER = 2
+"""The inner units of a bag student for each of its vectors' numbers."""
+_OF_DISTILL = ("temperature", "alpha", "augment", "batch_size")
+"""What a bag student takes of the recipe's distillation."""
 _QUICK = {"augment": 0, "regularization": 1.0}
 _COPIES = 2
 
@@ -57,7 +62,8 @@ class Shape:
     scheme's default width.
 
     Without layers it is a static student, whose vector is the mean of its tokens': of the cuts,
-    only `vocabulary` and `embeddings` change it. Or it is a linear one, with none of these cuts:
+    only `vocabulary` and `embeddings` change it. With `pairs` it is a bag of pieces and of so many
+    pairs of them, whose vectors are `hidden` wide. Or it is a linear one, with none of these cuts:
     `n_grams` is one of N_GRAMS, and `features` of them are kept.
     """
 
@@ -72,6 +78,7 @@ class Shape:
     positions: bool = True
     n_grams: str = ""
     features: int = 0
+    pairs: int = 0
 
     @property
     def linear(self) -> bool:
@@ -79,9 +86,14 @@ class Shape:
         return bool(self.n_grams)
 
     @property
+    def bag(self) -> bool:
+        """Tell whether it is a bag of pieces and of their pairs."""
+        return self.pairs > 0
+
+    @property
     def static(self) -> bool:
         """Tell whether it is a table of token vectors."""
-        return self.layers == 0 and not self.linear
+        return self.layers == 0 and not self.linear and not self.bag
 
     def keeps_more_than(self, other: Shape) -> bool:
         """Tell whether it is a linear student with more n-grams of the same kind."""
@@ -93,11 +105,11 @@ class Shape:
         """Return a name that also suits files: "1-layer-ffn50-int8-dynamic-int4"."""
         if self.linear:
             return f"linear-{self.n_grams}-{self.features}"
-        parts = ["static" if self.static else f"{self.layers}-layer"]
+        parts = [self._kind]
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
         parts += [f"hidden{self.hidden}"] if self.hidden else []
-        parts += [] if self.positions or self.static else ["unordered"]
+        parts += [] if self.positions or not self.layers else ["unordered"]
         parts += [self.vocabulary] if self.vocabulary != "seen" else []
         parts += [self.scheme]
         parts += [f"weights-{self.weights}"] if self.weights != "int8" else []
@@ -105,9 +117,19 @@ class Shape:
         return "-".join(parts)
 
     @property
+    def _kind(self) -> str:
+        if self.bag:
+            return f"bag-pairs{self.pairs}"
+        return "static" if self.static else f"{self.layers}-layer"
+
+    @property
     def timed_as(self) -> Shape:
-        """Return the shape that has the same latency: a lookup's width costs no time."""
-        return dataclasses.replace(self, vocabulary="seen", embeddings=None)
+        """Return the shape that has the same latency: a lookup's width costs no time.
+
+        In a bag student most of the time is the lookup.
+        """
+        embeddings = self.embeddings if self.bag else None
+        return dataclasses.replace(self, vocabulary="seen", embeddings=embeddings)
 
     @property
     def rounded(self) -> list[str]:
@@ -145,13 +167,13 @@ def cut_of(shape: Shape, kept: Settings, *, depth: bool = False) -> Stage:
     """
     row: dict[str, Any] = {
         **kept.get("prune", {}),
-        "ffn": shape.ffn,
-        "heads": shape.heads,
-        "positions": shape.positions,
         "vocabulary": True,
         **VOCABULARIES[shape.vocabulary],
         "recovery_epochs": 0,
     }
+    if shape.bag:  # it takes the teacher's pieces and their vectors alone
+        return _stage("prune", row, shape)
+    row |= {"ffn": shape.ffn, "heads": shape.heads, "positions": shape.positions}
     row |= {"hidden": shape.hidden} if shape.hidden else {}
     row |= {"layers": shape.layers} if depth else {}
     return _stage("prune", row, shape)
@@ -168,6 +190,24 @@ def training_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
     asked = row.get("quantization_aware", [])
     row["quantization_aware"] = [name for name in shape.rounded if name in asked]
     return _stage("distill", row, shape)
+
+
+def bag_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
+    """Return the distillation of a bag student; with 0 epochs it has its size and speed alone.
+
+    What the recipe's own stage does not say of the loss and the rows is as in its distillation.
+    """
+    assert shape.hidden is not None
+    distill = kept.get("distill", {})
+    row = {
+        **{name: distill[name] for name in _OF_DISTILL if name in distill},
+        **kept.get("bag", {}),
+        "width": shape.hidden,
+        "inner": _INNER * shape.hidden,
+        "pairs": shape.pairs,
+        "epochs": epochs,
+    }
+    return _stage("bag", row, shape)
 
 
 def quantization_of(shape: Shape, kept: Settings, *, judged: bool = True) -> Stage:
@@ -197,7 +237,8 @@ def learning_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:
     """Return the stages that make the fp32 student: cut, distill; or one for a linear one."""
     if shape.linear:
         return (linear_of(shape, kept),)
-    return (cut_of(shape, kept), training_of(shape, epochs, kept))
+    train = bag_of if shape.bag else training_of
+    return (cut_of(shape, kept), train(shape, epochs, kept))
 
 
 def stages_of(shape: Shape, epochs: int, kept: Settings) -> tuple[Stage, ...]:

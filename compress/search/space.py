@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from compress.export.formats import ROUTES
 from compress.models.architectures import architecture
 from compress.models.outline import outline_of
 from compress.models.positions import may_drop
@@ -37,6 +38,13 @@ _FIRST_LINEAR = (("characters", 20_000), ("words", 20_000))
 
 _FIXED_WORK = 0.15
 """A step's work beside its layers, as a share of a whole layer: embeddings, head, optimizer."""
+_BAG_WORK = 0.06
+"""That of a bag student, from the times of trainings: a sixth of one layer without positions."""
+
+_BAG_WIDTHS = (384, 256, 192, 128)
+_PAIRS = (20_000, 10_000, 5_000, 2_000)
+_FIRST_BAG = (256, 5_000)
+"""The width and the pairs of the bag student that is tried first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class Space:
     one_token: bool = True
     """Whether the head reads one token alone, so that the last layer computes little else."""
     linear: bool = False
+    bags: tuple[int, ...] = ()
+    """The widths of bag students, the widest first; () where there are none."""
 
     @property
     def choices(self) -> dict[str, tuple[Any, ...]]:
@@ -79,7 +89,20 @@ class Space:
             layers = min(most, self.layers[0])
             plain.setdefault((layers, ffn), self._plain(layers, ffn, order))
         shapes = list(plain.values())
-        return shapes if self.layers[-1] else [_static(shapes[0]), *shapes]
+        shapes = shapes if self.layers[-1] else [_static(shapes[0]), *shapes]
+        return [*self._first_bags(shapes[0]), *shapes]
+
+    def _first_bags(self, plain: Shape) -> list[Shape]:
+        """Return the bag student that is tried first, in the bits of a plain shape."""
+        if not self.bags:
+            return []
+        wide, pairs = _FIRST_BAG
+        hidden = min(wide, self.bags[0])
+        return [
+            dataclasses.replace(
+                plain, layers=0, ffn=0.0, positions=False, hidden=hidden, pairs=pairs
+            )
+        ]
 
     def first_linear(self) -> list[Shape]:
         """Return the linear students that are fitted before any other is trained."""
@@ -109,6 +132,9 @@ class Space:
             return _LINEAR
         if shape.static:
             return {name: self.choices[name] for name in ("layers", "vocabulary", "embeddings")}
+        if shape.bag:
+            same = {name: self.choices[name] for name in ("vocabulary", "weights", "embeddings")}
+            return {"hidden": self.bags, "pairs": _PAIRS, **same}
         return self.choices
 
     def work(self, shape: Shape) -> float:
@@ -120,6 +146,8 @@ class Space:
         """
         if shape.linear:
             return 0.0
+        if shape.bag:
+            return _BAG_WORK
         if shape.static:
             return _FIXED_WORK
         wide = shape.hidden or self.teacher_hidden
@@ -182,6 +210,19 @@ def space_of(teacher: Artifact, scheme: str, form: str, *, linear: bool = False)
         teacher_ffn=int(getattr(config, parts.config_ffn)),
         one_token=one_token,
         linear=linear,
+        bags=_bag_widths(teacher, hidden, form),
+    )
+
+
+def _bag_widths(teacher: Artifact, hidden: int, form: str) -> tuple[int, ...]:
+    """Return the widths of bag students, no wider than the teacher; () where it cannot have any.
+
+    They are made as ONNX graphs, for one label of one text.
+    """
+    if teacher.task != DEFAULT_TASK or "onnx" not in ROUTES[form].before:
+        return ()
+    return tuple(width for width in _BAG_WIDTHS if width <= hidden) or (
+        max(16, hidden - hidden % 16),
     )
 
 

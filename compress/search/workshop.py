@@ -26,6 +26,7 @@ from compress.search.selection import TUNING, base_of
 from compress.search.shape import (
     Settings,
     Shape,
+    bag_of,
     cut_of,
     learning_of,
     linear_of,
@@ -98,8 +99,10 @@ class Workshop:
         data = refit_rows(self.data)
         if shape.linear:
             return self.made(linear_of(shape, self.kept, judged=False), labeled(data))
-        cut = self._make(cut_of(shape, self.kept, depth=True), self.teacher, data=data)
-        return self.deployed(cut, shape, judged=False, data=data)
+        student = self._make(cut_of(shape, self.kept, depth=True), self.teacher, data=data)
+        if shape.bag:
+            student = self._make(bag_of(shape, 0, self.kept), student, data=data)
+        return self.deployed(student, shape, judged=False, data=data)
 
     def student(
         self, shape: Shape, epochs: int, *, data: Dataset | None = None, seed: int | None = None
@@ -157,6 +160,8 @@ class Workshop:
         if shape.linear:
             return ()
         before, after = ROUTES[self.form]
+        if shape.bag:  # it is made in the format that the others are exported to first
+            before = before[1:]
         quantization = quantization_of(shape, self.kept, judged=judged)
         return (*map(Export, before), quantization, *map(Export, after))
 

@@ -48,7 +48,7 @@ def asked(recipe: Path, out: Path, **changes: Any) -> SearchRequest:
 
 def timed(shop: Workshop, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
     """Return latencies that no other work on the machine changes; linear students are slow."""
-    speeds = {s: 0.5 if s.linear else 4.0 / s.layers + s.ffn for s in models}
+    speeds = {s: 0.5 if s.linear else 4.0 / (s.layers or 0.5) + s.ffn for s in models}
     return {shape: Latency(1 / speed, 2 / speed, speed) for shape, speed in speeds.items()}
 
 
