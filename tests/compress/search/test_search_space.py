@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compress.bag.stage import Bag
 from compress.distill.stage import Distill
 from compress.linear.stage import Linear
 from compress.prune.stage import Prune
@@ -104,7 +105,10 @@ def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> 
 def test_the_first_shapes_suit_the_teacher(
     tmp_path: Path, layers: int, first: list[tuple[int, float]]
 ) -> None:
-    space = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
+    bag, *space = space_of(
+        make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx"
+    ).first()
+    assert (bag.bag, bag.layers, bag.hidden) == (True, 0, 64)
     assert [(shape.layers, shape.ffn) for shape in space] == first
     assert [shape.positions for shape in space] == [False, *[True] * (len(first) - 1)]
 
@@ -171,6 +175,47 @@ def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
     assert smaller == ["linear-words-20000", "linear-characters-10000"]
     own = settings_kept((Linear(augment=1, longest=3, regularization=0.5),))
     assert stages_of(shape, 0, own) == (Linear(features=20_000, augment=1, regularization=0.5),)
+
+
+def test_a_bag_student_is_cut_to_its_pieces_and_has_neighbors_of_its_own() -> None:
+    space = dataclasses.replace(SPACE, bags=(384, 256, 192))
+    assert not any(shape.bag for shape in SPACE.first())
+    shape = space.first()[0]
+    assert shape.name == "bag-pairs5000-hidden256-common-int8-dynamic-weights-int4-int4"
+    assert space.work(shape) < min(space.work(other) for other in space.first()[1:])
+    cut, bag, quantize = stages_of(shape, 12, {"distill": {"augment": 2, "learning_rate": 2e-4}})
+    assert isinstance(cut, Prune)
+    assert (cut.positions, cut.ffn, cut.vocabulary) == (True, 0.0, True)
+    assert bag == Bag(width=256, inner=512, pairs=5000, augment=2, epochs=12)
+    assert (getattr(quantize, "weights", None), getattr(quantize, "embeddings", None)) == (
+        "int4",
+        "int4",
+    )
+    smaller = {near.name for near in space.neighbors(shape, smaller=True)}
+    assert smaller == {
+        "bag-pairs5000-hidden192-common-int8-dynamic-weights-int4-int4",
+        "bag-pairs2000-hidden256-common-int8-dynamic-weights-int4-int4",
+        "bag-pairs5000-hidden256-spelling-int8-dynamic-weights-int4-int4",
+    }
+    own = settings_kept((Bag(width=64, epochs=3, learning_rate=2e-3, alpha=0.5),))
+    bag = stages_of(shape, 8, own)[1]
+    assert bag == Bag(width=256, epochs=8, learning_rate=2e-3, alpha=0.5)
+
+
+@pytest.mark.parametrize(
+    ("task", "form", "widths"),
+    [
+        ("text-classification", "onnx", (64,)),
+        ("text-classification", "openvino", (64,)),
+        ("text-classification", "tflite", ()),
+        ("token-classification", "onnx", ()),
+    ],
+)
+def test_bag_students_are_for_one_label_and_for_what_onnx_leads_to(
+    tmp_path: Path, task: str, form: str, widths: tuple[int, ...]
+) -> None:
+    teacher = dataclasses.replace(make_model(tmp_path / "m"), task=task)
+    assert space_of(teacher, "int8-dynamic", form).bags == widths
 
 
 @pytest.mark.parametrize(
