@@ -10,8 +10,9 @@ from compress.data.dataset import Dataset
 from compress.models.feeds import Feeds
 from compress.tasks import task_of
 from runtimes.artifact import Artifact
+from runtimes.encoder import Encoder
 from runtimes.errors import DataError
-from runtimes.tokenizing import encode, load_tokenizer
+from runtimes.fast_encoder import Encoded
 
 LEAST_ROWS = 32
 
@@ -30,9 +31,9 @@ def calibration_feeds(source: Artifact, data: Dataset, rows: int) -> list[Feeds]
             action="add training or unlabeled rows, or use scheme 'int8-dynamic'",
         )
     task = task_of(source.task)
-    encoder = load_tokenizer(source.path, source.max_length)
+    encoder = Encoder(source.path, source.max_length, source.files)
     names = [spec.name for spec in source.inputs]
-    return [_feeds(encode(encoder, task.text(row)), names) for row in spaced_rows(data, rows)]
+    return [_feeds(encoder.encode(task.text(row)), names) for row in spaced_rows(data, rows)]
 
 
 def spaced_rows(data: Dataset, count: int) -> list[Any]:
@@ -42,6 +43,10 @@ def spaced_rows(data: Dataset, count: int) -> list[Any]:
     return [rows[place] for place in places]
 
 
-def _feeds(row: object, names: list[str]) -> Feeds:
-    columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
-    return {name: np.array([getattr(row, columns[name])], dtype=np.int64) for name in names}
+def _feeds(row: Encoded, names: list[str]) -> Feeds:
+    columns = {
+        "input_ids": row.ids,
+        "attention_mask": [1] * len(row.ids),
+        "token_type_ids": row.type_ids,
+    }
+    return {name: np.array([columns[name]], dtype=np.int64) for name in names}
