@@ -30,6 +30,7 @@ COMMANDS = {
     "distill": "Distill a teacher into a smaller student.",
     "prune": "Remove heads, FFN units, layers or vocabulary.",
     "linear": "Fit a linear student that needs Python alone.",
+    "bag": "Distill a student without layers, of summed vectors.",
     "quantize": "Store and compute an exported model with fewer bits.",
     "import": "Import an ONNX or OpenVINO model of another tool.",
     "export": "Export a model to ONNX, OpenVINO or TensorRT-ready ONNX.",

@@ -22,7 +22,7 @@ from compress.export.tensorrt_export import export_tensorrt
 from compress.graph.executorch_program import SOURCE
 from compress.graph.onnx_graph import LOGITS
 from compress.graph.torch_program import inputs_of
-from compress.models.architectures import UNKNOWN, require
+from compress.models.architectures import BAG, UNKNOWN, require
 from compress.models.feeds import ExampleFeeds
 from compress.models.outline import outline_of
 from compress.models.token_table import reads_table, write_table
@@ -84,8 +84,8 @@ class Export(Stage):
 
     def packages(self, form: str) -> tuple[str, ...]:
         """Return what writes the format, with what torch writes ONNX with."""
-        if self.format in _PACKAGES:
-            return _PACKAGES[self.format]
+        if of_torch(self.format):  # another source is refused, whatever is installed
+            return _PACKAGES[self.format] if form == TORCH else ()
         torch = (*_TORCH, "onnxscript") if form == TORCH else ()
         return (*torch, "openvino") if self.format == "openvino" else torch
 
@@ -108,6 +108,13 @@ class Export(Stage):
                 f"export of format {source.format!r} to {self.format!r}",
                 expected="the torch model: the converter takes no other",
                 action="give the model that this one was exported from",
+            )
+        if self.format == "tensorrt" and source.model_type == BAG:
+            raise UnsupportedError(
+                "export of a bag student to 'tensorrt'",
+                expected="a model of max_length ids at most; a bag's pairs come on top",
+                available="onnx, openvino, ort",
+                action="choose one of these, or leave the stage bag out",
             )
         return [] if self._compared else [_NOT_COMPARED]
 

@@ -130,16 +130,18 @@ PARTIAL = {
     "deberta-v2": frozenset({"finetune", "quantize", "export"}),
     "modernbert": frozenset({"finetune", "quantize", "export"}),
     "albert": frozenset({"finetune", "quantize", "export"}),
-    BAG: frozenset({"quantize", "export"}),
 }
 """Architectures that some stages support, by stage."""
+
+_MADE = {BAG: frozenset({"quantize", "export"})}
+"""What a stage makes and no teacher is, with the stages that take it."""
 
 
 def supports(model_type: str, stage: str) -> bool:
     """Tell whether a stage supports this architecture."""
     if model_type in FULL:
         return stage in FULL[model_type].stages
-    return stage in PARTIAL.get(model_type, frozenset())
+    return stage in {**PARTIAL, **_MADE}.get(model_type, frozenset())
 
 
 def require(model_type: str, stage: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import compress
+from compress.bag.stage import Bag
 from compress.cli.main import COMMANDS
 from compress.data.dataset import DataSettings
 from compress.distill.stage import Distill
@@ -59,6 +60,7 @@ _ASKED: dict[str, Stage] = {
     "distill": Distill(layers=1),
     "prune": Prune(ffn=0.5),
     "linear": Linear(),
+    "bag": Bag(),
     "quantize": Quantize(scheme="int8-dynamic"),
     "4-bit weights": Quantize(scheme="int8-dynamic", weights="int4"),
     "export": Export(format="onnx"),

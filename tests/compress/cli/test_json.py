@@ -55,6 +55,7 @@ RESULTS = {
     ),
     "export": ("export", "teacher", "--out", "out"),
     "linear": ("linear", "teacher", "--out", "out", "--train", "train.csv", "--augment", "1"),
+    "bag": ("bag", "teacher", "--out", "out", "--train", "train.csv", "--epochs", "1"),
     "quantize": ("quantize", "onnx", "--out", "out", "--train", "train.csv"),
     "bundle": ("bundle", "onnx", "--out", "out"),
     "verify": ("verify", "onnx"),

@@ -53,6 +53,7 @@ COMMANDS: dict[str, str] = {
     " --set epochs=1",
     "prune": "prune {g}/model --train {g}/train.csv {column} --out {out} --ffn 0.5",
     "linear": "linear {g}/model --train {g}/train.csv {column} --out {out} --augment 1",
+    "bag": "bag {g}/model --train {g}/train.csv {column} --out {out} --epochs 1",
     "quantize": "quantize {g}/onnx --train {g}/train.csv {column} --out {out}",
     "quantize int4": "quantize {g}/onnx --train {g}/train.csv {column} --out {out}"
     " --scheme int4-weight-only",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from compress.bag.stage import Bag
 from compress.data.dataset import DataSettings
 from compress.distill.stage import Distill
 from compress.export.formats import Format
@@ -299,6 +300,43 @@ def test_a_format_that_a_stage_does_not_take_is_refused() -> None:
 def test_a_format_that_no_runtime_loads_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="format 'abacus' is not one that is deployed"):
         laid(Convert(to="abacus"))
+
+
+def test_a_student_that_is_onnx_already_is_measured_and_goes_on_from_there() -> None:
+    steps = laid(Prune(vocabulary=True), Bag(), Quantize(), formats=("onnx", "openvino", "ort"))
+    assert [(step.name, step.source) for step in steps.steps] == [
+        ("01-prune", "00-teacher"),
+        ("02-bag", "01-prune"),
+        (REFERENCE, "00-teacher"),
+        ("01-prune-onnx", "01-prune"),
+        ("03-quantize-onnx", "02-bag"),
+        ("04-export-openvino", "02-bag"),
+        ("05-quantize-openvino", "04-export-openvino"),
+        ("06-export-ort", "03-quantize-onnx"),
+    ]
+    measured = {step.name for step in steps.steps if step.measured}
+    assert measured >= {REFERENCE, "01-prune-onnx", "02-bag", "03-quantize-onnx"}
+    assert "04-export-openvino" not in measured
+    assert steps.formats == ["onnx", "openvino", "ort"]
+
+
+def test_a_student_that_is_onnx_already_may_be_the_end() -> None:
+    steps = laid(Bag())
+    assert [step.name for step in steps.steps if step.final] == ["01-bag"]
+    assert [step.name for step in steps.steps] == ["01-bag", REFERENCE]
+
+
+@pytest.mark.parametrize("form", ["tflite", "executorch", "coreml", "tensorrt"])
+def test_a_format_that_is_not_made_of_onnx_is_refused_after_one(form: Format) -> None:
+    with pytest.raises(UnsupportedError, match=f"to '{form}'") as caught:
+        laid(Bag(), formats=(form,))
+    assert caught.value.expected
+    assert caught.value.action
+
+
+def test_no_stage_of_torch_models_follows_a_student_that_is_onnx_already() -> None:
+    with pytest.raises(UnsupportedError, match="format 'onnx'"):
+        laid(Bag(), Prune(ffn=0.5))
 
 
 def test_a_closed_export_is_the_end_of_its_branch() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import struct
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from runtimes.listed import MANIFEST
+from runtimes.piece_pairs import FORMAT, HEADER, PAIRS
 from tests.hostile.case import BAD_INPUT, TOLERATED, Case, Cases
 from tests.hostile.ground import IMPORT, PREDICT
 from tests.hostile.values import changed, deep, json_text, places
@@ -19,6 +21,8 @@ from tests.runtimes.sealed import resealed
 
 FAILED = (1,)
 """A model whose answers are none fails as it does in a gate."""
+REFUSED = (5,)
+"""A runtime that cannot run the model says so."""
 EXPORT = ("export", "teacher", "--out", "out", "-q")
 _CONFIG = (
     *("model_type", "architectures", "num_hidden_layers", "hidden_size", "num_attention_heads"),
@@ -69,6 +73,9 @@ def cases() -> Cases:
             yield Case("weights" if file[0] == "m" else "tokenizer", name, EXPORT, harmed, codes)
     yield Case("weights", "a pickle", EXPORT, _pickled)
     yield from _tokenizers()
+    for name, content in _PAIRS.items():
+        yield Case("pairs", name, PREDICT, _with_pairs(content))
+    yield Case("pairs", "ids that the model lacks", PREDICT, _with_pairs(_FAR), REFUSED)
     yield from _graphs()
 
 
@@ -112,6 +119,29 @@ _TOKENIZER_PLACES = (
     *(("model", "continuing_subword_prefix"), ("model", "max_input_chars_per_word")),
     *(("added_tokens",), ("normalizer",), ("pre_tokenizer",), ("post_processor",), ("truncation",)),
 )
+
+
+_FAR = FORMAT + HEADER.pack(10**6, 512) + struct.pack("<1024I", *[2] * 512, *range(512))
+"""Ids for 512 pairs that begin with [CLS]."""
+
+_PAIRS: Mapping[str, bytes] = {
+    "empty": b"",
+    "noise": np.random.default_rng(1).bytes(1000),
+    "its first line alone": FORMAT,
+    "a byte short": _FAR[:-1],
+    "more pairs than it holds": FORMAT + HEADER.pack(10**6, 2**32 - 1) + _FAR[-4096:],
+    "the id 0": FORMAT + HEADER.pack(0, 512) + _FAR[-4096:],
+}
+
+
+def _with_pairs(content: bytes) -> Callable[[Path], None]:
+    """Put a file of pairs beside the exported model's tokenizer, and let the manifest list it."""
+
+    def prepare(folder: Path) -> None:
+        (folder / "onnx" / PAIRS).write_bytes(content)
+        resealed(folder / "onnx")
+
+    return prepare
 
 
 def _at(place: tuple[str, ...], value: Any) -> Callable[[bytes], bytes]:
