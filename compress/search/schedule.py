@@ -166,12 +166,18 @@ def smaller(state: SearchState) -> Iterator[Training]:
 
 
 def nearby(state: SearchState) -> Iterator[Training]:
-    """Yield shapes a step smaller than those that meet the goal, a step larger than others."""
+    """Yield shapes a step smaller than those that meet the goal.
+
+    While none does: a step smaller than those that may keep enough but are too large or too slow,
+    the fastest first, then a step larger than the others.
+    """
     rows, goal, space = state.rows, state.goal, state.space
     met = [row for row in (fastest(rows, goal), smallest(rows, goal)) if row]
+    heavy = [r for r in rows if not goal.fits(r.trial) and _may_keep_enough(state, r)]
     fit = [row for row in rows if goal.fits(row.trial)]
-    best = met or sorted(fit, key=lambda row: (-row.retention, row.trial.latency.speedup))
-    shapes = [s for row in best for s in space.neighbors(row.trial.shape, smaller=bool(met))]
+    best = sorted(fit, key=lambda row: (-row.retention, row.trial.latency.speedup))
+    steps = [(row, True) for row in met or heavy] + [(row, False) for row in best if not met]
+    shapes = [s for row, cut in steps for s in space.neighbors(row.trial.shape, smaller=cut)]
     yield from state.untried(list(dict.fromkeys(shapes)))
 
 
@@ -210,6 +216,10 @@ def undeployed(state: SearchState) -> Iterator[Training]:
 
 
 def _promising(state: SearchState, row: Standing) -> Iterator[Training]:
-    training, goal = state.further(row), state.goal
-    if training and goal.fits(row.trial) and state.reach(row) >= goal.retention - _LUCK:
+    training = state.further(row)
+    if training and state.goal.fits(row.trial) and _may_keep_enough(state, row):
         yield training
+
+
+def _may_keep_enough(state: SearchState, row: Standing) -> bool:
+    return state.reach(row) >= state.goal.retention - _LUCK

@@ -93,6 +93,23 @@ def test_a_shape_that_fails_the_goal_leads_to_a_larger_one() -> None:
     assert 4 not in {shape.layers for shape in SPACE.first()}
 
 
+def test_what_keeps_enough_but_is_too_large_is_made_smaller_before_what_fits_is_made_larger() -> (
+    None
+):
+    def hits(shape: Shape) -> int:
+        return 840 if shape.layers == 1 else 899
+
+    state = known()
+    heavy = next(shape for shape in SPACE.first() if shape.layers == 2)
+    state.goal = Goal(0.98, artifact_mb=SPACE.work(heavy) - 0.01)
+    trainings = played(state, hits)
+    tried = [one.shape for one in trainings if one.shape not in SPACE.first()]
+    assert tried[0] in SPACE.neighbors(heavy, smaller=True)
+    answer = fastest(state.rows, state.goal)
+    assert answer is not None
+    assert answer.trial.shape.layers == 2
+
+
 def test_what_cannot_win_is_not_trained_to_the_end() -> None:
     state = known()
     trainings = played(state, lambda shape: 900)
