@@ -16,7 +16,7 @@ from scipy.special import softmax
 
 from compress.advising.bags import out_of_fold
 from compress.advising.facts import Facts, Option
-from compress.advising.measure import Bench, limits, retention
+from compress.advising.measure import Bench, limits, retention, title_of
 from compress.advising.money import Money, Prices, money_of
 from compress.advising.order import shuffled
 from compress.advising.recorded import Range, recorded
@@ -32,7 +32,6 @@ from compress.progress import Progress
 from compress.recipe import parse_recipe
 from compress.run.cache import default_cache
 from compress.run.plan import make_plan
-from compress.search.ladder import words
 from compress.search.rivals import RIVALS
 from compress.search.shape import Shape
 from compress.search.workshop import Workshop
@@ -92,7 +91,7 @@ def advise(question: Question, board: Progress) -> Advice:
     facts, named, lines = _facts(question, found, bench, board)
     answer = decide(facts)
     once = None if question.prices is None else _money(question.prices, facts, answer)
-    text = recipe_of(found, question.out, question.profile, answer, facts.cuts)
+    text = recipe_of(found, question.out, question.profile, answer, facts.cuts, bench.bag)
     parse_recipe(tomllib.loads(text), question.out.absolute().parent, question.out.name)
     return Advice(
         question=question,
@@ -170,7 +169,7 @@ def _facts(
     named = _suspects(shop.teacher, rows, linear, seed, 1 - teacher.metric)
     board.note("models: the linear rivals, the quantized teacher, untrained students")
     answering = {"quantized": bench.quantized(), **bench.rivals()}
-    shapes = {words(shape): shape for shape in bench.shapes()}
+    shapes = {title_of(shape): shape for shape in bench.shapes()}
     models = answering | {name: bench.untrained(shape) for name, shape in shapes.items()}
     board.note("accuracy, speed and size")
     scores = {name: bench.scores(model) for name, model in answering.items()}

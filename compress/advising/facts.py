@@ -14,9 +14,10 @@ from compress.report.schema import Estimate
 class Option:
     """Hold the speed and the size of something that could be deployed.
 
-    `kind` is "teacher", "quantize", "distil" or "linear". `layers` are those of a student. An
-    untrained student has no `accuracy` and no `retention`. `missed` are the limits of the profile
-    that it misses, `unknown` those that this measurement does not decide.
+    `kind` is "teacher", "quantize", "distil" or "linear". `layers` are those of a student, 0 for a
+    bag of pieces and of their pairs. An untrained student has no `accuracy` and no `retention`.
+    `missed` are the limits of the profile that it misses, `unknown` those that this measurement
+    does not decide.
     """
 
     kind: str
@@ -31,6 +32,11 @@ class Option:
     retention: Estimate | None = None
     missed: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+
+    @property
+    def bag(self) -> bool:
+        """Tell whether it is a student of no layer."""
+        return self.layers == 0
 
     @property
     def meets(self) -> bool:
@@ -64,9 +70,14 @@ class Facts:
 
     @property
     def students(self) -> tuple[Option, ...]:
-        """Return the students that keep the order of words, the fewest layers first."""
-        found = [one for one in self.options if one.kind == "distil" and one.positions]
-        return tuple(sorted(found, key=lambda one: one.layers or 0))
+        """Return the students that may be advised, the fewest layers first.
+
+        One of layers keeps the order of words. A bag keeps that of neighbors alone: where order
+        matters, it is none of them.
+        """
+        found = [one for one in self.options if one.kind == "distil"]
+        able = [one for one in found if one.positions or (one.bag and not self.order_matters)]
+        return tuple(sorted(able, key=lambda one: one.layers or 0))
 
     @property
     def rivals(self) -> tuple[Option, ...]:

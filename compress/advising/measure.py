@@ -21,6 +21,7 @@ from compress.progress import Silence
 from compress.recipe import parse_stage
 from compress.report.schema import Estimate
 from compress.run.maker import Maker
+from compress.search.ladder import words
 from compress.search.rivals import RIVALS
 from compress.search.shape import Shape
 from compress.search.space import Space, space_of
@@ -74,18 +75,24 @@ class Bench:
         scheme = self.shop.plan.profiles[0].quantization.scheme
         return space_of(self.shop.teacher, scheme, self.shop.form)
 
+    @property
+    def bag(self) -> Shape | None:
+        """Return the student of no layer that a search tries first, None where there is none."""
+        first = self.space().first() if self.cuts else []
+        return next((shape for shape in first if shape.bag), None)
+
     def shapes(self) -> list[Shape]:
-        """Return whole layers of the teacher: one without positions, then one, two and three."""
+        """Return a bag, then whole layers: one without positions, then one, two and three."""
         if not self.cuts:
             return []
-        space = self.space()
+        space, bag = self.space(), self.bag
         plain = [
             Shape(n, vocabulary="common", scheme=space.scheme, weights=space.weights[0])
             for n in _DEPTHS
             if n in space.layers
         ]
         free = [dataclasses.replace(plain[0], positions=False)] if False in space.positions else []
-        return free + plain
+        return ([bag] if bag else []) + free + plain
 
     def untrained(self, shape: Shape) -> Artifact:
         """Return a model with a student's speed and size; that it answers badly is no news."""
@@ -161,6 +168,11 @@ class Bench:
         profile = shop.plan.profiles[0]
         known = outcome.of(REFERENCE)
         return {name: _timing(outcome.of(name), known, profile) for name in (REFERENCE, *models)}
+
+
+def title_of(shape: Shape) -> str:
+    """Return a student's name in the table of options."""
+    return "no layer: pieces and pairs of pieces" if shape.bag else words(shape)
 
 
 def retention(model: RowScores, teacher: RowScores, seed: int) -> Estimate:

@@ -12,6 +12,7 @@ from importlib.resources import files
 class Run:
     """Hold one recorded run; accuracies are in percent, `source` names its row.
 
+    `layers` is 0 for a bag of pieces and of their pairs.
     `linear` is the accuracy of the best linear model of the same rows.
     """
 
@@ -49,6 +50,12 @@ class Range:
     def upper(self) -> float:
         """Return the greatest retention."""
         return max(run.retention for run in self.runs)
+
+    @property
+    def words(self) -> str:
+        """Return both, or the one of a single run."""
+        most = f" to {self.upper:.1%}" if len(self.runs) > 1 else ""
+        return f"{self.lower:.1%}{most}"
 
 
 def recorded() -> tuple[Run, ...]:

@@ -42,11 +42,10 @@ class Answer:
     @property
     def words(self) -> str:
         """Return the advice in plain words."""
-        layers = self.option.layers
         return {
             "leave": "leave the teacher as it is",
             "quantize": "quantize the teacher, and do nothing else",
-            "distil": f"distil to {plural(layers or 0, 'layer')}",
+            "distil": f"distil to {_depth(self.option)}",
             "linear": "a linear model is enough",
             "more-data": "get more data first",
             "cleaner-data": "get cleaner data first",
@@ -135,13 +134,16 @@ def linear_enough(facts: Facts) -> Answer | None:
 
 
 def little_to_gain(facts: Facts) -> Answer | None:
-    """Quantize, or leave the teacher, where a student would hardly be faster or smaller."""
+    """Quantize, or leave the teacher, where the student to take would hardly be faster or smaller.
+
+    Only that one counts: a bag is always far faster, also where nothing says that it is enough.
+    """
     teacher, quantized = facts.option("teacher"), facts.option("quantize")
-    if facts.cuts and any(_gains(one, quantized) for one in facts.students):
-        return None
-    why = "no smaller student would be much faster or smaller"
-    if not facts.cuts:
-        why = "edgepress cannot cut this architecture"
+    wanted, why = _wanted(facts), "edgepress cannot cut this architecture"
+    if facts.cuts:
+        if _gains(wanted, quantized):
+            return None
+        why = f"a student of {_depth(wanted)} would not be much faster or smaller"
     if _gains(quantized, teacher) and _keeps(quantized, facts.goal):
         return Answer(
             "quantize", "little_to_gain", f"{why}; quantized: {_figures(quantized)}", quantized
@@ -157,18 +159,17 @@ def student(facts: Facts) -> Answer:
         why = (
             f"the order of the words matters here: shuffled, the teacher keeps"
             f" {facts.order.value:.1%} of its accuracy, and a linear model keeps"
-            f" {facts.linear.value:.1%}. So not a linear model, and no student without positions;"
-            " no search was recorded on rows where order decides as much"
+            f" {facts.linear.value:.1%}. So not a linear model, and no student of no layer or"
+            " without positions; no search was recorded on rows where order decides as much"
         )
     elif known is not None:
         why = (
-            f"recorded runs of {chosen.layers} layer{'s' * (chosen.layers != 1)} kept"
-            f" {known.lower:.1%} to {known.upper:.1%},"
-            f" the goal is {facts.goal:.1%}; a linear model keeps {facts.linear.value:.1%}"
-            f" (at least {facts.linear.lower:.1%}) at {_figures(facts.best_rival)}"
+            f"recorded runs of {_depth(chosen)} kept {known.words}, the"
+            f" goal is {facts.goal:.1%}; a linear model keeps {facts.linear.value:.1%} (at least"
+            f" {facts.linear.lower:.1%}) at {_figures(facts.best_rival)}"
         )
     else:
-        why = "no recorded run of fewer layers reached the goal"
+        why = _unrecorded(facts, chosen)
     return Answer("distil", "student", f"{why}. Its speed: {_figures(chosen)}", chosen)
 
 
@@ -194,6 +195,17 @@ def _wanted(facts: Facts) -> Option:
         if known is not None and known.upper >= facts.goal:
             return one
     return within[-1]
+
+
+def _unrecorded(facts: Facts, chosen: Option) -> str:
+    others = "none of fewer layers reached the goal"
+    if chosen == facts.students[0]:
+        others = "no other student is within the profile's limits"
+    return f"no run of {_depth(chosen)} on such rows is recorded, and {others}"
+
+
+def _depth(option: Option) -> str:
+    return "no layer (pieces and pairs)" if option.bag else plural(option.layers or 0, "layer")
 
 
 def _keeps(option: Option, goal: float) -> bool:

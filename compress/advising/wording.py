@@ -8,6 +8,7 @@ from typing import Any
 
 from compress.advising.advise import Advice
 from compress.advising.facts import Option
+from profiles.plural import plural
 
 _SHOWN = 20
 
@@ -65,21 +66,20 @@ def _range(advice: Advice) -> Iterator[str]:
     known = advice.range
     if known is None:
         if advice.answer.option.kind == "distil":
-            yield "recorded  no run of so many layers is recorded in benchmarks/README.md"
+            yield "recorded  no such run on rows like yours stands in benchmarks/README.md"
         return
     data = "; ".join(dict.fromkeys(run.data for run in known.runs))
     yield (
-        f"recorded  {len(known.runs)} such runs of edgepress kept {known.lower:.1%} to"
-        f" {known.upper:.1%} of their teacher's accuracy ({data}). Yours may differ: this is no"
-        " promise"
+        f"recorded  {plural(len(known.runs), 'such run')} of edgepress kept {known.words} of their"
+        f" teacher's accuracy ({data}). Yours may differ: this is no promise"
     )
 
 
 def _table(advice: Advice) -> Iterator[str]:
-    yield f"{'':32}{'p50 ms':>9}{'speed-up':>10}{'MB':>8}  accuracy and retention"
+    yield f"{'':37}{'p50 ms':>9}{'speed-up':>10}{'MB':>8}  accuracy and retention"
     for one in advice.facts.options:
         yield (
-            f"{one.name:32}{one.p50_ms:>9.3g}{one.speedup:>9.1f}×{one.size_mb:>8.1f}"
+            f"{one.name:37}{one.p50_ms:>9.3g}{one.speedup:>9.1f}×{one.size_mb:>8.1f}"
             f"  {_kept(one)}{_missed(one)}"
         )
 

@@ -8,7 +8,7 @@ import pytest
 
 from compress.advising.bags import Curve
 from compress.advising.facts import Facts, Option
-from compress.advising.recorded import recorded
+from compress.advising.recorded import Run, recorded
 from compress.advising.rows import Look
 from compress.advising.rules import decide
 from compress.report.schema import Estimate
@@ -29,6 +29,17 @@ STUDENTS = [
     for n in (1, 2, 3)
 ]
 UNORDERED = Option("distil", "unordered", 0.1, 0.2, 60.0, 2.0, layers=1, positions=False)
+BAG = Option("distil", "no layer", 0.05, 0.1, 120.0, 2.6, layers=0, positions=False)
+
+
+def ran(layers: int, kept: float, linear: float = 91.0) -> Run:
+    """Return a run that is made up for a test; a linear model keeps `linear` % of the teacher."""
+    return Run("distil", layers, 100 * kept, 100.0, linear, "made up", "made up")
+
+
+def with_bag(*runs: Run, **changes: object) -> Facts:
+    """Return the facts with a bag student among the options, and these recorded runs alone."""
+    return replace(facts(**changes), options=(*facts(**changes).options, BAG), recorded=runs)  # type: ignore[arg-type]
 
 
 def facts(*, linear: Option = LINEAR, quantized: Option = QUANTIZED, **changes: object) -> Facts:
@@ -120,3 +131,54 @@ def test_an_undecided_limit_is_not_met() -> None:
     quantized = replace(QUANTIZED, unknown=("latency_p90_ms ≤ 5",))
     rest = facts().options[2:]
     assert decide(facts(enough_is_said=True, options=(unsure, quantized, *rest))).kind == "distil"
+
+
+def test_a_student_of_no_layer_comes_first_where_recorded_runs_reached_the_goal() -> None:
+    answer = decide(with_bag(ran(0, 0.99, 97.0), ran(0, 0.985, 97.0), ran(1, 0.985, 97.0)))
+    assert (answer.kind, answer.option.layers) == ("distil", 0)
+    assert answer.words == "distil to no layer (pieces and pairs)"
+    assert "recorded runs of no layer (pieces and pairs) kept 98.5% to 99.0%" in answer.why
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        (ran(1, 0.985, 97.0),),  # none of no layer is recorded
+        (ran(0, 0.97, 97.0), ran(1, 0.985, 97.0)),  # it missed the goal
+        (ran(0, 0.99, 90.0), ran(1, 0.985, 97.0)),  # its rows were of another kind
+    ],
+)
+def test_without_such_runs_a_student_of_layers_is_taken(runs: tuple[Run, ...]) -> None:
+    answer = decide(with_bag(*runs))
+    assert (answer.option.layers, answer.words) == (1, "distil to 1 layer")
+
+
+@pytest.mark.parametrize("limit", [(), ("latency_p90_ms ≤ 0.2",)])
+def test_where_order_matters_no_student_of_no_layer_is_taken(limit: tuple[str, ...]) -> None:
+    seen = with_bag(ran(0, 0.99, 60.0), linear=replace(LINEAR, retention=kept(0.6)))
+    deep = tuple(replace(one, missed=limit if one.positions else ()) for one in seen.options)
+    answer = decide(replace(seen, options=deep, order=kept(0.55)))
+    assert (answer.kind, answer.option.layers) == ("distil", 3)
+    assert "no layer" in answer.why
+
+
+def test_the_only_student_within_the_limits_is_taken_without_a_recorded_run() -> None:
+    seen = with_bag(ran(1, 0.985, 97.0))
+    slow = tuple(
+        replace(one, missed=("latency_p90_ms ≤ 0.2",)) if one.positions and one.layers else one
+        for one in seen.options
+    )
+    answer = decide(replace(seen, options=slow))
+    assert (answer.kind, answer.option.layers) == ("distil", 0)
+    assert "no run of no layer (pieces and pairs) on such rows is recorded" in answer.why
+    assert "no other student is within the profile's limits" in answer.why
+
+
+def test_a_fast_student_that_is_not_the_one_to_take_is_no_gain() -> None:
+    slow = replace(STUDENTS[0], p50_ms=2.4, size_mb=20.0)
+    options = (TEACHER, QUANTIZED, LINEAR, BAG, slow)
+    answer = decide(replace(with_bag(), options=options))
+    assert (answer.kind, answer.rule) == ("quantize", "little_to_gain")
+    assert "1 layer" in answer.why
+    known = replace(with_bag(ran(0, 0.99, 97.0)), options=options)
+    assert decide(known).option.layers == 0

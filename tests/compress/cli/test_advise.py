@@ -53,7 +53,7 @@ def test_a_teacher_that_is_fast_enough_is_left_as_it_is(
     advice: dict[str, Any] = json.loads(shown.out)
     assert (advice["answer"], advice["rule"]) == ("leave", "fast_enough")
     kinds = [option["kind"] for option in advice["options"]]
-    assert kinds == ["teacher", "quantize", "linear", "linear", "distil", "distil"]
+    assert kinds == ["teacher", "quantize", "linear", "linear", "distil", "distil", "distil"]
     assert all(option["p50_ms"] > 0 and option["size_mb"] > 0 for option in advice["options"])
     assert advice["rows"]["rows"] == 300
     assert advice["money"]["break_even_answers"] is None
