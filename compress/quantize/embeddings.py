@@ -33,7 +33,7 @@ def quantize_embeddings(model: ModelProto, bits: int) -> None:
     from onnx import helper, numpy_helper
 
     graph = model.graph
-    tables = {name: numpy_helper.to_array(weights(graph)[name]) for name in _tables(graph)}
+    tables = {name: numpy_helper.to_array(weights(graph)[name]) for name in lookup_tables(graph)}
     largest = max(tables, key=lambda name: tables[name].size, default="")
     for name, table in tables.items():
         width = bits if name == largest else 8
@@ -75,7 +75,7 @@ def pack_rows(
     return values[:, 0::2] | (values[:, 1::2] << np.uint8(4)), scales
 
 
-def _tables(graph: GraphProto) -> list[str]:
+def lookup_tables(graph: GraphProto) -> list[str]:
     """Return the large fp32 tables that are used for lookups only."""
     used, looked_up = (
         uses(graph),

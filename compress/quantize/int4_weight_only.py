@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compress.graph.onnx_graph import load_onnx, save_onnx
-from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.qdq import quiet_quantizer
+from compress.quantize.summed_rows import quantize_lookups
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 
@@ -29,7 +29,7 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     """
     result = quantize_products(load_onnx(source.model_file), settings.block_size or _BLOCK)
     if settings.embeddings != "fp32":
-        quantize_embeddings(result, 8 if settings.embeddings == "int8" else 4)
+        quantize_lookups(result, 8 if settings.embeddings == "int8" else 4)
     save_onnx(result, folder / source.model_file.name)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from compress.graph.onnx_graph import load_onnx, save_onnx
 from compress.models.feeds import ExampleFeeds
-from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.int4_weight_only import quantize_products
 from compress.quantize.one_token import OneToken, one_token_products
+from compress.quantize.summed_rows import quantize_lookups
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 
@@ -54,5 +54,5 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     result = quantize_products(load_onnx(path), block, narrow)
     result = quantize_products(result, block, last, bits=8)
     if settings.embeddings != "fp32":
-        quantize_embeddings(result, 4 if settings.embeddings == "int4" else 8)
+        quantize_lookups(result, 4 if settings.embeddings == "int4" else 8)
     save_onnx(result, path)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from compress.graph.onnx_graph import save_onnx
 from compress.quantize.calibration import calibration_feeds
-from compress.quantize.embeddings import quantize_embeddings
 from compress.quantize.qdq import quantize_qdq
+from compress.quantize.summed_rows import quantize_lookups
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
 
@@ -30,5 +30,5 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
         exclude=settings.exclude,
     )
     if settings.embeddings != "fp32":
-        quantize_embeddings(result, 4 if settings.embeddings == "int4" else 8)
+        quantize_lookups(result, 4 if settings.embeddings == "int4" else 8)
         save_onnx(result, path)

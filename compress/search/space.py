@@ -93,16 +93,18 @@ class Space:
         return [*self._first_bags(shapes[0]), *shapes]
 
     def _first_bags(self, plain: Shape) -> list[Shape]:
-        """Return the bag student that is tried first, in the bits of a plain shape."""
+        """Return the bag students that are tried first: one training, in the most and fewest bits.
+
+        Most of such a student's time is its lookup, which is faster in more bits.
+        """
         if not self.bags:
             return []
         wide, pairs = _FIRST_BAG
-        hidden = min(wide, self.bags[0])
-        return [
-            dataclasses.replace(
-                plain, layers=0, ffn=0.0, positions=False, hidden=hidden, pairs=pairs
-            )
-        ]
+        bag = dataclasses.replace(
+            plain, layers=0, ffn=0.0, positions=False, hidden=min(wide, self.bags[0]), pairs=pairs
+        )
+        widths = dict.fromkeys((self.embeddings[0], self.embeddings[-1]))
+        return [dataclasses.replace(bag, embeddings=width) for width in widths]
 
     def first_linear(self) -> list[Shape]:
         """Return the linear students that are fitted before any other is trained."""

@@ -105,10 +105,10 @@ def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> 
 def test_the_first_shapes_suit_the_teacher(
     tmp_path: Path, layers: int, first: list[tuple[int, float]]
 ) -> None:
-    bag, *space = space_of(
-        make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx"
-    ).first()
-    assert (bag.bag, bag.layers, bag.hidden) == (True, 0, 64)
+    whole = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
+    bags, space = whole[:2], whole[2:]
+    assert [(bag.bag, bag.layers, bag.hidden) for bag in bags] == [(True, 0, 64)] * 2
+    assert [bag.embeddings for bag in bags] == ["int8", "int4"]
     assert [(shape.layers, shape.ffn) for shape in space] == first
     assert [shape.positions for shape in space] == [False, *[True] * (len(first) - 1)]
 
@@ -180,9 +180,11 @@ def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
 def test_a_bag_student_is_cut_to_its_pieces_and_has_neighbors_of_its_own() -> None:
     space = dataclasses.replace(SPACE, bags=(384, 256, 192))
     assert not any(shape.bag for shape in SPACE.first())
-    shape = space.first()[0]
+    wide, shape = space.first()[:2]
+    assert dataclasses.replace(wide, embeddings="int4") == shape
+    assert stages_of(wide, 12, {})[:2] == stages_of(shape, 12, {})[:2]
     assert shape.name == "bag-pairs5000-hidden256-common-int8-dynamic-weights-int4-int4"
-    assert space.work(shape) < min(space.work(other) for other in space.first()[1:])
+    assert space.work(shape) < min(space.work(other) for other in space.first()[2:])
     cut, bag, quantize = stages_of(shape, 12, {"distill": {"augment": 2, "learning_rate": 2e-4}})
     assert isinstance(cut, Prune)
     assert (cut.positions, cut.ffn, cut.vocabulary) == (True, 0.0, True)
