@@ -122,7 +122,8 @@ def words(shape: Shape) -> str:
     if shape.static:
         return "a table of token vectors"
     if shape.bag:
-        return f"no layer, {shape.pairs:,} pairs of pieces"
+        narrow = f", vectors in {shape.embeddings[3:]} bits" if shape.embeddings else ""
+        return f"no layer, {shape.pairs:,} pairs of pieces{narrow}"
     layers = f"{shape.layers} layer" + ("s" if shape.layers > 1 else "")
     ffn = f", {100 * (1 - shape.ffn):g} % of the FFN" if shape.ffn else ""
     return layers + ffn + ("" if shape.positions else ", without positions")

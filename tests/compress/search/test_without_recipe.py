@@ -98,7 +98,13 @@ def test_the_teacher_s_rows_decide_what_retention_is_measured_against(
     prepared = prepare(asked(place, tmp_path / "out"))
     assert prepared.request.refits == 0
     assert prepared.request.plan.recipe.data.validation == ("validation.csv",)
-    assert len(prepared.tries) == 3
+    assert prepared.tries == [
+        "no layer, 5,000 pairs of pieces, vectors in 8 bits",
+        "no layer, 5,000 pairs of pieces, vectors in 4 bits",
+        "1 layer, 50 % of the FFN, without positions",
+        "1 layer",
+        "the whole teacher, int8-dynamic",
+    ]
 
 
 def test_an_architecture_that_cannot_be_cut_has_one_try(place: Path, tmp_path: Path) -> None:
