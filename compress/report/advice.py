@@ -75,6 +75,28 @@ _BETTER = (
     Lever("prune", "recovery_epochs", HIGHER),
     Lever("quantize", "exclude", "auto"),
 )
+_BAG_FASTER = (
+    Lever("bag", "width", LOWER),
+    Lever("quantize", "embeddings", "int8"),
+    Lever("bag", "pairs", LOWER),
+)
+_BAG_SMALLER = (
+    Lever("quantize", "embeddings", "int4"),
+    Lever("bag", "pairs", LOWER),
+    Lever("bag", "width", LOWER),
+)
+_BAG_BETTER = (
+    Lever("bag", "width", HIGHER),
+    Lever("bag", "pairs", HIGHER),
+    Lever("bag", "augment", HIGHER),
+)
+OF_BAG: Mapping[tuple[Lever, ...], tuple[Lever, ...]] = {
+    _FASTER: _BAG_FASTER,
+    _SMALLER: _BAG_SMALLER,
+    _BETTER: _BAG_BETTER,
+}
+"""What stands for the levers of layers where a stage `bag` made the model, which has none."""
+
 LEVERS: Mapping[str, tuple[Lever, ...]] = {
     "latency": _FASTER,
     "speedup": _FASTER,
@@ -217,7 +239,9 @@ def _change(check: Check, settings: Settings, *, one_token: bool) -> str:
     if metric.startswith("sustained"):
         return f"cool the device, or give the model fewer threads; {explain}"
     family = next((name for name in LEVERS if metric.startswith(name)), None)
-    levers = LEVERS[family] if family else [row for row in _BETTER if _ran(row, settings)]
+    moved = LEVERS[family] if family else _BETTER
+    moved = OF_BAG.get(moved, moved) if "bag" in settings else moved
+    levers = [row for row in moved if family or _ran(row, settings)]
     levers = [row for row in levers if one_token or not row.one_token]
     useful = [said for lever in levers if (said := _lever(lever, settings))][:_SHOWN]
     change = f"change the recipe, one setting at a time: {', '.join(useful)}; " if useful else ""

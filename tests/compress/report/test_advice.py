@@ -17,6 +17,7 @@ from compress.report.advice import (
     _SMALLER,
     HIGHER,
     LOWER,
+    OF_BAG,
     Lever,
     Measuring,
     Settings,
@@ -248,7 +249,32 @@ def test_one_layer_is_not_lowered() -> None:
     assert "layers" not in _advice("speedup", {"min": 9}, (8, 7, 8.5), settings=settings)
 
 
-@pytest.mark.parametrize("lever", dict.fromkeys((*_FASTER, *_SMALLER, *_BETTER)), ids=str)
+@pytest.mark.parametrize(
+    ("metric", "limits", "seen", "said"),
+    [
+        ("speedup", {"min": 9}, (8, 7, 8.5), "bag's `width` lower (now 256), quantize's"),
+        ("artifact_mb", {"max": 1}, (2, 2, 2), "bag's `pairs` lower (now 5000), bag's `width`"),
+        ("accuracy_retention", {"min": 0.97}, (0.9, 0.89, 0.91), "bag's `width` higher (now 256)"),
+    ],
+)
+def test_a_student_without_layers_is_told_of_its_own_settings(
+    metric: str, limits: dict[str, float], seen: tuple[float, float, float], said: str
+) -> None:
+    ran: Settings = {
+        "prune": {"ffn": 0.0, "vocabulary": True},
+        "bag": {"width": 256, "pairs": 5000, "augment": 4},
+        "quantize": {"weights": "int4", "embeddings": "int4"},
+    }
+    advice = _advice(metric, limits, seen, settings=ran)
+    assert said in advice
+    assert "distill" not in advice
+    assert "ffn" not in advice
+
+
+_ALL = (*_FASTER, *_SMALLER, *_BETTER, *(lever for row in OF_BAG.values() for lever in row))
+
+
+@pytest.mark.parametrize("lever", dict.fromkeys(_ALL), ids=str)
 def test_every_setting_that_is_named_exists(lever: Lever) -> None:
     stage = STAGES.resolve(lever.kind)
     assert lever.setting in {field.name for field in dataclasses.fields(stage)}
