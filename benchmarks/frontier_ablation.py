@@ -21,11 +21,15 @@ from runtimes.artifact import Artifact
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """Name an ingredient that is left out or replaced, and how the student is then made."""
+    """Name an ingredient that is left out or replaced, and how the student is then made.
+
+    What is `of_layers` alone is left out for a student without them.
+    """
 
     name: str
     shape: Callable[[Shape], Shape] = lambda shape: shape
     settings: Settings = field(default_factory=dict)
+    of_layers: bool = False
 
     def kept(self, known: Settings) -> Settings:
         """Return the recipe's settings, updated by this variant's."""
@@ -37,16 +41,27 @@ def _unquantized(shape: Shape) -> Shape:
     return replace(shape, scheme="none", weights="int8", embeddings=None)
 
 
+def _fewer_pairs(shape: Shape) -> Shape:
+    return replace(shape, pairs=shape.pairs // 10) if shape.bag else shape
+
+
+def _narrower(shape: Shape) -> Shape:
+    return replace(shape, hidden=shape.hidden // 2) if shape.bag and shape.hidden else shape
+
+
 AS_CHOSEN = Ablation("as chosen")
 VARIANTS = (
     Ablation("labels alone, no teacher", settings={"distill": {"alpha": 0.0, "augment": 0}}),
     Ablation("no augmented copies", settings={"distill": {"augment": 0}}),
     Ablation("no labels, the teacher alone", settings={"distill": {"alpha": 1.0}}),
-    Ablation("half the FFN", lambda shape: replace(shape, ffn=0.5)),
+    Ablation("half the FFN", lambda shape: replace(shape, ffn=0.5), of_layers=True),
     Ablation(
         "4-bit rounding while training",
         settings={"distill": {"quantization_aware": ["embeddings", "weights"]}},
+        of_layers=True,
     ),
+    Ablation("one pair in ten", _fewer_pairs),
+    Ablation("half the width", _narrower),
     Ablation("8-bit weights", lambda shape: replace(shape, weights="int8")),
     Ablation("8-bit embeddings", lambda shape: replace(shape, embeddings="int8")),
     Ablation("not quantized", _unquantized),
@@ -71,6 +86,8 @@ def ablation(result: SearchResult, row: Standing, tier: str) -> list[dict[str, A
 
 def _differs(result: SearchResult, row: Standing, variant: Ablation) -> bool:
     known = settings_kept(result.request.stages)
+    if variant.of_layers and row.trial.shape.bag:
+        return False
     return variant.shape(row.trial.shape) != row.trial.shape or any(
         known.get(kind, {}).get(name) != value
         for kind, settings in variant.settings.items()
