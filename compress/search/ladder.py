@@ -30,10 +30,15 @@ def climb(state: SearchState) -> Iterator[Training]:
 
 
 def _untried(state: SearchState) -> Iterator[Training]:
-    """Yield what makes a deployed model of each student that has none yet, the fastest first."""
-    done = {trial.shape for trial in state.trials if trial.deployed} | state.closed
+    """Yield what makes a deployed model of each student that has none yet, the fastest first.
+
+    What keeps too little in 8 bits is not tried in 4, which are for a model that is too large.
+    """
+    deployed = [trial for trial in state.trials if trial.deployed]
+    done = {trial.shape for trial in deployed} | state.closed
+    small_enough = [trial.shape for trial in deployed if state.goal.fits(trial)]
     for shape in state.space.first():
-        if shape not in done:
+        if shape not in done and not any(map(shape.coarser_than, small_enough)):
             yield from (Training(shape, epochs, deploy=True) for epochs in state.rungs[::-1])
 
 

@@ -100,6 +100,11 @@ class Shape:
         same = self.linear and self.n_grams == other.n_grams
         return same and self.features > other.features
 
+    def coarser_than(self, other: Shape) -> bool:
+        """Tell whether it is the other student with embeddings in 4 bits instead of 8."""
+        finer = (self.embeddings, other.embeddings) == ("int4", "int8")
+        return finer and dataclasses.replace(self, embeddings=other.embeddings) == other
+
     @property
     def name(self) -> str:
         """Return a name that also suits files: "1-layer-ffn50-int8-dynamic-int4"."""

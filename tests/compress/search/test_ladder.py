@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -73,6 +74,19 @@ def test_the_next_student_is_tried_while_none_keeps_enough() -> None:
 def test_where_none_keeps_enough_all_were_tried_once() -> None:
     done = played(known(), lambda shape: 700)
     assert [training.shape for training in done] == FIRST
+
+
+@pytest.mark.parametrize(("most_mb", "tried_in_4_bits"), [(None, False), (0.5, True)])
+def test_fewer_bits_are_for_a_student_that_is_too_large(
+    most_mb: float | None, *, tried_in_4_bits: bool
+) -> None:
+    space = dataclasses.replace(SPACE, bags=(256,))
+    in_8_bits, in_4_bits, *_ = space.first()
+    goal = Goal(0.97, artifact_mb=most_mb)
+    state = SearchState(space, goal, EPOCHS, 7, control(), control_shape(space), "why")
+    shapes = [training.shape for training in played(state, lambda shape: 700)]
+    assert shapes[0] == in_8_bits
+    assert (in_4_bits in shapes) == tried_in_4_bits
 
 
 def test_a_teacher_that_saw_the_rows_needs_a_control_before_anything_is_decided() -> None:
