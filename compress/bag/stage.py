@@ -44,7 +44,7 @@ class Bag(Stage):
 
     width: Annotated[int, Field(ge=16, le=4096, multiple_of=16)] = 256
     inner: Annotated[int, Field(ge=16, le=65_536, multiple_of=16)] = 512
-    pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 5_000
+    pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 3_500
     least_count: Annotated[int, Field(ge=1)] = 2
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9

@@ -22,7 +22,7 @@ from compress.cli.stages import run_command, stage_options
     click.option("--width", default=256, metavar="N", help="Numbers in a piece's vector at most."),
     click.option("--inner", default=512, metavar="N", help="Units of the FFN."),
     click.option(
-        "--pairs", default=5_000, metavar="N", help="Pairs of pieces at most; 0 for none."
+        "--pairs", default=3_500, metavar="N", help="Pairs of pieces at most; 0 for none."
     ),
     click.option("--epochs", default=12, metavar="N", help="Epochs of training; 0 for none."),
     click.option(

@@ -42,8 +42,8 @@ _BAG_WORK = 0.06
 """That of a bag student, from the times of trainings: a sixth of one layer without positions."""
 
 _BAG_WIDTHS = (384, 256, 192, 128)
-_PAIRS = (20_000, 10_000, 5_000, 2_000)
-_FIRST_BAG = (256, 5_000)
+_PAIRS = (20_000, 10_000, 5_000, 3_500, 2_000)
+_FIRST_BAG = (256, 3_500)
 """The width and the pairs of the bag student that is tried first."""
 
 

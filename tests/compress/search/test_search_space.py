@@ -183,21 +183,21 @@ def test_a_bag_student_is_cut_to_its_pieces_and_has_neighbors_of_its_own() -> No
     wide, shape = space.first()[:2]
     assert dataclasses.replace(wide, embeddings="int4") == shape
     assert stages_of(wide, 12, {})[:2] == stages_of(shape, 12, {})[:2]
-    assert shape.name == "bag-pairs5000-hidden256-common-int8-dynamic-weights-int4-int4"
+    assert shape.name == "bag-pairs3500-hidden256-common-int8-dynamic-weights-int4-int4"
     assert space.work(shape) < min(space.work(other) for other in space.first()[2:])
     cut, bag, quantize = stages_of(shape, 12, {"distill": {"augment": 2, "learning_rate": 2e-4}})
     assert isinstance(cut, Prune)
     assert (cut.positions, cut.ffn, cut.vocabulary) == (True, 0.0, True)
-    assert bag == Bag(width=256, inner=512, pairs=5000, augment=2, epochs=12)
+    assert bag == Bag(width=256, inner=512, pairs=3500, augment=2, epochs=12)
     assert (getattr(quantize, "weights", None), getattr(quantize, "embeddings", None)) == (
         "int4",
         "int4",
     )
     smaller = {near.name for near in space.neighbors(shape, smaller=True)}
     assert smaller == {
-        "bag-pairs5000-hidden192-common-int8-dynamic-weights-int4-int4",
+        "bag-pairs3500-hidden192-common-int8-dynamic-weights-int4-int4",
         "bag-pairs2000-hidden256-common-int8-dynamic-weights-int4-int4",
-        "bag-pairs5000-hidden256-spelling-int8-dynamic-weights-int4-int4",
+        "bag-pairs3500-hidden256-spelling-int8-dynamic-weights-int4-int4",
     }
     own = settings_kept((Bag(width=64, epochs=3, learning_rate=2e-3, alpha=0.5),))
     bag = stages_of(shape, 8, own)[1]
