@@ -107,39 +107,30 @@ class Bag(Stage):
         from compress.bag.network import Bag as Network
         from compress.bag.network import first_vectors
         from compress.bag.pairs import frequent_pairs
-        from compress.bag.train import Loss, train, with_pairs
+        from compress.bag.train import Pieces, train, with_pairs
         from compress.distill.rows import TrainingRows
+        from compress.distill.train import loss_of
         from compress.models.torch_model import load_model
-        from compress.training.batches import encode
-        from runtimes.encoder import padding_id
-        from runtimes.tokenizing import load_tokenizer
 
         torch.manual_seed(context.seed)  # it draws the layers
-        data, task = context.data, task_of(source.task)
         model = load_model(source.path, source.task)
         table = model.get_input_embeddings().weight
-        tokenizer = load_tokenizer(source.path, source.max_length)
-        padding = padding_id(tokenizer)
-        rows = TrainingRows.of(data, self.augment if self.epochs else 0)
-        pieces = encode(tokenizer, rows.texts, model.config, task)
-        counted = [row.tolist() for row in pieces.ids[: len(rows.own)]]
+        pieces = Pieces.of(source, model.config)
+        rows = TrainingRows.of(context.data, self.augment if self.epochs else 0)
+        texts = pieces.encoded(rows.texts)
+        counted = [row.tolist() for row in texts.ids[: len(rows.own)]]
         pairs = frequent_pairs(counted, self.pairs, self.least_count)
         vectors = first_vectors(table, pairs, min(self.width, table.shape[1]))
-        network = Network(vectors, padding, self.inner, len(source.labels))
+        network = Network(vectors, pieces.padding_id, self.inner, len(source.labels))
         if not self.epochs:
             return network.eval(), pairs, {}
-        held = encode(tokenizer, data.validation.inputs, model.config, task)
-        texts = [with_pairs(one, pairs, len(table), padding) for one in (pieces, held)]
-        fitted = train(
-            network,
-            (texts[0], texts[1]),
-            rows,
-            context.teacher or source,
-            context,
-            self._plan(context.seed),
-            task,
-            Loss(self.temperature, self.alpha),
-        )
+        held = pieces.encoded(context.data.validation.inputs)
+        paired = [with_pairs(one, pairs, len(table), pieces.padding_id) for one in (texts, held)]
+        known = rows.teacher_answers(context.teacher or source, context)
+        loss = loss_of(pieces.task, known, rows.targets, self.temperature, self.alpha)
+        plan = self._plan(context.seed)
+        both = paired[0], paired[1]
+        fitted = train(network, both, rows, loss, plan, pieces.task, context)
         return network, pairs, fitted.metrics()
 
     def _plan(self, seed: int) -> TrainPlan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,28 +12,44 @@ from compress.bag.graph import IDS
 from compress.bag.network import Bag
 from compress.bag.pairs import Pair
 from compress.distill.rows import TrainingRows
-from compress.distill.train import loss_of
 from compress.stage import RunContext
-from compress.tasks import Task
-from compress.training.batches import Encoded
-from compress.training.loop import Fitted, TrainPlan, fit
+from compress.tasks import Task, task_of
+from compress.training.batches import Encoded, encode
+from compress.training.loop import Fitted, Loss, TrainPlan, fit
 from runtimes.artifact import Artifact
-from runtimes.fast_encoder import Encoded as Pieces
+from runtimes.encoder import padding_id
+from runtimes.fast_encoder import Encoded as Ids
 from runtimes.piece_pairs import PiecePairs
+from runtimes.tokenizing import load_tokenizer
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
-    """Weigh the teacher's answers, softened by the temperature, against the labels."""
+class Pieces:
+    """Encode texts as a model's own tokenizer does; `config` is the model's."""
 
-    temperature: float
-    alpha: float
+    tokenizer: Tokenizer
+    config: Any
+    task: Task
+    padding_id: int
+
+    @classmethod
+    def of(cls, source: Artifact, config: Any) -> Pieces:
+        """Read a model's tokenizer."""
+        tokenizer = load_tokenizer(source.path, source.max_length)
+        return cls(tokenizer, config, task_of(source.task), padding_id(tokenizer))
+
+    def encoded(self, texts: Sequence[Any]) -> Encoded:
+        """Return the ids of the texts' pieces."""
+        return encode(self.tokenizer, texts, self.config, self.task)
 
 
 def with_pairs(texts: Encoded, pairs: Sequence[Pair], first_id: int, padding_id: int) -> Encoded:
     """Return texts with the ids of their pairs after those of their pieces, as devices encode."""
     known = PiecePairs({pair: first_id + place for place, pair in enumerate(pairs)})
-    rows = [known.added(Pieces(row.tolist(), [])).ids for row in texts.ids]
+    rows = [known.added(Ids(row.tolist(), [])).ids for row in texts.ids]
     ids = tuple(np.array(row, dtype=np.int64) for row in rows)
     return replace(texts, ids=ids, names=(IDS,), pad_id=padding_id, types=())
 
@@ -41,22 +58,17 @@ def train(
     network: Bag,
     texts: tuple[Encoded, Encoded],
     rows: TrainingRows,
-    teacher: Artifact,
-    context: RunContext,
+    loss: Loss,
     plan: TrainPlan,
     task: Task,
-    loss: Loss,
+    context: RunContext,
 ) -> Fitted:
-    """Train `network` in place on labels and the teacher's answers.
-
-    `texts` are the encoded `rows` and the validation rows.
-    """
-    known = rows.teacher_answers(teacher, context)
+    """Train `network` in place; `texts` are the encoded `rows` and the validation rows."""
     return fit(
         network,
         texts[0],
         (texts[1], context.data.validation.targets),
-        loss_of(task, known, rows.targets, loss.temperature, loss.alpha),
+        loss,
         plan,
         task=task,
         labels=context.data.labels,
