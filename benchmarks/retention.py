@@ -3,12 +3,13 @@
 python -m benchmarks.retention RECIPE [--base MODEL] [--data FOLDER] [--seeds 3] [--epochs N]
     [--variant "learning_rate = 8e-4" --variant "alpha = 0.5, dropout = true" …] [--json FILE]
 
-RECIPE ends its learning with a `distill` stage, such as one-layer.toml. Each --variant is the same
-recipe with other settings of that stage, written as in the recipe. `assistant = 3` is one more: a
-student of so many layers, trained first and once, is then the teacher of the others (Mirzadeh et
-al. 2020, "Improved Knowledge Distillation via Teacher Assistant"). A finished teacher has learned
-the validation rows, and its copied layers know them: so students learn from another one, fine-tuned
-from --base without these rows, as in a search. The test rows are never read by a model.
+RECIPE ends its learning with a `distill` or a `bag` stage, such as one-layer.toml and bag.toml.
+Each --variant is the same recipe with other settings of that stage, written as in the recipe.
+`assistant = 3` is one more: a student of so many layers, distilled first and once, is then the
+teacher of the others (Mirzadeh et al. 2020, "Improved Knowledge Distillation via Teacher
+Assistant"). A finished teacher has learned the validation rows, and its copied layers know them: so
+students learn from another one, fine-tuned from --base without these rows, as in a search. The test
+rows are never read by a model.
 
 The table has each variant's accuracy (mean and ends over the seeds), and its mean as a share of the
 recipe's, paired by row, with 95 % bounds over the rows. `kl` is the mean divergence of the
@@ -30,7 +31,9 @@ import numpy as np
 
 from benchmarks.command import run
 from compress.answers import Answers
+from compress.answers.folder import folder_answers
 from compress.answers.trained import trained_answers
+from compress.bag.stage import Bag
 from compress.distill.rows import TrainingRows
 from compress.distill.stage import Distill
 from compress.progress import Terminal
@@ -41,7 +44,7 @@ from compress.run.plan import make_plan
 from compress.run.side_by_side import Chain, make_side_by_side
 from compress.search.control import unseen_rows_wanted
 from compress.search.workshop import Workshop
-from compress.stage import Stage, settings_of
+from compress.stage import TORCH, Stage, settings_of
 from compress.tasks import task_of
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
@@ -53,10 +56,13 @@ _CONFIDENCE = 0.95
 _AS_WRITTEN = "as the recipe"
 _ASSISTANT = "assistant"
 
+Learning = Distill | Bag
+"""The stage whose settings are compared."""
+
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """Hold other settings of the distillation, and the layers of an assistant."""
+    """Hold other settings of the learning, and the layers of an assistant."""
 
     name: str
     settings: Mapping[str, Any]
@@ -76,11 +82,11 @@ class Variant:
         assistant = settings.pop(_ASSISTANT, None)
         return cls(text, settings, assistant)
 
-    def of(self, stage: Distill) -> Distill:
+    def of(self, stage: Learning) -> Learning:
         """Return the stage with this variant's settings; raise RecipeError for unknown ones."""
         row = {"kind": stage.kind, **settings_of(stage), **self.settings}
         made = parse_stage(row, f"--variant {self.name!r}")
-        assert isinstance(made, Distill)
+        assert isinstance(made, Learning)
         return made
 
 
@@ -115,7 +121,7 @@ def main(
         trial = Trial.of(known, epochs, range(SEED, SEED + seeds))
         wanted = [Variant(_AS_WRITTEN, {}), *map(Variant.read, variants)]
         for one in wanted:
-            one.of(trial.distillation)  # a wrong setting is refused before any training
+            one.of(trial.learning)  # a wrong setting is refused before any training
         return compared({one.name: trial.students(one) for one in wanted})
 
     run(measure, table, json_file)
@@ -138,19 +144,19 @@ class Trial:
     maker: Maker
     shop: Workshop
     cut: tuple[Stage, ...]
-    distillation: Distill
+    learning: Learning
     seeds: Sequence[int]
     known: Answers
     """The teacher's answers to the validation rows, which every student is compared with."""
 
     @classmethod
     def of(cls, recipe: Recipe, epochs: int | None, seeds: Sequence[int]) -> Trial:
-        """Make the teacher; raise RecipeError for a recipe without a distillation."""
-        kinds = [stage.kind for stage in recipe.stages]
-        if Distill.kind not in kinds:
+        """Make the teacher; raise RecipeError for a recipe without a stage that learns."""
+        at = next((n for n, s in enumerate(recipe.stages) if isinstance(s, Learning)), None)
+        if at is None:
             raise RecipeError(
-                f"a recipe of {', '.join(kinds) or 'no stages'}",
-                expected="one with distill",
+                f"a recipe of {', '.join(s.kind for s in recipe.stages) or 'no stages'}",
+                expected="one with distill or bag",
                 action="name such a recipe, for example one-layer.toml",
             )
         with TemporaryDirectory() as out:  # nothing is written into a run's folder
@@ -159,9 +165,8 @@ class Trial:
         for warning in unseen_rows_wanted(plan):
             maker.progress.warn(warning)
         shop = Workshop(plan, {}, maker.cache, maker.progress)
-        at = kinds.index(Distill.kind)
         stage = recipe.stages[at]
-        assert isinstance(stage, Distill)
+        assert isinstance(stage, Learning)
         stage = replace(stage, epochs=epochs or stage.epochs)
         known = trained_answers(shop.selection, shop.data.validation.inputs)
         return cls(maker, shop, recipe.stages[:at], stage, seeds, known)
@@ -176,12 +181,18 @@ class Trial:
         make_side_by_side(chains, self.maker.cache, self.maker.progress)
         return [self._student(chain) for chain in chains]
 
-    def _start(self, variant: Variant) -> tuple[Distill, Artifact, Artifact, tuple[Stage, ...]]:
-        """Return the distillation, what it begins with, its teacher and the stages before it."""
-        stage, teacher = variant.of(self.distillation), self.shop.selection
+    def _start(self, variant: Variant) -> tuple[Learning, Artifact, Artifact, tuple[Stage, ...]]:
+        """Return the learning, what it begins with, its teacher and the stages before it."""
+        stage, teacher = variant.of(self.learning), self.shop.selection
         if variant.assistant is None:
             return stage, teacher, teacher, self.cut
-        first = replace(stage, layers=variant.assistant)
+        first = Distill(
+            layers=variant.assistant,
+            augment=stage.augment,
+            epochs=stage.epochs,
+            temperature=stage.temperature,
+            alpha=stage.alpha,
+        )
         context = self.maker.context(self.shop.data, teacher, SEED)
         assistant = self._made(Chain((*self.cut, first), teacher, context))
         return stage, assistant, assistant, ()
@@ -197,7 +208,8 @@ class Trial:
 
     def _student(self, chain: Chain) -> Student:
         made, rows = self._made(chain), self.shop.data.validation
-        given = trained_answers(made, rows.inputs)
+        torch = made.format == TORCH
+        given = (trained_answers if torch else _own_answers)(made, rows.inputs)
         task = task_of(made.task)
         return Student(
             chain.context.seed,
@@ -205,6 +217,11 @@ class Trial:
             float(np.mean(task.divergence(self.known, given))),
             made.history[-1].seconds,
         )
+
+
+def _own_answers(model: Artifact, inputs: Sequence[Any]) -> Answers:
+    """Return the answers of a model that has been exported, as its runtime gives them."""
+    return folder_answers(model, model.path, inputs)
 
 
 def compared(students: Mapping[str, Sequence[Student]]) -> dict[str, Any]:

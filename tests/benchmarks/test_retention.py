@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.retention import Student, Variant, compared, main, table
+from compress.bag.stage import Bag
 from compress.distill.stage import Distill
 from profiles.scores import RowScores
 from runtimes.errors import RecipeError
@@ -23,6 +24,14 @@ recovery_epochs = 0
 [[stage]]
 kind = "distill"
 layers = 1
+augment = 1
+epochs = 1
+"""
+BAG_STAGES = """
+[[stage]]
+kind = "bag"
+width = 16
+inner = 16
 augment = 1
 epochs = 1
 """
@@ -54,8 +63,15 @@ def test_the_mean_over_seeds_is_row_by_row() -> None:
 def test_a_variant_is_written_as_in_a_recipe() -> None:
     variant = Variant.read("dropout = false, learning_rate = 1e-3, assistant = 3")
     stage = variant.of(Distill(layers=1, augment=4))
+    assert isinstance(stage, Distill)
     assert (stage.dropout, stage.learning_rate, stage.augment) == (False, 1e-3, 4)
     assert variant.assistant == 3
+
+
+def test_a_variant_of_a_bag_has_the_settings_of_its_stage() -> None:
+    assert Variant.read("pairs = 2000").of(Bag(width=64)) == Bag(width=64, pairs=2000)
+    with pytest.raises(RecipeError, match="--variant"):
+        Variant.read("layers = 2").of(Bag())
 
 
 @pytest.mark.parametrize("text", ["dropout = off", "droput = false", "epochs = 0"])
@@ -64,9 +80,13 @@ def test_a_wrong_variant_is_refused(text: str) -> None:
         Variant.read(text).of(Distill(layers=1))
 
 
-def test_real_students_are_trained_and_compared(tmp_path: Path) -> None:
-    recipe = write_recipe(tmp_path, RECIPE.split("[target]")[0] + STAGES)
-    arguments = [str(recipe), "--seeds", "2", "--variant", "alpha = 0.5, dropout = true"]
+@pytest.mark.parametrize(
+    ("stages", "variant"),
+    [(STAGES, "alpha = 0.5, dropout = true"), (BAG_STAGES, "pairs = 2, alpha = 0.5")],
+)
+def test_real_students_are_trained_and_compared(stages: str, variant: str, tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, RECIPE.split("[target]")[0] + stages)
+    arguments = [str(recipe), "--seeds", "2", "--variant", variant]
     arguments += ["--variant", "assistant = 1", "--json", str(tmp_path / "out.json")]
     done = CliRunner().invoke(main, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
