@@ -1,16 +1,21 @@
 #!/usr/bin/env bash
-# Build the wheel and install it without any extra into an environment of its own: there run the
-# tests that need none. Then lend it the heavy packages, for what the wheel itself must carry.
+# Install the wheel, by default one that is built here, without any extra into an environment of its
+# own: there run the tests that need none. Then lend it the heavy packages, for what the wheel itself
+# must carry.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 checkout=${PYTHON:-$PWD/.venv/bin/python}
 python="$work/venv/bin/python"
 
-"$checkout" -m build --quiet --wheel --outdir "$work" .
+wheel=${1:-}
+if [ -z "$wheel" ]; then
+  "$checkout" -m build --quiet --wheel --outdir "$work" .
+  wheel=$(echo "$work"/edgepress-*.whl)
+fi
 "$checkout" -m venv "$work/venv"
 before=$(du -sm "$work/venv" | cut -f1)
-"$python" -m pip install --quiet -c constraints.txt "$work"/edgepress-*.whl
+"$python" -m pip install --quiet -c constraints.txt "$wheel"
 echo "light install: $(($(du -sm "$work/venv" | cut -f1) - before)) MB"
 "$python" -m pip install --quiet -c constraints.txt \
   hypothesis junitparser pytest pytest-xdist pyyaml xmlschema
