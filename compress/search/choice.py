@@ -11,6 +11,8 @@ from profiles.scores import RowScores
 
 _RECOVERED = 0.9
 """The share of the loss that longer training may recover, before the search has measured any."""
+_STILL_RECOVERED = 0.25
+"""The same where only shapes of other depths were measured: what is too small gains nothing."""
 
 WORTH_FEWER_BITS = 1.02
 """The speed-up over wider weights from which narrower ones are shipped."""
@@ -180,12 +182,19 @@ def gain(trials: Sequence[Trial], epochs: int, most: int, control: Control) -> f
 
 
 def optimistic(row: Standing, trials: Sequence[Trial], most: int, control: Control) -> float:
-    """Return the retention that a shape may reach with `most` epochs."""
+    """Return the retention that a shape may reach with `most` epochs.
+
+    The gain of shapes of the same depth counts where it was measured.
+    """
     if row.trial.epochs >= most or row.trial.shape.linear:
         return row.retention
-    seen = gain(trials, row.trial.epochs, most, control)
-    expected = _RECOVERED * max(0.0, 1 - row.retention)
-    return row.retention + (expected if seen is None else max(seen, 0.0))
+    early = row.trial.epochs
+    alike = [trial for trial in trials if trial.shape.depth == row.trial.shape.depth]
+    seen = gain(alike, early, most, control)
+    if seen is None:
+        lost, other = max(0.0, 1 - row.retention), gain(trials, early, most, control)
+        seen = _RECOVERED * lost if other is None else max(other, _STILL_RECOVERED * lost)
+    return row.retention + max(seen, 0.0)
 
 
 def can_win(row: Standing, reach: float, others: Iterable[Standing]) -> bool:

@@ -100,6 +100,10 @@ class Ladder(SearchRun):
             return super()._fits(training, after_s)
         return leaves_time(state, self._clock, training)
 
+    def _fitted(self, training: Training) -> Training | None:
+        """Return the training if it fits; the rules themselves offer fewer epochs."""
+        return training if self._fits(training) else None
+
     def _surely_next(self, training: Training) -> bool:
         """Tell so of the control alone: a student that suffices ends the climb."""
         return training.shape == self._state.control_shape

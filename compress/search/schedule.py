@@ -206,11 +206,12 @@ def beside(state: SearchState) -> Iterator[Training]:
 
 
 def undeployed(state: SearchState) -> Iterator[Training]:
-    """Yield shapes on the front that lack epochs, those that meet the goal first."""
+    """Yield shapes on the front that lack epochs: those that meet the goal, then the nearest."""
     rows, goal = state.rows, state.goal
     front = [r for r in rows if not r.trial.deployed and can_win(r, r.retention, rows)]
-    held = sorted(front, key=lambda r: not (r.retention >= goal.retention and goal.fits(r.trial)))
-    for row in held:
+    held = [r for r in front if r.retention >= goal.retention and goal.fits(r.trial)]
+    others = sorted((r for r in front if r not in held), key=lambda r: -r.retention)
+    for row in (*held, *others):
         if row.trial.shape not in state.closed:
             yield Training(row.trial.shape, row.trial.epochs, deploy=True)
 
@@ -219,6 +220,12 @@ def _promising(state: SearchState, row: Standing) -> Iterator[Training]:
     training = state.further(row)
     if training and state.goal.fits(row.trial) and _may_keep_enough(state, row):
         yield training
+
+
+def is_near(state: SearchState, row: Standing) -> bool:
+    """Tell whether a deployed model but a linear one keeps about what the goal asks for."""
+    made = row.trial.deployed and not row.trial.shape.linear
+    return made and row.retention >= state.goal.retention - _LUCK
 
 
 def _may_keep_enough(state: SearchState, row: Standing) -> bool:

@@ -16,7 +16,7 @@ from compress.run.side_by_side import LONG_S, rounds
 from compress.search import schedule
 from compress.search.advice import doubts, what_helps
 from compress.search.choice import Standing, fastest, pareto, smallest
-from compress.search.clock import SearchClock
+from compress.search.clock import CLOSING_S, SearchClock
 from compress.search.control import control_shape, teacher_saw_validation
 from compress.search.pace import with_time_for_base
 from compress.search.request import SearchRequest, SearchResult
@@ -38,6 +38,10 @@ FOLDER = "search"
 """The files and folders in a run's folder for the study and the front's models."""
 _TWO_AT_ONCE = 1.25
 """The factor by which a training takes longer beside another one."""
+_LITTLE = 1.25
+"""The time of a further rung that goes first, at most, as a share of the next training's."""
+_FEWER_EPOCHS = (0.75, 0.5)
+"""The shares of the last rung's epochs that are tried where all of them take too long."""
 _CONTROL_SHARE = 0.5
 """The share of the remaining time that the control's training may take."""
 
@@ -76,6 +80,7 @@ class SearchRun:
         self._space: Space = space_of(self._shop.teacher, scheme, self._shop.form, linear=linear)
         self._study = self._opened()
         self._state = self._begun()
+        self._beside: set[Training] = set()
 
     def result(self) -> SearchResult:
         """Train until nothing can win, or trials or time are used up; then choose."""
@@ -90,16 +95,23 @@ class SearchRun:
             self._clock.answering_s = time.monotonic() - begun
         while self._trials_left() and (training := self._next()) is not None:
             self._carry_out(training)
-        while self._clock.left_s > self._clock.making_s + self._clock.closing_s:
+        while self._clock.left_s > self._clock.making_s + self._closing_s:
             training = next(schedule.undeployed(state), None)
             if training is None:
                 break
             self._carry_out(training)
         return self._chosen()
 
+    @property
+    def _closing_s(self) -> float:
+        """Return the time after the last training; without an answer there is no refit."""
+        met = fastest(self._state.rows, self._state.goal) is not None
+        return self._clock.closing_s if met else CLOSING_S
+
     def _next(self) -> Training | None:
         """Return the most valuable training that fits the time; None if there is none."""
-        ahead = list(islice((one for one in self._candidates() if self._fits(one)), 2))
+        fitting = (fit for one in self._candidates() if (fit := self._fitted(one)))
+        ahead = list(islice(fitting, 2))
         return self._before_it_is_too_late(ahead) or next(iter(ahead), None)
 
     def _before_it_is_too_late(self, ahead: Sequence[Training]) -> Training | None:
@@ -107,17 +119,38 @@ class SearchRun:
 
         A search that ends soon after the first rungs would else have no student of all epochs.
         What is ahead counts as if done one by one: before the first trainings of more work, their
-        expected time is rough.
+        expected time is rough. A rung that takes about as little time as what is next goes first:
+        it may lead to the answer, and shows what longer training gains.
         """
-        deployed = any(one.deployed and not one.shape.linear for one in self._state.trials)
-        if deployed or not ahead or schedule.faster not in self.rules:
+        if not ahead or schedule.faster not in self.rules:
+            return None
+        if any(schedule.is_near(self._state, row) for row in self._state.rows):
             return None
         for training in schedule.faster(self._state):
-            others = sum(self._expected_s(one) for one in ahead if one != training)
-            too_late = not self._fits(training, _TWO_AT_ONCE * others)
-            if training.deploy and too_late and self._fits(training):
-                return training
+            fit = self._fitted(training)
+            if fit is None:
+                continue
+            others = sum(self._expected_s(one) for one in ahead if one.shape != training.shape)
+            too_late = fit.deploy and not self._fits(fit, _TWO_AT_ONCE * others)
+            if too_late or self._expected_s(fit) <= _LITTLE * self._expected_s(ahead[0]):
+                return fit
         return None
+
+    def _fitted(self, training: Training) -> Training | None:
+        """Return the training if it fits the time, or its last rung with fewer epochs that do.
+
+        Only while nothing meets the goal: an answer's neighbors need all epochs to be compared.
+        """
+        if self._fits(training):
+            return training
+        if not training.deploy or training.seed is not None or not training.epochs:
+            return None
+        if fastest(self._state.rows, self._state.goal) is not None:
+            return None
+        before = max((t.epochs for t in self._state.trials if t.shape == training.shape), default=0)
+        epochs = (round(share * training.epochs) for share in _FEWER_EPOCHS)
+        shorter = (replace(training, epochs=count) for count in epochs if count > before)
+        return next(filter(self._fits, shorter), None)
 
     def _candidates(self) -> Iterator[Training]:
         return (training for rule in self.rules for training in rule(self._state))
@@ -172,7 +205,8 @@ class SearchRun:
         self._request.board.note(f"{shape.name}: {what}")
         student = self._shop.student(shape, training.epochs, seed=training.seed)
         seconds = student.history[-1].seconds
-        self._clock.trained(self._space.work(shape), training.epochs, seconds)
+        alone_s = seconds / (rounds(2) if training in self._beside else 1.0)
+        self._clock.trained(self._space.work(shape), training.epochs, alone_s)
         scores = self._shop.scores(student)
         deployed = self._deployed_scores(student, training) if training.deploy else None
         return Trial(
@@ -202,6 +236,8 @@ class SearchRun:
                 continue
             if self._fits(other) and self._may_win(other.shape):
                 self._shop.train([training, other])
+                if rounds(2) < 2:
+                    self._beside |= {training, other}
                 return
 
     def _surely_next(self, _: Training) -> bool:

@@ -91,6 +91,11 @@ class Shape:
         return self.pairs > 0
 
     @property
+    def depth(self) -> tuple[int, bool]:
+        """Return how many layers it has, and whether it is a bag, which has none."""
+        return self.layers, self.bag
+
+    @property
     def static(self) -> bool:
         """Tell whether it is a table of token vectors."""
         return self.layers == 0 and not self.linear and not self.bag

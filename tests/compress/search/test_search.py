@@ -23,6 +23,7 @@ from compress.search.rivals import RIVALS
 from compress.search.schedule import Training
 from compress.search.search import SearchRun, search
 from compress.search.shape import Shape
+from compress.search.space import Space
 from compress.search.trial import Latency, Trial
 from compress.search.workshop import Workshop, refit_rows
 from profiles.scores import RowScores
@@ -168,7 +169,8 @@ def test_the_front_is_written_as_artifacts(results: list[SearchResult]) -> None:
         model.verify()
         form = "linear" if row.trial.shape.linear else "onnx"
         assert (model.format, model.precision) == (form, "int8")
-        assert model.size_mb == pytest.approx(row.trial.size_mb, rel=0.2)
+        # A trial's size is that of a refit, whose rows have more pieces and pairs.
+        assert model.size_mb == pytest.approx(row.trial.size_mb, rel=0.3)
 
 
 def test_a_search_never_holds_the_test_rows(recipe: Path, tmp_path: Path) -> None:
@@ -245,8 +247,12 @@ def test_a_promising_shape_is_trained_to_its_end_before_it_is_too_late(
     limit_s: float,
     promoted: bool,
 ) -> None:
-    """Closing takes 120 s here, the last rung and its refit 450 s, the next shape 150 s or more."""
+    """Closing takes 120 s here, the last rung and its refit 450 s, the next shape 150 s or more.
+
+    There is one rung, so that the last one would go first for its little time.
+    """
     monkeypatch.setattr(Workshop, "timed", timed)
+    monkeypatch.setattr("compress.search.search._LITTLE", 0.0)
     run = SearchRun(asked(recipe, tmp_path, limit_s=limit_s, refits=1))
     state, shapes = run._state, [shape for shape in run._space.first() if not shape.bag]
     run._screened(shapes[0])
@@ -261,6 +267,50 @@ def test_a_promising_shape_is_trained_to_its_end_before_it_is_too_late(
     assert (run._next() == last) is promoted
     state.trials.append(dataclasses.replace(seen, epochs=state.rungs[-1], model=seen.student))
     assert run._next() != last
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "epochs"), [(3_000, 12), (2_200, 9), (1_500, 6), (1_000, None)]
+)
+def test_a_last_rung_that_takes_too_long_has_fewer_epochs(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    limit_s: float,
+    epochs: int | None,
+) -> None:
+    """Twelve epochs and their refit take 2,700 s here, closing 120 s."""
+    monkeypatch.setattr(Workshop, "timed", timed)
+    run = SearchRun(asked(recipe, tmp_path, limit_s=limit_s, refits=1))
+    state, shape = run._state, run._space.first()[-1]
+    right = RowScores.right([True] * len(run._shop.data.validation))
+    state.trials.append(Trial(shape, 3, Latency(1.0, 1.0, 9.0), 1.0, 300.0, right))
+    run._clock.paces = {run._space.work(shape): 100.0}
+    run._clock.making_s = run._clock.answering_s = 0.0
+    wanted = Training(shape, 12, deploy=True)
+    fitted = run._fitted(wanted)
+    assert fitted == (None if epochs is None else dataclasses.replace(wanted, epochs=epochs))
+    assert run._fitted(Training(shape, 12)) == (Training(shape, 12) if epochs == 12 else None)
+
+
+def test_a_bag_is_trained_to_its_end_before_a_slower_shape_begins(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes little time, may be the answer, and shows what longer training gains."""
+    monkeypatch.setattr(Workshop, "timed", timed)
+    run = SearchRun(asked(recipe, tmp_path, limit_s=3_000, refits=1, rungs=(3, 12)))
+    state, space = run._state, run._space
+    bag, one_layer = next(s for s in space.first() if s.bag), _with_layers(space, 1)
+    run._screened(bag)
+    state.closed |= {*space.first_linear(), *space.first()} - {bag, one_layer}
+    half = RowScores.right([True, False] * (len(run._shop.data.validation) // 2))
+    state.trials.append(Trial(bag, 3, Latency(1.0, 1.0, 90.0), 1.0, 12.0, half))
+    run._clock.paces = {space.work(bag): 4.0}
+    assert run._next() == Training(bag, 12, deploy=True)
+
+
+def _with_layers(space: Space, layers: int) -> Shape:
+    return next(shape for shape in space.first() if shape.layers == layers)
 
 
 def test_a_target_becomes_a_goal(recipe: Path, tmp_path: Path) -> None:

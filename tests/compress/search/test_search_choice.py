@@ -159,11 +159,24 @@ def test_hope_is_what_longer_training_has_won_so_far() -> None:
     early = trial(epochs=3, hits=800, deployed=False)
     row = standings([early], control())[0]
     assert optimistic(row, [early], 20, control()) > 0.97, "nothing is known yet"
-    others = [trial(Shape(2), epochs=3, hits=850), trial(Shape(2), epochs=20, hits=860)]
-    hope = optimistic(row, [early, *others], 20, control())
+    others = [trial(Shape(1), epochs=3, hits=850), trial(Shape(1), epochs=20, hits=860)]
+    alike = [dataclasses.replace(one, shape=Shape(1, ffn=0.75)) for one in others]
+    hope = optimistic(row, [early, *alike], 20, control())
     assert hope == pytest.approx(810 / 900)
     done = standings([trial(hits=800)], control())[0]
     assert optimistic(done, others, 20, control()) == done.retention
+
+
+def test_a_shape_of_another_depth_that_gained_nothing_does_not_take_all_hope() -> None:
+    """One layer is too little for a task of order and tone: it says nothing of two."""
+    early = trial(Shape(2), epochs=3, hits=860, deployed=False)
+    row = standings([early], control())[0]
+    one_layer = [trial(Shape(1), epochs=3, hits=830), trial(Shape(1), epochs=20, hits=825)]
+    hope = optimistic(row, [early, *one_layer], 20, control())
+    assert hope == pytest.approx((860 + 0.25 * 40) / 900)
+    gained = [*one_layer, trial(Shape(0, pairs=9, hidden=64), epochs=3, hits=700)]
+    gained.append(trial(Shape(0, pairs=9, hidden=64), epochs=20, hits=760))
+    assert optimistic(row, [early, *gained], 20, control()) == pytest.approx(920 / 900)
 
 
 def test_what_another_beats_even_at_its_best_cannot_win() -> None:

@@ -204,6 +204,16 @@ def test_at_the_end_the_front_is_deployed_what_meets_the_goal_first() -> None:
     assert list(schedule.undeployed(state)) == [Training(good, 8, True), Training(poor, 8, True)]
 
 
+def test_at_the_end_the_nearest_is_deployed_first_where_none_meets_the_goal() -> None:
+    state = known()
+    fast, slow = SPACE.first()[0], SPACE.first()[-1]
+    state.trials += [
+        made(Training(fast, 3), lambda shape: 800),
+        made(Training(slow, 3), lambda shape: 860),
+    ]
+    assert [one.shape for one in schedule.undeployed(state)] == [slow, fast]
+
+
 @pytest.mark.parametrize("limit", [10.0, 400.0, 100_000.0])
 def test_only_what_fits_the_time_with_its_refit_is_begun(limit: float) -> None:
     clock = SearchClock(limit)
