@@ -83,6 +83,7 @@ def test_a_wrong_variant_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("stages", "variant"),
     [(STAGES, "alpha = 0.5, dropout = true"), (BAG_STAGES, "pairs = 2, alpha = 0.5")],
+    ids=["layers", "bag"],
 )
 def test_real_students_are_trained_and_compared(stages: str, variant: str, tmp_path: Path) -> None:
     recipe = write_recipe(tmp_path, RECIPE.split("[target]")[0] + stages)

@@ -70,7 +70,7 @@ def test_its_recipe_is_the_search_s_and_is_taken(place: Path, bench: Bench) -> N
     prune, bag, quantize = read_recipe(out).stages
     assert isinstance(prune, Prune)
     assert (prune.vocabulary, prune.recovery_epochs) == (True, 0)
-    assert bag == Bag(width=64, inner=128, pairs=5000, augment=4, epochs=12)
+    assert bag == Bag(width=64, inner=128, augment=4, epochs=12)
     assert isinstance(quantize, Quantize)
     assert (quantize.weights, quantize.embeddings) == ("int4", "int8")
     assert run(["run", str(out), "--out", str(place / "advised"), "--dry-run"]) == 0
