@@ -160,11 +160,12 @@ class SearchRun:
 
         `after_s` is the time of another training before it.
 
-        The first one but a linear student's always does where no pace is known before it. Without
-        the control there is no answer, so its training need not leave time for refits of its own.
+        The first one but a linear student's always does where no pace is known before it, and so
+        does what was trained beside another: only its answers are wanting. Without the control
+        there is no answer, so its training need not leave time for refits of its own.
         """
         clock, refits = self._clock, rounds(self._request.refits)
-        if not (clock.paces or training.shape.linear):
+        if training in self._beside or not (clock.paces or training.shape.linear):
             return True
         work = self._space.work(training.shape)
         if training.shape == self._state.control_shape and self._state.teacher is None:

@@ -293,6 +293,25 @@ def test_a_last_rung_that_takes_too_long_has_fewer_epochs(
     assert run._fitted(Training(shape, 12)) == (Training(shape, 12) if epochs == 12 else None)
 
 
+def test_what_was_trained_beside_another_is_judged_without_time_for_its_refit(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workshop, "timed", timed)
+    monkeypatch.setattr(Workshop, "train", lambda *_: None)
+    monkeypatch.setattr("compress.search.search.rounds", lambda count: 1.4 * count / 2)
+    run = SearchRun(asked(recipe, tmp_path, limit_s=900, refits=1))
+    run._state.closed |= set(run._space.first_linear())
+    first, other = (run._state.training(shape, 1) for shape in run._space.first()[:2])
+    run._screened(first.shape)
+    run._clock.paces = {run._space.work(first.shape): 200.0}
+    run._clock.making_s = run._clock.answering_s = 0.0
+    run._train_with_next(first)
+    assert run._beside == {first, other}
+    run._clock.limit_s = 300
+    assert run._fits(other)
+    assert not run._fits(dataclasses.replace(other, epochs=2))
+
+
 def test_a_bag_is_trained_to_its_end_before_a_slower_shape_begins(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
