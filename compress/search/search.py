@@ -95,12 +95,21 @@ class SearchRun:
             self._clock.answering_s = time.monotonic() - begun
         while self._trials_left() and (training := self._next()) is not None:
             self._carry_out(training)
-        while self._clock.left_s > self._clock.making_s + self._closing_s:
-            training = next(schedule.undeployed(state), None)
-            if training is None:
-                break
-            self._carry_out(training)
+        self._deploy_the_rest()
         return self._chosen()
+
+    def _deploy_the_rest(self) -> None:
+        """Make the deployable models of the front that fit the time.
+
+        Where nothing meets the goal the nearest is made in any case: it takes seconds, and what was
+        deployed before may be far from the goal.
+        """
+        wanted = fastest(self._state.rows, self._state.goal) is None
+        while (training := next(schedule.undeployed(self._state), None)) is not None:
+            if not wanted and self._clock.left_s <= self._clock.making_s + self._closing_s:
+                return
+            self._carry_out(training)
+            wanted = False
 
     @property
     def _closing_s(self) -> float:

@@ -293,6 +293,21 @@ def test_a_last_rung_that_takes_too_long_has_fewer_epochs(
     assert run._fitted(Training(shape, 12)) == (Training(shape, 12) if epochs == 12 else None)
 
 
+def test_the_nearest_is_deployed_whatever_time_is_left(
+    recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Workshop, "timed", timed)
+    run = SearchRun(asked(recipe, tmp_path, limit_s=0.001, refits=1, goal=Goal(0.999)))
+    done: list[Training] = []
+    monkeypatch.setattr(run, "_carry_out", done.append)
+    rows, state = len(run._shop.data.validation), run._state
+    for speed, (shape, hits) in enumerate(zip(run._space.first(), (10, 20), strict=False)):
+        right = RowScores.right([True] * hits + [False] * (rows - hits))
+        state.trials.append(Trial(shape, 3, Latency(1.0, 1.0, 9.0 - speed), 1.0, 50.0, right))
+    run._deploy_the_rest()
+    assert done == [Training(run._space.first()[1], 3, deploy=True)]
+
+
 def test_what_was_trained_beside_another_is_judged_without_time_for_its_refit(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
