@@ -1,21 +1,16 @@
 #!/usr/bin/env bash
-# Install the wheel, by default one that is built here, without any extra into an environment of its
-# own: there run the tests that need none. Then lend it the heavy packages, for what the wheel itself
-# must carry.
+# Build the wheel and install it without any extra into an environment of its own: there run the
+# tests that need none. Then lend it the heavy packages, for what the wheel itself must carry.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 checkout=${PYTHON:-$PWD/.venv/bin/python}
 python="$work/venv/bin/python"
 
-wheel=${1:-}
-if [ -z "$wheel" ]; then
-  "$checkout" -m build --quiet --wheel --outdir "$work" .
-  wheel=$(echo "$work"/edgepress-*.whl)
-fi
+"$checkout" -m build --quiet --wheel --outdir "$work" .
 "$checkout" -m venv "$work/venv"
 before=$(du -sm "$work/venv" | cut -f1)
-"$python" -m pip install --quiet -c constraints.txt "$wheel"
+"$python" -m pip install --quiet -c constraints.txt "$work"/edgepress-*.whl
 echo "light install: $(($(du -sm "$work/venv" | cut -f1) - before)) MB"
 "$python" -m pip install --quiet -c constraints.txt \
   hypothesis junitparser pytest pytest-xdist pyyaml xmlschema
