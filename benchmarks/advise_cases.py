@@ -21,6 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.labeled_rows import write_labeled
+
 Row = tuple[str, str]
 LIMIT_S = 300.0
 _SEED = 7
@@ -131,14 +133,6 @@ def per_class(rows: Sequence[Row], count: int) -> list[Row]:
     return [row for label in sorted(found) for row in found[label][:count]]
 
 
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Write rows as a csv file."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["text", "label"])
-        writer.writerows(rows)
-
-
 def teacher_of(case: Case, folder: Path, given: argparse.Namespace) -> Path:
     """Return the case's teacher; it is made once."""
     made = folder / "teacher"
@@ -164,8 +158,8 @@ def outcome(name: str, given: argparse.Namespace) -> dict[str, Any]:
     """Make a case, ask for advice and compare it with the known answer."""
     case, folder = CASES[name](given), given.work / name
     folder.mkdir(parents=True, exist_ok=True)
-    write(folder / "train.csv", case.train)
-    write(folder / "test.csv", case.test)
+    write_labeled(folder / "train.csv", case.train)
+    write_labeled(folder / "test.csv", case.test)
     profile = "local"
     if case.limits:
         path = folder / "profile.toml"

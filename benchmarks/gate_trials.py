@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.labeled_rows import write_labeled
 from benchmarks.other_gates import METHODS, judgments, sequential_samples
 from compress.data.dataset import DataSettings
 from compress.data.reading import read_table
@@ -67,8 +67,7 @@ def few_rows(data: str, text: str, label: str, rows: int, seed: int, folder: Pat
     drawn = np.random.default_rng(seed).permutation(len(known))[:rows]
     kept = [known[index] for index in drawn]
     file = folder / "rows.csv"
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream).writerows([("text", "label"), *kept])
+    write_labeled(file, kept)
     return FewRows(file, tuple(row[0] for row in kept))
 
 

@@ -4,14 +4,13 @@ python -m benchmarks.intent_rows --banking FOLDER --snips FOLDER --out FOLDER
 
 Banking77 has 77 intents. Snips has 7, but its rows name their slots: an intent with the set of its
 slots' types ("PlayMusic artist service") is a class of its own, and the most frequent ones fill up
-to --classes. Each class has --rows rows of training at most, 15,000 in all by default, and what is
-left of it, at most a third as many, is the test split; Banking77's test rows stay test rows.
+to --classes. Each class has --rows rows of training at most, 12,532 in all by default; of what is
+left of it at most a third as many are the test split. Banking77's test rows stay test rows.
 Writes OUT/train.csv and OUT/test.csv, both with text and label. Each text stands once.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 from collections import Counter
@@ -20,7 +19,9 @@ from pathlib import Path
 
 import click
 
+from benchmarks.advise_cases import banking as banking_rows
 from benchmarks.command import run
+from benchmarks.labeled_rows import write_labeled
 from runtimes.errors import DataError
 
 _SEED = 7
@@ -50,8 +51,8 @@ def write_rows(
     Raises DataError where Snips has too few intents with enough rows.
     """
     draw = random.Random(_SEED)
-    train = _capped(_csv_rows(banking / "train.csv"), rows, draw)
-    test = _capped(_csv_rows(banking / "test.csv"), rows // _TEST_SHARE, draw)
+    train = _capped(_grouped(banking_rows(banking, "train")), rows, draw)
+    test = _capped(_grouped(banking_rows(banking, "test")), rows // _TEST_SHARE, draw)
     for label, texts in _most_frequent(_snips_rows(snips), classes - len(train), draw).items():
         tests = min(rows // _TEST_SHARE, len(texts) // (1 + _TEST_SHARE))
         test[label], train[label] = texts[:tests], texts[tests : tests + rows]
@@ -60,16 +61,9 @@ def write_rows(
     for name, known in {"train": train, "test": test}.items():
         pairs = [(text, label) for label, texts in known.items() for text in texts]
         draw.shuffle(pairs)
-        with (out / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *pairs])
+        write_labeled(out / f"{name}.csv", pairs)
         counts[name] = {"rows": len(pairs), "classes": len(known)}
     return counts
-
-
-def _csv_rows(file: Path) -> Rows:
-    """Return the texts of each category of a file of Banking77."""
-    with file.open(encoding="utf-8", newline="") as lines:
-        return _grouped((row["text"], row["category"]) for row in csv.DictReader(lines))
 
 
 def _snips_rows(folder: Path) -> Rows:

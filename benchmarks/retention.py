@@ -31,8 +31,6 @@ import numpy as np
 
 from benchmarks.command import run
 from compress.answers import Answers
-from compress.answers.folder import folder_answers
-from compress.answers.trained import trained_answers
 from compress.bag.stage import Bag
 from compress.distill.rows import TrainingRows
 from compress.distill.stage import Distill
@@ -44,7 +42,7 @@ from compress.run.plan import make_plan
 from compress.run.side_by_side import Chain, make_side_by_side
 from compress.search.control import unseen_rows_wanted
 from compress.search.workshop import Workshop
-from compress.stage import TORCH, Stage, settings_of
+from compress.stage import Stage, settings_of
 from compress.tasks import task_of
 from profiles.paired import paired_retention
 from profiles.scores import RowScores
@@ -168,7 +166,7 @@ class Trial:
         stage = recipe.stages[at]
         assert isinstance(stage, Learning)
         stage = replace(stage, epochs=epochs or stage.epochs)
-        known = trained_answers(shop.selection, shop.data.validation.inputs)
+        known = shop.answers_of(shop.selection, shop.data.validation)
         return cls(maker, shop, recipe.stages[:at], stage, seeds, known)
 
     def students(self, variant: Variant) -> list[Student]:
@@ -208,8 +206,7 @@ class Trial:
 
     def _student(self, chain: Chain) -> Student:
         made, rows = self._made(chain), self.shop.data.validation
-        torch = made.format == TORCH
-        given = (trained_answers if torch else _own_answers)(made, rows.inputs)
+        given = self.shop.answers_of(made, rows)
         task = task_of(made.task)
         return Student(
             chain.context.seed,
@@ -217,11 +214,6 @@ class Trial:
             float(np.mean(task.divergence(self.known, given))),
             made.history[-1].seconds,
         )
-
-
-def _own_answers(model: Artifact, inputs: Sequence[Any]) -> Answers:
-    """Return the answers of a model that has been exported, as its runtime gives them."""
-    return folder_answers(model, model.path, inputs)
 
 
 def compared(students: Mapping[str, Sequence[Student]]) -> dict[str, Any]:

@@ -10,7 +10,6 @@ Sentences that the raters place within a point of neutral are left out, and each
 
 from __future__ import annotations
 
-import csv
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from pathlib import Path
 import click
 
 from benchmarks.command import run
+from benchmarks.labeled_rows import write_labeled
 from runtimes.errors import DataError
 
 _NEUTRAL = 1.0
@@ -51,8 +51,7 @@ def write_rows(snippets: Path, out: Path, rows: int) -> dict[str, dict[str, int]
     out.mkdir(parents=True, exist_ok=True)
     splits = {"train": known[:rows], "test": known[rows:]}
     for name, pairs in splits.items():
-        with (out / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([("text", "label"), *pairs])
+        write_labeled(out / f"{name}.csv", pairs)
     return {name: dict(Counter(label for _, label in pairs)) for name, pairs in splits.items()}
 
 

@@ -125,12 +125,13 @@ class Bag(Stage):
         if not self.epochs:
             return network.eval(), pairs, {}
         held = pieces.encoded(context.data.validation.inputs)
-        paired = [with_pairs(one, pairs, len(table), pieces.padding_id) for one in (texts, held)]
+        texts, held = (
+            with_pairs(one, pairs, len(table), pieces.padding_id) for one in (texts, held)
+        )
         known = rows.teacher_answers(context.teacher or source, context)
         loss = loss_of(pieces.task, known, rows.targets, self.temperature, self.alpha)
         plan = self._plan(context.seed)
-        both = paired[0], paired[1]
-        fitted = train(network, both, rows, loss, plan, pieces.task, context)
+        fitted = train(network, (texts, held), rows, loss, plan, pieces.task, context)
         return network, pairs, fitted.metrics()
 
     def _plan(self, seed: int) -> TrainPlan:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from compress.search import schedule
-from compress.search.choice import Goal, Standing, fastest, meets
+from compress.search.choice import Goal, Standing, meets
 from compress.search.clock import SearchClock
 from compress.search.control import control_shape
 from compress.search.request import SearchRequest
@@ -25,7 +25,7 @@ def quickest(state: SearchState) -> Iterator[Training]:
 
 def climb(state: SearchState) -> Iterator[Training]:
     """Yield the next student's training, the longest first, while none meets the goal."""
-    if fastest(state.rows, state.goal) is None:
+    if not state.met:
         yield from _untried(state)
 
 

@@ -73,6 +73,11 @@ class SearchState:
         planned = len(self.space.first()) + len(self.space.first_linear())
         return standings(self.trials, self.control, planned)
 
+    @property
+    def met(self) -> bool:
+        """Tell whether a deployed model meets the goal."""
+        return fastest(self.rows, self.goal) is not None
+
     def reach(self, row: Standing) -> float:
         """Return the retention that a shape may reach with the full number of epochs."""
         return optimistic(row, self.trials, self.rungs[-1], self.control)
@@ -222,7 +227,7 @@ def _promising(state: SearchState, row: Standing) -> Iterator[Training]:
         yield training
 
 
-def is_near(state: SearchState, row: Standing) -> bool:
+def keeps_about_enough(state: SearchState, row: Standing) -> bool:
     """Tell whether a deployed model but a linear one keeps about what the goal asks for."""
     made = row.trial.deployed and not row.trial.shape.linear
     return made and row.retention >= state.goal.retention - _LUCK

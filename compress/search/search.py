@@ -104,18 +104,14 @@ class SearchRun:
         Where nothing meets the goal the nearest is made in any case: it takes seconds, and what was
         deployed before may be far from the goal.
         """
-        wanted = fastest(self._state.rows, self._state.goal) is None
-        while (training := next(schedule.undeployed(self._state), None)) is not None:
-            if not wanted and self._clock.left_s <= self._clock.making_s + self._closing_s:
+        state, clock = self._state, self._clock
+        wanted = not state.met
+        while (training := next(schedule.undeployed(state), None)) is not None:
+            closing_s = clock.closing_s if state.met else CLOSING_S  # no answer, no refit
+            if not wanted and clock.left_s <= clock.making_s + closing_s:
                 return
             self._carry_out(training)
             wanted = False
-
-    @property
-    def _closing_s(self) -> float:
-        """Return the time after the last training; without an answer there is no refit."""
-        met = fastest(self._state.rows, self._state.goal) is not None
-        return self._clock.closing_s if met else CLOSING_S
 
     def _next(self) -> Training | None:
         """Return the most valuable training that fits the time; None if there is none."""
@@ -133,7 +129,7 @@ class SearchRun:
         """
         if not ahead or schedule.faster not in self.rules:
             return None
-        if any(schedule.is_near(self._state, row) for row in self._state.rows):
+        if any(schedule.keeps_about_enough(self._state, row) for row in self._state.rows):
             return None
         for training in schedule.faster(self._state):
             fit = self._fitted(training)
@@ -154,7 +150,7 @@ class SearchRun:
             return training
         if not training.deploy or training.seed is not None or not training.epochs:
             return None
-        if fastest(self._state.rows, self._state.goal) is not None:
+        if self._state.met:
             return None
         before = max((t.epochs for t in self._state.trials if t.shape == training.shape), default=0)
         epochs = (round(share * training.epochs) for share in _FEWER_EPOCHS)

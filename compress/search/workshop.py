@@ -181,7 +181,7 @@ class Workshop:
     def scores(self, model: Artifact) -> RowScores:
         """Return a model's scores on the validation rows; a torch model runs as in training."""
         rows = self.data.validation
-        given = self._answers(model, rows)
+        given = self.answers_of(model, rows)
         return task_of(model.task).score(given, rows.targets, model.labels)
 
     def timed(self, models: dict[Shape, Artifact]) -> dict[Shape, Latency]:
@@ -218,7 +218,8 @@ class Workshop:
         p50, p90 = np.quantile(mine, (0.5, 0.9))
         return Latency(float(p50), float(p90), float(np.median(others) / p50))
 
-    def _answers(self, model: Artifact, rows: Rows) -> Answers:
+    def answers_of(self, model: Artifact, rows: Rows) -> Answers:
+        """Return a model's answers to rows; a torch model runs as in training."""
         if model.format == "huggingface":
             return trained_answers(model, rows.inputs)
         return answers(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.advise_cases import CASES, Case, found_of, lines_of, write
+from benchmarks.advise_cases import CASES, Case, found_of, lines_of
+from benchmarks.labeled_rows import write_labeled
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_turned_lines_are_those_of_the_file(given: argparse.Namespace, tmp_path:
     from compress.advising.rows import line_numbers
 
     case = CASES["noisy"](given)
-    write(tmp_path / "noisy.csv", case.train)
+    write_labeled(tmp_path / "noisy.csv", case.train)
     found = line_numbers(tmp_path / "noisy.csv", "text", "label")
     lines = {found[case.train[place][0]][0][0] for place in case.turned}
     assert lines == lines_of(case.train, case.turned)
