@@ -174,7 +174,8 @@ class Trial:
         self.maker.progress.note(variant.name)
         stage, source, teacher, before = self._start(variant)
         contexts = [self.maker.context(self.shop.data, teacher, seed) for seed in self.seeds]
-        TrainingRows.of(self.shop.data, stage.augment).teacher_answers(teacher, contexts[0])
+        rows = TrainingRows.of(self.shop.data, stage.augment, teacher)
+        rows.teacher_answers(teacher, contexts[0])
         chains = [Chain((*before, stage), source, context) for context in contexts]
         make_side_by_side(chains, self.maker.cache, self.maker.progress)
         return [self._student(chain) for chain in chains]

@@ -116,7 +116,8 @@ class Bag(Stage):
         model = load_model(source.path, source.task)
         table = model.get_input_embeddings().weight
         pieces = Pieces.of(source, model.config)
-        rows = TrainingRows.of(context.data, self.augment if self.epochs else 0)
+        teacher = context.teacher or source
+        rows = TrainingRows.of(context.data, self.augment if self.epochs else 0, teacher)
         texts = pieces.encoded(rows.texts)
         counted = [row.tolist() for row in texts.ids[: len(rows.own)]]
         pairs = frequent_pairs(counted, self.pairs, self.least_count)
@@ -128,7 +129,7 @@ class Bag(Stage):
         texts, held = (
             with_pairs(one, pairs, len(table), pieces.padding_id) for one in (texts, held)
         )
-        known = rows.teacher_answers(context.teacher or source, context)
+        known = rows.teacher_answers(teacher, context)
         loss = loss_of(pieces.task, known, rows.targets, self.temperature, self.alpha)
         plan = self._plan(context.seed)
         fitted = train(network, (texts, held), rows, loss, plan, pieces.task, context)

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from compress.answers import Answers
 from compress.data.dataset import Dataset
-from compress.distill.augment import augmented
+from compress.distill.augment import augmented, words_of
+from compress.distill.similar_words import similar_words
 from compress.distill.teacher_answers import teacher_answers
 from compress.stage import RunContext
 from runtimes.artifact import Artifact
@@ -28,13 +29,16 @@ class TrainingRows:
     targets: tuple[Any, ...]
 
     @classmethod
-    def of(cls, data: Dataset, augment: int) -> TrainingRows:
+    def of(cls, data: Dataset, augment: int, teacher: Artifact) -> TrainingRows:
         """Return a data set's training rows, its unlabeled text and `augment` copies.
 
-        The copies are the same for every training seed, so the teacher answers them once.
+        The copies are the same for every training seed, so the teacher answers them once. Words in
+        them that are similar to those of the rows are similar to this teacher.
         """
-        own = (*data.train.inputs, *data.unlabeled)
-        copies = tuple(augmented(data.train.inputs, copy) for copy in range(augment))
+        rows = data.train.inputs
+        own = (*rows, *data.unlabeled)
+        similar = similar_words(teacher, words_of(rows)) if augment else {}
+        copies = tuple(augmented(rows, copy, similar) for copy in range(augment))
         unlabeled = len(data.unlabeled) + sum(map(len, copies))
         return cls(own, copies, (*data.train.targets, *[None] * unlabeled))
 

@@ -127,7 +127,8 @@ class Distill(Stage):
         from compress.tasks.sentence_encoder import reduce_vectors
 
         assert self.dimensions is not None
-        known = TrainingRows.of(context.data, self.augment).teacher_answers(teacher, context)
+        rows = TrainingRows.of(context.data, self.augment, teacher)
+        known = rows.teacher_answers(teacher, context)
         basis, kept = principal_components(known, self.dimensions)
         reduce_vectors(student, basis)
         context.progress.note(f"{self.dimensions} dimensions hold {kept:.1%} of the vectors")

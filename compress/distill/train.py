@@ -47,7 +47,7 @@ def distill(
     """
     keep_dropped(student)
     data = context.data
-    rows = TrainingRows.of(data, augment)
+    rows = TrainingRows.of(data, augment, teacher)
     task = task_of(teacher.task).learner(student, data.train.targets)
     teacher_answers = rows.teacher_answers(teacher, context)
     train = encode(tokenizer, rows.texts, student.config, task)

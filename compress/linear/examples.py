@@ -39,7 +39,7 @@ class Examples:
     def of(cls, context: RunContext, teacher: Artifact, augment: int) -> Examples:
         """Return the training rows, the unlabeled text and `augment` copies of the rows."""
         data = context.data
-        rows = TrainingRows.of(data, augment)
+        rows = TrainingRows.of(data, augment, teacher)
         labeled = len(data.train.inputs)
         targets, counts = np.array(data.train.targets), np.ones(labeled)
         if len(rows.texts) > labeled:

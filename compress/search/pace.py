@@ -56,7 +56,7 @@ def student_pace(shop: Workshop, shape: Shape) -> Pace:
     def answering(few: Dataset) -> float:
         begun = time.monotonic()
         context = maker.context(few, shop.teacher)
-        TrainingRows.of(few, 0).teacher_answers(shop.teacher, context)
+        TrainingRows.of(few, 0, shop.teacher).teacher_answers(shop.teacher, context)
         return time.monotonic() - begun
 
     def training(few: Dataset) -> float:

@@ -176,7 +176,7 @@ class Workshop:
         augment = int(self.kept.get("distill", {}).get("augment", 0))
         rows, teacher = data or self.data, self._teacher(data)
         context = self._maker.context(rows, teacher)
-        TrainingRows.of(rows, augment).teacher_answers(teacher, context)
+        TrainingRows.of(rows, augment, teacher).teacher_answers(teacher, context)
 
     def scores(self, model: Artifact) -> RowScores:
         """Return a model's scores on the validation rows; a torch model runs as in training."""

@@ -15,7 +15,7 @@ from compress.distill.rows import TrainingRows
 from compress.distill.stage import Distill
 from compress.stage import RunContext, execute
 from tests.compress.text_models import load_model
-from tests.compress.tiny_models import make_data, make_trained_model
+from tests.compress.tiny_models import make_data, make_model, make_trained_model
 
 DATA = make_data()
 WORDS = st.lists(st.text("abcdefgh", min_size=1, max_size=8), min_size=1, max_size=12)
@@ -48,17 +48,18 @@ def test_text_without_spaces_is_cut_by_characters() -> None:
     assert set("".join(copies)) <= set("".join(rows))
 
 
-def test_each_epoch_takes_the_rows_and_one_copy_in_turn() -> None:
+def test_each_epoch_takes_the_rows_and_one_copy_in_turn(tmp_path: Path) -> None:
+    teacher = make_model(tmp_path)
     data = dataclasses.replace(
         DATA, train=Rows(DATA.train.inputs[:5], DATA.train.targets[:5]), unlabeled=("one", "two")
     )
-    rows = TrainingRows.of(data, 2)
+    rows = TrainingRows.of(data, 2, teacher)
     assert rows.targets == (*data.train.targets, *[None] * 12)
     assert len(rows.texts) == 17
     assert rows.of_epoch(0).tolist() == [*range(7), *range(7, 12)]
     assert rows.of_epoch(1).tolist() == [*range(7), *range(12, 17)]
     assert rows.of_epoch(2).tolist() == rows.of_epoch(0).tolist()
-    assert TrainingRows.of(data, 0).of_epoch(4).tolist() == list(range(7))
+    assert TrainingRows.of(data, 0, teacher).of_epoch(4).tolist() == list(range(7))
 
 
 def test_a_student_learns_from_copies(tmp_path: Path) -> None:
