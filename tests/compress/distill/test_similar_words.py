@@ -18,7 +18,9 @@ SIMILAR = {"card": ("ticket", "pass"), "lost": ("gone",)}
 ROWS = st.lists(st.sampled_from(["card", "lost", "my", "(card)", "lost!", "a-card"]), min_size=1)
 
 
-@pytest.mark.parametrize(("model_type", "least"), [("bert", 21), ("roberta", 21), ("xlm-roberta", 1)])
+@pytest.mark.parametrize(
+    ("model_type", "least"), [("bert", 21), ("roberta", 21), ("xlm-roberta", 1)]
+)
 def test_every_kind_of_vocabulary_has_words(model_type: str, least: int, tmp_path: Path) -> None:
     model = make_model(tmp_path, model_type)
     tokenizer = load_tokenizer(model.path, model.max_length)
