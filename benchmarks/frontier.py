@@ -74,7 +74,7 @@ from runtimes.tokenizing import load_tokenizer
 
 RETENTION = 0.99
 SEED = 7
-_ROWS = 60_000
+_ROWS = 90_000
 """The number of rows and augmented copies that is enough: larger sets get fewer copies."""
 _MOST_COPIES = 6
 _LENGTHS = 32

@@ -1,9 +1,9 @@
-"""Write a bag student as an ONNX graph: lookup, sum, norm, and two products."""
+"""Write a bag student as an ONNX graph: lookup, sum, norm, and products."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -11,10 +11,10 @@ from compress.graph.onnx_graph import LOGITS, OPSET, save_onnx
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from onnx import ModelProto
+    from onnx import ModelProto, NodeProto
     from torch import nn
 
-    from compress.bag.network import Bag
+    from compress.bag.network import Bag, Block
 
 IDS = "input_ids"
 _IR_VERSION = 10
@@ -40,19 +40,19 @@ def _model(bag: Bag) -> ModelProto:
     nodes = [
         node("Gather", ["vectors", IDS], ["found"], name="lookup"),
         node("ReduceSum", ["found", "tokens"], ["sum"], name="sum", keepdims=0),
-        node(
-            "LayerNormalization",
-            ["sum", "norm_weight", "norm_bias"],
-            ["normalized"],
-            name="norm",
-            epsilon=bag.norm.eps,
-        ),
-        node("MatMul", ["normalized", "inner_weight"], ["inner_product"], name="inner"),
-        node("Add", ["inner_product", "inner_bias"], ["inner_sum"], name="inner_add"),
-        node("Gelu", ["inner_sum"], ["active"], name="activation"),
-        node("MatMul", ["active", "outer_weight"], ["outer_product"], name="outer"),
-        node("Add", ["outer_product", "outer_bias"], [LOGITS], name="outer_add"),
+        _normalization("sum", "norm", bag.norm, "normalized"),
     ]
+    reached = "normalized"
+    for place, block in enumerate(cast("list[Block]", list(bag.blocks))):
+        name = f"block_{place}"
+        constants |= _layer(f"{name}_norm", block.norm)
+        constants |= _product(f"{name}_inner", block.inner)
+        constants |= _product(f"{name}_outer", block.outer)
+        nodes += _ffn(reached, f"{name}_inner", f"{name}_outer", f"{name}_changed")
+        nodes += [node("Add", [reached, f"{name}_changed"], [f"{name}_sum"], name=f"{name}_add")]
+        nodes += [_normalization(f"{name}_sum", f"{name}_norm", block.norm, name)]
+        reached = name
+    nodes += _ffn(reached, "inner", "outer", LOGITS)
     info = helper.make_tensor_value_info
     graph = helper.make_graph(
         nodes,
@@ -66,6 +66,27 @@ def _model(bag: Bag) -> ModelProto:
     )
     opset = [helper.make_opsetid("", OPSET)]
     return helper.make_model(graph, opset_imports=opset, ir_version=_IR_VERSION)
+
+
+def _ffn(source: str, inner: str, outer: str, made: str) -> list[NodeProto]:
+    """Return two products with an activation between them, by the names of their tensors."""
+    from onnx import helper
+
+    node = helper.make_node
+    return [
+        node("MatMul", [source, f"{inner}_weight"], [f"{inner}_product"], name=inner),
+        node("Add", [f"{inner}_product", f"{inner}_bias"], [f"{inner}_sum"], name=f"{inner}_add"),
+        node("Gelu", [f"{inner}_sum"], [f"{inner}_active"], name=f"{inner}_activation"),
+        node("MatMul", [f"{inner}_active", f"{outer}_weight"], [f"{outer}_product"], name=outer),
+        node("Add", [f"{outer}_product", f"{outer}_bias"], [made], name=f"{outer}_add"),
+    ]
+
+
+def _normalization(source: str, name: str, layer: nn.LayerNorm, made: str) -> NodeProto:
+    from onnx import helper
+
+    given = [source, f"{name}_weight", f"{name}_bias"]
+    return helper.make_node("LayerNormalization", given, [made], name=name, epsilon=layer.eps)
 
 
 def _layer(name: str, layer: nn.LayerNorm | nn.Linear) -> dict[str, NDArray[np.float32]]:

@@ -26,15 +26,34 @@ class Logits(ModelOutput):
     logits: Any = None
 
 
+class Block(nn.Module):
+    """Add an FFN's answer to what it is given, and normalize: a transformer layer's second half."""
+
+    def __init__(self, width: int, inner: int) -> None:
+        super().__init__()
+        self.inner = nn.Linear(width, inner)
+        self.outer = nn.Linear(inner, width)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return rows (rows, width) of the same shape."""
+        changed = self.outer(nn.functional.gelu(self.inner(rows)))
+        normalized: Tensor = self.norm(rows + changed)
+        return normalized
+
+
 class Bag(nn.Module):
-    """Sum the weighted vectors of pieces and pairs, normalize the sum, and classify it by an FFN.
+    """Sum the weighted vectors of pieces and pairs, normalize the sum, and classify it by FFNs.
 
     A deep averaging network (Iyyer et al. 2015, "Deep unordered composition rivals syntactic
-    methods") over word pieces and, as in fastText (Joulin et al. 2017), their pairs. `weights` are
-    softmax scores while it is trained; `folded_vectors` holds what remains of them.
+    methods") over word pieces and, as in fastText (Joulin et al. 2017), their pairs, with residual
+    blocks as those of transformers. `weights` are softmax scores while it is trained;
+    `folded_vectors` holds what remains of them.
     """
 
-    def __init__(self, vectors: Tensor, padding_id: int, inner: int, classes: int) -> None:
+    def __init__(
+        self, vectors: Tensor, padding_id: int, inner: int, classes: int, blocks: int = 0
+    ) -> None:
         """Begin with these vectors (ids, width), all of the same weight."""
         super().__init__()
         count, width = vectors.shape
@@ -43,6 +62,7 @@ class Bag(nn.Module):
         self.weights = nn.Embedding(count, 1)
         nn.init.zeros_(self.weights.weight)
         self.norm = nn.LayerNorm(width)
+        self.blocks = nn.Sequential(*(Block(width, inner) for _ in range(blocks)))
         self.inner = nn.Linear(width, inner)
         self.outer = nn.Linear(inner, classes)
 
@@ -51,7 +71,7 @@ class Bag(nn.Module):
         padding = (input_ids == self.padding_id).unsqueeze(-1)
         scores = self.weights(input_ids).masked_fill(padding, torch.finfo(torch.float32).min)
         summed = (scores.softmax(dim=1) * self.vectors(input_ids)).sum(dim=1)
-        inner = nn.functional.gelu(self.inner(self.norm(summed)))
+        inner = nn.functional.gelu(self.inner(self.blocks(self.norm(summed))))
         return Logits(logits=self.outer(inner))
 
     def folded_vectors(self) -> Tensor:

@@ -32,8 +32,9 @@ class Bag(Stage):
 
     Each piece of the source's vocabulary and the `pairs` most frequent pairs of neighboring pieces,
     those in `least_count` rows or more, have a vector of `width`, which begins with the source's
-    embeddings; their sum is normalized and classified by one inner layer of `inner` units. The loss
-    and the rows are those of `distill`. With 0 `epochs` the student has its speed and size alone.
+    embeddings; their sum is normalized, passes `blocks` residual FFNs, and is classified by one
+    more, each with `inner` units. The loss and the rows are those of `distill`. With 0 `epochs` the
+    student has its speed and size alone.
     The result is an fp32 ONNX model.
     """
 
@@ -44,6 +45,7 @@ class Bag(Stage):
 
     width: Annotated[int, Field(ge=16, le=4096, multiple_of=16)] = 256
     inner: Annotated[int, Field(ge=16, le=65_536, multiple_of=16)] = 512
+    blocks: Annotated[int, Field(ge=0, le=16)] = 0
     pairs: Annotated[int, Field(ge=0, le=1_000_000)] = 3_500
     least_count: Annotated[int, Field(ge=1)] = 2
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
@@ -122,7 +124,8 @@ class Bag(Stage):
         counted = [row.tolist() for row in texts.ids[: len(rows.own)]]
         pairs = frequent_pairs(counted, self.pairs, self.least_count)
         vectors = first_vectors(table, pairs, min(self.width, table.shape[1]))
-        network = Network(vectors, pieces.padding_id, self.inner, len(source.labels))
+        classes = len(source.labels)
+        network = Network(vectors, pieces.padding_id, self.inner, classes, self.blocks)
         if not self.epochs:
             return network.eval(), pairs, {}
         held = pieces.encoded(context.data.validation.inputs)

@@ -20,7 +20,10 @@ from compress.cli.stages import run_command, stage_options
 )
 @stage_options(
     click.option("--width", default=256, metavar="N", help="Numbers in a piece's vector at most."),
-    click.option("--inner", default=512, metavar="N", help="Units of the FFN."),
+    click.option("--inner", default=512, metavar="N", help="Units of each FFN."),
+    click.option(
+        "--blocks", default=0, metavar="N", help="Residual FFNs before the one that classifies."
+    ),
     click.option(
         "--pairs", default=3_500, metavar="N", help="Pairs of pieces at most; 0 for none."
     ),
@@ -29,7 +32,22 @@ from compress.cli.stages import run_command, stage_options
         "--augment", default=4, metavar="N", help="Copies of the rows that the teacher answers."
     ),
 )
-def bag(width: int, inner: int, pairs: int, epochs: int, augment: int, **common: Any) -> None:
-    """Distill the classifier SOURCE into summed vectors of pieces and pairs, and a small FFN."""
-    given = {"width": width, "inner": inner, "pairs": pairs, "epochs": epochs, "augment": augment}
+def bag(
+    width: int,
+    inner: int,
+    blocks: int,
+    pairs: int,
+    epochs: int,
+    augment: int,
+    **common: Any,
+) -> None:
+    """Distill the classifier SOURCE into summed vectors of pieces and pairs, and small FFNs."""
+    given = {
+        "width": width,
+        "inner": inner,
+        "blocks": blocks,
+        "pairs": pairs,
+        "epochs": epochs,
+        "augment": augment,
+    }
     run_command("bag", given, common)

@@ -76,6 +76,7 @@ _BETTER = (
     Lever("quantize", "exclude", "auto"),
 )
 _BAG_FASTER = (
+    Lever("bag", "blocks", LOWER, (0,)),
     Lever("bag", "width", LOWER),
     Lever("quantize", "embeddings", "int8"),
     Lever("bag", "pairs", LOWER),
@@ -86,6 +87,8 @@ _BAG_SMALLER = (
     Lever("bag", "width", LOWER),
 )
 _BAG_BETTER = (
+    Lever("bag", "blocks", HIGHER),
+    Lever("bag", "epochs", HIGHER),
     Lever("bag", "width", HIGHER),
     Lever("bag", "pairs", HIGHER),
     Lever("bag", "augment", HIGHER),

@@ -39,7 +39,7 @@ def _untried(state: SearchState) -> Iterator[Training]:
     small_enough = [trial.shape for trial in deployed if state.goal.fits(trial)]
     for shape in state.space.first():
         if shape not in done and not any(map(shape.coarser_than, small_enough)):
-            yield from (Training(shape, epochs, deploy=True) for epochs in state.rungs[::-1])
+            yield from (Training(shape, e, deploy=True) for e in state.rungs_of(shape)[::-1])
 
 
 _CONTROL_SHARE = 0.5
@@ -65,7 +65,7 @@ def leaves_time(state: SearchState, clock: SearchClock, training: Training) -> b
 
 
 def _least_s(state: SearchState, clock: SearchClock, shape: Shape) -> float:
-    return clock.training_s(state.space.work(shape), state.rungs[0])
+    return clock.training_s(state.space.work(shape), state.rungs_of(shape)[0])
 
 
 class Ladder(SearchRun):
@@ -131,8 +131,9 @@ def words(shape: Shape) -> str:
     if shape.static:
         return "a table of token vectors"
     if shape.bag:
+        blocks = f", {shape.blocks} residual FFNs" if shape.blocks else ""
         narrow = f", vectors in {shape.embeddings[3:]} bits" if shape.embeddings else ""
-        return f"no layer, {shape.pairs:,} pairs of pieces{narrow}"
+        return f"no layer{blocks}, {shape.pairs:,} pairs of pieces{narrow}"
     layers = f"{shape.layers} layer" + ("s" if shape.layers > 1 else "")
     ffn = f", {100 * (1 - shape.ffn):g} % of the FFN" if shape.ffn else ""
     return layers + ffn + ("" if shape.positions else ", without positions")

@@ -27,6 +27,8 @@ from profiles.scores import RowScores
 
 _LUCK = 0.005
 """Retention by which one training may differ from another by chance."""
+_BAG_TIMES = 2
+"""A bag student is trained for so many times the last rung's epochs, each of which is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +82,32 @@ class SearchState:
 
     def reach(self, row: Standing) -> float:
         """Return the retention that a shape may reach with the full number of epochs."""
-        return optimistic(row, self.trials, self.rungs[-1], self.control)
+        most = self.rungs_of(row.trial.shape)[-1]
+        return optimistic(row, self.trials, most, self.control)
 
     def further(self, row: Standing) -> Training | None:
         """Return the next training of a shape, deployed after the last rung; None at its end."""
-        if row.trial.shape in self.closed or row.trial.shape.linear:
+        shape, done = row.trial.shape, row.trial.epochs
+        if shape in self.closed or shape.linear:
             return None
-        if row.trial.epochs >= self.rungs[-1]:
-            return None if row.trial.deployed else self.training(row.trial.shape, row.trial.epochs)
-        return self.training(row.trial.shape, min(e for e in self.rungs if e > row.trial.epochs))
+        longer = [epochs for epochs in self.rungs_of(shape) if epochs > done]
+        if longer:
+            return self.training(shape, longer[0])
+        return None if row.trial.deployed else self.training(shape, done)
+
+    def rungs_of(self, shape: Shape) -> tuple[int, ...]:
+        """Return the epochs of a shape's trainings: a bag needs more, and they are short."""
+        return tuple(_BAG_TIMES * epochs for epochs in self.rungs) if shape.bag else self.rungs
 
     def training(self, shape: Shape, epochs: int) -> Training:
-        """Return a training that deploys the model after the last rung; a linear one at once."""
+        """Return a training that deploys the model after the last rung.
+
+        A linear student and a bag, which takes little time, have that rung alone.
+        """
         if shape.linear:
             return Training(shape, 0, deploy=True)
-        return Training(shape, epochs, deploy=epochs >= self.rungs[-1])
+        last = self.rungs_of(shape)[-1]
+        return Training(shape, last if shape.bag else epochs, deploy=shape.bag or epochs >= last)
 
     def untried(self, shapes: Sequence[Shape]) -> Iterator[Training]:
         """Yield the first training of the shapes that have none."""

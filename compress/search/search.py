@@ -238,6 +238,7 @@ class SearchRun:
         for other in self._candidates():
             again = (other.shape, other.seed) == (training.shape, training.seed)  # fewer epochs
             known = self._study.latency(other.shape) and self._study.size_mb(other.shape)
+            again = again or self._shop.learn_alike(training, other)
             if again or not known or not self._surely_next(other):
                 continue
             if self._fits(other) and self._may_win(other.shape):

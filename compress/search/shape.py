@@ -21,7 +21,7 @@ DECIDED = {
     },
     "quantize": {"scheme", "weights", "embeddings"},
     "linear": {"shortest", "longest", "features"},
-    "bag": {"width", "inner", "pairs", "epochs"},
+    "bag": {"width", "inner", "blocks", "pairs", "epochs"},
 }
 """The settings of each stage that the search decides; a recipe may set the others."""
 
@@ -63,8 +63,8 @@ class Shape:
 
     Without layers it is a static student, whose vector is the mean of its tokens': of the cuts,
     only `vocabulary` and `embeddings` change it. With `pairs` it is a bag of pieces and of so many
-    pairs of them, whose vectors are `hidden` wide. Or it is a linear one, with none of these cuts:
-    `n_grams` is one of N_GRAMS, and `features` of them are kept.
+    pairs of them, whose vectors are `hidden` wide, with `blocks` residual FFNs. Or it is a linear
+    one, with none of these cuts: `n_grams` is one of N_GRAMS, and `features` of them are kept.
     """
 
     layers: int
@@ -79,6 +79,7 @@ class Shape:
     n_grams: str = ""
     features: int = 0
     pairs: int = 0
+    blocks: int = 0
 
     @property
     def linear(self) -> bool:
@@ -116,6 +117,7 @@ class Shape:
         if self.linear:
             return f"linear-{self.n_grams}-{self.features}"
         parts = [self._kind]
+        parts += [f"blocks{self.blocks}"] if self.blocks else []
         parts += [f"ffn{_percent(1 - self.ffn)}"] if self.ffn else []
         parts += [f"heads{_percent(1 - self.heads)}"] if self.heads else []
         parts += [f"hidden{self.hidden}"] if self.hidden else []
@@ -214,6 +216,7 @@ def bag_of(shape: Shape, epochs: int, kept: Settings) -> Stage:
         **kept.get("bag", {}),
         "width": shape.hidden,
         "inner": _INNER * shape.hidden,
+        "blocks": shape.blocks,
         "pairs": shape.pairs,
         "epochs": epochs,
     }

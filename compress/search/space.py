@@ -39,12 +39,14 @@ _FIRST_LINEAR = (("characters", 20_000), ("words", 20_000))
 _FIXED_WORK = 0.15
 """A step's work beside its layers, as a share of a whole layer: embeddings, head, optimizer."""
 _BAG_WORK = 0.06
-"""That of a bag student, from the times of trainings: a sixth of one layer without positions."""
+"""That of the first bag student, from the times of trainings: a sixth of one layer without
+positions."""
 
 _BAG_WIDTHS = (384, 256, 192, 128)
 _PAIRS = (20_000, 10_000, 5_000, 3_500, 2_000)
-_FIRST_BAG = (256, 3_500)
-"""The width and the pairs of the bag student that is tried first."""
+_BLOCKS = (4, 2, 1, 0)
+_FIRST_BAGS = ((256, 3_500, 0), (256, 3_500, 2))
+"""The width, the pairs and the blocks of the bag students that are tried first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,18 +95,24 @@ class Space:
         return [*self._first_bags(shapes[0]), *shapes]
 
     def _first_bags(self, plain: Shape) -> list[Shape]:
-        """Return the bag students that are tried first: one training, in the most and fewest bits.
+        """Return the bag students that are tried first: each training in the most and fewest bits.
 
         Most of such a student's time is its lookup, which is faster in more bits.
         """
         if not self.bags:
             return []
-        wide, pairs = _FIRST_BAG
-        bag = dataclasses.replace(
-            plain, layers=0, ffn=0.0, positions=False, hidden=min(wide, self.bags[0]), pairs=pairs
-        )
-        widths = dict.fromkeys((self.embeddings[0], self.embeddings[-1]))
-        return [dataclasses.replace(bag, embeddings=width) for width in widths]
+        plain = dataclasses.replace(plain, layers=0, ffn=0.0, positions=False)
+        return [
+            dataclasses.replace(
+                plain,
+                hidden=min(wide, self.bags[0]),
+                pairs=pairs,
+                blocks=blocks,
+                embeddings=bits,
+            )
+            for wide, pairs, blocks in _FIRST_BAGS
+            for bits in dict.fromkeys((self.embeddings[0], self.embeddings[-1]))
+        ]
 
     def first_linear(self) -> list[Shape]:
         """Return the linear students that are fitted before any other is trained."""
@@ -136,7 +144,7 @@ class Space:
             return {name: self.choices[name] for name in ("layers", "vocabulary", "embeddings")}
         if shape.bag:
             same = {name: self.choices[name] for name in ("vocabulary", "weights", "embeddings")}
-            return {"hidden": self.bags, "pairs": _PAIRS, **same}
+            return {"hidden": self.bags, "blocks": _BLOCKS, "pairs": _PAIRS, **same}
         return self.choices
 
     def work(self, shape: Shape) -> float:
@@ -149,7 +157,9 @@ class Space:
         if shape.linear:
             return 0.0
         if shape.bag:
-            return _BAG_WORK
+            wide, _, blocks = _FIRST_BAGS[0]
+            width = shape.hidden or wide
+            return _BAG_WORK * (2 + shape.blocks) / (2 + blocks) * width / wide
         if shape.static:
             return _FIXED_WORK
         wide = shape.hidden or self.teacher_hidden

@@ -127,6 +127,11 @@ class Workshop:
             student = self._make(stage, student, data=data, seed=seed)
         return student
 
+    def learn_alike(self, one: Training, other: Training) -> bool:
+        """Tell whether two trainings make the same fp32 student, which is then made once."""
+        stages = [learning_of(t.shape, t.epochs, self.kept) for t in (one, other)]
+        return one.seed == other.seed and stages[0] == stages[1]
+
     def train(self, trainings: Sequence[Training]) -> None:
         """Train students side by side, where that is faster; `student` then has nothing to do."""
         teacher = self._teacher(None)

@@ -17,22 +17,23 @@ PADDING, COUNT, WIDTH = 0, 12, 8
     st.floats(0, 4),
     st.lists(st.integers(1, COUNT - 1), min_size=1, max_size=9),
     st.integers(0, 5),
+    st.integers(0, 3),
 )
 def test_folded_vectors_give_the_normalized_sum_of_the_weighted_ones(
-    seed: int, spread: float, ids: list[int], padding: int
+    seed: int, spread: float, ids: list[int], padding: int, blocks: int
 ) -> None:
     import torch
 
     from compress.bag.network import Bag
 
     torch.manual_seed(seed)
-    bag = Bag(torch.randn(COUNT, WIDTH), PADDING, 16, 3).eval()
+    bag = Bag(torch.randn(COUNT, WIDTH), PADDING, 16, 3, blocks).eval()
     bag.norm.eps = 1e-12  # a sum's own factor is no part of what is compared
     torch.nn.init.normal_(bag.weights.weight, std=spread)
     row = torch.tensor([ids + [PADDING] * padding])
     with torch.no_grad():
         wanted = bag(row).logits
-        summed = bag.norm(bag.folded_vectors()[row].sum(dim=1))
+        summed = bag.blocks(bag.norm(bag.folded_vectors()[row].sum(dim=1)))
         given_ = bag.outer(torch.nn.functional.gelu(bag.inner(summed)))
     assert torch.allclose(given_, wanted, atol=1e-3)
 

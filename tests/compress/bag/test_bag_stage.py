@@ -47,7 +47,7 @@ class TestBag(StageContract):
     @pytest.fixture(scope="class")
     @classmethod
     def stage(cls) -> Stage:
-        return Bag(width=48, inner=64, pairs=100, augment=1, epochs=8, learning_rate=5e-3)
+        return Bag(width=48, inner=64, blocks=2, pairs=100, augment=1, epochs=8, learning_rate=5e-3)
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -72,7 +72,8 @@ class TestBag(StageContract):
         from compress.models.torch_model import load_model
 
         pieces = len(load_model(source.path, source.task).get_input_embeddings().weight)
-        ffn = 2 * 48 + (48 + 1) * 64 + (64 + 1) * 3
+        block = (48 + 1) * 64 + (64 + 1) * 48 + 2 * 48
+        ffn = 2 * 48 + 2 * block + (48 + 1) * 64 + (64 + 1) * 3
         assert made[1].history[-1].metrics["pairs"] == 100
         assert made[1].parameters == (pieces + 100) * 48 + ffn
 
@@ -136,7 +137,9 @@ class TestBag(StageContract):
         assert bundled.files[PAIRS] == made[1].files[PAIRS]
 
 
-@pytest.mark.parametrize("stage", [Bag(pairs=0, augment=0, epochs=2), Bag(pairs=20, epochs=0)])
+@pytest.mark.parametrize(
+    "stage", [Bag(pairs=0, augment=0, epochs=2), Bag(pairs=20, blocks=1, epochs=0)]
+)
 def test_a_student_without_pairs_or_training_answers(
     teacher: Artifact, tmp_path: Path, stage: Bag
 ) -> None:

@@ -224,7 +224,8 @@ def test_what_comes_next_is_trained_beside_a_long_training(
     monkeypatch.setattr(Workshop, "timed", timed)
     run = SearchRun(asked(recipe, tmp_path))
     shapes = run._space.first()
-    first, second = (run._state.training(shape, 1) for shape in shapes[:2])
+    # The second is the first with vectors in fewer bits: one training makes both.
+    first, second = (run._state.training(shape, 1) for shape in (shapes[0], shapes[2]))
     run._screened(shapes[0])
     run._state.closed |= set(run._space.first_linear())
     run._train_with_next(first)
@@ -316,7 +317,9 @@ def test_what_was_trained_beside_another_is_judged_without_time_for_its_refit(
     monkeypatch.setattr("compress.search.search.rounds", lambda count: 1.4 * count / 2)
     run = SearchRun(asked(recipe, tmp_path, limit_s=900, refits=1))
     run._state.closed |= set(run._space.first_linear())
-    first, other = (run._state.training(shape, 1) for shape in run._space.first()[:2])
+    plain = [shape for shape in run._space.first() if shape.layers]
+    run._state.closed |= set(run._space.first()) - set(plain)
+    first, other = (run._state.training(shape, 1) for shape in plain[:2])
     run._screened(first.shape)
     run._clock.paces = {run._space.work(first.shape): 200.0}
     run._clock.making_s = run._clock.answering_s = 0.0
@@ -340,7 +343,7 @@ def test_a_bag_is_trained_to_its_end_before_a_slower_shape_begins(
     half = RowScores.right([True, False] * (len(run._shop.data.validation) // 2))
     state.trials.append(Trial(bag, 3, Latency(1.0, 1.0, 90.0), 1.0, 12.0, half))
     run._clock.paces = {space.work(bag): 4.0}
-    assert run._next() == Training(bag, 12, deploy=True)
+    assert run._next() == Training(bag, 24, deploy=True)
 
 
 def _with_layers(space: Space, layers: int) -> Shape:

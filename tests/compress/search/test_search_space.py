@@ -106,9 +106,10 @@ def test_the_first_shapes_suit_the_teacher(
     tmp_path: Path, layers: int, first: list[tuple[int, float]]
 ) -> None:
     whole = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
-    bags, space = whole[:2], whole[2:]
-    assert [(bag.bag, bag.layers, bag.hidden) for bag in bags] == [(True, 0, 64)] * 2
-    assert [bag.embeddings for bag in bags] == ["int8", "int4"]
+    bags, space = whole[:4], whole[4:]
+    assert [(bag.bag, bag.layers, bag.hidden) for bag in bags] == [(True, 0, 64)] * 4
+    kinds = [(0, "int8"), (0, "int4"), (2, "int8"), (2, "int4")]
+    assert [(bag.blocks, bag.embeddings) for bag in bags] == kinds
     assert [(shape.layers, shape.ffn) for shape in space] == first
     assert [shape.positions for shape in space] == [False, *[True] * (len(first) - 1)]
 
@@ -180,11 +181,15 @@ def test_a_linear_student_is_one_stage_and_has_neighbors_of_its_own() -> None:
 def test_a_bag_student_is_cut_to_its_pieces_and_has_neighbors_of_its_own() -> None:
     space = dataclasses.replace(SPACE, bags=(384, 256, 192))
     assert not any(shape.bag for shape in SPACE.first())
-    wide, shape = space.first()[:2]
+    wide, shape, deep, _ = space.first()[:4]
     assert dataclasses.replace(wide, embeddings="int4") == shape
+    assert dataclasses.replace(wide, blocks=2) == deep
+    assert deep.name == "bag-pairs3500-blocks2-hidden256-common-int8-dynamic-weights-int4-int8"
+    assert getattr(stages_of(deep, 12, {})[1], "blocks", None) == 2
+    assert space.work(deep) == 2 * space.work(wide)
     assert stages_of(wide, 12, {})[:2] == stages_of(shape, 12, {})[:2]
     assert shape.name == "bag-pairs3500-hidden256-common-int8-dynamic-weights-int4-int4"
-    assert space.work(shape) < min(space.work(other) for other in space.first()[2:])
+    assert space.work(shape) < min(space.work(other) for other in space.first()[4:])
     cut, bag, quantize = stages_of(shape, 12, {"distill": {"augment": 2, "learning_rate": 2e-4}})
     assert isinstance(cut, Prune)
     assert (cut.positions, cut.ffn, cut.vocabulary) == (True, 0.0, True)
@@ -199,6 +204,8 @@ def test_a_bag_student_is_cut_to_its_pieces_and_has_neighbors_of_its_own() -> No
         "bag-pairs2000-hidden256-common-int8-dynamic-weights-int4-int4",
         "bag-pairs3500-hidden256-spelling-int8-dynamic-weights-int4-int4",
     }
+    assert {near.blocks for near in space.neighbors(deep, smaller=True)} == {1, 2}
+    assert {near.blocks for near in space.neighbors(deep, smaller=False)} == {2, 4}
     own = settings_kept((Bag(width=64, epochs=3, learning_rate=2e-3, alpha=0.5),))
     bag = stages_of(shape, 8, own)[1]
     assert bag == Bag(width=256, epochs=8, learning_rate=2e-3, alpha=0.5)

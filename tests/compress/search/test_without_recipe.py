@@ -101,6 +101,8 @@ def test_the_teacher_s_rows_decide_what_retention_is_measured_against(
     assert prepared.tries == [
         "no layer, 3,500 pairs of pieces, vectors in 8 bits",
         "no layer, 3,500 pairs of pieces, vectors in 4 bits",
+        "no layer, 2 residual FFNs, 3,500 pairs of pieces, vectors in 8 bits",
+        "no layer, 2 residual FFNs, 3,500 pairs of pieces, vectors in 4 bits",
         "1 layer, 50 % of the FFN, without positions",
         "1 layer",
         "the whole teacher, int8-dynamic",
