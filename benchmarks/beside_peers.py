@@ -2,7 +2,7 @@
 
 python -m benchmarks.beside_peers STUDENT [STUDENT ...] --reference FOLDER --teacher FOLDER
     --task token-classification --train train.jsonl --test test.jsonl [--text tokens]
-    [--label tags] [--peer onnxruntime …] [--tier ci] [--work FOLDER] [--json FILE]
+    [--label tags] [--group id] [--peer onnxruntime …] [--tier ci] [--work FOLDER] [--json FILE]
 
 STUDENT and --reference (the teacher's fp32 ONNX) are folders of a run, --teacher is its fine-tuned
 model. Each peer quantizes the teacher in an environment of its own, calibrated on rows of --train
@@ -45,6 +45,8 @@ _PEERS = ("onnxruntime", "optimum", "nncf")
 @click.option("--test", required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--text", default="text", help="The column of texts, or of words.")
 @click.option("--label", default="label", help="The column of labels, or of the words' tags.")
+@click.option("--text-pair", default="text_pair", help="The column of a pair's other texts.")
+@click.option("--group", help="The column of the queries that candidates are ranked for.")
 @click.option("--peer", "peers", multiple=True, type=click.Choice(_PEERS), help="All.")
 @click.option("--tier", default="ci", type=click.Choice(("quick", "ci")))
 @click.option("--work", default="peers", type=click.Path(path_type=Path), help="Peers' models.")
@@ -58,6 +60,8 @@ def main(
     test: Path,
     text: str,
     label: str,
+    text_pair: str,
+    group: str | None,
     peers: tuple[str, ...],
     tier: str,
     work: Path,
@@ -67,9 +71,21 @@ def main(
 
     def measure() -> dict[str, Any]:
         known = read_artifact(reference)
-        settings = DataSettings(train=(), test=str(test.resolve()), text=text, label=label)
+        settings = DataSettings(
+            train=(),
+            test=(str(test.resolve()),),
+            text=text,
+            text_pair=text_pair,
+            label=label,
+            group=group,
+        )
         rows, _ = load_labeled(settings, Path(), known.labels, task_of(task))
-        made = make_peers(teacher, train.resolve(), text, label, work, peers or _PEERS, task=task)
+        made = make_peers(
+            *(teacher, train.resolve(), text, label, work, peers or _PEERS),
+            task=task,
+            text_pair=text_pair,
+            group=group,
+        )
         models = [(one.name, one.version, one.path) for one in made if one.path and one.runnable]
         contestants = [
             Contestant("teacher, fp32 ONNX", "teacher", "", known),

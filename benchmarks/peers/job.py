@@ -20,6 +20,9 @@ from pathlib import Path
 MODEL_FILE = {"onnx": "model.onnx", "openvino": "model.xml", "fasttext": "model.ftz"}
 """The file that a peer's model folder holds, by its format."""
 
+CalibrationText = str | tuple[str, str]
+"""A row's text, or both texts of a pair."""
+
 LabeledText = tuple[str, int]
 """A text and the number of its class."""
 
@@ -34,12 +37,12 @@ class PeerJob:
 
     `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
     `max_length` tokens, and `folder` is where the models go, a folder each. `task` is the
-    teacher's, as transformers' pipelines name it. `rows` are all training rows in random order, for
+    teacher's name for it. `rows` are all training rows in random order, for
     who learns from labels; none where a label is more than a class.
     """
 
     teacher: Path
-    texts: tuple[str, ...]
+    texts: tuple[CalibrationText, ...]
     max_length: int
     folder: Path
     task: str = "text-classification"
@@ -76,7 +79,9 @@ class Script:
         """Read the job named on the command line; `package` gives every row its version."""
         content = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
         self.teacher = Path(content["teacher"])
-        self.texts: list[str] = content["texts"]
+        self.texts: list[CalibrationText] = [
+            text if isinstance(text, str) else (text[0], text[1]) for text in content["texts"]
+        ]
         self.rows: list[LabeledText] = [(text, number) for text, number in content["rows"]]
         self.max_length: int = content["max_length"]
         self.folder = Path(content["folder"])

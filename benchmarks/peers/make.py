@@ -6,12 +6,11 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.peers.environments import interpreter, surroundings
-from benchmarks.peers.job import PeerJob, PeerRow, last_line, read_rows
+from benchmarks.peers.job import CalibrationText, PeerJob, PeerRow, last_line, read_rows
 from compress.answers.deployed import answers
 from compress.data.dataset import DataSettings, load_labeled
 from compress.models.teacher import open_model
@@ -23,6 +22,7 @@ from compress.tasks import DEFAULT_TASK, task_of
 from runtimes.artifact import Artifact, write_like
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
+from runtimes.pairs import PAIR
 from runtimes.runtime import deployed_formats, runs_in
 from runtimes.tokenizing import TOKENIZER
 
@@ -76,13 +76,15 @@ def make_peers(
     environments: Path | None = None,
     seed: int = 7,
     task: str = DEFAULT_TASK,
+    text_pair: str = "text_pair",
+    group: str | None = None,
 ) -> list[PeerModel]:
     """Return every model of every peer, made in `folder`/PEER, which is replaced.
 
     `train` is what a peer learns from that learns labels; calibration rows are drawn from it.
-    Environments are kept below edgepress's cache, or in `environments`. A failure becomes a row
-    with its error, and the other peers go on. Raises InputError for a teacher or a file that cannot
-    be read, UnknownNameError for a peer.
+    `text_pair` and `group` name columns of tasks of pairs. Environments are kept below edgepress's
+    cache, or in `environments`. A failure becomes a row with its error, and the other peers go on.
+    Raises InputError for a teacher or a file that cannot be read, UnknownNameError for a peer.
     """
     wanted = PEERS if names is None else tuple(names)
     for name in wanted:
@@ -90,14 +92,16 @@ def make_peers(
             raise UnknownNameError("peer", name, PEERS)
     source = open_model(str(teacher), task=task)
     rows, _ = load_labeled(
-        DataSettings(train=(), test=str(train), text=text, label=label),
+        DataSettings(
+            train=(), test=(str(train),), text=text, text_pair=text_pair, label=label, group=group
+        ),
         Path(),
         source.labels,
         task_of(source.task),
     )
     order = np.random.default_rng(seed).permutation(len(rows))
     task_ = task_of(source.task)
-    texts: tuple[Any, ...] = tuple(
+    texts: tuple[CalibrationText, ...] = tuple(
         task_.text(rows.inputs[number]) for number in order[:CALIBRATION_ROWS]
     )
     labeled = source.task == DEFAULT_TASK
@@ -185,9 +189,12 @@ def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
     )
 
 
-def _check(artifact: Artifact, texts: Sequence[str]) -> None:
+def _check(artifact: Artifact, texts: Sequence[CalibrationText]) -> None:
     runtime = runs_in(artifact.format)
-    given = answers(artifact, runtime, texts, threads=1, progress=Silence(), name="peer")
+    inputs = [
+        text if isinstance(text, str) else dict(zip(PAIR, text, strict=True)) for text in texts
+    ]
+    given = answers(artifact, runtime, inputs, threads=1, progress=Silence(), name="peer")
     if not all(np.isfinite(answer).all() for answer in given):
         raise BackendError(
             "its logits are not finite", action="leave this peer out, or see its own log"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import torchscript
-from benchmarks.peers.job import Script
+from benchmarks.peers.job import CalibrationText, Script
 
 _EXPORT = "OpenVINO fp32"
 
@@ -22,8 +22,8 @@ def main() -> None:
         _EXPORT, lambda file: _convert(model, feeds, file), precision="fp32", format="openvino"
     )
 
-    def encode(text: str) -> dict[str, Any]:
-        rows = tokenizer(text, return_tensors="np", truncation=True, max_length=script.max_length)
+    def encode(text: CalibrationText) -> dict[str, Any]:
+        rows = torchscript.tokenized(tokenizer, [text], script.max_length, "np")
         return {name: rows[name] for name in feeds}
 
     script.make(
@@ -44,7 +44,7 @@ def _convert(model: Any, feeds: dict[str, Any], target: Path) -> None:
     openvino.save_model(converted, target, compress_to_fp16=False)
 
 
-def _quantize(source: Path, texts: list[str], encode: Any, target: Path) -> None:
+def _quantize(source: Path, texts: list[CalibrationText], encode: Any, target: Path) -> None:
     import nncf
     import openvino
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.job import CalibrationText
+
 OPSET = 17
 
-_AUTO_CLASSES = {
-    "text-classification": "AutoModelForSequenceClassification",
-    "token-classification": "AutoModelForTokenClassification",
-}
+_EVERY_TOKEN = "token-classification"
+"""The task whose model answers each token; those of the others answer a text or a pair."""
 
 
 def load(folder: Path, task: str) -> tuple[Any, Any]:
@@ -22,17 +23,31 @@ def load(folder: Path, task: str) -> tuple[Any, Any]:
     import transformers
     from transformers import AutoTokenizer
 
-    auto_class = getattr(transformers, _AUTO_CLASSES[task])
+    kind = "Token" if task == _EVERY_TOKEN else "Sequence"
+    auto_class = getattr(transformers, f"AutoModelFor{kind}Classification")
     model = auto_class.from_pretrained(folder, attn_implementation="eager")
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 
 
-def example_feeds(model: Any, tokenizer: Any, texts: list[str]) -> dict[str, Any]:
+def tokenized(
+    tokenizer: Any, texts: Sequence[CalibrationText], max_length: int, kind: str
+) -> dict[str, Any]:
+    """Return texts, or pairs of texts, as padded arrays (`kind` "np") or tensors ("pt")."""
+    columns = (
+        [list(texts)]
+        if isinstance(texts[0], str)
+        else [list(side) for side in zip(*texts, strict=True)]
+    )
+    options = {"return_tensors": kind, "padding": True, "truncation": True}
+    return dict(tokenizer(*columns, **options, max_length=max_length))
+
+
+def example_feeds(model: Any, tokenizer: Any, texts: Sequence[CalibrationText]) -> dict[str, Any]:
     """Tokenize texts, in the order in which the model's forward takes its arguments.
 
     A traced graph has its inputs in that order; in the tokenizer's order, names would be swapped.
     """
-    feeds = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=32)
+    feeds = tokenized(tokenizer, texts, 32, "pt")
     return {
         name: feeds[name] for name in inspect.signature(model.forward).parameters if name in feeds
     }

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,8 @@ from compress.progress import Silence
 from runtimes.artifact import Artifact, read_artifact
 from runtimes.errors import BackendError, DataError, UnknownNameError
 from tests.compress.tiny_models import LABELS, make_data, make_model
+from tests.compress.tiny_pairs import LABELS as PAIR_LABELS
+from tests.compress.tiny_pairs import pair_rows, ranking_rows
 from tests.compress.tiny_tags import tagged_rows, write_jsonl
 from tests.runtimes.tiny_tagger import LABELS as TAGS
 
@@ -329,6 +332,55 @@ def test_a_teacher_that_labels_every_token_has_peers(
     for row in made:
         assert row.path is not None
         assert read_artifact(row.path).outputs[0].shape == ("batch", "sequence", len(TAGS))
+
+
+@pytest.mark.parametrize(
+    ("task", "rows", "columns", "labels"),
+    [
+        (
+            "text-pair-classification",
+            pair_rows(30, 1),
+            {"text": "premise", "text_pair": "hypothesis"},
+            PAIR_LABELS,
+        ),
+        (
+            "text-ranking",
+            ranking_rows(12, 1),
+            {"text": "query", "text_pair": "passage", "group": "query"},
+            ("relevance",),
+        ),
+    ],
+)
+def test_a_teacher_of_pairs_has_peers(
+    task: str,
+    rows: list[dict[str, Any]],
+    columns: dict[str, str],
+    labels: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Run onnxruntime's script on both texts of each pair."""
+    monkeypatch.setattr(make, "interpreter", lambda peer, root: Path(sys.executable))
+    source = make_model(tmp_path / "pretrained")
+    (tmp_path / "teacher").mkdir()
+    model = load_model(source.path, task, labels=labels)
+    save_model(model, source, tmp_path / "teacher", labels=labels)
+    file = write_jsonl(tmp_path / "train.jsonl", rows)
+    made = make_peers(
+        tmp_path / "teacher",
+        *(file, columns["text"], "label", tmp_path / "out", ["onnxruntime"]),
+        progress=Silence(),
+        task=task,
+        text_pair=columns["text_pair"],
+        group=columns.get("group"),
+    )
+    assert [row.error for row in made] == ["", "", ""]
+    known = [read_artifact(row.path) for row in made if row.path]
+    assert [one.outputs[0].shape for one in known] == [("batch", len(labels))] * 3
+    assert {one.task for one in known} == {task}
+    job = json.loads((tmp_path / "out/onnxruntime/job.json").read_text(encoding="utf-8"))
+    asked = {(row[columns["text"]], row[columns["text_pair"]]) for row in rows}
+    assert set(map(tuple, job["texts"])) <= asked
 
 
 @pytest.mark.slow
