@@ -1,7 +1,8 @@
 """The frontier: how fast and how small a teacher becomes before it loses 1 % of its accuracy.
 
 python benchmarks/frontier.py --teacher FOLDER --train CSV --test CSV \\ --text COL --label COL
---json FILE [--base FOLDER] [--retention SHARE] [--seeds N] [--front-seeds N] [--quick]
+--json FILE [--base FOLDER] [--retention SHARE] [--artifact-mb MB] [--seeds N]
+[--front-seeds N] [--quick]
 
 From a fine-tuned text classifier and its rows, whatever they are about:
 
@@ -92,6 +93,7 @@ class SearchPlan:
     ablation: bool
     retention: float = RETENTION
     front_seeds: int = 0
+    artifact_mb: float | None = None
 
 
 FULL = SearchPlan(minutes=90, seeds=5, rungs=(3, 12), tier="ci", ablation=True)
@@ -108,6 +110,7 @@ QUICK = SearchPlan(minutes=12, seeds=1, rungs=(2, 6), tier="ci", ablation=False)
 @click.option("--json", "json_file", required=True, type=click.Path(path_type=Path))
 @click.option("--quick", is_flag=True, help="Minutes instead of hours: less search, one seed.")
 @click.option("--retention", type=click.FloatRange(0, 1, min_open=True), default=RETENTION)
+@click.option("--artifact-mb", type=click.FloatRange(0, min_open=True), help="The most it ships.")
 @click.option("--minutes", type=click.FloatRange(1), help="For the search; else 90, quick 12.")
 @click.option("--seeds", type=click.IntRange(1, 20), help="Refits of the choice; else 5, quick 1.")
 @click.option(
@@ -128,6 +131,7 @@ def main(
     json_file: Path,
     quick: bool,
     retention: float,
+    artifact_mb: float | None,
     minutes: float | None,
     seeds: int | None,
     front_seeds: int,
@@ -144,6 +148,7 @@ def main(
         known.ablation if ablated is None else ablated,
         retention,
         front_seeds,
+        artifact_mb,
     )
     names = [name for name in (peers or PEERS) if name != "none"]
     try:
@@ -204,6 +209,7 @@ def recipe_of(
         ],
         "target": {
             "retention": effort.retention,
+            **({"artifact_mb": effort.artifact_mb} if effort.artifact_mb else {}),
             "minutes": effort.minutes,
             "rungs": list(effort.rungs),
             "seeds": 1,  # what a user gets in this time; the others are this benchmark's own
