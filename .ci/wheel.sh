@@ -16,7 +16,8 @@ echo "light install: $(($(du -sm "$work/venv" | cut -f1) - before)) MB"
   hypothesis junitparser pytest pytest-xdist pyyaml xmlschema
 
 # Outside the checkout, so that what is tested is the wheel. Left out is what only computes, what
-# only measures, and profiles, whose code imports no extra: tests/profiles/test_no_extra.py.
+# only measures, profiles, whose code imports no extra: tests/profiles/test_no_extra.py, and what
+# waits for minutes and imports no extra either: full disks, stopped commands, comments.
 site=$("$checkout" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 target=$("$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 mkdir "$work/box"
@@ -25,7 +26,9 @@ cd "$work/box"
 "$python" -m pytest -q -m light tests/test_light.py
 "$python" -m pytest -q -n auto --dist loadfile --no-loadscope-reorder -r fE \
   -m 'not slow and not alone and not measured and not light' \
-  tests/runtimes tests/compress --ignore tests/compress/demo --ignore tests/compress/search
+  tests/runtimes tests/compress --ignore tests/compress/demo --ignore tests/compress/search \
+  --ignore tests/compress/cli/test_full_disks.py --ignore tests/runtimes/test_stopping.py \
+  --ignore tests/compress/comment
 
 # The borrowed folder must not bring the checkout itself: editable installs are left out.
 mkdir "$work/borrowed"
