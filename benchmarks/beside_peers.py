@@ -2,7 +2,8 @@
 
 python -m benchmarks.beside_peers STUDENT [STUDENT ...] --reference FOLDER --teacher FOLDER
     --task token-classification --train train.jsonl --test test.jsonl [--text tokens]
-    [--label tags] [--group id] [--peer onnxruntime …] [--tier ci] [--work FOLDER] [--json FILE]
+    [--label tags] [--text-pair text_pair] [--group id] [--peer onnxruntime …] [--tier ci]
+    [--work FOLDER] [--json FILE]
 
 STUDENT and --reference (the teacher's fp32 ONNX) are folders of a run, --teacher is its fine-tuned
 model. Each peer quantizes the teacher in an environment of its own, calibrated on rows of --train
@@ -80,12 +81,8 @@ def main(
             group=group,
         )
         rows, _ = load_labeled(settings, Path(), known.labels, task_of(task))
-        made = make_peers(
-            *(teacher, train.resolve(), text, label, work, peers or _PEERS),
-            task=task,
-            text_pair=text_pair,
-            group=group,
-        )
+        labeled = settings.model_copy(update={"test": (str(train.resolve()),)})
+        made = make_peers(teacher, labeled, work, peers or _PEERS, task=task)
         models = [(one.name, one.version, one.path) for one in made if one.path and one.runnable]
         contestants = [
             Contestant("teacher, fp32 ONNX", "teacher", "", known),

@@ -57,6 +57,7 @@ from benchmarks.frontier_rows import (
 )
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.own_answers import OwnAnswers, own_answers
+from compress.data.dataset import DataSettings
 from compress.judge.evaluation import Outcome
 from compress.models.teacher import open_model
 from compress.recipe import parse_recipe
@@ -179,7 +180,7 @@ def recipe_of(
 
     The number of augmented copies and the cut of the texts follow from the training rows.
     """
-    from compress.data.dataset import DataSettings, load_inputs
+    from compress.data.dataset import load_inputs
     from compress.tasks import DEFAULT_TASK
 
     data = DataSettings(train=(), test=(str(train.resolve()),), text=text, label=label)
@@ -376,11 +377,10 @@ class Frontier:
     def _peers(self) -> tuple[list[Contestant], list[PeerModel], list[dict[str, Any]]]:
         """Return the peers' models, those that no runtime loads, and why others failed."""
         recipe = self.request.plan.recipe
+        columns = {"text": recipe.data.text, "label": recipe.data.label}
         made = make_peers(
             Path(recipe.teacher.path),
-            Path(recipe.data.train[0]),
-            recipe.data.text,
-            recipe.data.label,
+            DataSettings(train=(), test=recipe.data.train, **columns),
             self.request.out / "peers",
             self.peers,
             progress=self.request.board,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -141,6 +142,15 @@ def test_what_works_on_an_exported_model(
 ) -> None:
     assert run(command.split()) == 0, capsys.readouterr().err
     assert capsys.readouterr().out
+
+
+def test_a_comment_needs_no_extra(
+    ground: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its own tests are left to make test; a job of no pull request posts nothing."""
+    monkeypatch.setattr("os.environ", {})
+    assert run(["comment", str(ground / "rows.csv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["comment"] == "none"
 
 
 def test_the_library_opens_an_exported_model(ground: Path) -> None:

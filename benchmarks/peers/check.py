@@ -56,14 +56,11 @@ def main(
 ) -> None:
     """Make the peers' models and measure them beside the teacher's fp32 ONNX."""
     try:
-        made = make_peers(teacher, train, text, label, out, peers or None, task=task)
+        judged = DataSettings(train=(), test=(str(test),), text=text, label=label)
+        labeled = judged.model_copy(update={"test": (str(train),)})
+        made = make_peers(teacher, labeled, out, peers or None, task=task)
         source = open_model(str(teacher), task=task)
-        known, _ = load_labeled(
-            DataSettings(train=(), test=str(test), text=text, label=label),
-            Path(),
-            source.labels,
-            task_of(source.task),
-        )
+        known, _ = load_labeled(judged, Path(), source.labels, task_of(source.task))
         results = measured(made, source, Rows(known.inputs[:rows], known.targets[:rows]))
     except EdgepressError as error:
         click.echo(f"error: {error}", err=True)

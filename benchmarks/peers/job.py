@@ -37,7 +37,7 @@ class PeerJob:
 
     `teacher` is a transformers folder, `texts` are training rows to calibrate on, cut at
     `max_length` tokens, and `folder` is where the models go, a folder each. `task` is the
-    teacher's name for it. `rows` are all training rows in random order, for
+    teacher's, as transformers' pipelines name it. `rows` are all training rows in random order, for
     who learns from labels; none where a label is more than a class.
     """
 

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,10 @@ from compress.models.torch_model import copy_tokenizer
 from compress.places import cache_root
 from compress.progress import Progress, Silence, Terminal
 from compress.tasks import DEFAULT_TASK, task_of
+from compress.tasks.text_classification import TextClassification
 from runtimes.artifact import Artifact, write_like
 from runtimes.errors import BackendError, EdgepressError, UnknownNameError
 from runtimes.files import new_folder
-from runtimes.pairs import PAIR
 from runtimes.runtime import deployed_formats, runs_in
 from runtimes.tokenizing import TOKENIZER
 
@@ -66,9 +67,7 @@ class PeerModel:
 
 def make_peers(
     teacher: Path,
-    train: Path,
-    text: str,
-    label: str,
+    labeled: DataSettings,
     folder: Path,
     names: Sequence[str] | None = None,
     *,
@@ -76,49 +75,41 @@ def make_peers(
     environments: Path | None = None,
     seed: int = 7,
     task: str = DEFAULT_TASK,
-    text_pair: str = "text_pair",
-    group: str | None = None,
 ) -> list[PeerModel]:
     """Return every model of every peer, made in `folder`/PEER, which is replaced.
 
-    `train` is what a peer learns from that learns labels; calibration rows are drawn from it.
-    `text_pair` and `group` name columns of tasks of pairs. Environments are kept below edgepress's
-    cache, or in `environments`. A failure becomes a row with its error, and the other peers go on.
-    Raises InputError for a teacher or a file that cannot be read, UnknownNameError for a peer.
+    The test files of `labeled` are what a peer learns from that learns labels; calibration rows are
+    drawn from them. Environments are kept below edgepress's cache, or in `environments`. A failure
+    becomes a row with its error, and the other peers go on. Raises InputError for a teacher or a
+    file that cannot be read, UnknownNameError for a peer.
     """
     wanted = PEERS if names is None else tuple(names)
     for name in wanted:
         if name not in PEERS:
             raise UnknownNameError("peer", name, PEERS)
     source = open_model(str(teacher), task=task)
-    rows, _ = load_labeled(
-        DataSettings(
-            train=(), test=(str(train),), text=text, text_pair=text_pair, label=label, group=group
-        ),
-        Path(),
-        source.labels,
-        task_of(source.task),
-    )
-    order = np.random.default_rng(seed).permutation(len(rows))
     task_ = task_of(source.task)
+    rows, _ = load_labeled(labeled, Path(), source.labels, task_)
+    order = np.random.default_rng(seed).permutation(len(rows))
     texts: tuple[CalibrationText, ...] = tuple(
         task_.text(rows.inputs[number]) for number in order[:CALIBRATION_ROWS]
     )
-    labeled = source.task == DEFAULT_TASK
-    mixed = [(rows.inputs[number], int(rows.targets[number])) for number in order if labeled]
+    classes = source.task == DEFAULT_TASK
+    mixed = [(rows.inputs[number], int(rows.targets[number])) for number in order if classes]
+    pipeline = DEFAULT_TASK if isinstance(task_, TextClassification) else source.task
     asked = PeerJob(
-        *(source.path.resolve(), texts, source.max_length, folder, source.task), rows=tuple(mixed)
+        *(source.path.resolve(), texts, source.max_length, folder, pipeline), rows=tuple(mixed)
     )
-    root = environments or cache_root() / "peers"
+    root, sample = environments or cache_root() / "peers", rows.inputs[order[0]]
     models = []
     for name in wanted:
         job = replace(asked, folder=folder.resolve() / name)
-        models += _make(name, source, job, root, progress or Terminal())
+        models += _make(name, source, job, sample, root, progress or Terminal())
     return models
 
 
 def _make(
-    peer: str, teacher: Artifact, job: PeerJob, root: Path, progress: Progress
+    peer: str, teacher: Artifact, job: PeerJob, sample: Any, root: Path, progress: Progress
 ) -> list[PeerModel]:
     progress.note(f"peer {peer}: environment (minutes the first time), then its models")
     try:
@@ -128,7 +119,10 @@ def _make(
         error = _run_script(python, peer, job)
     except EdgepressError as failure:
         return [PeerModel(peer, error=failure.received)]
-    made = [replace(_artifact(row, teacher, job), peer=peer) for row in read_rows(job.folder)]
+    made = [
+        replace(_artifact(row, teacher, job.folder, sample), peer=peer)
+        for row in read_rows(job.folder)
+    ]
     if error or not made:
         made.append(PeerModel(peer, error=error or "its script made nothing"))
     return made
@@ -157,16 +151,16 @@ def _run_script(python: Path, peer: str, job: PeerJob) -> str:
     return f"its script ended with {done.returncode}: {said}"
 
 
-def _artifact(row: PeerRow, teacher: Artifact, job: PeerJob) -> PeerModel:
-    """Turn a peer's model folder into an artifact, and check that it answers a row.
+def _artifact(row: PeerRow, teacher: Artifact, folder: Path, sample: Any) -> PeerModel:
+    """Turn a model in a peer's folder into an artifact, and check that it answers a row.
 
     A model in a format of the peer's own stays as it is.
     """
     error = row.error
-    place = job.folder / row.folder
+    place = folder / row.folder
     if not error and row.format in deployed_formats():
         try:
-            _check(_described(row, teacher, place), job.texts[:1])
+            _check(_described(row, teacher, place), sample)
         except EdgepressError as failure:
             error = failure.received.splitlines()[0]
     if error:
@@ -189,12 +183,9 @@ def _described(row: PeerRow, teacher: Artifact, folder: Path) -> Artifact:
     )
 
 
-def _check(artifact: Artifact, texts: Sequence[CalibrationText]) -> None:
+def _check(artifact: Artifact, sample: Any) -> None:
     runtime = runs_in(artifact.format)
-    inputs = [
-        text if isinstance(text, str) else dict(zip(PAIR, text, strict=True)) for text in texts
-    ]
-    given = answers(artifact, runtime, inputs, threads=1, progress=Silence(), name="peer")
+    given = answers(artifact, runtime, [sample], threads=1, progress=Silence(), name="peer")
     if not all(np.isfinite(answer).all() for answer in given):
         raise BackendError(
             "its logits are not finite", action="leave this peer out, or see its own log"

@@ -13,8 +13,6 @@ from benchmarks.peers.job import Script, call
 from benchmarks.peers.processor import cpu_flags, optimum_flag
 
 _EXPORT = "optimum fp32"
-_OF_PAIRS = ("text-pair-classification", "text-ranking")
-"""Tasks whose models are classifiers of a text to optimum."""
 
 
 def main() -> None:
@@ -39,8 +37,7 @@ def main() -> None:
 
 
 def _export(script: Script, work: Path, target: Path, *options: str) -> None:
-    task = "text-classification" if script.task in _OF_PAIRS else script.task
-    command = ("export", "onnx", "--model", script.teacher, "--task", task)
+    command = ("export", "onnx", "--model", script.teacher, "--task", script.task)
     call("optimum-cli", *command, *options, work)
     shutil.move(work / "model.onnx", target)
 

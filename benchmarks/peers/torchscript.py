@@ -11,8 +11,10 @@ from benchmarks.peers.job import CalibrationText
 
 OPSET = 17
 
-_EVERY_TOKEN = "token-classification"
-"""The task whose model answers each token; those of the others answer a text or a pair."""
+_AUTO_CLASSES = {
+    "text-classification": "AutoModelForSequenceClassification",
+    "token-classification": "AutoModelForTokenClassification",
+}
 
 
 def load(folder: Path, task: str) -> tuple[Any, Any]:
@@ -23,8 +25,7 @@ def load(folder: Path, task: str) -> tuple[Any, Any]:
     import transformers
     from transformers import AutoTokenizer
 
-    kind = "Token" if task == _EVERY_TOKEN else "Sequence"
-    auto_class = getattr(transformers, f"AutoModelFor{kind}Classification")
+    auto_class = getattr(transformers, _AUTO_CLASSES[task])
     model = auto_class.from_pretrained(folder, attn_implementation="eager")
     return model.eval(), AutoTokenizer.from_pretrained(folder)
 
@@ -33,13 +34,8 @@ def tokenized(
     tokenizer: Any, texts: Sequence[CalibrationText], max_length: int, kind: str
 ) -> dict[str, Any]:
     """Return texts, or pairs of texts, as padded arrays (`kind` "np") or tensors ("pt")."""
-    columns = (
-        [list(texts)]
-        if isinstance(texts[0], str)
-        else [list(side) for side in zip(*texts, strict=True)]
-    )
     options = {"return_tensors": kind, "padding": True, "truncation": True}
-    return dict(tokenizer(*columns, **options, max_length=max_length))
+    return dict(tokenizer(list(texts), **options, max_length=max_length))
 
 
 def example_feeds(model: Any, tokenizer: Any, texts: Sequence[CalibrationText]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _NEVER = -10.0
 """The answer for a class without a row, in margins: no other answer is as low."""
 _TOLERANCE = 1e-3
+"""At which a fit stops: ten times of it left the validation accuracy on 150 classes as it was."""
 _FLATTEST, _STEEPEST = 0.1, 100.0
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,9 @@ def test_the_recipe_follows_from_the_rows_and_passes_its_own_checks(tmp_path: Pa
     assert parsed.target.rungs == QUICK.rungs
     assert [stage.kind for stage in parsed.stages] == ["prune", "distill", "quantize"]
     assert parsed.target.artifact_mb is None
-    small = recipe_of(teacher, train, test, "query", "kind", replace(QUICK, artifact_mb=1.6))
+    small = recipe_of(
+        teacher, train, test, "query", "kind", dataclasses.replace(QUICK, artifact_mb=1.6)
+    )
     assert small["target"]["artifact_mb"] == 1.6
 
 

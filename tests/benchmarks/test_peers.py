@@ -18,6 +18,7 @@ from benchmarks.peers.check import measured, table
 from benchmarks.peers.job import PeerJob, Script, call, last_line, read_rows, validation_apart
 from benchmarks.peers.make import PEERS, PeerModel, make_peers
 from benchmarks.peers.processor import cpu_flags, optimum_flag, saturates
+from compress.data.dataset import DataSettings
 from compress.data.rows import Rows
 from compress.models.teacher import open_model
 from compress.models.torch_model import load_model, save_model
@@ -76,6 +77,11 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def of_classes(file: Path, text: str = "phrase", label: str = "intent") -> DataSettings:
+    """Return where a file's texts and labels stand."""
+    return DataSettings(train=(), test=(str(file),), text=text, label=label)
+
+
 Peers = Callable[..., list[PeerModel]]
 
 
@@ -97,7 +103,7 @@ def peers(teacher: Artifact, rows: Path, tmp_path: Path, monkeypatch: pytest.Mon
         monkeypatch.setattr(make, "interpreter", interpreter)
         names = ["onnxruntime", "olive"]
         out = tmp_path / "made"
-        return make_peers(teacher.path, rows, "phrase", "intent", out, names, progress=Silence())
+        return make_peers(teacher.path, of_classes(rows), out, names, progress=Silence())
 
     return run
 
@@ -176,9 +182,9 @@ def test_an_unknown_peer_and_rows_of_other_classes_are_refused(
     teacher: Artifact, rows: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(UnknownNameError, match="did you mean 'olive'"):
-        make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["olve"])
+        make_peers(teacher.path, of_classes(rows), tmp_path / "out", ["olve"])
     with pytest.raises(DataError):
-        make_peers(teacher.path, rows, "intent", "phrase", tmp_path / "out", [])
+        make_peers(teacher.path, of_classes(rows, "intent", "phrase"), tmp_path / "out", [])
 
 
 @pytest.fixture
@@ -324,7 +330,7 @@ def test_a_teacher_that_labels_every_token_has_peers(
     file = write_jsonl(tmp_path / "train.jsonl", tagged_rows(20, 1))
     made = make_peers(
         tmp_path / "tagger",
-        *(file, "tokens", "tags", tmp_path / "out", ["onnxruntime"]),
+        *(of_classes(file, "tokens", "tags"), tmp_path / "out", ["onnxruntime"]),
         progress=Silence(),
         task="token-classification",
     )
@@ -368,11 +374,10 @@ def test_a_teacher_of_pairs_has_peers(
     file = write_jsonl(tmp_path / "train.jsonl", rows)
     made = make_peers(
         tmp_path / "teacher",
-        *(file, columns["text"], "label", tmp_path / "out", ["onnxruntime"]),
+        DataSettings(train=(), test=(str(file),), **columns),
+        *(tmp_path / "out", ["onnxruntime"]),
         progress=Silence(),
         task=task,
-        text_pair=columns["text_pair"],
-        group=columns.get("group"),
     )
     assert [row.error for row in made] == ["", "", ""]
     known = [read_artifact(row.path) for row in made if row.path]
@@ -388,7 +393,7 @@ def test_onnxruntime_alone_makes_three_models_that_work(
     teacher: Artifact, rows: Path, tmp_path: Path
 ) -> None:
     """Install the peer's environment for real: the package index must be reachable."""
-    models = make_peers(teacher.path, rows, "phrase", "intent", tmp_path / "out", ["onnxruntime"])
+    models = make_peers(teacher.path, of_classes(rows), tmp_path / "out", ["onnxruntime"])
     assert [(row.error, row.format) for row in models] == [("", "onnx")] * 3
     test = make_data().test
     shown = measured(models, teacher, Rows(test.inputs[:16], test.targets[:16]))
