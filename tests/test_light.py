@@ -148,7 +148,9 @@ def test_a_comment_needs_no_extra(
     ground: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its own tests are left to make test; a job of no pull request posts nothing."""
-    monkeypatch.setattr("os.environ", {})
+    for name in ("CI_API_V4_URL", "GITHUB_EVENT_PATH", "GITHUB_REF"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GITHUB_API_URL", "https://api.github.test")
     assert run(["comment", str(ground / "rows.csv"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["comment"] == "none"
 
