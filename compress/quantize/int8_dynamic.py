@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from compress.graph.onnx_graph import load_onnx, save_onnx
 from compress.models.feeds import ExampleFeeds
+from compress.quantize.fused_attention import fuse_attention
 from compress.quantize.int4_weight_only import quantize_products
 from compress.quantize.one_token import OneToken, one_token_products
 from compress.quantize.summed_rows import quantize_lookups
@@ -55,4 +56,5 @@ def quantize(source: Artifact, settings: Quantize, context: RunContext, folder: 
     result = quantize_products(result, block, last, bits=8)
     if settings.embeddings != "fp32":
         quantize_lookups(result, 4 if settings.embeddings == "int4" else 8)
+    fuse_attention(result)
     save_onnx(result, path)

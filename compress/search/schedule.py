@@ -19,7 +19,7 @@ from compress.search.choice import (
     smallest,
     standings,
 )
-from compress.search.control import control_of, provisional
+from compress.search.control import control_of, control_shape, provisional
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Latency, Trial
@@ -70,9 +70,15 @@ class SearchState:
         return known_control or provisional(self.trials)
 
     @property
+    def first(self) -> list[Shape]:
+        """Return the fixed shapes, the fastest first; the slowest is only for want of a control."""
+        slowest = None if self.teacher is None else control_shape(self.space)
+        return [shape for shape in self.space.first() if shape != slowest]
+
+    @property
     def rows(self) -> list[Standing]:
         """Return every shape's longest training, the fastest first."""
-        planned = len(self.space.first()) + len(self.space.first_linear())
+        planned = len(self.first) + len(self.space.first_linear())
         return standings(self.trials, self.control, planned)
 
     @property
@@ -136,7 +142,7 @@ def linear(state: SearchState) -> Iterator[Training]:
 
 def first(state: SearchState) -> Iterator[Training]:
     """Yield the fixed shapes, the fastest first."""
-    yield from state.untried(state.space.first())
+    yield from state.untried(state.first)
 
 
 def control(state: SearchState) -> Iterator[Training]:

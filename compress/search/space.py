@@ -25,8 +25,11 @@ _SHARES = (0.0, 0.25, 0.5, 0.75)
 _HEADS = (0.0, 0.5)
 _NARROWER = (0.75, 0.5)
 _DEEPEST = 4
-_FIRST = ((1, 0.5, False), (1, 0.0, True), (2, 0.5, True), (3, 0.5, True), (3, 0.0, True))
-"""Layers, the removed share of the FFN, and whether positions stay where they need not.
+_FIRST = (
+    *((1, 0.5, 0.0, False), (1, 0.0, 0.0, True), (2, 0.5, 0.0, True)),
+    *((3, 0.5, 0.5, True), (3, 0.5, 0.0, True), (3, 0.0, 0.0, True)),
+)
+"""Layers, the removed shares of the FFN and of the heads, and whether positions stay needlessly.
 
 Fastest first: a short search tries only these. One layer without positions takes half of one's time
 with them; where the order of words matters, the next shape shows it.
@@ -86,10 +89,12 @@ class Space:
 
     def first(self) -> list[Shape]:
         """Return the shapes that are tried before any other, the fastest first."""
-        plain: dict[tuple[int, float], Shape] = {}
-        for most, ffn, order in _FIRST:
+        plain: dict[tuple[int, float, float], Shape] = {}
+        for most, ffn, heads, order in _FIRST:
             layers = min(most, self.layers[0])
-            plain.setdefault((layers, ffn), self._plain(layers, ffn, order))
+            if layers < most and heads:
+                continue  # a shallow teacher's students need no step between depths
+            plain.setdefault((layers, ffn, heads), self._plain(layers, ffn, heads, order))
         shapes = list(plain.values())
         shapes = shapes if self.layers[-1] else [_static(shapes[0]), *shapes]
         return [*self._first_bags(shapes[0]), *shapes]
@@ -144,7 +149,7 @@ class Space:
             return {name: self.choices[name] for name in ("layers", "vocabulary", "embeddings")}
         if shape.bag:
             same = {name: self.choices[name] for name in ("vocabulary", "weights", "embeddings")}
-            return {"hidden": self.bags, "blocks": _BLOCKS, "pairs": _PAIRS, **same}
+            return {"blocks": _BLOCKS, "hidden": self.bags, "pairs": _PAIRS, **same}
         return self.choices
 
     def work(self, shape: Shape) -> float:
@@ -169,10 +174,11 @@ class Space:
         last = 3 * heads if self.one_token else layer
         return _FIXED_WORK + ((shape.layers - 1) * layer + last) / whole
 
-    def _plain(self, layers: int, ffn: float, order: bool) -> Shape:
+    def _plain(self, layers: int, ffn: float, heads: float, order: bool) -> Shape:
         return Shape(
             layers,
             ffn,
+            heads,
             vocabulary="common",
             scheme=self.scheme,
             weights=self.weights[-1],

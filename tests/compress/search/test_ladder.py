@@ -126,7 +126,7 @@ def clock(limit_s: float, epoch_s: float = 10.0) -> SearchClock:
 
 
 @pytest.mark.parametrize(
-    ("limit_s", "shape"), [(1e6, FIRST[-1]), (250, FIRST[2]), (100, control_shape(SPACE))]
+    ("limit_s", "shape"), [(1e6, FIRST[-1]), (210, FIRST[2]), (100, control_shape(SPACE))]
 )
 def test_the_control_is_the_slowest_student_that_fits(limit_s: float, shape: Shape) -> None:
     assert affordable_control(known(seen=True), clock(limit_s)) == shape

@@ -63,8 +63,10 @@ def played(state: SearchState, hits: Callable[[Shape], int], most: int = 400) ->
 
 def test_the_fixed_shapes_come_first_and_the_fastest_of_them_before_the_others() -> None:
     trainings = played(known(), lambda shape: 900)
-    first = SPACE.first()
+    slowest = control_shape(SPACE)
+    first = [shape for shape in SPACE.first() if shape != slowest]
     assert [training.shape for training in trainings[: len(first)]] == first
+    assert trainings[len(first)].shape != slowest
     assert all(training.epochs == RUNGS[0] for training in trainings[: len(first)])
     assert first[0] == min(first, key=SPACE.work)
 

@@ -97,20 +97,20 @@ def test_work_is_one_for_a_whole_layer_a_quarter_for_the_last_and_a_little() -> 
 @pytest.mark.parametrize(
     ("layers", "first"),
     [
-        (1, [(1, 0.5), (1, 0.0)]),
-        (2, [(1, 0.5), (1, 0.0), (2, 0.5), (2, 0.0)]),
-        (6, [(1, 0.5), (1, 0.0), (2, 0.5), (3, 0.5), (3, 0.0)]),
+        (1, [(1, 0.5, 0), (1, 0, 0)]),
+        (2, [(1, 0.5, 0), (1, 0, 0), (2, 0.5, 0), (2, 0, 0)]),
+        (6, [(1, 0.5, 0), (1, 0, 0), (2, 0.5, 0), (3, 0.5, 0.5), (3, 0.5, 0), (3, 0, 0)]),
     ],
 )
 def test_the_first_shapes_suit_the_teacher(
-    tmp_path: Path, layers: int, first: list[tuple[int, float]]
+    tmp_path: Path, layers: int, first: list[tuple[int, float, float]]
 ) -> None:
     whole = space_of(make_model(tmp_path / "m", layers=layers), "int8-dynamic", "onnx").first()
     bags, space = whole[:4], whole[4:]
     assert [(bag.bag, bag.layers, bag.hidden) for bag in bags] == [(True, 0, 64)] * 4
     kinds = [(0, "int8"), (0, "int4"), (2, "int8"), (2, "int4")]
     assert [(bag.blocks, bag.embeddings) for bag in bags] == kinds
-    assert [(shape.layers, shape.ffn) for shape in space] == first
+    assert [(shape.layers, shape.ffn, shape.heads) for shape in space] == first
     assert [shape.positions for shape in space] == [False, *[True] * (len(first) - 1)]
 
 
