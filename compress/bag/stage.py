@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from compress.bag.graph import IDS
 from compress.bag.pairs import Pair
+from compress.distill.rows import OwnRows
 from compress.models.architectures import BAG, require
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
 from compress.tasks import DEFAULT_TASK, task_of
@@ -51,6 +52,7 @@ class Bag(Stage):
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     augment: Annotated[int, Field(ge=0, le=64)] = 4
+    own_rows: OwnRows = "auto"
     epochs: Annotated[int, Field(ge=0, le=1000)] = 12
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
@@ -119,7 +121,8 @@ class Bag(Stage):
         table = model.get_input_embeddings().weight
         pieces = Pieces.of(source, model.config)
         teacher = context.teacher or source
-        rows = TrainingRows.of(context.data, self.augment if self.epochs else 0, teacher)
+        copies = self.augment if self.epochs else 0
+        rows = TrainingRows.of(context.data, copies, teacher, self.own_rows)
         texts = pieces.encoded(rows.texts)
         counted = [row.tolist() for row in texts.ids[: len(rows.own)]]
         pairs = frequent_pairs(counted, self.pairs, self.least_count)

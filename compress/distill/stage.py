@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from compress.distill.rows import OwnRows
 from compress.models.architectures import require
 from compress.models.outline import cut_layers, outline_of
 from compress.stage import TORCH, Made, Outline, RunContext, Stage
@@ -31,9 +32,10 @@ class Distill(Stage):
 
     The layers are evenly spaced and include the last, or are those that `keep` names, counted from
     0. The loss is alpha·T²·KL + (1−alpha)·CE, and KL alone on unlabeled text and on `augment`
-    augmented copies of the rows, of which each epoch takes one in turn. `quantization_aware`
-    trains with the rounding of scheme int8-dynamic with 4-bit embeddings, or with 4-bit one-token
-    weights. With `dropout` the student's own is on in training; it was measured to cost accuracy.
+    augmented copies of the rows, of which each epoch takes one in turn, or two where `own_rows` are
+    in turn with them. `quantization_aware` trains with the rounding of scheme int8-dynamic with
+    4-bit embeddings, or with 4-bit one-token weights. With `dropout` the student's own is on in
+    training; it was measured to cost accuracy.
 
     A student whose answers are vectors may have no layers at all: each token's vector is looked up,
     and a text's is their mean. It may also have fewer `dimensions`: the principal components of the
@@ -53,6 +55,7 @@ class Distill(Stage):
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
     alpha: Annotated[float, Field(ge=0, le=1)] = 0.9
     augment: Annotated[int, Field(ge=0, le=64)] = 0
+    own_rows: OwnRows = "auto"
     quantization_aware: list[Literal["embeddings", "weights"]] = field(default_factory=list)
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
     learning_rate: Annotated[float, Field(gt=0, lt=1)] = 4e-4
@@ -115,6 +118,7 @@ class Distill(Stage):
             temperature=self.temperature,
             alpha=self.alpha,
             augment=self.augment,
+            own_rows=self.own_rows,
             quantization_aware=self.quantization_aware,
         )
         labels = source.labels[: self.dimensions]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from compress.data.batch import Batch
 from compress.distill.fake_quantize import quantization_aware as as_quantized
 from compress.distill.first_token import first_token_only
-from compress.distill.rows import TrainingRows
+from compress.distill.rows import OwnRows, TrainingRows
 from compress.models.positions import keep_dropped
 from compress.quantize.embeddings import BLOCK
 from compress.quantize.int8_dynamic import ONE_TOKEN_BLOCK
@@ -36,18 +36,19 @@ def distill(
     temperature: float,
     alpha: float,
     augment: int = 0,
+    own_rows: OwnRows = "auto",
     quantization_aware: Sequence[str] = (),
     name: str = "distill",
 ) -> Fitted:
     """Train `student` in place on cached teacher logits, labeled rows and unlabeled text.
 
-    Each epoch adds one of `augment` augmented copies of the labeled rows, in turn. "embeddings" and
-    "weights" in `quantization_aware` are rounded as in 4-bit storage. A student without positions
-    stays without.
+    Each epoch adds one of `augment` augmented copies of the labeled rows, in turn, or has two of
+    rows and copies, as `own_rows` says. "embeddings" and "weights" in `quantization_aware` are
+    rounded as in 4-bit storage. A student without positions stays without.
     """
     keep_dropped(student)
     data = context.data
-    rows = TrainingRows.of(data, augment, teacher)
+    rows = TrainingRows.of(data, augment, teacher, own_rows)
     task = task_of(teacher.task).learner(student, data.train.targets)
     teacher_answers = rows.teacher_answers(teacher, context)
     train = encode(tokenizer, rows.texts, student.config, task)

@@ -38,7 +38,7 @@ spell the characters of the rows."""
 _STATIC_RATE = 1e-3
 _INNER = 2
 """The inner units of a bag student for each of its vectors' numbers."""
-_OF_DISTILL = ("temperature", "alpha", "augment", "batch_size")
+_OF_DISTILL = ("temperature", "alpha", "augment", "own_rows", "batch_size")
 """What a bag student takes of the recipe's distillation."""
 _QUICK = {"augment": 0, "regularization": 1.0}
 _COPIES = 2

@@ -62,6 +62,31 @@ def test_each_epoch_takes_the_rows_and_one_copy_in_turn(tmp_path: Path) -> None:
     assert TrainingRows.of(data, 0, teacher).of_epoch(4).tolist() == list(range(7))
 
 
+def test_rows_in_turn_with_their_copies_leave_as_many_in_each_epoch(tmp_path: Path) -> None:
+    data = dataclasses.replace(
+        DATA, train=Rows(DATA.train.inputs[:5], DATA.train.targets[:5]), unlabeled=("one", "two")
+    )
+    rows = TrainingRows.of(data, 2, make_model(tmp_path), "in-turn")
+    first, second, unlabeled = range(7, 12), range(12, 17), range(5, 7)
+    assert rows.of_epoch(0).tolist() == [*range(5), *unlabeled, *first]
+    assert rows.of_epoch(1).tolist() == [*second, *unlabeled, *range(5)]
+    assert rows.of_epoch(2).tolist() == [*first, *unlabeled, *second]
+    assert rows.of_epoch(3).tolist() == rows.of_epoch(0).tolist()
+
+
+def test_rows_are_taken_in_turn_where_a_class_has_many(tmp_path: Path) -> None:
+    teacher = make_model(tmp_path)
+    pairs = dataclasses.replace(teacher, task="text-pair-classification")
+    count = 500 * len(DATA.labels)
+    many = Rows(tuple(map(str, range(count))), (0,) * count)
+    few = Rows(many.inputs[1:], many.targets[1:])
+    known = dataclasses.replace(DATA, train=many)
+    assert TrainingRows.of(known, 0, teacher).in_turn
+    assert not TrainingRows.of(known, 0, teacher, "every-epoch").in_turn
+    assert not TrainingRows.of(dataclasses.replace(DATA, train=few), 0, teacher).in_turn
+    assert not TrainingRows.of(known, 0, pairs).in_turn
+
+
 def test_a_student_learns_from_copies(tmp_path: Path) -> None:
     data = dataclasses.replace(DATA, train=Rows(DATA.train.inputs[:40], DATA.train.targets[:40]))
     teacher = make_trained_model(tmp_path / "teacher", data=DATA)
