@@ -20,7 +20,7 @@ from runtimes.artifact import Artifact
 OwnRows = Literal["auto", "every-epoch", "in-turn"]
 """Whether each epoch has the labeled rows and one copy of them, or any two of rows and copies."""
 
-_MANY = 500
+_MANY = 1_000
 """From so many rows a class on, "auto" takes them in turn.
 
 A teacher knows its own rows by heart: its answers to them say little more than the labels. Where a

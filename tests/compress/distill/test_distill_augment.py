@@ -77,7 +77,7 @@ def test_rows_in_turn_with_their_copies_leave_as_many_in_each_epoch(tmp_path: Pa
 def test_rows_are_taken_in_turn_where_a_class_has_many(tmp_path: Path) -> None:
     teacher = make_model(tmp_path)
     pairs = dataclasses.replace(teacher, task="text-pair-classification")
-    count = 500 * len(DATA.labels)
+    count = 1_000 * len(DATA.labels)
     many = Rows(tuple(map(str, range(count))), (0,) * count)
     few = Rows(many.inputs[1:], many.targets[1:])
     known = dataclasses.replace(DATA, train=many)
