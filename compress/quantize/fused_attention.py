@@ -3,7 +3,7 @@
 QAttention (com.microsoft) multiplies queries, keys and values of each head where attention reads
 them, so that nothing is split into heads and transposed. It computes what the separate operators
 compute, to the last bit: 12 % less time on 27 tokens, 22 % on 8 (384 wide, 12 heads, AVX-512 VNNI,
-ONNX Runtime 1.31).
+ONNX Runtime 1.31). A batch of 50 texts, whose mask it spreads over queries, takes 3 to 9 % more.
 """
 
 from __future__ import annotations
