@@ -120,7 +120,7 @@ def _match(index: GraphIndex, softmax: NodeProto) -> _Attention | None:
     query = _query(index, product.input[0])
     key = _by_head(index, product.input[1], [0, 2, 3, 1])
     value = _by_head(index, context.input[1], [0, 2, 1, 3])
-    joined = _joined(index, context.output[0])
+    joined = joined_heads(index, context.output[0])
     if (
         query is None
         or key is None
@@ -142,15 +142,15 @@ def _query(index: GraphIndex, name: str) -> tuple[int, str] | None:
         if values.ndim != 4 or values.shape[2] != 1:
             return None
         return values.shape[1], index.add_constant(f"{name}_row", values.reshape(1, 1, -1))
-    split = _permuted(index, name, [0, 2, 1, 3])
+    split = split_by_head(index, name, [0, 2, 1, 3])
     lengths = index.constant(split.input[1]) if split else None
     if split is None or lengths is None or len(lengths) != 4 or lengths[1] != 1:
         return None
     return int(lengths[2]), split.input[0]
 
 
-def _permuted(index: GraphIndex, name: str, order: list[int]) -> NodeProto | None:
-    """Return the reshape behind a transpose in this order."""
+def split_by_head(index: GraphIndex, name: str, order: list[int]) -> NodeProto | None:
+    """Return the reshape into heads behind a transpose in this order."""
     node = index.maker(name, "Transpose")
     if node is None or attribute(node, "perm") != order:
         return None
@@ -159,7 +159,7 @@ def _permuted(index: GraphIndex, name: str, order: list[int]) -> NodeProto | Non
 
 def _by_head(index: GraphIndex, name: str, order: list[int]) -> _Dense | None:
     """Return the dense layer whose result is split into heads."""
-    split = _permuted(index, name, order)
+    split = split_by_head(index, name, order)
     if split is None:
         return None
     last, bias = split.input[0], None
@@ -172,8 +172,8 @@ def _by_head(index: GraphIndex, name: str, order: list[int]) -> _Dense | None:
     return _Dense(product.input[0], product.input[1], bias)
 
 
-def _joined(index: GraphIndex, name: str) -> str | None:
-    """Return the context of all heads, shape (batch, 1, width)."""
+def joined_heads(index: GraphIndex, name: str) -> str | None:
+    """Return the context of all heads, shape (batch, queries, width)."""
     turned = index.reader(name, "Transpose")
     joined = index.reader(turned.output[0], "Reshape") if turned else None
     return joined.output[0] if joined else None

@@ -8,14 +8,16 @@ ONNX Runtime 1.31). A batch of 50 texts, whose mask it spreads over queries, tak
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from compress.graph.graph_index import GraphIndex, attribute, order_nodes
+from compress.graph.graph_index import GraphIndex, order_nodes
 from compress.graph.onnx_graph import drop_unused_weights
+from compress.graph.single_query import joined_heads, split_by_head
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -66,29 +68,26 @@ def fuse_attention(model: ModelProto) -> None:
 
 def _fuse(index: GraphIndex, softmax: NodeProto) -> bool:
     context = index.reader(softmax.output[0], "MatMul")
-    turned = index.reader(context.output[0], "Transpose") if context else None
-    joined = index.reader(turned.output[0], "Reshape") if turned else None
+    joined = joined_heads(index, context.output[0]) if context else None
     scores = _scores(index, softmax.input[0])
     scored = index.maker(scores.product, "MatMul") if scores else None
     if context is None or joined is None or scores is None or scored is None:
         return False
-    products = (
+    found = (
         _product(index, scored.input[0], [0, 2, 1, 3]),
         _product(index, scored.input[1], [0, 2, 3, 1]),
         _product(index, context.input[1], [0, 2, 1, 3]),
     )
-    alike = {(one.heads, one.tokens, one.weight.shape) for one in products if one}
-    if None in products or len(alike) != 1:
+    products = [one for one in found if one]
+    alike = {(one.heads, one.tokens, one.weight.shape) for one in products}
+    if len(products) < len(found) or len(alike) != 1:
         return False
-    index.redirect(joined.output[0], _fused(index, joined.output[0], products, scores))
+    index.redirect(joined, _fused(index, joined, products, scores))
     return True
 
 
-def _fused(
-    index: GraphIndex, name: str, products: tuple[_Product | None, ...], scores: _Scores
-) -> str:
+def _fused(index: GraphIndex, name: str, parts: Sequence[_Product], scores: _Scores) -> str:
     """Add the operator, whose weights are those of queries, keys and values side by side."""
-    parts = [one for one in products if one]
     stored = {
         "weight": np.concatenate([one.weight for one in parts], axis=1),
         "bias": np.concatenate([one.bias for one in parts]),
@@ -153,12 +152,9 @@ def _floor(index: GraphIndex, name: str) -> float | None:
 
 def _product(index: GraphIndex, name: str, order: list[int]) -> _Product | None:
     """Return the integer product whose result is split into heads and turned in this order."""
-    turned = index.maker(name, "Transpose")
-    split = index.maker(turned.input[0], "Reshape") if turned else None
+    split = split_by_head(index, name, order)
     lengths = index.constant(split.input[1]) if split else None
-    if turned is None or split is None or attribute(turned, "perm") != order:
-        return None
-    if lengths is None or len(lengths) != 4:
+    if split is None or lengths is None or len(lengths) != 4:
         return None
     added = index.maker(split.input[0], "Add")
     scaled = index.maker(added.input[0], "Mul") if added else None

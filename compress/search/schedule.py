@@ -19,7 +19,7 @@ from compress.search.choice import (
     smallest,
     standings,
 )
-from compress.search.control import control_of, control_shape, provisional
+from compress.search.control import control_of, provisional
 from compress.search.shape import Shape
 from compress.search.space import Space
 from compress.search.trial import Control, Latency, Trial
@@ -72,7 +72,7 @@ class SearchState:
     @property
     def first(self) -> list[Shape]:
         """Return the fixed shapes, the fastest first; the slowest is only for want of a control."""
-        slowest = None if self.teacher is None else control_shape(self.space)
+        slowest = None if self.teacher is None else self.control_shape
         return [shape for shape in self.space.first() if shape != slowest]
 
     @property
